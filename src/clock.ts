@@ -1,0 +1,47 @@
+import { BridgeError } from './errors.ts';
+
+/** Gives up a timer; calling it again, or after the timer ran, does nothing. */
+export type Cancel = () => void;
+
+/** The only source of time in the bridge, so that tests and replays can drive it. */
+export interface Clock {
+  /** Monotonic milliseconds, with a fraction; the origin means nothing. */
+  now(): number;
+  /** Milliseconds since 1970 UTC. */
+  epoch(): number;
+  /** Runs `run` once, `ms` from now. */
+  after(ms: number, run: () => void): Cancel;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  epoch: () => Date.now(),
+  after(ms, run) {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** A signal that aborts with `parent`, or after `ms` with a TIMEOUT that names `what`. Dispose it after the wait. */
+export function deadline(
+  clock: Clock,
+  ms: number,
+  what: string,
+  parent?: AbortSignal,
+): Disposable & { readonly signal: AbortSignal } {
+  const own = new AbortController();
+  // Linked by hand: AbortSignal.any leaks on a long-lived parent before Node 22 (nodejs/node#55351).
+  const follow = (): void => own.abort(parent?.reason);
+  if (parent?.aborted) follow();
+  else parent?.addEventListener('abort', follow, { once: true });
+  const cancel = clock.after(ms, () =>
+    own.abort(new BridgeError('TIMEOUT', `${what} took longer than ${ms} ms`)),
+  );
+  return {
+    signal: own.signal,
+    [Symbol.dispose]: () => {
+      cancel();
+      parent?.removeEventListener('abort', follow);
+    },
+  };
+}

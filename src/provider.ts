@@ -1,0 +1,185 @@
+import type { AudioFormat } from './audio/format.ts';
+import type { Clock } from './clock.ts';
+import type { BridgeError } from './errors.ts';
+
+/** CONTRACT of a realtime speech-to-speech provider and of one session with it. */
+
+/** A JSON Schema object, handed to the model as it is. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+export interface ToolDefinition {
+  readonly name: string;
+  readonly description: string;
+  readonly parameters: JsonSchema;
+}
+
+/** What a provider can do, as data, so that generic code never asks for a name. */
+export interface ProviderCapabilities {
+  readonly inputs: readonly AudioFormat[];
+  readonly outputs: readonly AudioFormat[];
+  /** How the provider says that the caller has started to speak over the agent. */
+  readonly bargeIn: 'speech-started' | 'interrupted' | 'none';
+  readonly truncate: boolean;
+  readonly cancel: boolean;
+  readonly resume: boolean;
+  /** Longest session in ms; undefined when there is none. */
+  readonly maxSessionMs: number | undefined;
+  readonly history: { readonly maxItems: number; readonly maxCharacters: number } | undefined;
+}
+
+/**
+ * When the provider takes the caller's turn as ended. Everything is optional; a provider fills in its own defaults
+ * and always sends the complete set.
+ */
+export interface TurnDetection {
+  readonly mode?: 'server' | 'semantic' | undefined;
+  /** 0..1, server mode: louder speech is needed at higher values. */
+  readonly threshold?: number | undefined;
+  readonly prefixMs?: number | undefined;
+  readonly silenceMs?: number | undefined;
+  /** Semantic mode: how eagerly the model takes its turn. */
+  readonly eagerness?: 'auto' | 'low' | 'medium' | 'high' | undefined;
+}
+
+/** One finished piece of the conversation, in order, as a second provider would be told it. */
+export type HistoryItem =
+  | { readonly type: 'message'; readonly role: 'user' | 'assistant' | 'system'; readonly text: string }
+  | {
+      readonly type: 'tool';
+      readonly callId: string;
+      readonly name: string;
+      readonly args: string;
+      readonly output: string;
+    };
+
+export interface ConnectRequest {
+  readonly instructions: string;
+  readonly voice: string | undefined;
+  readonly language: string | undefined;
+  readonly tools: readonly ToolDefinition[];
+  readonly turnDetection: TurnDetection;
+  /** False: no transcript of what the caller says is asked for. */
+  readonly transcribeCaller: boolean;
+  /** Formats that spare a conversion, best first; the provider takes the first it can, else its own default. */
+  readonly preferredFormats: readonly AudioFormat[];
+  readonly history: readonly HistoryItem[];
+  /** Raw session fields of this provider, merged last. */
+  readonly overrides: Readonly<Record<string, unknown>>;
+  readonly clock: Clock;
+}
+
+export interface RealtimeProvider {
+  readonly name: string;
+  readonly capabilities: ProviderCapabilities;
+  /**
+   * Resolves when the provider has acknowledged the configuration, so audio may flow at once. Rejects with a
+   * BridgeError (PROVIDER_*, TIMEOUT or CANCELLED) and leaves nothing open; after it resolved, trouble is an event.
+   * `sink` is called synchronously; it may be called before `connect` resolves.
+   */
+  connect(
+    request: ConnectRequest,
+    sink: (event: ProviderEvent) => void,
+    signal: AbortSignal,
+  ): Promise<ProviderSession>;
+}
+
+/** How much of one item of the agent's speech was heard when it was cut off. */
+export interface HeardItem {
+  readonly itemId: string;
+  /** 0 ≤ playedMs ≤ receivedMs, whole ms. */
+  readonly playedMs: number;
+  /** Audio of this item that arrived from the provider, in ms. */
+  readonly receivedMs: number;
+}
+
+export interface TextOptions {
+  readonly role: 'user' | 'system';
+  /** True: the model is asked to answer. */
+  readonly respond: boolean;
+  /** The text reports these telephone keys (0-9 * # A-D). */
+  readonly digits?: string;
+}
+
+export interface ToolResult {
+  /** What the model is told, usually JSON. */
+  readonly output: string;
+  readonly isError: boolean;
+  /** False: the model is told but not asked to speak (it has said goodbye already). */
+  readonly respond: boolean;
+}
+
+export interface ProviderSession {
+  /** What `sendAudio` takes and what `audio` events hold; fixed when `connect` resolves. */
+  readonly input: AudioFormat;
+  readonly output: AudioFormat;
+  /**
+   * Any number of bytes in `input` format; the buffer may be reused when it returns. False when audio had to be
+   * dropped because the socket is above its high-water mark.
+   */
+  sendAudio(bytes: Uint8Array): boolean;
+  sendText(text: string, options: TextOptions): void;
+  /** Has the agent say this now, unasked: a greeting, a re-prompt, a goodbye. Waits for its turn. */
+  say(text: string): void;
+  sendToolResult(callId: string, result: ToolResult): void;
+  /** The caller was heard to cut in. Items in order of play; nothing else of them will be heard. */
+  interrupt(heard: readonly HeardItem[]): void;
+  /** Idempotent, never rejects; a `closed` event with `expected: true` comes before it resolves. */
+  close(reason: string): Promise<void>;
+}
+
+export type ResponseStatus = 'completed' | 'cancelled' | 'failed' | 'incomplete';
+
+export interface Usage {
+  readonly inputTextTokens: number;
+  readonly inputAudioTokens: number;
+  readonly cachedTokens: number;
+  readonly outputTextTokens: number;
+  readonly outputAudioTokens: number;
+}
+
+export type ProviderEvent =
+  /** `bytes` is only valid during the call. */
+  | {
+      readonly type: 'audio';
+      readonly responseId: string;
+      readonly itemId: string;
+      readonly bytes: Uint8Array;
+    }
+  | { readonly type: 'audioDone'; readonly responseId: string; readonly itemId: string }
+  /** `text` is a piece to append, or with `final` the whole of the item. */
+  | {
+      readonly type: 'transcript';
+      readonly role: 'user' | 'assistant';
+      readonly itemId: string;
+      readonly text: string;
+      readonly final: boolean;
+    }
+  /** The caller has started to speak; this is what starts a barge-in. */
+  | { readonly type: 'speechStarted'; readonly itemId: string | undefined }
+  | { readonly type: 'speechStopped'; readonly itemId: string | undefined }
+  /** The provider has cut its own speech off; no more audio of the open response will come. */
+  | { readonly type: 'interrupted'; readonly responseId: string | undefined }
+  | { readonly type: 'responseStarted'; readonly responseId: string }
+  | {
+      readonly type: 'responseDone';
+      readonly responseId: string;
+      readonly status: ResponseStatus;
+      readonly reason: string | undefined;
+    }
+  /** Only for responses that completed. `args` is the text that the model wrote. */
+  | {
+      readonly type: 'toolCall';
+      readonly responseId: string;
+      readonly callId: string;
+      readonly name: string;
+      readonly args: string;
+    }
+  | { readonly type: 'toolCallsCancelled'; readonly callIds: readonly string[] }
+  | { readonly type: 'usage'; readonly usage: Usage }
+  | { readonly type: 'expiring'; readonly inMs: number }
+  | { readonly type: 'resumable'; readonly handle: string }
+  | { readonly type: 'warning'; readonly code: string; readonly message: string }
+  /** Fatal ones are followed by `closed`. */
+  | { readonly type: 'error'; readonly error: BridgeError; readonly fatal: boolean }
+  /** Exactly once, last. */
+  | { readonly type: 'closed'; readonly expected: boolean; readonly error: BridgeError | undefined };
