@@ -154,6 +154,15 @@ export interface Carrier {
   hangUp(callId: string, signal: AbortSignal): Promise<ControlResult>;
 }
 
+/** The configured carrier of this name, which comes from outside and may be anything. */
+export function carrierNamed(
+  carriers: ReadonlyMap<CarrierName, Carrier>,
+  name: unknown,
+): Carrier | undefined {
+  const known = CARRIERS.find((candidate) => candidate === name);
+  return known === undefined ? undefined : carriers.get(known);
+}
+
 /** The media side of one call as the session sees it. */
 export interface CallLeg {
   readonly input: AudioFormat;

@@ -1,0 +1,96 @@
+import { type AudioFormat, MULAW_8K } from './audio/format.ts';
+import type { AfterStream } from './carrier.ts';
+import type { TurnDetection } from './provider.ts';
+import type { SilencePolicy } from './silence.ts';
+import { currentTime, endCall, lineStatus, type Tool } from './tools.ts';
+
+/** Who answers a call: what it says and knows, what it may do, and when it gives up. */
+export interface Agent {
+  readonly name: string;
+  readonly instructions: string;
+  /** What the agent says first; undefined: it waits for the caller. */
+  readonly greeting: string | undefined;
+  readonly voice: string | undefined;
+  readonly language: string | undefined;
+  readonly turnDetection: TurnDetection;
+  readonly transcribeCaller: boolean;
+  /** `passthrough` sends G.711 as it is where both ends speak the same law; `wideband` is the provider's best. */
+  readonly audio: 'wideband' | 'passthrough';
+  readonly tools: readonly Tool[];
+  /** Raw session fields per provider name. */
+  readonly overrides: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly maxCallMs: number;
+  readonly maxCallGoodbye: string;
+  readonly silence: SilencePolicy;
+  /** What the caller gets when no provider is left. */
+  readonly lastResort: AfterStream;
+}
+
+/** Formats that spare a conversion for this agent on a line of this format. */
+export function preferredFormats(agent: Agent, line: AudioFormat = MULAW_8K): readonly AudioFormat[] {
+  return agent.audio === 'passthrough' ? [line] : [];
+}
+
+/** For a caller whom nothing else can help. */
+export const LAST_RESORT: AfterStream = {
+  type: 'say',
+  text: 'We are sorry. There is a technical problem and we cannot go on with this call. Please try again later. Goodbye.',
+  language: undefined,
+};
+
+export interface AgentText {
+  readonly instructions: string | undefined;
+  readonly greeting: string | undefined;
+  readonly voice: string | undefined;
+  readonly language: string | undefined;
+  readonly audio: 'wideband' | 'passthrough';
+  readonly maxCallMs: number;
+  readonly silenceMs: number;
+}
+
+/** The agent of a service that has a model. */
+export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
+  return {
+    name: 'voice-agent',
+    instructions:
+      text.instructions ??
+      'You answer a telephone call. Be friendly and brief: one or two short sentences at a time, no lists, no markup. ' +
+        'If you did not understand, ask. When the conversation is over, say goodbye and call end_call.',
+    greeting: text.greeting ?? 'Hello! How can I help you?',
+    voice: text.voice,
+    language: text.language,
+    turnDetection: {},
+    transcribeCaller: true,
+    audio: text.audio,
+    tools: [endCall, currentTime, ...tools],
+    overrides: {},
+    maxCallMs: text.maxCallMs,
+    maxCallGoodbye: 'I am sorry, we have to end here, this call has reached its longest time. Goodbye.',
+    silence: {
+      afterMs: text.silenceMs,
+      prompts: ['Are you still there?', 'I cannot hear you. Are you still there?'],
+      goodbye: 'I still cannot hear you, so I will hang up. Please call again. Goodbye.',
+    },
+    lastResort: LAST_RESORT,
+  };
+}
+
+/** The agent of a service that has nothing: a line check, which says that it is one. */
+export function lineCheckAgent(text: AgentText): Agent {
+  return {
+    ...voiceAgent(text, []),
+    name: 'line-check',
+    instructions: 'Line check. This agent is a measuring program and has no model.',
+    greeting:
+      text.greeting ??
+      'Hello. This is the Patchcord line check. It is a measuring program, not an intelligent agent. Please say a sentence.',
+    // The echo has to be the caller's voice as the line delivered it.
+    audio: 'passthrough',
+    tools: [endCall, currentTime, lineStatus],
+    silence: {
+      afterMs: text.silenceMs,
+      prompts: ['I hear nothing. Please say something, or press a key.'],
+      goodbye: 'I still hear nothing. Goodbye.',
+    },
+  };
+}

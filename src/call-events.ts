@@ -1,0 +1,60 @@
+import type { CarrierName } from './carrier.ts';
+import type { HeardItem } from './provider.ts';
+import type { TranscriptEntry } from './transcript.ts';
+
+/** Why a call ended, most final first; each is a row of `docs/lifecycle.md`. */
+export const END_REASONS = [
+  'caller-hung-up',
+  'agent-hung-up',
+  'caller-silent',
+  'max-duration',
+  'provider-failed',
+  'media-lost',
+  'media-never-came',
+  'shutdown',
+  'failed',
+] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
+/** What happens in a call, for whoever watches: dashboards, recorders, the demo. `atMs` counts from the webhook. */
+export type CallEvent =
+  | {
+      readonly type: 'started';
+      readonly atMs: number;
+      readonly callId: string;
+      readonly carrier: CarrierName;
+      readonly agent: string;
+    }
+  | { readonly type: 'providerReady'; readonly atMs: number; readonly provider: string }
+  | { readonly type: 'mediaStarted'; readonly atMs: number }
+  /** The first of the agent's audio was handed to the carrier. */
+  | { readonly type: 'firstAudio'; readonly atMs: number }
+  | {
+      readonly type: 'transcript';
+      readonly atMs: number;
+      readonly role: 'user' | 'assistant';
+      readonly itemId: string;
+      readonly text: string;
+      readonly final: boolean;
+    }
+  | { readonly type: 'bargeIn'; readonly atMs: number; readonly heard: readonly HeardItem[] }
+  | {
+      readonly type: 'tool';
+      readonly atMs: number;
+      readonly name: string;
+      readonly ms: number;
+      readonly isError: boolean;
+    }
+  | { readonly type: 'digit'; readonly atMs: number; readonly digit: string }
+  | {
+      readonly type: 'ended';
+      readonly atMs: number;
+      readonly reason: EndReason;
+      readonly transcript: readonly TranscriptEntry[];
+    };
+
+export type CallObserver = (callId: string, event: CallEvent) => void;
+
+/** An event before the session has put its time on it. */
+export type CallEventBody = DistributiveOmit<CallEvent, 'atMs'>;
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;

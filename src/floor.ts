@@ -1,0 +1,102 @@
+import type { EndReason } from './call-events.ts';
+import type { Clock } from './clock.ts';
+import { Goodbye } from './goodbye.ts';
+import { type SilencePolicy, SilenceWatch } from './silence.ts';
+
+export interface FloorOptions {
+  readonly clock: Clock;
+  readonly silence: SilencePolicy;
+  /** Nothing of the agent waits to be heard and no function runs. */
+  agentIdle(): boolean;
+  /** Have the agent say this, unasked. */
+  say(text: string): void;
+  onSilent(goodbye: string): void;
+  onGoodbyeHeard(reason: EndReason): void;
+}
+
+/** Who has the floor: whether the caller speaks, which responses are open, and what follows when all is quiet. */
+export class Floor {
+  readonly #options: FloorOptions;
+  readonly #silence: SilenceWatch;
+  readonly #goodbye: Goodbye;
+  readonly #open = new Set<string>();
+  #callerSpeaks = false;
+
+  constructor(options: FloorOptions) {
+    this.#options = options;
+    this.#silence = new SilenceWatch(
+      options.clock,
+      options.silence,
+      (text) => options.say(text),
+      (goodbye) => options.onSilent(goodbye),
+    );
+    this.#goodbye = new Goodbye(options.clock, (reason) => options.onGoodbyeHeard(reason));
+  }
+
+  /** Responses that the provider has not finished. */
+  get openResponses(): ReadonlySet<string> {
+    return this.#open;
+  }
+
+  get leaving(): boolean {
+    return this.#goodbye.leaving;
+  }
+
+  /** See `Goodbye.begin`. */
+  leave(reason: EndReason, awaited: boolean, final: boolean): void {
+    this.#silence.busy();
+    this.#goodbye.begin(reason, awaited, final);
+  }
+
+  /** The agent has said its goodbye already: what plays now is the last of it. */
+  goodbyeSaid(): void {
+    this.#goodbye.spoken();
+  }
+
+  responseStarted(responseId: string): void {
+    this.#open.add(responseId);
+    this.#silence.busy();
+  }
+
+  agentSpeaks(responseId: string): void {
+    this.responseStarted(responseId);
+    this.#goodbye.spoken();
+  }
+
+  responseDone(responseId: string): void {
+    this.#open.delete(responseId);
+    this.check();
+  }
+
+  toolStarted(): void {
+    this.#silence.busy();
+  }
+
+  callerSpeaks(): void {
+    this.#callerSpeaks = true;
+    this.callerActive();
+  }
+
+  callerStopped(): void {
+    this.#callerSpeaks = false;
+    this.check();
+  }
+
+  /** The caller is there, by voice or by key. */
+  callerActive(): void {
+    this.#silence.callerActive();
+    this.#goodbye.callerSpoke();
+  }
+
+  /** Something has come to its end: if it was the last thing under way, the line is quiet. */
+  check(): void {
+    if (this.#callerSpeaks || this.#open.size > 0 || !this.#options.agentIdle()) return;
+    if (!this.#goodbye.leaving) this.#silence.quiet();
+    this.#goodbye.quiet();
+  }
+
+  close(): void {
+    this.#silence.busy();
+    this.#goodbye.close();
+  }
+}

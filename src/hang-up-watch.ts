@@ -1,0 +1,70 @@
+import type { Carrier } from './carrier.ts';
+import { type Cancel, type Clock, deadline } from './clock.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import { settleWithin } from './settle.ts';
+
+/** The carrier asks what comes after the stream, or reports the end, well within this time. */
+const CONFIRM_MS = 3000;
+const REST_MS = 5000;
+
+/**
+ * Sees to it that a call which the bridge ended is over at the carrier too. Closing the stream is enough where the
+ * answer document ends the call; where no sign of that comes, the call is hung up by REST: a call that stays up costs
+ * money and a caller's patience.
+ */
+export class HangUpWatch {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #metrics: Metrics;
+  readonly #waiting = new Map<string, Cancel>();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(deps: { readonly clock: Clock; readonly log: Log; readonly metrics: Metrics }) {
+    this.#clock = deps.clock;
+    this.#log = deps.log;
+    this.#metrics = deps.metrics;
+  }
+
+  watch(carrier: Carrier, callId: string): void {
+    const cancel = this.#clock.after(CONFIRM_MS, () => {
+      this.#waiting.delete(callId);
+      const work = this.#hangUp(carrier, callId).finally(() => this.#running.delete(work));
+      this.#running.add(work);
+    });
+    this.#waiting.set(callId, cancel);
+  }
+
+  /** The carrier knows that the call is over. */
+  confirmed(callId: string): void {
+    this.#waiting.get(callId)?.();
+    this.#waiting.delete(callId);
+  }
+
+  /** Resolves when every call that is being watched is confirmed or hung up, or after a while. */
+  settled(): Promise<void> {
+    if (this.#waiting.size === 0) return settleWithin(this.#clock, REST_MS, [...this.#running]);
+    return new Promise((resolve) => {
+      this.#clock.after(CONFIRM_MS + 100, () =>
+        resolve(settleWithin(this.#clock, REST_MS, [...this.#running])),
+      );
+    });
+  }
+
+  async close(): Promise<void> {
+    for (const cancel of this.#waiting.values()) cancel();
+    this.#waiting.clear();
+    await settleWithin(this.#clock, REST_MS, [...this.#running]);
+  }
+
+  async #hangUp(carrier: Carrier, callId: string): Promise<void> {
+    using limit = deadline(this.#clock, REST_MS, 'the hang-up by REST');
+    const result = await carrier.hangUp(callId, limit.signal);
+    if (result.status !== 'error') {
+      this.#log.info({ callId, carrier: carrier.name, result: result.status }, 'call hung up by REST');
+      return;
+    }
+    this.#metrics.hangUpFailed(carrier.name);
+    this.#log.error({ callId, carrier: carrier.name, err: result.error }, 'the call could not be hung up');
+  }
+}

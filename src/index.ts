@@ -1,0 +1,23 @@
+/** The library: a bridge to embed in a service of one's own, and the contracts to extend it. */
+export { type Agent, type AgentText, lineCheckAgent, voiceAgent } from './agents.ts';
+export type { AudioFormat } from './audio/format.ts';
+export { type CallEvent, type CallObserver, END_REASONS, type EndReason } from './call-events.ts';
+export { CARRIERS, type Carrier, type CarrierName } from './carrier.ts';
+export { type Clock, systemClock } from './clock.ts';
+export { type Config, type Env, loadConfig } from './config.ts';
+export { BridgeError, ERRORS, type ErrorCode } from './errors.ts';
+export type {
+  ConnectRequest,
+  HeardItem,
+  ProviderCapabilities,
+  ProviderEvent,
+  ProviderSession,
+  RealtimeProvider,
+  ToolDefinition,
+  ToolResult,
+} from './provider.ts';
+export { createLocalProvider } from './providers/local.ts';
+export { createOpenAiProvider } from './providers/openai.ts';
+export { type Bridge, type BridgeOptions, createBridge } from './server.ts';
+export { defineTool, type Tool, type ToolContext } from './tools.ts';
+export type { TranscriptEntry } from './transcript.ts';

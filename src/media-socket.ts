@@ -1,0 +1,252 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type RawData, WebSocket, WebSocketServer } from 'ws';
+import { type AudioFormat, formatName } from './audio/format.ts';
+import { CARRIERS, type CallLeg, type Carrier, type CarrierName, type LegEvent } from './carrier.ts';
+import type { Cancel, Clock } from './clock.ts';
+import { BridgeError } from './errors.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import type { Session } from './session.ts';
+import type { SessionManager } from './session-manager.ts';
+import { webhookRequest } from './webhook-request.ts';
+
+export interface MediaSocketsDeps {
+  readonly carriers: ReadonlyMap<CarrierName, Carrier>;
+  readonly manager: SessionManager;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Carrier messages are below 2 KiB; whatever is larger is not one. */
+const MAX_MESSAGE_BYTES = 65_536;
+const START_DEADLINE_MS = 10_000;
+const PING_EVERY_MS = 20_000;
+/** A carrier that takes this much less than it is sent has stopped reading. */
+const MAX_BUFFERED_BYTES = 1_048_576;
+/** Messages in a row that cannot be read before the stream is given up. */
+const MAX_BAD_MESSAGES = 50;
+
+const PATH = /\/media\/([a-z]+)\/([A-Za-z0-9_-]{1,128})\/?$/;
+
+/** Everything that opens a media stream: refused with an HTTP status before the upgrade, or joined to its session. */
+export class MediaSockets {
+  readonly #deps: MediaSocketsDeps;
+  readonly #server: WebSocketServer;
+  readonly #open = new Set<MediaSocket>();
+
+  constructor(deps: MediaSocketsDeps) {
+    this.#deps = deps;
+    // A variable, because the published types do not know the newer limits yet.
+    const options = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: MAX_MESSAGE_BYTES,
+      maxFragments: 64,
+      maxBufferedChunks: 1024,
+      closeTimeout: 2000,
+    };
+    this.#server = new WebSocketServer(options);
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Listener for the HTTP server's `upgrade`. */
+  readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const refuse = (status: string, reason: string): void => {
+      this.#deps.metrics.refused('upgrade', reason);
+      this.#deps.log.warn({ reason }, 'media socket refused');
+      socket.on('error', () => socket.destroy());
+      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    };
+    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    const [, name, token] = PATH.exec(path) ?? [];
+    const carrier = carrierNamed(this.#deps.carriers, name);
+    if (carrier === undefined || token === undefined) {
+      refuse('404 Not Found', 'unknown-path');
+      return;
+    }
+    const verdict = carrier.verifyUpgrade(webhookRequest(request, new Uint8Array(0)));
+    if (!verdict.ok) {
+      refuse('403 Forbidden', verdict.reason);
+      return;
+    }
+    const session = this.#deps.manager.redeem(carrier.name, token);
+    if (session === undefined) {
+      refuse('403 Forbidden', 'bad-token');
+      return;
+    }
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      const leg = new MediaSocket(webSocket, carrier, session, this.#deps, () => this.#open.delete(leg));
+      this.#open.add(leg);
+    });
+  };
+
+  close(): void {
+    for (const leg of this.#open) leg.terminate();
+    this.#server.close();
+  }
+}
+
+/** One media stream: the leg of one session. */
+class MediaSocket implements CallLeg {
+  readonly #socket: WebSocket;
+  readonly #carrier: Carrier;
+  readonly #session: Session;
+  readonly #deps: MediaSocketsDeps;
+  readonly #onGone: () => void;
+  #cancelStart: Cancel;
+  #cancelPing: Cancel | undefined;
+  #pingAt = 0;
+  #missedPongs = 0;
+  #badMessages = 0;
+  #streamId = '';
+  #started = false;
+  #closing = false;
+  #roundTripMs = 0;
+  #input: AudioFormat;
+  #output: AudioFormat;
+
+  constructor(
+    socket: WebSocket,
+    carrier: Carrier,
+    session: Session,
+    deps: MediaSocketsDeps,
+    onGone: () => void,
+  ) {
+    this.#socket = socket;
+    this.#carrier = carrier;
+    this.#session = session;
+    this.#deps = deps;
+    this.#onGone = onGone;
+    this.#input = carrier.capabilities.defaultFormat;
+    this.#output = carrier.capabilities.defaultFormat;
+    this.#cancelStart = deps.clock.after(START_DEADLINE_MS, () => this.#refuse('no start message in time'));
+    socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
+    socket.on('pong', () => this.#onPong());
+    socket.on('close', () => this.#onClose());
+    socket.on('error', (error) =>
+      deps.log.warn({ callId: session.callId, err: error }, 'media socket error'),
+    );
+    this.#ping();
+  }
+
+  get input(): AudioFormat {
+    return this.#input;
+  }
+
+  get output(): AudioFormat {
+    return this.#output;
+  }
+
+  get roundTripMs(): number {
+    return this.#roundTripMs;
+  }
+
+  play(bytes: Uint8Array): void {
+    this.#send(this.#carrier.encode({ type: 'audio', bytes }, this.#streamId));
+    if (this.#socket.bufferedAmount <= MAX_BUFFERED_BYTES) return;
+    this.#deps.log.error({ callId: this.#session.callId }, 'the carrier has stopped reading');
+    this.terminate();
+  }
+
+  mark(name: string): void {
+    this.#send(this.#carrier.encode({ type: 'mark', name }, this.#streamId));
+  }
+
+  clear(): void {
+    this.#send(this.#carrier.encode({ type: 'clear' }, this.#streamId));
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#socket.close(code, reason.slice(0, 120));
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  #send(text: string): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(text);
+  }
+
+  #onMessage(data: RawData, isBinary: boolean): void {
+    if (this.#closing) return;
+    try {
+      if (isBinary) throw new BridgeError('BAD_FRAME', 'a media message is binary, text is wanted');
+      for (const event of this.#carrier.decode(String(data))) this.#onEvent(event);
+      this.#badMessages = 0;
+    } catch (error) {
+      this.#onBadMessage(BridgeError.from(error));
+    }
+  }
+
+  #onBadMessage(error: BridgeError): void {
+    this.#badMessages += 1;
+    if (this.#badMessages === 1) {
+      this.#deps.log.warn({ callId: this.#session.callId, err: error }, 'media message not understood');
+    }
+    if (!this.#started || this.#badMessages >= MAX_BAD_MESSAGES) this.#refuse(error.message);
+  }
+
+  #onEvent(event: LegEvent): void {
+    if (event.type === 'started') this.#onStart(event);
+    else if (this.#started) this.#session.onLegEvent(event);
+  }
+
+  #onStart(event: Extract<LegEvent, { type: 'started' }>): void {
+    if (this.#started) return;
+    // The signed webhook, the token and the stream have to speak of the same call.
+    if (event.callId !== this.#session.callId) {
+      this.#refuse('the start message names another call');
+      return;
+    }
+    this.#started = true;
+    this.#cancelStart();
+    this.#streamId = event.streamId;
+    this.#input = event.input;
+    this.#output = event.output;
+    this.#deps.log.debug(
+      { callId: event.callId, in: formatName(event.input), out: formatName(event.output) },
+      'media formats',
+    );
+    this.#session.attach(this);
+  }
+
+  #refuse(why: string): void {
+    this.#deps.metrics.refused('upgrade', 'bad-start');
+    this.#deps.log.warn({ callId: this.#session.callId, why }, 'media stream given up');
+    this.close(1008, 'not accepted');
+  }
+
+  #ping(): void {
+    if (this.#missedPongs >= 2) {
+      this.#deps.log.warn({ callId: this.#session.callId }, 'the carrier does not answer pings');
+      this.terminate();
+      return;
+    }
+    this.#missedPongs += 1;
+    this.#pingAt = this.#deps.clock.now();
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping();
+    this.#cancelPing = this.#deps.clock.after(PING_EVERY_MS, () => this.#ping());
+  }
+
+  #onPong(): void {
+    this.#missedPongs = 0;
+    this.#roundTripMs = this.#deps.clock.now() - this.#pingAt;
+  }
+
+  #onClose(): void {
+    this.#cancelStart();
+    this.#cancelPing?.();
+    this.#onGone();
+    // A stream that never started belongs to nobody; its session waits for its own deadline to decide.
+    this.#session.onLegClosed();
+  }
+}

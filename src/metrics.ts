@@ -1,0 +1,82 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+
+/** What the service counts. Calls add their frame counts once, when they end: nothing here runs per frame. */
+export interface Metrics {
+  callStarted(): void;
+  callEnded(
+    labels: { readonly reason: string; readonly carrier: string; readonly provider: string },
+    counts: CallCounts,
+  ): void;
+  refused(what: 'webhook' | 'upgrade', reason: string): void;
+  hangUpFailed(carrier: string): void;
+  /** Prometheus text. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+export interface CallCounts {
+  readonly seconds: number;
+  readonly framesIn: number;
+  readonly filledMs: number;
+  readonly lostBeforeReadyMs: number;
+  readonly refusedFrames: number;
+  readonly refusedDownlinkMs: number;
+  readonly bargeIns: number;
+  readonly toolCalls: number;
+  readonly providerErrors: number;
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = <L extends string>(name: string, help: string, labelNames: L[]): Counter<L> =>
+    new Counter({ name: `patchcord_${name}`, help, labelNames, registers });
+  const active = new Gauge({ name: 'patchcord_calls_active', help: 'Calls that are up', registers });
+  const ended = counter('calls_ended_total', 'Calls by the reason of their end', [
+    'reason',
+    'carrier',
+    'provider',
+  ]);
+  const seconds = counter('call_seconds_total', 'Seconds of calls', []);
+  const framesIn = counter('media_frames_in_total', 'Media messages from carriers', []);
+  const filled = counter('uplink_filled_ms_total', 'Silence put into holes of the carrier stream, ms', []);
+  const lost = counter('uplink_lost_ms_total', 'Caller speech lost before the provider was ready, ms', []);
+  const refusedUp = counter(
+    'uplink_refused_frames_total',
+    'Frames dropped because the provider socket was full',
+    [],
+  );
+  const refusedDown = counter(
+    'downlink_refused_ms_total',
+    'Speech of interrupted responses kept from the caller, ms',
+    [],
+  );
+  const bargeIns = counter('barge_ins_total', 'Interruptions by the caller', []);
+  const tools = counter('tool_calls_total', 'Function calls run', []);
+  const errors = counter('provider_errors_total', 'Errors reported by providers', []);
+  const refused = counter('refused_requests_total', 'Webhooks and upgrades that were refused', [
+    'what',
+    'reason',
+  ]);
+  const hangUps = counter('hang_up_failures_total', 'Hang-ups by REST that failed', ['carrier']);
+  return {
+    callStarted: () => active.inc(),
+    callEnded(labels, counts) {
+      active.dec();
+      ended.inc(labels);
+      seconds.inc(counts.seconds);
+      framesIn.inc(counts.framesIn);
+      filled.inc(counts.filledMs);
+      lost.inc(counts.lostBeforeReadyMs);
+      refusedUp.inc(counts.refusedFrames);
+      refusedDown.inc(counts.refusedDownlinkMs);
+      bargeIns.inc(counts.bargeIns);
+      tools.inc(counts.toolCalls);
+      errors.inc(counts.providerErrors);
+    },
+    refused: (what, reason) => refused.inc({ what, reason }),
+    hangUpFailed: (carrier) => hangUps.inc({ carrier }),
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}

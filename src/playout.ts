@@ -1,0 +1,300 @@
+import { ByteQueue } from './audio/byte-queue.ts';
+import { type AudioFormat, bytesPerMs, silenceByte } from './audio/format.ts';
+import type { Clock } from './clock.ts';
+import { FRAME_MS, type Paced, type Pacer } from './pacer.ts';
+import type { HeardItem } from './provider.ts';
+
+/** The least of a call leg that playout needs. */
+export interface PlayoutLeg {
+  readonly output: AudioFormat;
+  readonly roundTripMs: number;
+  play(bytes: Uint8Array): void;
+  mark(name: string): void;
+  clear(): void;
+}
+
+export interface PlayoutOptions {
+  readonly leg: PlayoutLeg;
+  readonly clock: Clock;
+  readonly pacer: Pacer;
+  /** How far ahead of the caller's ear the carrier is given audio. */
+  readonly leadMs: number;
+  /** Everything that was given to the carrier has been heard and nothing is waiting. */
+  onDrained(): void;
+  /** This item has been heard to its end. */
+  onHeard(itemId: string): void;
+}
+
+/** Longest message to the carrier: fewer messages cost less, longer ones delay the first sound after a pause. */
+const MESSAGE_MS = 100;
+/** Below this lead, audio is sent however little of it there is. */
+const URGENT_LEAD_MS = 200;
+const MARK_EVERY_MS = 200;
+/** A mark later than this is taken as lost, and time is read from the wall clock instead. */
+const MARK_GRACE_MS = 1000;
+/** Longest speech that is kept waiting; a provider that goes on beyond it is at fault. */
+const MAX_QUEUED_MS = 600_000;
+
+interface Item {
+  readonly responseId: string;
+  readonly itemId: string;
+  /** Byte positions on the line, counted from the first byte ever played to this leg. */
+  readonly start: number;
+  end: number;
+  receivedMs: number;
+  /** No more audio of this item will come. */
+  closed: boolean;
+}
+
+interface PendingMark {
+  readonly name: string;
+  readonly position: number;
+  readonly sentAt: number;
+}
+
+/**
+ * What the caller has really heard. Keeps the provider's speech, hands it to the carrier at most `leadMs` ahead, and
+ * knows from the carrier's marks how far its ear has come.
+ *
+ * Position = last acknowledged mark + time since + round trip (the acknowledgement was under way as long as a `clear`
+ * sent now will be), never beyond what was sent. Speech that starts on an idle line is led by a mark of its own: its
+ * echo says that the carrier has begun to play.
+ */
+export class Playout implements Paced {
+  readonly #options: PlayoutOptions;
+  readonly #queue = new ByteQueue();
+  readonly #perMs: number;
+  readonly #frameBytes: number;
+  readonly #message: Uint8Array;
+  readonly #silence: number;
+  #items: Item[] = [];
+  #marks: PendingMark[] = [];
+  #generation = 0;
+  #markNumber = 0;
+  /** Bytes given to the carrier so far, and the position of the newest mark. */
+  #sent = 0;
+  #marked = 0;
+  /** Position `#anchor` was heard at time `#anchorAt`. */
+  #anchor = 0;
+  #anchorAt = 0;
+  /** The mark in front of speech that started on an idle line has not come back. */
+  #starting = false;
+  /** The carrier did not return marks; believed until one comes. */
+  #marksLost = false;
+  #openResponses = new Set<string>();
+  #busy = false;
+  #droppedMs = 0;
+
+  constructor(options: PlayoutOptions) {
+    this.#options = options;
+    this.#perMs = bytesPerMs(options.leg.output);
+    this.#frameBytes = this.#perMs * FRAME_MS;
+    this.#message = new Uint8Array(this.#perMs * MESSAGE_MS);
+    this.#silence = silenceByte(options.leg.output);
+    this.#anchorAt = options.clock.now();
+  }
+
+  /** Nothing waits to be heard. */
+  get idle(): boolean {
+    return !this.#busy;
+  }
+
+  /** Speech that had to be refused because the queue was full. */
+  get droppedMs(): number {
+    return this.#droppedMs;
+  }
+
+  /** Speech sent or queued that has not been heard. */
+  get aheadMs(): number {
+    return (this.#sent - this.#heardBytes(this.#options.clock.now()) + this.#queue.length) / this.#perMs;
+  }
+
+  /**
+   * Appends speech of `itemId` in the leg's output format.
+   * @param receivedMs how much of the provider's own audio this is
+   */
+  push(responseId: string, itemId: string, bytes: Uint8Array, receivedMs: number): void {
+    if (this.#queue.length + bytes.length > MAX_QUEUED_MS * this.#perMs) {
+      this.#droppedMs += bytes.length / this.#perMs;
+      return;
+    }
+    const item = this.#itemFor(responseId, itemId);
+    this.#openResponses.add(responseId);
+    this.#queue.push(bytes);
+    item.end += bytes.length;
+    item.receivedMs += receivedMs;
+    this.#wake();
+    this.#pump(this.#options.clock.now());
+  }
+
+  /** No more audio of this response will come: its tail is filled up to a whole frame and marked. */
+  endResponse(responseId: string): void {
+    this.#openResponses.delete(responseId);
+    for (const item of this.#items) if (item.responseId === responseId) item.closed = true;
+    if (!this.#busy) return;
+    const rest = this.#queue.length % this.#frameBytes;
+    if (rest > 0 && this.#openResponses.size === 0)
+      this.#queue.pushValue(this.#silence, this.#frameBytes - rest);
+    this.#pump(this.#options.clock.now());
+  }
+
+  /** The carrier has played everything before this mark. */
+  acknowledge(name: string): void {
+    const index = this.#marks.findIndex((mark) => mark.name === name);
+    const mark = this.#marks[index];
+    // Echoes of an older generation are the carrier emptying its buffer: that audio was not heard.
+    if (mark === undefined) return;
+    this.#marks.splice(0, index + 1);
+    this.#marksLost = false;
+    this.#starting = false;
+    this.#anchor = mark.position;
+    this.#anchorAt = this.#options.clock.now();
+    this.#settle(this.#anchorAt);
+  }
+
+  /**
+   * The caller cuts in: forgets what is queued, makes the echoes of all marks so far meaningless, and has the carrier
+   * empty its buffer (always: it holds speech also when the provider has long finished).
+   * @returns what was heard of every item that was not heard to its end, in order of play
+   */
+  interrupt(): HeardItem[] {
+    const now = this.#options.clock.now();
+    // The carrier plays whole frames, so the one it has begun is heard to its end; on average that is half a frame.
+    const position = Math.min(this.#sent, this.#heardBytes(now) + (this.#busy ? this.#frameBytes / 2 : 0));
+    this.#queue.clear();
+    this.#generation += 1;
+    this.#options.leg.clear();
+    const cut: HeardItem[] = [];
+    for (const item of this.#items) {
+      const playedMs = Math.floor(Math.max(0, position - item.start) / this.#perMs);
+      const receivedMs = Math.floor(item.receivedMs);
+      if (item.closed && position >= item.end) continue;
+      cut.push({ itemId: item.itemId, playedMs: Math.min(playedMs, receivedMs), receivedMs });
+    }
+    this.#items = [];
+    this.#marks = [];
+    this.#openResponses.clear();
+    this.#anchor = this.#sent;
+    this.#anchorAt = now;
+    this.#marked = this.#sent;
+    this.#starting = false;
+    this.#rest();
+    return cut;
+  }
+
+  /** Milliseconds of an item heard so far; 0 for one that is unknown or was heard to its end and forgotten. */
+  heardMs(itemId: string): number {
+    const item = this.#items.find((candidate) => candidate.itemId === itemId);
+    if (item === undefined) return 0;
+    const position = Math.min(this.#heardBytes(this.#options.clock.now()), item.end);
+    return Math.max(0, position - item.start) / this.#perMs;
+  }
+
+  tick(now: number): void {
+    this.#pump(now);
+    this.#settle(now);
+  }
+
+  close(): void {
+    this.#queue.clear();
+    this.#items = [];
+    this.#marks = [];
+    this.#rest();
+  }
+
+  #itemFor(responseId: string, itemId: string): Item {
+    const last = this.#items.at(-1);
+    if (last !== undefined && last.itemId === itemId && last.responseId === responseId) return last;
+    // Items of one response follow each other; the one before is complete.
+    if (last !== undefined && last.responseId === responseId) last.closed = true;
+    const start = this.#sent + this.#queue.length;
+    const item: Item = { responseId, itemId, start, end: start, receivedMs: 0, closed: false };
+    this.#items.push(item);
+    return item;
+  }
+
+  #wake(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#options.pacer.add(this);
+  }
+
+  #rest(): void {
+    if (!this.#busy) return;
+    this.#busy = false;
+    this.#options.pacer.remove(this);
+  }
+
+  /** Where the caller's ear is, in bytes. */
+  #heardBytes(now: number): number {
+    if (this.#starting) return this.#anchor;
+    const elapsed = now - this.#anchorAt + this.#options.leg.roundTripMs;
+    return Math.min(this.#sent, this.#anchor + elapsed * this.#perMs);
+  }
+
+  /** Gives the carrier what may be given now. */
+  #pump(now: number): void {
+    while (this.#queue.length >= this.#frameBytes) {
+      const lead = (this.#sent - this.#heardBytes(now)) / this.#perMs;
+      const room = Math.floor((this.#options.leadMs - lead) / FRAME_MS) * this.#frameBytes;
+      const whole = this.#queue.length - (this.#queue.length % this.#frameBytes);
+      const size = Math.min(room, whole, this.#message.length);
+      const ending = this.#openResponses.size === 0 && whole <= room;
+      if (size <= 0 || (size < this.#message.length && lead > URGENT_LEAD_MS && !ending)) return;
+      this.#send(size, now);
+    }
+    // Every response ends with a mark: that is what a hang-up after the goodbye waits for.
+    if (this.#openResponses.size === 0 && this.#queue.length === 0 && this.#marked < this.#sent)
+      this.#mark(now);
+  }
+
+  #send(size: number, now: number): void {
+    if (!this.#starting && this.#heardBytes(now) >= this.#sent) {
+      // The line is idle (or ran dry): the position stands still until this mark's echo.
+      this.#anchor = this.#sent;
+      this.#anchorAt = now;
+      this.#starting = !this.#marksLost;
+      this.#mark(now);
+    }
+    const bytes = size === this.#message.length ? this.#message : this.#message.subarray(0, size);
+    this.#queue.shift(bytes);
+    this.#options.leg.play(bytes);
+    this.#sent += size;
+    if (this.#sent - this.#marked >= MARK_EVERY_MS * this.#perMs) this.#mark(now);
+  }
+
+  #mark(now: number): void {
+    this.#markNumber += 1;
+    const name = `g${this.#generation}.m${this.#markNumber}`;
+    this.#marked = this.#sent;
+    this.#marks.push({ name, position: this.#sent, sentAt: now });
+    this.#options.leg.mark(name);
+  }
+
+  /** Draws the conclusions from the position: lost marks, items heard, all heard. */
+  #settle(now: number): void {
+    this.#checkForLostMarks(now);
+    const heard = this.#heardBytes(now);
+    while (this.#items[0]?.closed === true && heard >= this.#items[0].end) {
+      const item = this.#items.shift();
+      if (item !== undefined) this.#options.onHeard(item.itemId);
+    }
+    const waiting = this.#marksLost ? heard < this.#sent : this.#marks.length > 0;
+    if (!this.#busy || this.#openResponses.size > 0 || this.#queue.length > 0 || waiting) return;
+    this.#marks = [];
+    this.#rest();
+    this.#options.onDrained();
+  }
+
+  #checkForLostMarks(now: number): void {
+    const oldest = this.#marks[0];
+    if (oldest === undefined || this.#marksLost) return;
+    const dueIn = this.#starting ? 0 : (oldest.position - this.#anchor) / this.#perMs;
+    const dueAt = Math.max(oldest.sentAt, this.#anchorAt + dueIn);
+    if (now < dueAt + MARK_GRACE_MS + this.#options.leg.roundTripMs) return;
+    this.#marksLost = true;
+    if (!this.#starting) return;
+    this.#starting = false;
+    this.#anchorAt = oldest.sentAt;
+  }
+}

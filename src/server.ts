@@ -1,0 +1,216 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express, { type Express, type Request } from 'express';
+import { type Agent, lineCheckAgent, voiceAgent } from './agents.ts';
+import { createTranscoder } from './audio/transcode.ts';
+import type { CallObserver } from './call-events.ts';
+import type { Carrier, CarrierName } from './carrier.ts';
+import { type Clock, systemClock } from './clock.ts';
+import type { Config } from './config.ts';
+import { BridgeError } from './errors.ts';
+import { createLog, type Log } from './log.ts';
+import { MediaSockets } from './media-socket.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { Pacer } from './pacer.ts';
+import type { RealtimeProvider } from './provider.ts';
+import { SessionManager } from './session-manager.ts';
+import type { Tool } from './tools.ts';
+import { createWebhooks } from './webhooks.ts';
+
+export interface BridgeOptions {
+  readonly config: Config;
+  /** Default: made from the configuration. It is not closed by the bridge. */
+  readonly provider?: RealtimeProvider;
+  /** Default: made from the configuration. */
+  readonly agent?: Agent;
+  /** Functions that the model may call, beside the built-in ones. */
+  readonly tools?: readonly Tool[];
+  /** Told of everything that happens in calls; must not throw and must not keep the caller waiting. */
+  readonly observe?: CallObserver;
+  readonly clock?: Clock;
+  readonly log?: Log;
+  /** Accepts webhooks and media without a signature. For experiments behind a closed door. */
+  readonly insecure?: boolean;
+  /** How far ahead of the caller's ear the carrier is given speech; default 1000 ms. */
+  readonly leadMs?: number;
+}
+
+export interface Bridge extends AsyncDisposable {
+  /** Resolves to the address listened on. Rejects with BAD_CONFIG when the port is taken. */
+  listen(): Promise<string>;
+  /** Secret that signs calls to a bridge without a configured carrier, for the simulated phone. */
+  readonly localAuthToken: string | undefined;
+  readonly calls: number;
+  readonly agent: Agent;
+  readonly providerName: string;
+  /** Not ready any more; live calls go on for at most the configured time. */
+  drain(): Promise<void>;
+  /** Ends every call and gives everything back. Idempotent. */
+  close(): Promise<void>;
+}
+
+const LEAD_MS = 1000;
+
+/** Builds the service: every object once, nothing global. */
+export async function createBridge(options: BridgeOptions): Promise<Bridge> {
+  const { config } = options;
+  const log = options.log ?? createLog(config.logLevel);
+  const clock = options.clock ?? systemClock;
+  const metrics = createMetrics();
+  const pacer = new Pacer(clock);
+  const made = options.provider === undefined ? await makeProvider(config) : undefined;
+  const provider = options.provider ?? made;
+  if (provider === undefined) throw new BridgeError('INTERNAL', 'no provider was made');
+  const agent = options.agent ?? makeAgent(config, provider, options.tools ?? []);
+  const localAuthToken = config.twilio.authToken === undefined ? randomBytes(16).toString('hex') : undefined;
+  const http = createServer();
+  const publicUrl = (): string => config.publicUrl ?? localUrl(http);
+  const carriers = await makeCarriers(config, localAuthToken, publicUrl, options.insecure ?? false);
+  const manager = new SessionManager({
+    clock,
+    pacer,
+    log,
+    metrics,
+    provider,
+    agentFor: () => agent,
+    createTranscoder,
+    maxCalls: config.maxCalls,
+    leadMs: options.leadMs ?? LEAD_MS,
+    observe: options.observe,
+  });
+  const media = new MediaSockets({ carriers, manager, clock, log, metrics });
+  const app = makeApp(config, manager, metrics);
+  app.use(createWebhooks({ carriers, manager, log, metrics, publicUrl }));
+  app.use((_request, response) => response.status(404).end());
+  http.on('request', app);
+  http.on('upgrade', media.onUpgrade);
+  http.requestTimeout = 15_000;
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await manager.close();
+    media.close();
+    pacer.close();
+    if (http.listening) {
+      http.closeAllConnections();
+      await new Promise((resolve) => http.close(resolve));
+    }
+    await made?.close?.();
+  };
+  return {
+    localAuthToken,
+    agent,
+    providerName: provider.name,
+    get calls() {
+      return manager.size;
+    },
+    listen: () => listen(http, config),
+    drain: () => manager.drain(config.drainMs),
+    close() {
+      closing ??= close();
+      return closing;
+    },
+    [Symbol.asyncDispose]() {
+      return this.close();
+    },
+  };
+}
+
+type ClosableProvider = RealtimeProvider & { close?(): Promise<void> };
+
+/** Loads only the provider that is configured: the others cost start-up time. */
+async function makeProvider(config: Config): Promise<ClosableProvider> {
+  if (config.provider === 'local') {
+    const { createLocalProvider } = await import('./providers/local.ts');
+    return createLocalProvider();
+  }
+  const { createOpenAiProvider } = await import('./providers/openai.ts');
+  const { apiKey, baseUrl, model, transcriptionModel, dialect, auth, headers, session } = config.openai;
+  return createOpenAiProvider({
+    apiKey: apiKey ?? '',
+    dialect,
+    auth,
+    headers,
+    session,
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+    ...(model === undefined ? {} : { model }),
+    ...(transcriptionModel === undefined ? {} : { transcriptionModel }),
+  });
+}
+
+async function makeCarriers(
+  config: Config,
+  localAuthToken: string | undefined,
+  publicUrl: () => string,
+  insecure: boolean,
+): Promise<ReadonlyMap<CarrierName, Carrier>> {
+  const { createTwilio } = await import('../carriers/twilio.ts');
+  const { accountSid, authToken, baseUrl } = config.twilio;
+  const twilio = createTwilio({
+    accountSid,
+    authToken: authToken ?? localAuthToken,
+    publicUrl,
+    insecure,
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+  });
+  return new Map([[twilio.name, twilio]]);
+}
+
+function makeAgent(config: Config, provider: RealtimeProvider, tools: readonly Tool[]): Agent {
+  const { instructions, greeting, language, audio } = config.agent;
+  const { maxCallMs, silenceMs } = config;
+  const text = { instructions, greeting, language, audio, maxCallMs, silenceMs, voice: config.openai.voice };
+  return provider.name === 'local' ? lineCheckAgent(text) : voiceAgent(text, tools);
+}
+
+/** What operators ask for. */
+function makeApp(config: Config, manager: SessionManager, metrics: Metrics): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.get('/healthz', (_request, response) => {
+    response.json({ status: 'ok' });
+  });
+  app.get('/readyz', (_request, response) => {
+    const ready = !manager.draining && manager.size < config.maxCalls;
+    const why = manager.draining ? 'draining' : ready ? 'ready' : 'full';
+    response.status(ready ? 200 : 503).json({ status: why, calls: manager.size, maxCalls: config.maxCalls });
+  });
+  app.get('/metrics', (request, response, next) => {
+    if (!mayOperate(config, request)) {
+      response.status(401).end();
+      return;
+    }
+    metrics
+      .text()
+      .then((text) => response.type(metrics.contentType).send(text))
+      .catch(next);
+  });
+  return app;
+}
+
+function mayOperate(config: Config, request: Request): boolean {
+  if (config.apiToken === undefined) return true;
+  const found = Buffer.from(request.headers.authorization ?? '');
+  const wanted = Buffer.from(`Bearer ${config.apiToken}`);
+  return found.length === wanted.length && timingSafeEqual(found, wanted);
+}
+
+function listen(http: Server, config: Config): Promise<string> {
+  return new Promise((resolve, reject) => {
+    http.once('error', (cause) => {
+      const place = `${config.host}:${config.port}`;
+      reject(new BridgeError('BAD_CONFIG', `cannot listen on ${place}: ${cause.message}`, { cause }));
+    });
+    http.listen(config.port, config.host, () => resolve(localUrl(http)));
+  });
+}
+
+/** The address by which this machine itself reaches the server. */
+function localUrl(http: Server): string {
+  const address = http.address() as AddressInfo | null;
+  if (address === null) throw new BridgeError('INTERNAL', 'the server does not listen yet');
+  const any = address.address === '0.0.0.0' || address.address === '::';
+  const host = any ? '127.0.0.1' : address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return `http://${host}:${address.port}`;
+}
