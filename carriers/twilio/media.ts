@@ -1,0 +1,206 @@
+import type { AudioFormat, Encoding, Rate } from '../../src/audio/format.ts';
+import { ENCODINGS, formatName, MULAW_8K, RATES } from '../../src/audio/format.ts';
+import type { LegCommand, LegEvent } from '../../src/carrier.ts';
+import { assertNever, BridgeError } from '../../src/errors.ts';
+
+/** One message of Twilio's media socket. */
+
+type Message = Readonly<Record<string, unknown>>;
+
+const NOTHING: readonly LegEvent[] = [];
+
+/**
+ * Reads one text frame. Gives nothing for events and tracks that are not ours to act on.
+ * Throws BAD_FRAME for nonsense; its message never holds what the caller said or typed.
+ */
+export function decodeMessage(text: string): readonly LegEvent[] {
+  const message = readJson(text);
+  switch (message['event']) {
+    case 'media':
+      return decodeMedia(message);
+    case 'mark':
+      return [{ type: 'mark', name: textField(inner(message, 'mark'), 'name', 'mark.name') }];
+    case 'dtmf':
+      return decodeDtmf(inner(message, 'dtmf'));
+    case 'connected':
+      return [{ type: 'opened' }];
+    case 'start':
+      return [decodeStart(message)];
+    case 'stop':
+      return [{ type: 'stopped' }];
+    default:
+      if (typeof message['event'] !== 'string')
+        throw wrong('event', message['event'], 'the name of an event');
+      return NOTHING; // Twilio adds events without notice
+  }
+}
+
+/** One text frame for Twilio, which tells streams apart by the id in every frame. */
+export function encodeCommand(command: LegCommand, streamId: string): string {
+  const stream = JSON.stringify(streamId);
+  switch (command.type) {
+    case 'audio':
+      return `{"event":"media","streamSid":${stream},"media":{"payload":"${base64(command.bytes)}"}}`;
+    case 'mark':
+      return `{"event":"mark","streamSid":${stream},"mark":{"name":${JSON.stringify(command.name)}}}`;
+    case 'clear':
+      return `{"event":"clear","streamSid":${stream}}`;
+    default:
+      return assertNever(command);
+  }
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+}
+
+function readJson(text: string): Message {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Without its cause: the text of a SyntaxError quotes the message, and with it the caller's audio.
+    throw new BridgeError('BAD_FRAME', `a Twilio media message of ${text.length} characters is not JSON`);
+  }
+  if (!isRecord(value)) throw wrong('message', value, 'an object');
+  return value;
+}
+
+function decodeMedia(message: Message): readonly LegEvent[] {
+  const media = inner(message, 'media');
+  // The agent's own voice, if somebody asks for both tracks.
+  if (isOutbound(media['track'])) return NOTHING;
+  const payload = media['payload'];
+  if (typeof payload !== 'string') throw wrong('media.payload', payload, 'base64 text');
+  if (payload === '') return NOTHING;
+  return [{ type: 'audio', bytes: fromBase64(payload), atMs: milliseconds(media['timestamp']) }];
+}
+
+function isOutbound(track: unknown): boolean {
+  return track === 'outbound' || track === 'outbound_track';
+}
+
+function fromBase64(payload: string): Uint8Array {
+  let digits = payload.length;
+  while (digits > 0 && payload.length - digits < 2 && payload.charCodeAt(digits - 1) === 0x3d) digits--;
+  const bytes = Buffer.from(payload, 'base64');
+  // Buffer skips what is not base64 and stops early; only the number of bytes tells.
+  if (digits % 4 === 1 || bytes.length !== Math.floor((digits * 3) / 4)) {
+    throw wrong('media.payload', payload, 'base64 text');
+  }
+  return bytes;
+}
+
+/** Twilio writes its numbers as text; both are read. */
+function milliseconds(value: unknown): number | undefined {
+  if (value === undefined || value === null || value === '') return undefined;
+  const ms = typeof value === 'string' ? Number(value) : value;
+  if (typeof ms === 'number' && ms >= 0 && Number.isFinite(ms)) return ms;
+  throw wrong('media.timestamp', value, 'milliseconds since the stream began');
+}
+
+function decodeDtmf(dtmf: Message): readonly LegEvent[] {
+  if (isOutbound(dtmf['track'])) return NOTHING;
+  const digit = textField(dtmf, 'digit', 'dtmf.digit');
+  if (!/^[0-9*#A-D]$/i.test(digit)) throw wrong('dtmf.digit', digit, 'one of 0-9 * # A-D');
+  return [{ type: 'dtmf', digit: digit.toUpperCase() }];
+}
+
+function decodeStart(message: Message): LegEvent {
+  const start = inner(message, 'start');
+  const streamId = start['streamSid'] ?? message['streamSid'];
+  if (typeof streamId !== 'string' || streamId === '')
+    throw wrong('streamSid', streamId, 'the id of a stream');
+  const callId = textField(start, 'callSid', 'start.callSid');
+  const format = mediaFormat(start['mediaFormat']);
+  // Whatever Twilio sends is also what it plays.
+  return {
+    type: 'started',
+    streamId,
+    callId,
+    params: params(start['customParameters']),
+    input: format,
+    output: format,
+  };
+}
+
+function params(value: unknown): Readonly<Record<string, string>> {
+  if (value === undefined || value === null) return {};
+  if (!isRecord(value)) throw wrong('start.customParameters', value, 'an object of text');
+  const entries: [string, string][] = [];
+  for (const [name, one] of Object.entries(value)) {
+    if (typeof one === 'string') entries.push([name, one]);
+    else if (typeof one === 'number' || typeof one === 'boolean') entries.push([name, String(one)]);
+  }
+  return Object.fromEntries(entries);
+}
+
+/** L16 under its registered name is big-endian, which AudioFormat cannot say; the x- name is little-endian everywhere. */
+const ENCODING_NAMES: ReadonlyMap<string, Encoding> = new Map([
+  ['audio/x-mulaw', ENCODINGS[0]],
+  ['audio/mulaw', ENCODINGS[0]],
+  ['audio/pcmu', ENCODINGS[0]],
+  ['audio/x-alaw', ENCODINGS[1]],
+  ['audio/alaw', ENCODINGS[1]],
+  ['audio/pcma', ENCODINGS[1]],
+  ['audio/x-l16', ENCODINGS[2]],
+]);
+
+function mediaFormat(value: unknown): AudioFormat {
+  if (value === undefined || value === null) return MULAW_8K;
+  if (!isRecord(value)) throw wrong('start.mediaFormat', value, 'an object');
+  const { encoding: name = 'audio/x-mulaw', sampleRate = MULAW_8K.rate, channels = 1 } = value;
+  const encoding = ENCODING_NAMES.get(String(name).toLowerCase());
+  const rate = RATES.find((one) => one === Number(sampleRate));
+  if (encoding === undefined || rate === undefined || Number(channels) !== 1) {
+    const found = `${shown(name)} at ${shown(sampleRate)} Hz with ${shown(channels)} channels`;
+    throw new BridgeError(
+      'BAD_FRAME',
+      `start.mediaFormat of a Twilio media message is ${found}; wanted ${formatName(MULAW_8K)} (audio/x-mulaw), ` +
+        `or audio/x-alaw or audio/x-l16 at ${RATES.join(', ')} Hz, with 1 channel`,
+    );
+  }
+  return format(encoding, rate);
+}
+
+function format(encoding: Encoding, rate: Rate): AudioFormat {
+  return encoding === MULAW_8K.encoding && rate === MULAW_8K.rate ? MULAW_8K : { encoding, rate };
+}
+
+function inner(message: Message, name: string): Message {
+  const value = message[name];
+  if (!isRecord(value)) throw wrong(name, value, 'an object');
+  return value;
+}
+
+function textField(message: Message, name: string, path: string): string {
+  const value = message[name];
+  if (typeof value !== 'string' || value === '') throw wrong(path, value, 'text');
+  return value;
+}
+
+function isRecord(value: unknown): value is Message {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function wrong(field: string, found: unknown, wanted: string): BridgeError {
+  return new BridgeError(
+    'BAD_FRAME',
+    `${field} of a Twilio media message is ${kindOf(found)}; wanted ${wanted}`,
+  );
+}
+
+/** What was found, without showing it. */
+function kindOf(value: unknown): string {
+  if (value === undefined) return 'missing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'string') return value === '' ? 'empty' : `text of ${value.length} characters`;
+  return `of type ${typeof value}`;
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number'
+    ? JSON.stringify(value).slice(0, 40)
+    : kindOf(value);
+}
