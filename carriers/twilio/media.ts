@@ -1,5 +1,5 @@
 import type { AudioFormat, Encoding, Rate } from '../../src/audio/format.ts';
-import { ENCODINGS, formatName, MULAW_8K, RATES } from '../../src/audio/format.ts';
+import { formatName, MULAW_8K, RATES } from '../../src/audio/format.ts';
 import type { LegCommand, LegEvent } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 
@@ -136,14 +136,14 @@ function params(value: unknown): Readonly<Record<string, string>> {
 }
 
 /** L16 under its registered name is big-endian, which AudioFormat cannot say; the x- name is little-endian everywhere. */
-const ENCODING_NAMES: ReadonlyMap<string, Encoding> = new Map([
-  ['audio/x-mulaw', ENCODINGS[0]],
-  ['audio/mulaw', ENCODINGS[0]],
-  ['audio/pcmu', ENCODINGS[0]],
-  ['audio/x-alaw', ENCODINGS[1]],
-  ['audio/alaw', ENCODINGS[1]],
-  ['audio/pcma', ENCODINGS[1]],
-  ['audio/x-l16', ENCODINGS[2]],
+const ENCODING_NAMES: ReadonlyMap<string, Encoding> = new Map<string, Encoding>([
+  ['audio/x-mulaw', 'mulaw'],
+  ['audio/mulaw', 'mulaw'],
+  ['audio/pcmu', 'mulaw'],
+  ['audio/x-alaw', 'alaw'],
+  ['audio/alaw', 'alaw'],
+  ['audio/pcma', 'alaw'],
+  ['audio/x-l16', 'pcm16'],
 ]);
 
 function mediaFormat(value: unknown): AudioFormat {

@@ -46,11 +46,16 @@ function hangUpRequest({ accountSid, authToken, baseUrl }: RestOptions, callId: 
     const missing = accountSid === undefined ? 'account SID' : 'auth token';
     throw new BridgeError('CARRIER_REFUSED', `cannot hang up a call at Twilio: no ${missing} is configured`);
   }
-  if (callId === '') throw new BridgeError('BAD_INPUT', 'cannot hang up a call at Twilio: its id is empty');
+  if (!/^[\x21-\x7e]{1,200}$/.test(callId)) {
+    throw new BridgeError(
+      'BAD_INPUT',
+      `cannot hang up a call at Twilio: its id has ${callId.length} characters that are no id`,
+    );
+  }
   const account = encodeURIComponent(accountSid);
   return {
     callId,
-    url: `${baseUrl}/2010-04-01/Accounts/${account}/Calls/${encodeURIComponent(callId.toWellFormed())}.json`,
+    url: `${baseUrl}/2010-04-01/Accounts/${account}/Calls/${encodeURIComponent(callId)}.json`,
     headers: {
       authorization: `Basic ${Buffer.from(`${accountSid}:${authToken}`).toString('base64')}`,
       'content-type': 'application/x-www-form-urlencoded',

@@ -163,6 +163,9 @@ function phoneNumber(target: string): string {
 
 /** XML has no way to write these characters, and the TwiML library throws on them. */
 function clean(text: string): string {
+  // Through UTF-8, which makes half a surrogate pair a replacement character.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
-  return text.toWellFormed().replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '');
+  return Buffer.from(text)
+    .toString()
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '');
 }
