@@ -161,11 +161,7 @@ function phoneNumber(target: string): string {
   );
 }
 
-/** XML has no way to write these characters, and the TwiML library throws on them. */
+/** XML has no way to write control characters and halves of surrogate pairs; the TwiML library throws on them. */
 function clean(text: string): string {
-  // Through UTF-8, which makes half a surrogate pair a replacement character.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
-  return Buffer.from(text)
-    .toString()
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '');
+  return text.replace(/(?![\t\n\r])[\p{Cc}\p{Cs}\ufffe\uffff]/gu, '');
 }
