@@ -1,0 +1,56 @@
+import type { CallEvent, EndedBy, StreamEnd } from './events.ts';
+import type { PhoneFaults } from './faults.ts';
+import type { TurnFact } from './recorder.ts';
+import type { DialResult } from './script.ts';
+import type { FormFields } from './signature.ts';
+import type { Trace } from './stream.ts';
+
+/** A call to be placed. Only the address, where the bridge listens, is needed. */
+export interface CallOptions {
+  /** The bridge's voice webhook as it can be reached from here. */
+  readonly webhookUrl: string;
+  /** The bridge's public address when that is another: requests are signed for it, and it is found at `webhookUrl`. */
+  readonly publicUrl?: string | undefined;
+  readonly authToken?: string | undefined;
+  readonly accountSid?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly direction?: 'inbound' | 'outbound-api' | undefined;
+  /** Asked when the webhook has no usable answer. */
+  readonly fallbackUrl?: string | undefined;
+  /** Told how the call goes on, from `initiated` to `completed`. */
+  readonly statusCallbackUrl?: string | undefined;
+  readonly extraFields?: FormFields | undefined;
+  readonly faults?: Partial<PhoneFaults> | undefined;
+  /** False saves 16 kB a second; `saveRecordings` then has nothing. */
+  readonly keepAudio?: boolean | undefined;
+  readonly dialResult?: DialResult | undefined;
+  /** Is shown every text frame of the media socket. */
+  readonly trace?: Trace | undefined;
+}
+
+/** What is left of a call. Bytes are mu-law, 8 to the ms; times are ms since the call was placed unless they say else. */
+export interface CallReport {
+  readonly callSid: string;
+  readonly endedBy: EndedBy;
+  readonly outcome: 'completed' | 'busy' | 'rejected' | 'failed';
+  /** Why the call failed, with Twilio's error code in front. */
+  readonly failure: string | undefined;
+  readonly durationMs: number;
+  readonly streams: readonly StreamEnd[];
+  readonly heardBytes: number;
+  /** The most audio that ever waited at the carrier. */
+  readonly highWaterBytes: number;
+  readonly firstStreamMs: number | undefined;
+  /** Media time at which the agent was first heard. */
+  readonly firstAgentMs: number | undefined;
+  readonly turns: readonly TurnFact[];
+  /** Holes within stretches of agent speech. */
+  readonly underruns: number;
+  readonly underrunMs: number;
+  /** Ticks of the phone itself that were more than 20 ms late: above 0 the other figures are in doubt. */
+  readonly lateTicks: number;
+  readonly maxLateMs: number;
+  readonly warnings: ReadonlyMap<string, number>;
+  readonly events: readonly CallEvent[];
+}
