@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import { type AudioFormat, formatName } from './audio/format.ts';
-import { CARRIERS, type CallLeg, type Carrier, type CarrierName, type LegEvent } from './carrier.ts';
+import { type CallLeg, type Carrier, type CarrierName, carrierNamed, type LegEvent } from './carrier.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';

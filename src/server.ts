@@ -87,7 +87,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   http.on('upgrade', media.onUpgrade);
   http.requestTimeout = 15_000;
   let closing: Promise<void> | undefined;
-  const close = async (): Promise<void> => {
+  const closeAll = async (): Promise<void> => {
     await manager.close();
     media.close();
     pacer.close();
@@ -96,6 +96,10 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       await new Promise((resolve) => http.close(resolve));
     }
     await made?.close?.();
+  };
+  const close = (): Promise<void> => {
+    closing ??= closeAll();
+    return closing;
   };
   return {
     localAuthToken,
@@ -106,13 +110,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     },
     listen: () => listen(http, config),
     drain: () => manager.drain(config.drainMs),
-    close() {
-      closing ??= close();
-      return closing;
-    },
-    [Symbol.asyncDispose]() {
-      return this.close();
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

@@ -1,0 +1,415 @@
+import { describe, expect, it } from 'vitest';
+import { type Agent, lineCheckAgent } from '../src/agents.ts';
+import { createTranscoder } from '../src/audio/transcode.ts';
+import type { CallEvent, EndReason } from '../src/call-events.ts';
+import type { Carrier } from '../src/carrier.ts';
+import { BridgeError } from '../src/errors.ts';
+import { createLog } from '../src/log.ts';
+import { Pacer } from '../src/pacer.ts';
+import { Session } from '../src/session.ts';
+import { defineTool, endCall } from '../src/tools.ts';
+import { fakeCarrier } from './support/fake-carrier.ts';
+import { ManualProvider, settled } from './support/manual-provider.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
+import { VirtualLeg } from './support/virtual-leg.ts';
+
+const CALL = {
+  callId: 'CA1',
+  from: '+14155550100',
+  to: '+14155550101',
+  direction: 'inbound',
+  callerName: undefined,
+} as const;
+
+const AGENT: Agent = {
+  ...lineCheckAgent({
+    instructions: undefined,
+    greeting: 'Hello.',
+    voice: undefined,
+    language: undefined,
+    audio: 'passthrough',
+    maxCallMs: 600_000,
+    silenceMs: 10_000,
+  }),
+};
+
+function start(change: Partial<Agent> = {}, carrier: Carrier = fakeCarrier()) {
+  const clock = new VirtualClock();
+  const pacer = new Pacer(clock);
+  const provider = new ManualProvider();
+  const leg = new VirtualLeg(clock);
+  const events: CallEvent[] = [];
+  const endings: EndReason[] = [];
+  const session = new Session({
+    call: CALL,
+    carrier,
+    agent: { ...AGENT, ...change },
+    provider,
+    clock,
+    pacer,
+    log: createLog('silent'),
+    leadMs: 1000,
+    createTranscoder,
+    observe: (_callId, event) => events.push(event),
+    onEnding: (_session, reason) => endings.push(reason),
+  });
+  leg.onMark = (name) => session.onLegEvent({ type: 'mark', name });
+  session.start();
+  return { clock, pacer, provider, leg, session, events, endings };
+}
+
+/** A call that is up: provider ready, stream open, greeting asked for. */
+async function talk(change: Partial<Agent> = {}) {
+  const call = start(change);
+  await call.provider.ready();
+  call.session.attach(call.leg);
+  return call;
+}
+
+function frame(value: number): Uint8Array {
+  return new Uint8Array(160).fill(value);
+}
+
+describe('the beginning of a call', () => {
+  it('dials the provider before the carrier has opened its stream', () => {
+    const { provider } = start();
+    expect(provider.request?.instructions).toContain('Line check');
+  });
+
+  it('delivers what the caller says before the provider is ready, whole and in order', async () => {
+    const { session, provider, leg } = start();
+    session.attach(leg);
+    for (let i = 0; i < 40; i++) session.onLegEvent({ type: 'audio', bytes: frame(i), atMs: i * 20 });
+    expect(provider.audio).toEqual([]);
+    await provider.ready();
+    session.onLegEvent({ type: 'audio', bytes: frame(40), atMs: 800 });
+    expect(provider.audio.length).toBe(41 * 160);
+    expect(provider.audio.filter((_, i) => i % 160 === 0)).toEqual(Array.from({ length: 41 }, (_, i) => i));
+  });
+
+  it('keeps at most ten seconds for a provider that is not ready, and counts what was lost', async () => {
+    const { session, provider, leg } = start();
+    session.attach(leg);
+    for (let i = 0; i < 600; i++) session.onLegEvent({ type: 'audio', bytes: frame(i % 250), atMs: i * 20 });
+    await provider.ready();
+    expect(provider.audio.length).toBe(80_000);
+    expect(provider.audio[0]).toBe(100);
+    expect(session.counts.lostBeforeReadyMs).toBe(2000);
+  });
+
+  it('has the greeting prepared while the carrier opens its stream', async () => {
+    const { session, provider, leg } = start();
+    await provider.ready();
+    expect(provider.said).toEqual(['Hello.']);
+    provider.speak('r', 'a', 400);
+    session.attach(leg);
+    expect(leg.played.reduce((sum, part) => sum + part.length, 0)).toBe(3200);
+  });
+
+  it('waits for the caller when the agent has no greeting', async () => {
+    const { provider } = await talk({ greeting: undefined });
+    expect(provider.said).toEqual([]);
+  });
+
+  it('ends, and leaves nothing open, when the provider refuses', async () => {
+    const { provider, session, endings, clock, leg } = start();
+    session.attach(leg);
+    await provider.fail(new BridgeError('PROVIDER_AUTH', 'no'));
+    expect(endings).toEqual(['provider-failed']);
+    expect(leg.closed).toBe('provider-failed');
+    expect(session.afterStream).toEqual(AGENT.lastResort);
+    await session.end('failed');
+    expect(clock.pending).toBe(0);
+  });
+
+  it('closes a provider that becomes ready after the call has ended', async () => {
+    const { provider, session } = start();
+    const over = session.end('caller-hung-up');
+    await provider.ready();
+    await over;
+    expect(provider.said).toEqual([]);
+  });
+});
+
+describe('an interruption', () => {
+  it('empties the queue, clears the carrier and then tells the provider what was heard, in this order', async () => {
+    const { clock, provider, leg } = await talk();
+    const order: string[] = [];
+    leg.log.push = (line: string) => order.push(line);
+    provider.interruptions.push = () => order.push('provider told');
+    provider.speak('r', 'a', 3000, false);
+    clock.advance(500);
+    order.length = 0;
+    provider.emit({ type: 'speechStarted', itemId: 'u' });
+    clock.advance(200);
+    expect(order).toEqual(['clear', 'provider told']);
+  });
+
+  it('says within a frame what was heard', async () => {
+    const { clock, provider } = await talk();
+    provider.speak('r', 'a', 3000);
+    clock.advance(730);
+    provider.emit({ type: 'speechStarted', itemId: 'u' });
+    const [heard] = provider.interruptions.at(-1) ?? [];
+    expect(heard?.itemId).toBe('a');
+    expect(Math.abs((heard?.playedMs ?? 0) - 730)).toBeLessThanOrEqual(20);
+    expect(heard?.receivedMs).toBe(3000);
+  });
+
+  it('refuses what still comes of the response, and plays the next one', async () => {
+    const { clock, provider, leg } = await talk();
+    provider.speak('r', 'a', 3000, false);
+    clock.advance(200);
+    provider.emit({ type: 'speechStarted', itemId: 'u' });
+    const before = leg.played.length;
+    provider.emit({ type: 'audio', responseId: 'r', itemId: 'a', bytes: new Uint8Array(8000) });
+    provider.emit({ type: 'responseDone', responseId: 'r', status: 'cancelled', reason: 'turn_detected' });
+    clock.advance(100);
+    expect(leg.played.length).toBe(before);
+    provider.speak('r2', 'b', 100);
+    expect(leg.played.length).toBeGreaterThan(before);
+  });
+
+  it('writes down only what was heard', async () => {
+    const { clock, provider, events, session } = await talk();
+    provider.speak('r', 'a', 4000);
+    provider.emit({
+      type: 'transcript',
+      role: 'assistant',
+      itemId: 'a',
+      text: 'one two three four',
+      final: true,
+    });
+    clock.advance(2200);
+    provider.emit({ type: 'speechStarted', itemId: 'u' });
+    await session.end('caller-hung-up');
+    const ended = events.find((event) => event.type === 'ended');
+    expect(ended?.type === 'ended' && ended.transcript[0]).toMatchObject({
+      text: 'one two three four',
+      heardText: 'one two',
+      interrupted: true,
+    });
+  });
+});
+
+describe('the caller’s stream', () => {
+  it('fills holes by the carrier’s timestamps', async () => {
+    const { session, provider } = await talk();
+    session.onLegEvent({ type: 'audio', bytes: frame(1), atMs: 0 });
+    session.onLegEvent({ type: 'audio', bytes: frame(2), atMs: 100 });
+    expect(provider.audio.length).toBe(6 * 160);
+    expect(provider.audio.slice(160, 161)).toEqual([0xff]);
+    expect(session.counts.filledMs).toBe(80);
+  });
+
+  it('does not fill more than ten seconds of a call that was on hold', async () => {
+    const { session, provider } = await talk();
+    session.onLegEvent({ type: 'audio', bytes: frame(1), atMs: 0 });
+    session.onLegEvent({ type: 'audio', bytes: frame(2), atMs: 60_000 });
+    session.onLegEvent({ type: 'audio', bytes: frame(3), atMs: 60_020 });
+    expect(provider.audio.length).toBe(160 * 3 + 80_000);
+  });
+
+  it('gives closing silence when the carrier stops sending in the middle of speech', async () => {
+    const { clock, session, provider } = await talk();
+    session.onLegEvent({ type: 'audio', bytes: frame(1), atMs: 0 });
+    provider.emit({ type: 'speechStarted', itemId: 'u' });
+    clock.advance(700);
+    expect(provider.audio.length).toBe(160);
+    clock.advance(100);
+    expect(provider.audio.length).toBe(160 + 8000);
+    clock.advance(5000);
+    expect(provider.audio.length).toBe(160 + 8000);
+  });
+});
+
+describe('function calls', () => {
+  const add = defineTool({
+    name: 'add',
+    description: 'adds',
+    run: (args) => ({ sum: Number(args['a']) + Number(args['b']) }),
+  });
+
+  it('runs a function and tells the model its result', async () => {
+    const { provider } = await talk({ tools: [add] });
+    provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'add', args: '{"a":1,"b":2}' });
+    await settled();
+    expect(provider.results).toEqual([
+      { callId: 'c', result: { output: '{"sum":3}', isError: false, respond: true } },
+    ]);
+  });
+
+  it('gives up what runs when the call ends', async () => {
+    let signal: AbortSignal | undefined;
+    const slow = defineTool({
+      name: 'slow',
+      description: 'never ends',
+      run: (_args, call) => {
+        signal = call.signal;
+        return new Promise(() => undefined);
+      },
+    });
+    const { provider, session } = await talk({ tools: [slow] });
+    provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'slow', args: '{}' });
+    await session.end('caller-hung-up');
+    expect(signal?.aborted).toBe(true);
+    expect(provider.results).toEqual([]);
+  });
+
+  it('hangs up only after the goodbye was heard', async () => {
+    const { clock, provider, endings, leg } = await talk({ tools: [endCall] });
+    provider.speak('r', 'a', 2000);
+    provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'end_call', args: '{}' });
+    await settled();
+    expect(provider.results[0]?.result.respond).toBe(true);
+    provider.speak('r2', 'b', 1000);
+    clock.advance(2900);
+    expect(endings).toEqual([]);
+    clock.advance(200);
+    expect(endings).toEqual(['agent-hung-up']);
+    expect(leg.closed).toBe('agent-hung-up');
+  });
+
+  it('does not ask for a second goodbye when the response that hangs up has said it', async () => {
+    const { clock, provider, endings } = await talk({ tools: [endCall] });
+    provider.speak('r', 'a', 1000, false);
+    provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'end_call', args: '{}' });
+    provider.emit({ type: 'responseDone', responseId: 'r', status: 'completed', reason: undefined });
+    await settled();
+    expect(provider.results[0]?.result.respond).toBe(false);
+    clock.advance(900);
+    expect(endings).toEqual([]);
+    clock.advance(200);
+    expect(endings).toEqual(['agent-hung-up']);
+  });
+
+  it('hangs up after a limit when the goodbye never comes', async () => {
+    const { clock, provider, endings } = await talk({ tools: [endCall] });
+    provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'end_call', args: '{}' });
+    await settled();
+    clock.advance(19_000);
+    expect(endings).toEqual([]);
+    clock.advance(1001);
+    expect(endings).toEqual(['agent-hung-up']);
+  });
+
+  it('goes on when the caller speaks up during the goodbye', async () => {
+    const { clock, provider, endings } = await talk({ tools: [endCall] });
+    provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'end_call', args: '{}' });
+    await settled();
+    provider.speak('r2', 'b', 2000);
+    clock.advance(500);
+    provider.emit({ type: 'speechStarted', itemId: 'u' });
+    clock.advance(25_000);
+    expect(endings).toEqual([]);
+  });
+});
+
+describe('limits', () => {
+  it('asks a silent caller, and hangs up after a goodbye that was heard', async () => {
+    const { clock, provider, endings } = await talk();
+    provider.speak('r', 'a', 1000);
+    clock.advance(1000 + 9900);
+    expect(provider.said).toHaveLength(1);
+    clock.advance(200);
+    expect(provider.said[1]).toBe(AGENT.silence.prompts[0]);
+    provider.speak('r1', 'b', 1000);
+    clock.advance(11_100);
+    expect(provider.said[2]).toBe(AGENT.silence.goodbye);
+    provider.speak('r2', 'c', 2000);
+    clock.advance(1900);
+    expect(endings).toEqual([]);
+    clock.advance(200);
+    expect(endings).toEqual(['caller-silent']);
+  });
+
+  it('does not count the time in which agent or caller speaks', async () => {
+    const { clock, provider } = await talk();
+    provider.speak('r', 'a', 20_000);
+    clock.advance(19_000);
+    provider.emit({ type: 'speechStarted', itemId: 'u' });
+    clock.advance(30_000);
+    expect(provider.said).toEqual(['Hello.']);
+  });
+
+  it('takes leave in words when the longest time is over, and cannot be talked out of it', async () => {
+    const { clock, provider, endings, session } = await talk({ maxCallMs: 5000 });
+    provider.speak('r', 'a', 60_000, false);
+    clock.advance(5001);
+    expect(provider.said.at(-1)).toBe(AGENT.maxCallGoodbye);
+    provider.emit({ type: 'responseDone', responseId: 'r', status: 'cancelled', reason: undefined });
+    provider.speak('r2', 'b', 1000);
+    clock.advance(300);
+    provider.emit({ type: 'speechStarted', itemId: 'u' });
+    provider.emit({ type: 'speechStopped', itemId: 'u' });
+    expect(endings).toEqual(['max-duration']);
+    expect(session.mustHangUp).toBe(true);
+  });
+});
+
+describe('the end of a call', () => {
+  const races: { name: string; run: (call: Awaited<ReturnType<typeof talk>>) => void; reason: EndReason }[] =
+    [
+      {
+        name: 'stop',
+        run: ({ session }) => session.onLegEvent({ type: 'stopped' }),
+        reason: 'caller-hung-up',
+      },
+      { name: 'socket', run: ({ session }) => session.onLegClosed(), reason: 'media-lost' },
+      {
+        name: 'provider',
+        run: ({ provider }) => provider.emit({ type: 'closed', expected: false, error: undefined }),
+        reason: 'provider-failed',
+      },
+      { name: 'operator', run: ({ session }) => void session.end('shutdown'), reason: 'shutdown' },
+    ];
+
+  it.each(races)('$name first: the others change nothing', async (first) => {
+    const call = await talk();
+    call.provider.speak('r', 'a', 5000, false);
+    call.clock.advance(100);
+    first.run(call);
+    for (const other of races) other.run(call);
+    const promise = call.session.end('failed');
+    expect(call.session.end('failed')).toBe(promise);
+    await promise;
+    expect(call.endings).toEqual([first.reason]);
+    expect(call.provider.closedWith).toBe(first.reason);
+    expect(call.leg.closed).toBe(first.reason);
+    expect(call.events.filter((event) => event.type === 'ended')).toHaveLength(1);
+    call.clock.advance(10_000);
+    expect(call.clock.pending).toBe(0);
+    expect(call.pacer.size).toBe(0);
+  });
+
+  it('ends cleanly when closing the leg reports the close at once', async () => {
+    const call = await talk();
+    call.leg.close = () => call.session.onLegClosed();
+    await call.session.end('agent-hung-up');
+    expect(call.endings).toEqual(['agent-hung-up']);
+  });
+
+  it('survives an observer that throws', async () => {
+    const clock = new VirtualClock();
+    const provider = new ManualProvider();
+    const session = new Session({
+      call: CALL,
+      carrier: fakeCarrier(),
+      agent: AGENT,
+      provider,
+      clock,
+      pacer: new Pacer(clock),
+      log: createLog('silent'),
+      leadMs: 1000,
+      createTranscoder,
+      observe: () => {
+        throw new BridgeError('INTERNAL', 'a watcher failed');
+      },
+      onEnding: () => undefined,
+    });
+    session.start();
+    await provider.ready();
+    expect(provider.said).toEqual(['Hello.']);
+    await session.end('caller-hung-up');
+  });
+});

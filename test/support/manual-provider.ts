@@ -1,0 +1,94 @@
+import { type AudioFormat, MULAW_8K } from '../../src/audio/format.ts';
+import { BridgeError } from '../../src/errors.ts';
+import type {
+  ConnectRequest,
+  HeardItem,
+  ProviderEvent,
+  ProviderSession,
+  RealtimeProvider,
+  TextOptions,
+  ToolResult,
+} from '../../src/provider.ts';
+
+/** A provider whose every move the test makes; it keeps the contract and writes down what it was told. */
+export class ManualProvider implements RealtimeProvider {
+  readonly name = 'manual';
+  readonly capabilities = {
+    inputs: [MULAW_8K],
+    outputs: [MULAW_8K],
+    bargeIn: 'speech-started',
+    truncate: true,
+    cancel: true,
+    resume: false,
+    maxSessionMs: undefined,
+    history: undefined,
+  } as const;
+  readonly said: string[] = [];
+  readonly texts: { text: string; options: TextOptions }[] = [];
+  readonly results: { callId: string; result: ToolResult }[] = [];
+  readonly interruptions: (readonly HeardItem[])[] = [];
+  readonly audio: number[] = [];
+  request: ConnectRequest | undefined;
+  closedWith: string | undefined;
+  format: AudioFormat = MULAW_8K;
+  #sink: (event: ProviderEvent) => void = () => undefined;
+  #ready: (session: ProviderSession) => void = () => undefined;
+  #fail: (error: BridgeError) => void = () => undefined;
+
+  connect(
+    request: ConnectRequest,
+    sink: (event: ProviderEvent) => void,
+    signal: AbortSignal,
+  ): Promise<ProviderSession> {
+    this.request = request;
+    this.#sink = sink;
+    return new Promise((resolve, reject) => {
+      this.#ready = resolve;
+      this.#fail = reject;
+      signal.addEventListener('abort', () => reject(BridgeError.from(signal.reason, 'CANCELLED')));
+    });
+  }
+
+  /** The provider is ready; resolves when the session has noticed. */
+  async ready(): Promise<void> {
+    this.#ready({
+      input: this.format,
+      output: this.format,
+      sendAudio: (bytes) => {
+        this.audio.push(...bytes);
+        return true;
+      },
+      sendText: (text, options) => this.texts.push({ text, options }),
+      say: (text) => this.said.push(text),
+      sendToolResult: (callId, result) => this.results.push({ callId, result }),
+      interrupt: (heard) => this.interruptions.push(heard),
+      close: (reason) => {
+        this.closedWith = reason;
+        this.emit({ type: 'closed', expected: true, error: undefined });
+        return Promise.resolve();
+      },
+    });
+    await settled();
+  }
+
+  async fail(error: BridgeError): Promise<void> {
+    this.#fail(error);
+    await settled();
+  }
+
+  emit(event: ProviderEvent): void {
+    this.#sink(event);
+  }
+
+  /** A response of `ms` of speech, whole or left open. */
+  speak(responseId: string, itemId: string, ms: number, done = true): void {
+    this.emit({ type: 'responseStarted', responseId });
+    this.emit({ type: 'audio', responseId, itemId, bytes: new Uint8Array(ms * 8).fill(0x55) });
+    if (done) this.emit({ type: 'responseDone', responseId, status: 'completed', reason: undefined });
+  }
+}
+
+/** Lets promises that are due run. */
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+}
