@@ -56,7 +56,7 @@ export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
       text.instructions ??
       'You answer a telephone call. Be friendly and brief: one or two short sentences at a time, no lists, no markup. ' +
         'If you did not understand, ask. When the conversation is over, say goodbye and call end_call.',
-    greeting: text.greeting ?? 'Hello! How can I help you?',
+    greeting: text.greeting === '' ? undefined : (text.greeting ?? 'Hello! How can I help you?'),
     voice: text.voice,
     language: text.language,
     turnDetection: {},
@@ -82,7 +82,7 @@ export function lineCheckAgent(text: AgentText): Agent {
     name: 'line-check',
     instructions: 'Line check. This agent is a measuring program and has no model.',
     greeting:
-      text.greeting ??
+      (text.greeting || undefined) ??
       'Hello. This is the Patchcord line check. It is a measuring program, not an intelligent agent. Please say a sentence.',
     // The echo has to be the caller's voice as the line delivered it.
     audio: 'passthrough',
