@@ -1,0 +1,87 @@
+import { BridgeError, type ErrorCode } from '../../errors.ts';
+
+/**
+ * How the session treats a report of the provider: `fatal` ends it, `sticky` is forgiven once, `busy` means that a
+ * response is running already, `rejected` concerns one message, `noted` is a warning, `swallowed` is no news.
+ */
+export type Severity = 'fatal' | 'sticky' | 'busy' | 'rejected' | 'noted' | 'swallowed';
+
+export interface Report {
+  readonly code: ErrorCode;
+  readonly severity: Severity;
+}
+
+const REPORTS: ReadonlyMap<string, Report> = new Map<string, Report>([
+  ['invalid_api_key', { code: 'PROVIDER_AUTH', severity: 'fatal' }],
+  ['authentication_error', { code: 'PROVIDER_AUTH', severity: 'fatal' }],
+  ['account_deactivated', { code: 'PROVIDER_AUTH', severity: 'fatal' }],
+  ['beta_api_shape_disabled', { code: 'PROVIDER_CONFIG', severity: 'fatal' }],
+  ['model_not_found', { code: 'PROVIDER_CONFIG', severity: 'fatal' }],
+  ['insufficient_quota', { code: 'PROVIDER_QUOTA', severity: 'fatal' }],
+  ['billing_hard_limit_reached', { code: 'PROVIDER_QUOTA', severity: 'fatal' }],
+  ['session_expired', { code: 'PROVIDER_EXPIRED', severity: 'fatal' }],
+  ['rate_limit_exceeded', { code: 'PROVIDER_RATE_LIMITED', severity: 'sticky' }],
+  ['inference_rate_limit_exceeded', { code: 'PROVIDER_RATE_LIMITED', severity: 'sticky' }],
+  ['server_error', { code: 'PROVIDER_UNAVAILABLE', severity: 'sticky' }],
+  ['internal_error', { code: 'PROVIDER_UNAVAILABLE', severity: 'sticky' }],
+  ['conversation_already_has_active_response', { code: 'PROVIDER_REJECTED', severity: 'busy' }],
+  ['input_audio_buffer_commit_empty', { code: 'PROVIDER_REJECTED', severity: 'noted' }],
+  ['response_cancel_not_active', { code: 'PROVIDER_REJECTED', severity: 'swallowed' }],
+]);
+
+const REJECTED: Report = { code: 'PROVIDER_REJECTED', severity: 'rejected' };
+
+/** Verdict on an error object of the provider: its `code` says more than its `type`, so it is asked first. */
+export function report(code: string | undefined, kind: string | undefined): Report {
+  return (code && REPORTS.get(code)) || (kind && REPORTS.get(kind)) || REJECTED;
+}
+
+/** The code of an error object that came before the session stood: one refused message then is the whole session. */
+export function connectCode(code: string | undefined, kind: string | undefined): ErrorCode {
+  const found = report(code, kind);
+  return found.code === 'PROVIDER_REJECTED' ? 'PROVIDER_CONFIG' : found.code;
+}
+
+/** HTTP status of a refused upgrade; a code in the body knows better, as with 429, which also stands for no quota. */
+export function statusCode(status: number, bodyCode: string | undefined, bodyKind?: string): ErrorCode {
+  const found = report(bodyCode, bodyKind);
+  if (found.severity === 'fatal') return found.code;
+  if (status === 401 || status === 403) return 'PROVIDER_AUTH';
+  if (status === 429) return 'PROVIDER_RATE_LIMITED';
+  if (status === 408 || status >= 500) return 'PROVIDER_UNAVAILABLE';
+  return 'PROVIDER_CONFIG';
+}
+
+/** Closes that the provider's own client never tries again: the peer objects to what was said, not to the moment. */
+const OBJECTIONS: ReadonlySet<number> = new Set([1002, 1003, 1007, 1008, 1009, 1010]);
+
+/** Code of a socket that the provider closed, from the close code and its reason (`type.code` or a sentence). */
+export function closeCode(code: number, reason: string, whileConnecting: boolean): ErrorCode {
+  for (const part of reason.split(/[^a-z_]+/)) {
+    const found = REPORTS.get(part);
+    if (found?.severity === 'fatal') return found.code;
+  }
+  if (/maximum duration/i.test(reason)) return 'PROVIDER_EXPIRED';
+  if (code === 3000) return 'PROVIDER_AUTH';
+  if (code === 4000 || OBJECTIONS.has(code)) return 'PROVIDER_CONFIG';
+  if (whileConnecting || code === 1011 || code === 1012 || code === 1013) return 'PROVIDER_UNAVAILABLE';
+  return 'PROVIDER_CLOSED';
+}
+
+/** Takes secrets out of text that came from outside: providers like to quote a part of the key. */
+export type Scrub = (text: string) => string;
+
+export function scrubber(secret: string): Scrub {
+  return (text) =>
+    text
+      .replaceAll(secret, '[key]')
+      .replace(/\b(?:sk|ek|rk)[-_][\w*.-]{4,}/g, '[key]')
+      .slice(0, 500);
+}
+
+/** A network error without its stack of addresses; `AggregateError` has an empty message, so the code stands in. */
+export function networkError(error: Error, host: string, scrub: Scrub): BridgeError {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const text = scrub(error.message) || code || error.name;
+  return new BridgeError('PROVIDER_UNAVAILABLE', `no connection to ${host}: ${text}`, { cause: error });
+}

@@ -1,0 +1,87 @@
+import type { HistoryItem, TextOptions } from '../../provider.ts';
+import { type Dialect, languageName } from './config.ts';
+import type { Fields } from './wire.ts';
+
+/** What a message of ours is about; it leads its event id, so that an error that names the id can be judged. */
+export type Topic = 'session' | 'item' | 'response' | 'cancel' | 'truncate' | 'delete' | 'history';
+
+const TOPICS: ReadonlySet<string> = new Set<Topic>([
+  'session',
+  'item',
+  'response',
+  'cancel',
+  'truncate',
+  'delete',
+  'history',
+]);
+
+function isTopic(text: string | undefined): text is Topic {
+  return text !== undefined && TOPICS.has(text);
+}
+
+/** The topic of one of our event ids, `pc_truncate_7`; undefined for an id that is not ours. */
+export function topicOf(eventId: string | undefined): Topic | undefined {
+  const topic = eventId?.startsWith('pc_') ? eventId.split('_', 2)[1] : undefined;
+  return isTopic(topic) ? topic : undefined;
+}
+
+export function messageItem(role: 'user' | 'assistant' | 'system', text: string, dialect: Dialect): Fields {
+  const own = dialect === 'ga' ? 'output_text' : 'text';
+  return {
+    type: 'message',
+    role,
+    content: [{ type: role === 'assistant' ? own : 'input_text', text }],
+  };
+}
+
+export function resultItem(callId: string, output: string): Fields {
+  return { type: 'function_call_output', call_id: callId, output };
+}
+
+/**
+ * The conversation so far as items, in order. Calls get ids of their own: those of another provider may be longer
+ * than this one takes, and only have to tell the pairs apart.
+ */
+export function historyItems(history: readonly HistoryItem[], dialect: Dialect): readonly Fields[] {
+  const items: Fields[] = [];
+  for (const [at, item] of history.entries()) {
+    if (item.type === 'message') {
+      if (item.text.trim() !== '') items.push(messageItem(item.role, item.text, dialect));
+      continue;
+    }
+    const callId = `call_history_${at + 1}`;
+    items.push({ type: 'function_call', call_id: callId, name: item.name, arguments: item.args });
+    items.push(resultItem(callId, item.output));
+  }
+  return items;
+}
+
+/** The caller has spoken last and got no answer, perhaps because the provider before this one died over it. */
+export function awaitsAnswer(history: readonly HistoryItem[]): boolean {
+  const last = history.findLast((item) => item.type === 'message' && item.role !== 'system');
+  return last?.type === 'message' && last.role === 'user';
+}
+
+/** What the model reads when a text of ours or keys of the telephone come in. */
+export function textFor(text: string, options: TextOptions): string {
+  if (text.trim() !== '' || options.digits === undefined) return text;
+  return `The caller pressed ${options.digits} on the telephone keypad.`;
+}
+
+/** Fields of a response in which the model says `text` and nothing else. Instructions there replace the session's. */
+export function sayFields(text: string, instructions: string, language: string | undefined): Fields {
+  const tongue = language === undefined ? 'the language of this conversation' : languageName(language);
+  const order =
+    `Say to the caller now exactly the text between the lines below, in ${tongue}. ` +
+    'Add nothing before or after it, do not answer it, and do not call a function.\n' +
+    `-----\n${text}\n-----`;
+  return {
+    instructions: instructions === '' ? order : `${instructions}\n\n${order}`,
+    tool_choice: 'none',
+  };
+}
+
+/** The output of a handler that failed, in a form that the model cannot take for a good result. */
+export function toolOutput(output: string, isError: boolean): string {
+  return isError && !output.trimStart().startsWith('{') ? JSON.stringify({ error: output }) : output;
+}

@@ -1,0 +1,263 @@
+import type { Cancel, Clock } from '../../clock.ts';
+
+/** A response that the bridge wants from the model. */
+export interface ResponseRequest {
+  /** Fields of `response` in the event; an empty object asks for a plain answer, and plain requests melt into one. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /**
+   * Items that were added for it. When the server makes a response by itself after it confirmed all of them, that
+   * response has seen them and the request is dropped. Undefined: no other response can stand in.
+   */
+  readonly items: readonly string[] | undefined;
+}
+
+export interface SequencerPorts {
+  readonly clock: Clock;
+  /** Sends `response.create` and returns the id of that message, which the provider gives back. */
+  send(fields: Readonly<Record<string, unknown>>): string;
+  warn(code: string, message: string): void;
+}
+
+/** Why the provider did not start a response: one runs already, it may work again, or it will never work. */
+export type Refusal = 'busy' | 'retry' | 'rejected';
+
+interface Wanted {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly unconfirmed: Set<string> | undefined;
+  attempts: number;
+}
+
+interface Requested {
+  readonly token: string;
+  readonly wanted: Wanted;
+  doomed: boolean;
+}
+
+/** A response or a refusal that never comes must not silence the agent for ever. */
+const LOST_MS = 10_000;
+/** A caller may well talk for long; a stop that was lost must not hold the agent back for the rest of the call. */
+const LONGEST_SPEECH_MS = 30_000;
+/** After the caller's turn the server makes a response by itself; it comes within a fraction of this. */
+const EXPECTED_WITHIN_MS = 3_000;
+const MOST_REFUSALS = 5;
+
+function isPlain(wanted: Wanted): boolean {
+  return Object.keys(wanted.fields).length === 0;
+}
+
+/**
+ * One rule: never ask for a response while there is one, is about to be one, or the caller speaks. Requests wait in
+ * order; responses that the server makes by itself count.
+ */
+export class ResponseSequencer {
+  readonly #ports: SequencerPorts;
+  readonly #queue: Wanted[] = [];
+  readonly #active = new Map<string, Requested | undefined>();
+  #requested: Requested | undefined;
+  /** The server said that a response is running that we know nothing of. */
+  #foreign = false;
+  #speaking = false;
+  #expecting = false;
+  #closed = false;
+  #lastSign = 0;
+  #lostTimer: Cancel | undefined;
+  #holdTimer: Cancel | undefined;
+
+  constructor(ports: SequencerPorts) {
+    this.#ports = ports;
+  }
+
+  /** Requests that were not sent yet. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** A response exists or was asked for. */
+  get busy(): boolean {
+    return this.#requested !== undefined || this.#active.size > 0 || this.#foreign;
+  }
+
+  request(request: ResponseRequest): void {
+    const unconfirmed = request.items && new Set(request.items);
+    const wanted: Wanted = { fields: request.fields, unconfirmed, attempts: 0 };
+    const queued = isPlain(wanted) ? this.#queue.find(isPlain) : undefined;
+    if (queued === undefined) this.#queue.push(wanted);
+    else for (const item of wanted.unconfirmed ?? []) queued.unconfirmed?.add(item);
+    this.#pump();
+  }
+
+  /** The server has put an item of ours into the conversation. */
+  confirmed(itemId: string): void {
+    for (const wanted of this.#queue) wanted.unconfirmed?.delete(itemId);
+  }
+
+  /** True: nobody wants this response any more; cancel it and show nothing of it. */
+  created(responseId: string, token: string | undefined): boolean {
+    this.#sign();
+    this.#foreign = false;
+    if (this.#active.has(responseId)) return false;
+    const mine = this.#claim(token);
+    this.#active.set(responseId, mine);
+    if (mine === undefined) this.#madeByServer();
+    this.#watch();
+    return mine?.doomed === true;
+  }
+
+  /** An event of a response that is not done: it lives, also when it had been given up as lost. */
+  alive(responseId: string): void {
+    this.#sign();
+    if (this.#active.has(responseId)) return;
+    this.#active.set(responseId, undefined);
+    this.#watch();
+  }
+
+  /** True when the same response has been asked for again; to be called before `done`, at most once a response. */
+  retry(responseId: string): boolean {
+    const mine = this.#active.get(responseId);
+    const wanted: Wanted = mine?.wanted ?? { fields: {}, unconfirmed: undefined, attempts: 0 };
+    if (mine?.doomed || wanted.attempts > 0) return false;
+    wanted.attempts += 1;
+    this.#queue.unshift(wanted);
+    return true;
+  }
+
+  done(responseId: string, token: string | undefined): void {
+    this.#sign();
+    this.#foreign = false;
+    // A response may end that was never announced; it still answers the request.
+    if (!this.#active.delete(responseId)) this.#claim(token);
+    this.#pump();
+  }
+
+  /** The provider did not take a `response.create`; without a token it means the one that is under way. */
+  refused(token: string | undefined, why: Refusal): void {
+    const mine = this.#take(token);
+    if (mine !== undefined && !mine.doomed) this.#again(mine.wanted, why);
+    if (why === 'busy' && this.#active.size === 0) {
+      this.#foreign = true;
+      this.#sign();
+      this.#watch();
+    }
+    this.#pump();
+  }
+
+  /** The request under way is unwanted; its response is refused when it shows up. True when there was one. */
+  doom(): boolean {
+    if (this.#requested === undefined) return false;
+    this.#requested.doomed = true;
+    return true;
+  }
+
+  speechStarted(): void {
+    this.#speaking = true;
+    this.#expecting = false;
+    this.#hold(LONGEST_SPEECH_MS);
+  }
+
+  /** `answered`: the server makes a response of its own for this turn. */
+  speechStopped(answered: boolean): void {
+    this.#speaking = false;
+    this.#expecting = answered;
+    if (answered) this.#hold(EXPECTED_WITHIN_MS);
+    else this.#release();
+  }
+
+  /** Nothing is sent any more and no timer is left. */
+  close(): void {
+    this.#closed = true;
+    this.#queue.length = 0;
+    this.#lostTimer?.();
+    this.#holdTimer?.();
+  }
+
+  /** The request that a response belongs to. Servers that do not echo metadata make this a guess. */
+  #claim(token: string | undefined): Requested | undefined {
+    const requested = this.#requested;
+    if (requested === undefined) return undefined;
+    const mine = token === undefined ? !this.#expecting : token === requested.token;
+    if (!mine) return undefined;
+    this.#requested = undefined;
+    return requested;
+  }
+
+  #take(token: string | undefined): Requested | undefined {
+    const requested = this.#requested;
+    if (requested !== undefined && (token === undefined || token === requested.token)) {
+      this.#requested = undefined;
+      return requested;
+    }
+    // The guess was wrong: what looked like the answer was a response of the server's own.
+    for (const [id, mine] of this.#active) {
+      if (mine === undefined || mine.token !== token) continue;
+      this.#active.set(id, undefined);
+      return mine;
+    }
+    return undefined;
+  }
+
+  #sign(): void {
+    this.#lastSign = this.#ports.clock.now();
+  }
+
+  #again(wanted: Wanted, why: Refusal): void {
+    wanted.attempts += 1;
+    if (why === 'rejected') return;
+    if (wanted.attempts > (why === 'busy' ? MOST_REFUSALS : 1)) {
+      this.#ports.warn('response_given_up', `a response was refused ${wanted.attempts} times`);
+      return;
+    }
+    this.#queue.unshift(wanted);
+  }
+
+  #madeByServer(): void {
+    this.#expecting = false;
+    if (!this.#speaking) this.#holdTimer?.();
+    for (let i = this.#queue.length - 1; i >= 0; i -= 1) {
+      if (this.#queue[i]?.unconfirmed?.size === 0) this.#queue.splice(i, 1);
+    }
+  }
+
+  #pump(): void {
+    if (this.#closed || this.busy || this.#speaking || this.#expecting) return;
+    const wanted = this.#queue.shift();
+    if (wanted === undefined) return;
+    this.#sign();
+    this.#requested = { token: this.#ports.send(wanted.fields), wanted, doomed: false };
+    this.#watch();
+  }
+
+  #hold(ms: number): void {
+    this.#holdTimer?.();
+    this.#holdTimer = this.#ports.clock.after(ms, () => this.#release());
+  }
+
+  #release(): void {
+    this.#holdTimer?.();
+    this.#holdTimer = undefined;
+    this.#speaking = false;
+    this.#expecting = false;
+    this.#pump();
+  }
+
+  // One timer that looks at the time of the last sign, so that a delta costs one number and no timer.
+  #watch(ms = LOST_MS): void {
+    if (this.#closed || this.#lostTimer !== undefined) return;
+    this.#lostTimer = this.#ports.clock.after(ms, () => {
+      this.#lostTimer = undefined;
+      if (this.busy) this.#look();
+    });
+  }
+
+  #look(): void {
+    const left = this.#lastSign + LOST_MS - this.#ports.clock.now();
+    if (left > 0) {
+      this.#watch(left);
+      return;
+    }
+    this.#requested = undefined;
+    this.#foreign = false;
+    this.#active.clear();
+    this.#ports.warn('response_lost', `no sign of the open response for ${LOST_MS} ms; going on without it`);
+    this.#pump();
+  }
+}

@@ -1,0 +1,335 @@
+import { type AudioFormat, sameFormat } from '../../audio/format.ts';
+import { type Cancel, type Clock, deadline } from '../../clock.ts';
+import { assertNever, BridgeError } from '../../errors.ts';
+import type {
+  ConnectRequest,
+  HeardItem,
+  ProviderEvent,
+  ProviderSession,
+  TextOptions,
+  ToolResult,
+} from '../../provider.ts';
+import { buildSession, readSession, type SessionChoice, type SessionShape } from './config.ts';
+import { Conversation } from './conversation.ts';
+import { closeCode, connectCode, networkError, type Scrub, statusCode } from './errors.ts';
+import { awaitsAnswer, historyItems, type Topic } from './messages.ts';
+import { ProviderSocket, type SocketEnd } from './socket.ts';
+import { type Fields, isFields, parseServerEvent, type ServerEvent, TOKEN_KEY, wireError } from './wire.ts';
+
+/** Everything that a session needs to know beside the request. */
+export interface SessionSetup extends SessionChoice {
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly connectTimeoutMs: number;
+  readonly highWaterMs: number;
+  readonly backlogMs: number;
+  readonly expiryMarginMs: number;
+  readonly maxSessionMs: number;
+  readonly scrub: Scrub;
+}
+
+type Stage = 'connecting' | 'open' | 'closing' | 'closed';
+
+const DAY_MS = 86_400_000;
+
+/** Life of one session: dial, configure, run, end. What is said on it is the conversation's. */
+export class OpenAiSession implements ProviderSession {
+  readonly #setup: SessionSetup;
+  readonly #request: ConnectRequest;
+  readonly #clock: Clock;
+  readonly #sink: (event: ProviderEvent) => void;
+  readonly #socket: ProviderSocket;
+  readonly #conversation: Conversation;
+  readonly #ready: Promise<void>;
+  #settle: { resolve: () => void; reject: (error: BridgeError) => void } | undefined;
+  #stage: Stage = 'connecting';
+  #shape: SessionShape;
+  #messages = 0;
+  #expiryTimer: Cancel | undefined;
+  #expiresAt: number | undefined;
+  #ending: Promise<void> | undefined;
+  /** First half of a sample whose second half has not been sent yet. */
+  #half: number | undefined;
+
+  private constructor(setup: SessionSetup, request: ConnectRequest, sink: (event: ProviderEvent) => void) {
+    const session = buildSession(request, setup);
+    this.#setup = setup;
+    this.#request = request;
+    this.#clock = request.clock;
+    this.#sink = sink;
+    this.#shape = readSession(session);
+    this.#ready = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    this.#conversation = new Conversation({
+      clock: request.clock,
+      dialect: setup.dialect,
+      language: request.language,
+      scrub: setup.scrub,
+      shape: () => this.#shape,
+      send: (topic, message) => this.#send(topic, message),
+      emit: (event) => this.#emit(event),
+      fail: (error) => this.#fail(error),
+    });
+    this.#socket = new ProviderSocket(
+      { ...setup, clock: request.clock },
+      {
+        // Not waiting for session.created spares a round trip, and some servers never send it.
+        opened: () => this.#send('session', { type: 'session.update', session }),
+        text: (text) => this.#onText(text),
+        audioDropped: (ms) => this.#warn('audio_dropped', `${ms} ms of the caller's audio were dropped`),
+        ended: (end) => this.#onEnded(end),
+      },
+    );
+  }
+
+  /**
+   * Dials and configures a session. Rejects with a BridgeError, and then leaves no socket and no timer behind and
+   * has told `sink` of no `closed`.
+   */
+  static async connect(
+    setup: SessionSetup,
+    request: ConnectRequest,
+    sink: (event: ProviderEvent) => void,
+    signal: AbortSignal,
+  ): Promise<ProviderSession> {
+    if (signal.aborted) throw abortError(signal.reason);
+    const session = new OpenAiSession(setup, request, sink);
+    using limit = deadline(request.clock, setup.connectTimeoutMs, `connecting to ${setup.url.host}`, signal);
+    const onAbort = (): void => session.#fail(abortError(limit.signal.reason));
+    limit.signal.addEventListener('abort', onAbort, { once: true });
+    await session.#ready;
+    return session;
+  }
+
+  get input(): AudioFormat {
+    return this.#shape.input;
+  }
+
+  get output(): AudioFormat {
+    return this.#shape.output;
+  }
+
+  sendAudio(bytes: Uint8Array): boolean {
+    if (this.#stage !== 'open') return false;
+    if (this.#shape.input.encoding !== 'pcm16') return this.#socket.sendAudio(bytes);
+    if (this.#half === undefined && bytes.length % 2 === 0) return this.#socket.sendAudio(bytes);
+    return this.#socket.sendAudio(this.#wholeSamples(bytes));
+  }
+
+  sendText(text: string, options: TextOptions): void {
+    if (this.#stage === 'open') this.#conversation.sendText(text, options);
+  }
+
+  say(text: string): void {
+    if (this.#stage === 'open') this.#conversation.say(text);
+  }
+
+  sendToolResult(callId: string, result: ToolResult): void {
+    if (this.#stage === 'open') this.#conversation.sendToolResult(callId, result);
+  }
+
+  interrupt(heard: readonly HeardItem[]): void {
+    if (this.#stage === 'open') this.#conversation.interrupt(heard);
+  }
+
+  close(_reason: string): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  #end(): Promise<void> {
+    if (this.#stage === 'open') {
+      this.#stop('closing');
+      this.#socket.close();
+    }
+    return this.#socket.finished;
+  }
+
+  #wholeSamples(bytes: Uint8Array): Uint8Array {
+    const carried = this.#half === undefined ? 0 : 1;
+    const all = new Uint8Array(carried + bytes.length);
+    if (this.#half !== undefined) all[0] = this.#half;
+    all.set(bytes, carried);
+    const odd = all.length % 2 === 1;
+    this.#half = odd ? all[all.length - 1] : undefined;
+    return odd ? all.subarray(0, -1) : all;
+  }
+
+  #send(topic: Topic, message: Fields): string {
+    this.#messages += 1;
+    const eventId = `pc_${topic}_${this.#messages}`;
+    const full = { event_id: eventId, ...message };
+    this.#socket.send(JSON.stringify(topic === 'response' ? withToken(full, eventId) : full));
+    return eventId;
+  }
+
+  #emit(event: ProviderEvent): void {
+    if (this.#stage === 'connecting' || this.#stage === 'open') this.#sink(event);
+  }
+
+  #warn(code: string, message: string): void {
+    this.#emit({ type: 'warning', code, message });
+  }
+
+  // A mistake of ours in one session must not take the process and all other calls with it.
+  #onText(text: string): void {
+    if (this.#stage !== 'connecting' && this.#stage !== 'open') return;
+    try {
+      const event = this.#parse(text);
+      if (event) this.#handle(event);
+    } catch (thrown) {
+      this.#fail(BridgeError.from(thrown));
+    }
+  }
+
+  #parse(text: string): ServerEvent | undefined {
+    try {
+      return parseServerEvent(text);
+    } catch (thrown) {
+      this.#warn('bad_frame', BridgeError.from(thrown, 'BAD_FRAME').message);
+      return undefined;
+    }
+  }
+
+  #handle(event: ServerEvent): void {
+    if (event.type === 'session') {
+      this.#onSession(event.session, event.updated);
+    } else if (this.#stage === 'open') {
+      this.#conversation.handle(event);
+    } else if (event.type === 'error') {
+      // Only the settings were sent so far, so an error is about them even if it does not say so.
+      const { code, kind, message } = event.error;
+      this.#fail(
+        new BridgeError(connectCode(code, kind), `the session was refused: ${this.#setup.scrub(message)}`),
+      );
+    }
+  }
+
+  #onSession(session: Fields, updated: boolean): void {
+    const shape = readSession(session, this.#shape);
+    this.#watchExpiry(shape.expiresAt);
+    if (!updated) return;
+    if (this.#stage === 'connecting') {
+      this.#shape = shape;
+      this.#open();
+    } else if (sameFormat(shape.input, this.#shape.input) && sameFormat(shape.output, this.#shape.output)) {
+      this.#shape = shape;
+    } else {
+      throw new BridgeError(
+        'PROVIDER_CONFIG',
+        'the provider changed the audio format of a session that runs',
+      );
+    }
+  }
+
+  #open(): void {
+    this.#socket.useAudio(this.#shape.input);
+    this.#stage = 'open';
+    const { history } = this.#request;
+    for (const item of historyItems(history, this.#setup.dialect)) {
+      this.#send('history', { type: 'conversation.item.create', item });
+    }
+    this.#settle?.resolve();
+    if (awaitsAnswer(history)) this.#conversation.respond();
+  }
+
+  // No event announces the end of a session; a clock that is wrong must not make one end at its start.
+  #watchExpiry(expiresAt: number | undefined): void {
+    if (expiresAt === undefined || expiresAt === this.#expiresAt) return;
+    this.#expiresAt = expiresAt;
+    const said = expiresAt * 1000 - this.#clock.epoch();
+    const leftMs = said > 0 && said < DAY_MS ? said : this.#setup.maxSessionMs;
+    const endsAt = this.#clock.now() + leftMs;
+    this.#expiryTimer?.();
+    this.#expiryTimer = this.#clock.after(Math.max(0, leftMs - this.#setup.expiryMarginMs), () => {
+      this.#emit({ type: 'expiring', inMs: Math.max(0, Math.round(endsAt - this.#clock.now())) });
+    });
+  }
+
+  /** Leaves `connecting` or `open`; no timer of the session runs afterwards. */
+  #stop(stage: 'closing' | 'closed'): void {
+    this.#stage = stage;
+    this.#expiryTimer?.();
+    this.#conversation.close();
+  }
+
+  #fail(error: BridgeError): void {
+    switch (this.#stage) {
+      case 'connecting':
+        this.#stop('closed');
+        this.#socket.terminate();
+        this.#settle?.reject(error);
+        return;
+      case 'open':
+        this.#emit({ type: 'error', error, fatal: true });
+        this.#finish(error);
+        return;
+      case 'closing':
+      case 'closed':
+        return;
+      default:
+        assertNever(this.#stage);
+    }
+  }
+
+  #finish(error: BridgeError): void {
+    // The listener of the error may have closed the session by itself.
+    if (this.#stage !== 'open') return;
+    this.#stop('closed');
+    this.#socket.close();
+    this.#sink({ type: 'closed', expected: false, error });
+  }
+
+  #onEnded(end: SocketEnd): void {
+    if (this.#stage === 'closing') {
+      this.#stage = 'closed';
+      this.#sink({ type: 'closed', expected: true, error: undefined });
+      return;
+    }
+    this.#fail(this.#endError(end));
+  }
+
+  #endError(end: SocketEnd): BridgeError {
+    const { scrub, url } = this.#setup;
+    switch (end.type) {
+      case 'closed': {
+        const code = closeCode(end.code, end.reason, this.#stage === 'connecting');
+        const reason = end.reason === '' ? '' : `: ${scrub(end.reason)}`;
+        return new BridgeError(code, `${url.host} closed the session with code ${end.code}${reason}`);
+      }
+      case 'refused': {
+        const found = wireError(errorOfBody(end.body));
+        const code = statusCode(end.status, found.code, found.kind);
+        return new BridgeError(code, `${url.host} answered HTTP ${end.status}: ${scrub(found.message)}`);
+      }
+      case 'failed':
+        return networkError(end.error, url.host, scrub);
+      case 'silent':
+        return new BridgeError('PROVIDER_UNAVAILABLE', `${url.host} has been silent for ${end.forMs} ms`);
+      default:
+        return assertNever(end);
+    }
+  }
+}
+
+function withToken(message: Fields, token: string): Fields {
+  const response = isFields(message['response']) ? message['response'] : {};
+  return { ...message, response: { ...response, metadata: { [TOKEN_KEY]: token } } };
+}
+
+function errorOfBody(body: string): unknown {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    return isFields(parsed) ? parsed['error'] : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The contract allows PROVIDER_*, TIMEOUT and CANCELLED; any other reason to give up is a cancellation. */
+function abortError(reason: unknown): BridgeError {
+  if (reason instanceof BridgeError && (reason.code === 'TIMEOUT' || reason.code === 'CANCELLED'))
+    return reason;
+  return new BridgeError('CANCELLED', 'the session is not needed any more', { cause: reason });
+}

@@ -1,0 +1,246 @@
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { WebSocket } from 'ws';
+import { type AudioFormat, bytesPerMs, bytesPerSample } from '../../audio/format.ts';
+import type { Cancel, Clock } from '../../clock.ts';
+import { AudioBacklog } from './audio-backlog.ts';
+
+/** How a socket came to its end. */
+export type SocketEnd =
+  | { readonly type: 'closed'; readonly code: number; readonly reason: string }
+  /** The server answered the upgrade with an HTTP status of its own. */
+  | { readonly type: 'refused'; readonly status: number; readonly body: string }
+  | { readonly type: 'failed'; readonly error: Error }
+  /** Half open: nothing came back in time, not even the answer to a ping. */
+  | { readonly type: 'silent'; readonly forMs: number };
+
+export interface SocketListener {
+  opened(): void;
+  text(text: string): void;
+  /** An episode of dropping caller audio is over; called once for it. */
+  audioDropped(ms: number): void;
+  /** Exactly once, last. */
+  ended(end: SocketEnd): void;
+}
+
+export interface SocketSettings {
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+  /** Audio that may lie in the socket before more of it waits outside. */
+  readonly highWaterMs: number;
+  /** Audio that may wait outside before the oldest of it is dropped. */
+  readonly backlogMs: number;
+}
+
+const PING_EVERY_MS = 20_000;
+const PONG_WITHIN_MS = 10_000;
+const CLOSE_WITHIN_MS = 2_000;
+const MOST_BODY_BYTES = 4_096;
+/** Far below the 15 MiB that one append may hold; a multiple of the size of a sample. */
+const MOST_APPEND_BYTES = 1_048_576;
+const HEAD = '{"type":"input_audio_buffer.append","audio":"';
+const TAIL = '"}';
+/** Frame header, JSON around the audio and base64 padding, for each 20 ms of audio. */
+const ENVELOPE_BYTES_PER_MS = (HEAD.length + TAIL.length + 10) / 20;
+
+const LIMITS = {
+  perMessageDeflate: false,
+  followRedirects: false,
+  maxPayload: 16 * 1_048_576,
+  maxFragments: 1_024,
+  maxBufferedChunks: 4_096,
+} as const;
+
+/** One append event; written by hand because escaping base64 is a waste of time, fifty times a second. */
+function append(bytes: Uint8Array): string {
+  const view = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return `${HEAD}${view.toString('base64')}${TAIL}`;
+}
+
+/**
+ * The WebSocket to the provider: sends messages at once and audio as long as the socket drains, notices a peer that
+ * is gone, and always comes to an end.
+ */
+export class ProviderSocket {
+  readonly #ws: WebSocket;
+  readonly #clock: Clock;
+  readonly #settings: SocketSettings;
+  readonly #listener: SocketListener;
+  /** Resolves when the socket is gone and no timer is left. */
+  readonly finished: Promise<void>;
+  #finish: () => void = () => undefined;
+  #ended = false;
+  #lastSign = 0;
+  #pingTimer: Cancel | undefined;
+  #closeTimer: Cancel | undefined;
+  #highWater = Number.POSITIVE_INFINITY;
+  #bytesPerMs = 1;
+  #chunk = MOST_APPEND_BYTES;
+  #backlog: AudioBacklog | undefined;
+  #droppedBytes = 0;
+  // One function for all sends, so that a frame makes no closure.
+  readonly #onFlushed = (): void => this.#drain();
+
+  /** Starts to dial; what comes of it is told to `listener`. */
+  constructor(settings: SocketSettings, listener: SocketListener) {
+    this.#settings = settings;
+    this.#clock = settings.clock;
+    this.#listener = listener;
+    this.finished = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    this.#ws = new WebSocket(settings.url, { ...LIMITS, headers: { ...settings.headers } });
+    this.#ws.on('open', () => this.#onOpen());
+    this.#ws.on('message', (data) => this.#onMessage(String(data)));
+    this.#ws.on('pong', () => this.#sign());
+    this.#ws.on('ping', () => this.#sign());
+    this.#ws.on('error', (error) => this.#end({ type: 'failed', error }));
+    this.#ws.on('close', (code, reason) => this.#onClose(code, String(reason)));
+    this.#ws.on('unexpected-response', (request, response) => this.#onRefused(request, response));
+  }
+
+  /** Fixes what a millisecond of caller audio costs; audio can be sent from here on. */
+  useAudio(format: AudioFormat): void {
+    this.#bytesPerMs = bytesPerMs(format);
+    this.#chunk = this.#bytesPerMs * 200;
+    const wireBytesPerMs = (this.#bytesPerMs * 4) / 3 + ENVELOPE_BYTES_PER_MS;
+    this.#highWater = this.#settings.highWaterMs * wireBytesPerMs;
+    this.#backlog = new AudioBacklog(this.#settings.backlogMs * this.#bytesPerMs, bytesPerSample(format));
+  }
+
+  /** Sends a message now, whatever waits: control messages are few and never dropped. */
+  send(text: string): void {
+    if (this.#ws.readyState === WebSocket.OPEN) this.#ws.send(text, this.#onFlushed);
+  }
+
+  /** Whole samples. False when audio was dropped, this or older; also when the socket is not open. */
+  sendAudio(bytes: Uint8Array): boolean {
+    const backlog = this.#backlog;
+    if (backlog === undefined || this.#ws.readyState !== WebSocket.OPEN) return false;
+    if (backlog.bytes === 0 && this.#ws.bufferedAmount < this.#highWater) {
+      this.#append(bytes);
+      return true;
+    }
+    const dropped = backlog.push(bytes);
+    this.#droppedBytes += dropped;
+    return dropped === 0;
+  }
+
+  /** Says goodbye and hangs up when it is not answered; `finished` tells when it is over. */
+  close(): void {
+    if (this.#closeTimer !== undefined || this.#ws.readyState === WebSocket.CLOSED) return;
+    this.#stopPings();
+    this.#closeTimer = this.#clock.after(CLOSE_WITHIN_MS, () => this.terminate());
+    this.#ws.close(1000);
+  }
+
+  /** Drops the connection, also one that is still being made. */
+  terminate(): void {
+    this.#ws.terminate();
+  }
+
+  #append(bytes: Uint8Array): void {
+    if (bytes.length <= MOST_APPEND_BYTES) {
+      this.#ws.send(append(bytes), this.#onFlushed);
+      return;
+    }
+    for (let at = 0; at < bytes.length; at += MOST_APPEND_BYTES) {
+      this.#ws.send(append(bytes.subarray(at, at + MOST_APPEND_BYTES)), this.#onFlushed);
+    }
+  }
+
+  // Runs each time a message has left for the kernel; sends above the mark always have such a moment ahead of them.
+  #drain(): void {
+    const backlog = this.#backlog;
+    if (backlog === undefined || backlog.bytes === 0) return;
+    while (
+      backlog.bytes > 0 &&
+      this.#ws.readyState === WebSocket.OPEN &&
+      this.#ws.bufferedAmount < this.#highWater
+    ) {
+      this.#append(backlog.take(this.#chunk));
+    }
+    if (backlog.bytes === 0) {
+      backlog.clear();
+      this.#tellDropped();
+    }
+  }
+
+  #tellDropped(): void {
+    if (this.#droppedBytes === 0) return;
+    const ms = Math.round(this.#droppedBytes / this.#bytesPerMs);
+    this.#droppedBytes = 0;
+    this.#listener.audioDropped(ms);
+  }
+
+  #onOpen(): void {
+    this.#sign();
+    this.#pingAfter(PING_EVERY_MS);
+    this.#listener.opened();
+  }
+
+  #onMessage(text: string): void {
+    this.#sign();
+    if (!this.#ended) this.#listener.text(text);
+  }
+
+  #sign(): void {
+    this.#lastSign = this.#clock.now();
+  }
+
+  #pingAfter(ms: number): void {
+    this.#pingTimer = this.#clock.after(ms, () => {
+      if (this.#ws.readyState !== WebSocket.OPEN) return;
+      const sentAt = this.#clock.now();
+      this.#ws.ping();
+      this.#pingTimer = this.#clock.after(PONG_WITHIN_MS, () => this.#afterPing(sentAt));
+    });
+  }
+
+  // Any message counts: a pong waits its turn behind a long burst of audio.
+  #afterPing(sentAt: number): void {
+    if (this.#lastSign >= sentAt) {
+      this.#pingAfter(PING_EVERY_MS - PONG_WITHIN_MS);
+      return;
+    }
+    this.#end({ type: 'silent', forMs: Math.round(this.#clock.now() - this.#lastSign) });
+    this.terminate();
+  }
+
+  #stopPings(): void {
+    this.#pingTimer?.();
+    this.#pingTimer = undefined;
+  }
+
+  #onRefused(request: ClientRequest, response: IncomingMessage): void {
+    let body = '';
+    const finish = (): void => {
+      this.#end({ type: 'refused', status: response.statusCode ?? 0, body });
+      request.destroy();
+      this.terminate();
+    };
+    response.setEncoding('utf8');
+    response.on('data', (piece: string) => {
+      body += piece;
+      if (body.length >= MOST_BODY_BYTES) finish();
+    });
+    response.on('end', finish);
+    response.on('error', finish);
+  }
+
+  #onClose(code: number, reason: string): void {
+    this.#end({ type: 'closed', code, reason });
+    this.#stopPings();
+    this.#closeTimer?.();
+    this.#finish();
+  }
+
+  #end(end: SocketEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#stopPings();
+    this.#tellDropped();
+    this.#backlog?.clear();
+    this.#listener.ended(end);
+  }
+}

@@ -1,0 +1,317 @@
+import { BridgeError } from '../../errors.ts';
+import type { ResponseStatus, Usage } from '../../provider.ts';
+
+/** A JSON object of the provider, not looked at yet. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+export interface WireError {
+  readonly code: string | undefined;
+  readonly kind: string | undefined;
+  readonly message: string;
+  /** Event id of the client message that it is about. */
+  readonly eventId: string | undefined;
+}
+
+export interface WireCall {
+  readonly callId: string;
+  readonly name: string;
+  readonly args: string;
+}
+
+interface OfItem {
+  readonly responseId: string;
+  readonly itemId: string;
+  readonly outputIndex: number | undefined;
+}
+
+/** What the provider says, both dialects in one vocabulary. */
+export type ServerEvent =
+  | { readonly type: 'session'; readonly updated: boolean; readonly session: Fields }
+  | { readonly type: 'error'; readonly error: WireError }
+  | { readonly type: 'itemAdded'; readonly itemId: string }
+  | { readonly type: 'heard'; readonly itemId: string; readonly text: string; readonly final: boolean }
+  | { readonly type: 'notHeard'; readonly message: string }
+  | { readonly type: 'speechStarted'; readonly itemId: string | undefined }
+  | { readonly type: 'speechStopped'; readonly itemId: string | undefined }
+  /** The caller's turn became an item; comes also without a stop when the server gave up waiting. */
+  | { readonly type: 'turnEnded' }
+  | { readonly type: 'responseCreated'; readonly responseId: string; readonly token: string | undefined }
+  | {
+      readonly type: 'responseDone';
+      readonly responseId: string;
+      readonly token: string | undefined;
+      readonly status: ResponseStatus;
+      readonly reason: string | undefined;
+      readonly error: WireError | undefined;
+      readonly calls: readonly WireCall[];
+      readonly usage: Usage | undefined;
+    }
+  | ({ readonly type: 'itemOpened' } & OfItem)
+  | ({ readonly type: 'itemClosed' } & OfItem)
+  | { readonly type: 'callWritten'; readonly responseId: string; readonly call: WireCall }
+  | ({ readonly type: 'audio'; readonly contentIndex: number; readonly delta: string } & OfItem)
+  | ({ readonly type: 'audioDone' } & OfItem)
+  | ({
+      readonly type: 'spoken';
+      readonly text: string;
+      readonly final: boolean;
+      readonly contentIndex: number;
+      /** False: the model writes instead of speaking. */
+      readonly voiced: boolean;
+    } & OfItem)
+  /** An event that only shows that a response is alive. */
+  | { readonly type: 'progress'; readonly responseId: string };
+
+type Parse = (message: Fields) => ServerEvent | undefined;
+
+/** Under this key of a response's metadata travels the event id of the `response.create` that asked for it. */
+export const TOKEN_KEY = 'patchcord';
+
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function fieldsOf(value: unknown): Fields {
+  return isFields(value) ? value : {};
+}
+
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function required(message: Fields, key: string): string {
+  const value = message[key];
+  if (typeof value === 'string') return value;
+  throw new BridgeError(
+    'BAD_FRAME',
+    `${String(message['type'])} has ${key} of type ${typeof value}, wanted a string`,
+  );
+}
+
+function wholeOf(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : undefined;
+}
+
+function countOf(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : 0;
+}
+
+/** The error object of an `error` event, of a failed response or of an HTTP body. */
+export function wireError(value: unknown): WireError {
+  const error = fieldsOf(value);
+  return {
+    code: textOf(error['code']),
+    kind: textOf(error['type']),
+    message: textOf(error['message']) ?? 'no message',
+    eventId: textOf(error['event_id']),
+  };
+}
+
+function ofItem(message: Fields): OfItem {
+  return {
+    responseId: required(message, 'response_id'),
+    itemId: required(message, 'item_id'),
+    outputIndex: wholeOf(message['output_index']),
+  };
+}
+
+const STATUSES: ReadonlyMap<unknown, ResponseStatus> = new Map<unknown, ResponseStatus>([
+  // Some compatible servers leave the status out of a response that went well.
+  [undefined, 'completed'],
+  ['completed', 'completed'],
+  ['cancelled', 'cancelled'],
+  ['failed', 'failed'],
+  ['incomplete', 'incomplete'],
+]);
+
+function call(item: Fields): WireCall | undefined {
+  const callId = textOf(item['call_id']);
+  const name = textOf(item['name']);
+  if (item['type'] !== 'function_call' || callId === undefined || name === undefined) return undefined;
+  // The `done` events also come for a call that was cut off in the middle of its arguments.
+  if (item['status'] === 'incomplete' || item['status'] === 'in_progress') return undefined;
+  return { callId, name, args: textOf(item['arguments']) ?? '{}' };
+}
+
+function calls(output: unknown): readonly WireCall[] {
+  if (!Array.isArray(output)) return [];
+  return output.map((item) => call(fieldsOf(item))).filter((found) => found !== undefined);
+}
+
+function usage(value: unknown): Usage | undefined {
+  if (!isFields(value)) return undefined;
+  const input = fieldsOf(value['input_token_details']);
+  const output = fieldsOf(value['output_token_details']);
+  return {
+    inputTextTokens: countOf(input['text_tokens']),
+    inputAudioTokens: countOf(input['audio_tokens']),
+    cachedTokens: countOf(input['cached_tokens']),
+    outputTextTokens: countOf(output['text_tokens']),
+    outputAudioTokens: countOf(output['audio_tokens']),
+  };
+}
+
+function tokenOf(response: Fields): string | undefined {
+  return textOf(fieldsOf(response['metadata'])[TOKEN_KEY]);
+}
+
+function responseDone(message: Fields): ServerEvent {
+  const response = fieldsOf(message['response']);
+  const details = fieldsOf(response['status_details']);
+  return {
+    type: 'responseDone',
+    responseId: required({ type: message['type'], id: response['id'] }, 'id'),
+    token: tokenOf(response),
+    status: STATUSES.get(response['status']) ?? 'incomplete',
+    reason: textOf(details['reason']),
+    error: isFields(details['error']) ? wireError(details['error']) : undefined,
+    calls: calls(response['output']),
+    usage: usage(response['usage']),
+  };
+}
+
+function outputItem(type: 'itemOpened' | 'itemClosed'): Parse {
+  return (message) => {
+    const item = fieldsOf(message['item']);
+    const responseId = required(message, 'response_id');
+    const found = type === 'itemClosed' ? call(item) : undefined;
+    if (found) return { type: 'callWritten', responseId, call: found };
+    const itemId = textOf(item['id']);
+    if (item['type'] !== 'message' || itemId === undefined) return { type: 'progress', responseId };
+    return { type, responseId, itemId, outputIndex: wholeOf(message['output_index']) };
+  };
+}
+
+const session =
+  (updated: boolean): Parse =>
+  (message) => ({ type: 'session', updated, session: fieldsOf(message['session']) });
+
+const heard =
+  (key: string, final: boolean): Parse =>
+  (message) => ({
+    type: 'heard',
+    itemId: required(message, 'item_id'),
+    text: final ? required(message, key) : (textOf(message[key]) ?? ''),
+    final,
+  });
+
+const spoken =
+  (key: string, final: boolean, voiced: boolean): Parse =>
+  (message) => ({
+    type: 'spoken',
+    ...ofItem(message),
+    contentIndex: wholeOf(message['content_index']) ?? 0,
+    text: textOf(message[key]) ?? '',
+    final,
+    voiced,
+  });
+
+const itemAdded: Parse = (message) => {
+  const itemId = textOf(fieldsOf(message['item'])['id']);
+  return itemId === undefined ? undefined : { type: 'itemAdded', itemId };
+};
+
+const audio: Parse = (message) => ({
+  type: 'audio',
+  ...ofItem(message),
+  contentIndex: wholeOf(message['content_index']) ?? 0,
+  delta: required(message, 'delta'),
+});
+
+const audioDone: Parse = (message) => ({ type: 'audioDone', ...ofItem(message) });
+
+const progress: Parse = (message) => {
+  const responseId = textOf(message['response_id']);
+  return responseId === undefined ? undefined : { type: 'progress', responseId };
+};
+
+const ignored: Parse = () => undefined;
+
+const WORDS = 'conversation.item.input_audio_transcription';
+
+/**
+ * Every event that the provider is known to send, newer and older names. What is not in here is ignored as well:
+ * events are added without notice, and compatible servers have their own.
+ */
+export const SERVER_EVENTS: ReadonlyMap<string, Parse> = new Map<string, Parse>([
+  ['session.created', session(false)],
+  ['session.updated', session(true)],
+  ['error', (message) => ({ type: 'error', error: wireError(message['error']) })],
+  ['conversation.created', ignored],
+  ['conversation.item.added', itemAdded],
+  ['conversation.item.created', itemAdded],
+  ['conversation.item.done', ignored],
+  ['conversation.item.retrieved', ignored],
+  ['conversation.item.truncated', ignored],
+  ['conversation.item.deleted', ignored],
+  [`${WORDS}.delta`, heard('delta', false)],
+  [`${WORDS}.completed`, heard('transcript', true)],
+  [`${WORDS}.failed`, (message) => ({ type: 'notHeard', message: wireError(message['error']).message })],
+  [`${WORDS}.segment`, ignored],
+  [
+    'input_audio_buffer.speech_started',
+    (message) => ({ type: 'speechStarted', itemId: textOf(message['item_id']) }),
+  ],
+  [
+    'input_audio_buffer.speech_stopped',
+    (message) => ({ type: 'speechStopped', itemId: textOf(message['item_id']) }),
+  ],
+  ['input_audio_buffer.committed', () => ({ type: 'turnEnded' })],
+  ['input_audio_buffer.timeout_triggered', () => ({ type: 'turnEnded' })],
+  ['input_audio_buffer.cleared', ignored],
+  ['input_audio_buffer.dtmf_event_received', ignored],
+  ['output_audio_buffer.started', ignored],
+  ['output_audio_buffer.stopped', ignored],
+  ['output_audio_buffer.cleared', ignored],
+  [
+    'response.created',
+    (message) => {
+      const response = fieldsOf(message['response']);
+      const responseId = required({ type: message['type'], id: response['id'] }, 'id');
+      return { type: 'responseCreated', responseId, token: tokenOf(response) };
+    },
+  ],
+  ['response.done', responseDone],
+  ['response.output_item.added', outputItem('itemOpened')],
+  ['response.output_item.done', outputItem('itemClosed')],
+  ['response.content_part.added', progress],
+  ['response.content_part.done', progress],
+  ['response.output_audio.delta', audio],
+  ['response.audio.delta', audio],
+  ['response.output_audio.done', audioDone],
+  ['response.audio.done', audioDone],
+  ['response.output_audio_transcript.delta', spoken('delta', false, true)],
+  ['response.audio_transcript.delta', spoken('delta', false, true)],
+  ['response.output_audio_transcript.done', spoken('transcript', true, true)],
+  ['response.audio_transcript.done', spoken('transcript', true, true)],
+  ['response.output_text.delta', spoken('delta', false, false)],
+  ['response.text.delta', spoken('delta', false, false)],
+  ['response.output_text.done', spoken('text', true, false)],
+  ['response.text.done', spoken('text', true, false)],
+  ['response.function_call_arguments.delta', progress],
+  ['response.function_call_arguments.done', progress],
+  ['response.mcp_call_arguments.delta', progress],
+  ['response.mcp_call_arguments.done', progress],
+  ['response.mcp_call.in_progress', ignored],
+  ['response.mcp_call.completed', ignored],
+  ['response.mcp_call.failed', ignored],
+  ['mcp_list_tools.in_progress', ignored],
+  ['mcp_list_tools.completed', ignored],
+  ['mcp_list_tools.failed', ignored],
+  ['rate_limits.updated', ignored],
+]);
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new BridgeError('BAD_FRAME', `a message of ${text.length} characters is not JSON`, { cause });
+  }
+}
+
+/** One message of the provider; undefined for news that nobody needs. Throws BAD_FRAME for nonsense. */
+export function parseServerEvent(text: string): ServerEvent | undefined {
+  const message = parseJson(text);
+  if (!isFields(message)) throw new BridgeError('BAD_FRAME', 'a message is not an object');
+  return SERVER_EVENTS.get(required(message, 'type'))?.(message);
+}
