@@ -36,7 +36,7 @@ export async function startExchange(options: ExchangeOptions = {}): Promise<Exch
   const ticker = new Ticker(clock);
   const calls = new Map<string, SimulatedCall>();
   let rest: RestStub | undefined;
-  if (options.rest ?? true) rest = await startRest(clock, (callSid) => calls.get(callSid));
+  if (options.rest ?? true) rest = await startRest(clock, (callSid) => calls.get(callSid)?.rest);
   return {
     restBaseUrl: rest?.baseUrl,
     get liveCalls(): number {
@@ -46,6 +46,7 @@ export async function startExchange(options: ExchangeOptions = {}): Promise<Exch
     },
     placeCall(callOptions) {
       const call = new SimulatedCall(callOptions, { clock, ticker });
+      if (calls.size >= REMEMBERED) forget(calls);
       calls.set(call.callSid, call);
       return call;
     },
@@ -54,6 +55,13 @@ export async function startExchange(options: ExchangeOptions = {}): Promise<Exch
       await rest?.[Symbol.asyncDispose]();
     },
   };
+}
+
+// Like the carrier, the exchange knows a call for a while after its end: REST then says 400 and not 404.
+const REMEMBERED = 500;
+
+function forget(calls: Map<string, SimulatedCall>): void {
+  for (const [callSid, call] of calls) if (call.isOver) calls.delete(callSid);
 }
 
 /** A clock on which `speed` ms pass in one ms of `clock`. */

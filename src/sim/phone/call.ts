@@ -7,10 +7,10 @@ import { type CallStatus, CarrierDesk } from './carrier-desk.ts';
 import { type CallEvent, type CallEventOf, type CallEventType, type EndedBy, EventLog } from './events.ts';
 import { NO_FAULTS, type PhoneFaults } from './faults.ts';
 import { Line, newSid } from './line.ts';
-import { Recorder } from './recorder.ts';
+import { Recorder, type TurnFact } from './recorder.ts';
 import { saveRecordings } from './recordings.ts';
 import type { RestTarget } from './rest.ts';
-import { type Replacement, Script } from './script.ts';
+import { Script } from './script.ts';
 import type { Ticker } from './ticker.ts';
 import { type Speech, speechToMulaw } from './voice.ts';
 
@@ -23,7 +23,7 @@ export interface CallContext {
 const DEFAULT_WAIT_MS = 30_000;
 
 /** One call from a simulated caller by way of Twilio. It begins when it is made and ends by itself or by `hangUp`. */
-export class SimulatedCall implements RestTarget {
+export class SimulatedCall {
   readonly callSid = newSid('CA');
   readonly accountSid: string;
   readonly authToken: string;
@@ -33,6 +33,8 @@ export class SimulatedCall implements RestTarget {
   readonly streaming: Promise<void>;
   /** The end of the call, with the last callback answered; never rejects. */
   readonly ended: Promise<CallReport>;
+  /** What the REST interface may do to this call. */
+  readonly rest: RestTarget;
   readonly #context: CallContext;
   readonly #options: CallOptions;
   readonly #faults: PhoneFaults;
@@ -70,6 +72,7 @@ export class SimulatedCall implements RestTarget {
     this.#desk = this.#makeDesk();
     this.#line = this.#makeLine();
     this.#script = this.#makeScript();
+    this.rest = this.#makeRestTarget();
     this.ended = this.#run();
   }
 
@@ -101,6 +104,11 @@ export class SimulatedCall implements RestTarget {
   /** What the bridge's clears did so far. */
   get clears(): readonly CallEventOf<'clear'>[] {
     return this.eventsOf('clear');
+  }
+
+  /** Every turn so far. */
+  get turns(): readonly TurnFact[] {
+    return this.#recorder.turns();
   }
 
   /** Mu-law that the caller heard, with silence in the gaps, 160 bytes a tick. A view that later ticks may outdate. */
@@ -190,32 +198,9 @@ export class SimulatedCall implements RestTarget {
     await this.ended;
   }
 
+  /** The call has ended; callbacks may still be under way. */
   get isOver(): boolean {
     return this.#over;
-  }
-
-  get statusText(): string {
-    return this.#desk.status;
-  }
-
-  get restFaults(): PhoneFaults['rest'] {
-    return this.#faults.rest;
-  }
-
-  countRest(): number {
-    return ++this.#restCount;
-  }
-
-  restAnswered(operation: string, status: number): void {
-    this.#log.add({ type: 'rest', operation, status });
-  }
-
-  hangUpByRest(): void {
-    this.#script.hangUp('rest');
-  }
-
-  replaceDocument(replacement: Replacement): void {
-    this.#script.replace(replacement);
   }
 
   #until(met: () => boolean): Promise<boolean> {
@@ -233,7 +218,7 @@ export class SimulatedCall implements RestTarget {
       ({ by, outcome } = await this.#script.run({ url, method: 'POST', fields: {} }));
     } catch (thrown) {
       failure = BridgeError.from(thrown).message;
-      this.#log.warn('11200', failure);
+      this.#log.warn(/\b[123]\d{4}\b/.exec(failure)?.[0] ?? '11200', failure);
     }
     this.#over = true;
     const durationMs = this.#answeredMs === undefined ? 0 : this.#log.now() - this.#answeredMs;
@@ -321,7 +306,6 @@ export class SimulatedCall implements RestTarget {
       accountSid: this.accountSid,
       callSid: this.callSid,
       authToken: this.authToken,
-      isOver: () => this.#script.isHungUp,
       hangUp: () => this.#script.hangUp('caller'),
       started: () => {
         this.#firstStreamMs ??= this.#log.now();
@@ -338,8 +322,29 @@ export class SimulatedCall implements RestTarget {
       dialResult: this.#options.dialResult ?? { status: 'completed', durationMs: 0 },
       fallbackUrl: this.#options.fallbackUrl && this.#addresses.publicForm(this.#options.fallbackUrl),
       answer: () => this.#onAnswer(),
-      openStream: (verb, baseUrl) => this.#line.open(verb, baseUrl),
+      openStream: (verb, baseUrl, signal) => this.#line.open(verb, baseUrl, signal),
     });
+  }
+
+  #makeRestTarget(): RestTarget {
+    const isOver = (): boolean => this.#over;
+    const status = (): string => this.#desk.status;
+    return {
+      accountSid: this.accountSid,
+      authToken: this.authToken,
+      callSid: this.callSid,
+      faults: this.#faults.rest,
+      get isOver() {
+        return isOver();
+      },
+      get status() {
+        return status();
+      },
+      count: () => ++this.#restCount,
+      answered: (operation, code) => this.#log.add({ type: 'rest', operation, status: code }),
+      hangUp: () => this.#script.hangUp('rest'),
+      replaceDocument: (replacement) => this.#script.replace(replacement),
+    };
   }
 
   #onAnswer(): void {

@@ -3,6 +3,7 @@ import { type Addresses, hostOf, isLoopback } from './addresses.ts';
 import type { CarrierDesk } from './carrier-desk.ts';
 import type { StreamEnd } from './events.ts';
 import type { PhoneFaults, SignatureFault } from './faults.ts';
+import { pause } from './pause.ts';
 import { type RunningStream, resolveUrl } from './script.ts';
 import { twilioSignature } from './signature.ts';
 import { MediaStream, type StreamContext } from './stream.ts';
@@ -20,7 +21,6 @@ export interface LineSetup extends Omit<StreamContext, 'started' | 'ended'> {
   readonly accountSid: string;
   readonly callSid: string;
   readonly authToken: string;
-  isOver(): boolean;
   hangUp(): void;
   /** A `start` was sent. */
   started(stream: MediaStream): void;
@@ -45,8 +45,8 @@ export class Line {
   /** Of the latest stream that was to be opened. */
   streamSid: string | undefined;
 
-  /** Opens the stream of a document; undefined when the call ended before there was one. */
-  async open(verb: StreamVerb, baseUrl: string): Promise<RunningStream | undefined> {
+  /** Opens the stream of a document; undefined when `signal` aborted before there was one. */
+  async open(verb: StreamVerb, baseUrl: string, signal: AbortSignal): Promise<RunningStream | undefined> {
     const { log, clock, faults } = this.#setup;
     const checked = checkStream(verb, baseUrl);
     const streamSid = newSid('MZ');
@@ -55,11 +55,9 @@ export class Line {
     const report = this.#reporter(verb, baseUrl, streamSid);
     if (checked.failure !== undefined) return unopened(checked.failure, report);
     if (verb.url.includes('?')) log.warn('31922', 'the query of the stream address is not used');
-    if (faults.upgradeDelayMs > 0) {
-      await new Promise<void>((resolve) => clock.after(faults.upgradeDelayMs, resolve));
-    }
+    await pause(clock, faults.upgradeDelayMs, signal);
     if (faults.hangUpBeforeUpgrade) this.#setup.hangUp();
-    if (this.#setup.isOver()) return undefined;
+    if (signal.aborted) return undefined;
     return this.#start(checked.url, verb, streamSid, report);
   }
 

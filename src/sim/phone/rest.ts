@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Clock } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import type { RestFaults } from './faults.ts';
+import { pause } from './pause.ts';
 
 /** What the REST interface may do to a call. */
 export interface RestTarget {
@@ -9,12 +10,13 @@ export interface RestTarget {
   readonly authToken: string;
   readonly callSid: string;
   readonly isOver: boolean;
-  readonly statusText: string;
-  readonly restFaults: RestFaults;
+  /** As in `CallStatus`. */
+  readonly status: string;
+  readonly faults: RestFaults;
   /** How many requests have named this call, this one included. */
-  countRest(operation: string): number;
-  restAnswered(operation: string, status: number): void;
-  hangUpByRest(): void;
+  count(): number;
+  answered(operation: string, status: number): void;
+  hangUp(): void;
   replaceDocument(
     what: { readonly twiml: string } | { readonly url: string; readonly method: 'GET' | 'POST' },
   ): void;
@@ -24,6 +26,12 @@ export interface RestTarget {
 export interface RestStub extends AsyncDisposable {
   /** `http://127.0.0.1:port`, to be used in the place of `https://api.twilio.com`. */
   readonly baseUrl: string;
+}
+
+interface RestContext {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  find(callSid: string): RestTarget | undefined;
 }
 
 interface Reply {
@@ -46,8 +54,10 @@ export async function startRest(
   clock: Clock,
   find: (callSid: string) => RestTarget | undefined,
 ): Promise<RestStub> {
+  const closing = new AbortController();
+  const context = { clock, find, signal: closing.signal };
   const server = createServer((request, response) => {
-    handle(request, clock, find).then(
+    handle(request, context).then(
       (reply) => write(response, reply),
       () => response.destroy(),
     );
@@ -64,28 +74,26 @@ export async function startRest(
     baseUrl: `http://127.0.0.1:${address.port}`,
     [Symbol.asyncDispose]: () =>
       new Promise((resolve) => {
+        closing.abort();
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
 }
 
-async function handle(
-  request: IncomingMessage,
-  clock: Clock,
-  find: (callSid: string) => RestTarget | undefined,
-): Promise<Reply> {
+async function handle(request: IncomingMessage, context: RestContext): Promise<Reply> {
+  const { clock, find } = context;
   const form = new URLSearchParams(await readBody(request));
   const match = CALL_PATH.exec(new URL(request.url ?? '/', 'http://localhost').pathname);
   const target = match?.[2] === undefined ? undefined : find(match[2]);
   if (target === undefined || match?.[1] !== target.accountSid) return fault(404);
   const operation = `${request.method} ${form.toString()}`;
-  const count = target.countRest(operation);
-  const { status, times = Number.POSITIVE_INFINITY, delayMs = 0 } = target.restFaults;
-  if (delayMs > 0) await new Promise<void>((resolve) => clock.after(delayMs, resolve));
+  const count = target.count();
+  const { status, times = Number.POSITIVE_INFINITY, delayMs = 0 } = target.faults;
+  await pause(clock, delayMs, context.signal);
   const isFaulty = status !== undefined && count <= times;
   const reply = isFaulty ? fault(status) : perform(request, form, target);
-  target.restAnswered(operation, reply.status);
+  target.answered(operation, reply.status);
   return reply;
 }
 
@@ -104,7 +112,7 @@ function update(form: URLSearchParams, target: RestTarget): Reply {
   const status = form.get('Status');
   if (target.isOver) return fault(400);
   if (twiml !== null && twiml.length > 4000) return error(400, 21218, 'Twiml is longer than 4000 characters');
-  if (status === 'completed') target.hangUpByRest();
+  if (status === 'completed') target.hangUp();
   else if (twiml !== null) target.replaceDocument({ twiml });
   else if (url !== null) {
     target.replaceDocument({ url, method: form.get('Method') === 'GET' ? 'GET' : 'POST' });
@@ -113,14 +121,14 @@ function update(form: URLSearchParams, target: RestTarget): Reply {
 }
 
 function describe(target: RestTarget): Reply {
-  const { accountSid, callSid, statusText } = target;
+  const { accountSid, callSid, status } = target;
   return {
     status: 200,
     body: {
       sid: callSid,
       account_sid: accountSid,
       api_version: '2010-04-01',
-      status: statusText,
+      status,
       uri: `/2010-04-01/Accounts/${accountSid}/Calls/${callSid}.json`,
     },
   };

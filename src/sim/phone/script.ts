@@ -3,6 +3,7 @@ import { assertNever, BridgeError } from '../../errors.ts';
 import type { CarrierDesk, Source } from './carrier-desk.ts';
 import type { EndedBy, EventLog, StreamEnd } from './events.ts';
 import type { CarrierResponse } from './http.ts';
+import { pause } from './pause.ts';
 import { parseTwiml, type StreamVerb, type Verb } from './twiml.ts';
 
 /** What a `<Dial>` comes to: nobody is really rung. */
@@ -27,7 +28,7 @@ export interface ScriptContext {
   /** The first verb that needs it answers the call. */
   answer(): void;
   /** Opens a stream; undefined when the call ended before that. */
-  openStream(verb: StreamVerb, baseUrl: string): Promise<RunningStream | undefined>;
+  openStream(verb: StreamVerb, baseUrl: string, signal: AbortSignal): Promise<RunningStream | undefined>;
 }
 
 /** Instructions that replace the running document. */
@@ -64,10 +65,6 @@ export class Script {
 
   constructor(context: ScriptContext) {
     this.#context = context;
-  }
-
-  get isHungUp(): boolean {
-    return this.#hungUpBy !== undefined;
   }
 
   /** The call is over: whatever runs is given up. */
@@ -151,7 +148,7 @@ export class Script {
         return NEXT;
       case 'pause':
         log.add(verb);
-        await this.#wait(verb.lengthS * 1000);
+        await pause(this.#context.clock, verb.lengthS * 1000, this.#interruption.signal);
         return NEXT;
       case 'dial':
         return await this.#dial(verb, baseUrl);
@@ -170,7 +167,7 @@ export class Script {
   }
 
   async #connect(verb: Extract<Verb, { type: 'connect' }>, baseUrl: string): Promise<Step> {
-    const stream = await this.#context.openStream(verb.stream, baseUrl);
+    const stream = await this.#context.openStream(verb.stream, baseUrl, this.#interruption.signal);
     if (stream === undefined) return NEXT;
     const end = await this.#interruptible(stream.ended);
     if (this.#interruption.signal.aborted) {
@@ -186,22 +183,11 @@ export class Script {
   async #dial(verb: Extract<Verb, { type: 'dial' }>, baseUrl: string): Promise<Step> {
     const { status, durationMs } = this.#context.dialResult;
     this.#context.log.add({ type: 'dial', targets: verb.targets, callerId: verb.callerId });
-    await this.#wait(durationMs);
+    await pause(this.#context.clock, durationMs, this.#interruption.signal);
     if (verb.action === undefined || this.#interruption.signal.aborted) return NEXT;
     const fields: Record<string, string> = { DialCallStatus: status };
     if (status === 'completed') fields['DialCallDuration'] = String(Math.round(durationMs / 1000));
     return followUp(verb.action, baseUrl, verb.method, fields);
-  }
-
-  async #wait(ms: number): Promise<void> {
-    if (ms <= 0) return;
-    let cancel = (): void => {};
-    await this.#interruptible(
-      new Promise<void>((resolve) => {
-        cancel = this.#context.clock.after(ms, resolve);
-      }),
-    );
-    cancel();
   }
 
   /** Undefined when an interruption came first; what was waited for goes on and is not looked at any more. */

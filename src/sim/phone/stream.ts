@@ -10,6 +10,7 @@ import type { Recorder } from './recorder.ts';
 import { TICK_MS, type Ticker, type Ticking } from './ticker.ts';
 
 const UPGRADE_LIMIT_MS = 10_000;
+const CLOSE_LIMIT_MS = 2_000;
 /** Stream time of the first frame; Twilio's clock does not begin at a round number either. */
 const FIRST_TIMESTAMP_MS = 5;
 /** The first four bytes of a WAV file. */
@@ -158,7 +159,9 @@ export class MediaStream implements Ticking {
   #connect(): WebSocket {
     const headers: Record<string, string> = { host: this.#setup.host, 'user-agent': 'Twilio.TmeWs/1.0' };
     if (this.#setup.signature !== undefined) headers['x-twilio-signature'] = this.#setup.signature;
-    return new WebSocket(this.#setup.socketUrl, { headers, perMessageDeflate: false });
+    // A variable, because the types do not know closeTimeout yet.
+    const options = { headers, perMessageDeflate: false, closeTimeout: CLOSE_LIMIT_MS };
+    return new WebSocket(this.#setup.socketUrl, options);
   }
 
   #onOpen(): void {
