@@ -39,7 +39,10 @@ const PAIRS = FORMATS.flatMap((from) =>
   ]),
 );
 /** The pairs of a call: telephony to a model and back. */
-const CALL_PAIRS = PAIRS.filter(([, from, to]) => (from.rate === 8000) !== (to.rate === 8000));
+const CALL_PAIRS = PAIRS.filter(([, from, to]) => {
+  const model = [from, to].filter(({ encoding, rate }) => encoding === 'pcm16' && rate > 8000);
+  return model.length === 1 && [from, to].some(({ rate }) => rate === 8000);
+});
 const ALAW_8K: AudioFormat = { encoding: 'alaw', rate: 8000 };
 const PCM16_8K: AudioFormat = { encoding: 'pcm16', rate: 8000 };
 

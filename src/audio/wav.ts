@@ -1,5 +1,3 @@
-import { close as closeDescriptor, closeSync, openSync, write as writeFile, writeSync } from 'node:fs';
-import { promisify } from 'node:util';
 import { AudioError } from './audio-error.ts';
 import type { Encoding } from './format.ts';
 import { decodeG711, encodeG711 } from './g711.ts';
@@ -164,35 +162,40 @@ export function readWav(bytes: Uint8Array): WavFile {
     throw new AudioError(`WAV has no ${layout.format === undefined ? 'fmt' : 'data'} chunk`);
   }
   const format = parseFormat(bytes, layout.format);
-  const frameBytes = format.channels * widthOf(format.encoding);
+  const width = frameBytes(format);
   const { start, end, honest } = layout.data;
-  const frames = Math.floor((end - start) / frameBytes);
+  const frames = Math.floor((end - start) / width);
   const file: WavFile = {
     ...format,
     frames,
-    data: bytes.subarray(start, start + frames * frameBytes),
-    complete: honest && (end - start) % frameBytes === 0,
+    data: bytes.subarray(start, start + frames * width),
+    complete: honest && (end - start) % width === 0,
     channel: (index) => decodeChannel(file, index),
   };
   return file;
 }
 
-/** Bytes of the header: the formats other than PCM need an extension field and a `fact` chunk. */
-function headerBytes(encoding: Encoding): 44 | 58 {
-  return encoding === 'pcm16' ? 44 : 58;
+/** Bytes of one frame, that is one sample of every channel. */
+export function frameBytes(format: WavFormat): number {
+  return format.channels * widthOf(format.encoding);
 }
 
 function putText(bytes: Uint8Array, at: number, text: string): void {
   for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
 }
 
-/** The header for `dataBytes` of audio; sizes that do not fit 32 bits are given as unknown. */
-function makeHeader(format: WavFormat, dataBytes: number): Uint8Array {
+/**
+ * The header for `dataBytes` of audio, of a length that depends on the encoding only. Sizes that do not fit 32 bits are
+ * given as unknown. Throws BAD_AUDIO for a format that cannot be written.
+ */
+export function wavHeader(format: WavFormat, dataBytes: number): Uint8Array {
+  assertWritable(format);
   const { encoding, rate, channels } = format;
-  const size = headerBytes(encoding);
+  // The formats other than PCM need an extension field and a `fact` chunk.
+  const size = encoding === 'pcm16' ? 44 : 58;
   const bytes = new Uint8Array(size);
   const view = viewOf(bytes);
-  const frameBytes = channels * widthOf(encoding);
+  const width = frameBytes(format);
   putText(bytes, 0, 'RIFF');
   view.setUint32(4, Math.min(size - 8 + dataBytes + (dataBytes % 2), UNKNOWN_SIZE), true);
   putText(bytes, 8, 'WAVEfmt ');
@@ -200,13 +203,13 @@ function makeHeader(format: WavFormat, dataBytes: number): Uint8Array {
   view.setUint16(20, TAGS[encoding], true);
   view.setUint16(22, channels, true);
   view.setUint32(24, rate, true);
-  view.setUint32(28, rate * frameBytes, true);
-  view.setUint16(32, frameBytes, true);
+  view.setUint32(28, rate * width, true);
+  view.setUint16(32, width, true);
   view.setUint16(34, 8 * widthOf(encoding), true);
   if (encoding !== 'pcm16') {
     putText(bytes, 38, 'fact');
     view.setUint32(42, 4, true);
-    view.setUint32(46, Math.min(Math.floor(dataBytes / frameBytes), UNKNOWN_SIZE), true);
+    view.setUint32(46, Math.min(Math.floor(dataBytes / width), UNKNOWN_SIZE), true);
   }
   putText(bytes, size - 8, 'data');
   view.setUint32(size - 4, Math.min(dataBytes, UNKNOWN_SIZE), true);
@@ -225,8 +228,7 @@ function assertWritable(format: WavFormat): void {
 
 /** A whole WAV file around `data`, which is in the format's encoding with its channels interleaved. */
 export function encodeWav(format: WavFormat, data: Uint8Array): Uint8Array {
-  assertWritable(format);
-  const header = makeHeader(format, data.length);
+  const header = wavHeader(format, data.length);
   const file = new Uint8Array(header.length + data.length + (data.length % 2));
   file.set(header, 0);
   file.set(data, header.length);
@@ -246,7 +248,9 @@ export function samplesToBytes(samples: Int16Array, encoding: Encoding): Uint8Ar
 export function bytesToSamples(bytes: Uint8Array, encoding: Encoding): Int16Array {
   if (encoding !== 'pcm16') return decodeG711(encoding, bytes);
   const view = viewOf(bytes);
-  return Int16Array.from({ length: bytes.length >> 1 }, (_, i) => view.getInt16(i * 2, true));
+  const samples = new Int16Array(bytes.length >> 1);
+  for (let i = 0; i < samples.length; i++) samples[i] = view.getInt16(i * 2, true);
+  return samples;
 }
 
 const SILENCE = { pcm16: 0, mulaw: 0xff, alaw: 0xd5 } as const satisfies Record<Encoding, number>;
@@ -261,139 +265,9 @@ export function interleave(left: Uint8Array, right: Uint8Array, encoding: Encodi
   return stereo;
 }
 
-function placeChannel(mono: Uint8Array, stereo: Uint8Array, at: number, width: number): void {
-  for (let i = 0; i < mono.length; i++)
-    stereo[Math.floor(i / width) * 2 * width + at + (i % width)] = mono[i]!;
-}
-
-/** A WAV file that grows. */
-export interface WavWriter {
-  /** Audio bytes taken so far. */
-  readonly bytes: number;
-  /** Audio bytes refused because the disk was too slow or failed. */
-  readonly droppedBytes: number;
-  /** Copies audio in the file's encoding, channels interleaved, any length; false when it had to be dropped. */
-  write(bytes: Uint8Array): boolean;
-  /**
-   * Writes the rest and the final header. Idempotent. Rejects with the first error of the file system; what was on
-   * disk until then stays a readable file.
-   */
-  close(): Promise<void>;
-}
-
-/** Audio is put on disk a second at a time, and the header with it. */
-const FLUSH_MS = 1000;
-/** Audio that may wait for a slow disk, in ms. */
-const BACKLOG_MS = 30_000;
-
-const writeAt = promisify(writeFile);
-const closeFile = promisify(closeDescriptor);
-
-class FileWavWriter implements WavWriter {
-  bytes = 0;
-  droppedBytes = 0;
-  readonly #format: WavFormat;
-  readonly #file: number;
-  readonly #flushBytes: number;
-  readonly #maxWaiting: number;
-  /** Full buffers, oldest first, then the one that is being filled. */
-  readonly #full: Uint8Array[] = [];
-  #filling: Uint8Array;
-  #filled = 0;
-  #onDisk = 0;
-  #running = false;
-  #work: Promise<void> = Promise.resolve();
-  #error: Error | undefined;
-  #closing: Promise<void> | undefined;
-
-  constructor(file: number, format: WavFormat) {
-    const bytesPerMs = (format.rate * format.channels * widthOf(format.encoding)) / 1000;
-    this.#file = file;
-    this.#format = format;
-    this.#flushBytes = Math.ceil(bytesPerMs * FLUSH_MS);
-    this.#maxWaiting = Math.ceil(bytesPerMs * BACKLOG_MS);
-    this.#filling = new Uint8Array(this.#flushBytes);
+function placeChannel(mono: Uint8Array, stereo: Uint8Array, first: number, width: number): void {
+  for (let at = 0, to = first; at < mono.length; at += width, to += 2 * width) {
+    stereo[to] = mono[at]!;
+    if (width === 2) stereo[to + 1] = mono[at + 1] ?? 0;
   }
-
-  write(bytes: Uint8Array): boolean {
-    const stuck = this.bytes - this.#onDisk > this.#maxWaiting;
-    if (stuck || this.#closing !== undefined || this.#error !== undefined) {
-      this.droppedBytes += bytes.length;
-      return false;
-    }
-    for (let at = 0; at < bytes.length; ) {
-      const count = Math.min(bytes.length - at, this.#flushBytes - this.#filled);
-      this.#filling.set(bytes.subarray(at, at + count), this.#filled);
-      this.#filled += count;
-      at += count;
-      if (this.#filled === this.#flushBytes) this.#retire();
-    }
-    this.bytes += bytes.length;
-    return true;
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#finish();
-    return this.#closing;
-  }
-
-  /** Hands what was filled over to the disk. */
-  #retire(): void {
-    if (this.#filled > 0) this.#full.push(this.#filling.subarray(0, this.#filled));
-    this.#filling = new Uint8Array(this.#flushBytes);
-    this.#filled = 0;
-    if (this.#running) return;
-    this.#running = true;
-    this.#work = this.#drain().catch((error: unknown) => {
-      this.#error = error instanceof Error ? error : new Error(String(error));
-      this.#running = false;
-    });
-  }
-
-  async #drain(): Promise<void> {
-    const start = headerBytes(this.#format.encoding);
-    for (let next = this.#full[0]; next !== undefined; next = this.#full[0]) {
-      await this.#put(next, start + this.#onDisk);
-      this.#full.shift();
-      this.#onDisk += next.length;
-      // Audio first, so that a header never promises what is not there.
-      await this.#put(makeHeader(this.#format, this.#onDisk), 0);
-    }
-    this.#running = false;
-  }
-
-  async #put(bytes: Uint8Array, position: number): Promise<void> {
-    for (let at = 0; at < bytes.length; ) {
-      at += (await writeAt(this.#file, bytes, at, bytes.length - at, position + at)).bytesWritten;
-    }
-  }
-
-  async #finish(): Promise<void> {
-    this.#retire();
-    await this.#work;
-    try {
-      if (this.#error !== undefined) throw this.#error;
-      const end = headerBytes(this.#format.encoding) + this.#onDisk;
-      if (end % 2 === 1) await this.#put(new Uint8Array(1), end);
-    } finally {
-      await closeFile(this.#file);
-    }
-  }
-}
-
-/**
- * Creates the file, or empties it, and writes a header, so that the file can be opened at any moment from now on: it
- * then holds all audio but that of the last second. Throws BAD_AUDIO for a format that cannot be written, and the file
- * system's error when the file cannot be created.
- */
-export function createWavWriter(path: string, format: WavFormat): WavWriter {
-  assertWritable(format);
-  const file = openSync(path, 'w');
-  try {
-    writeSync(file, makeHeader(format, 0));
-  } catch (error) {
-    closeSync(file);
-    throw error;
-  }
-  return new FileWavWriter(file, { ...format });
 }
