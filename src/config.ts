@@ -91,7 +91,7 @@ export interface Config {
   readonly openai: {
     readonly apiKey: string | undefined;
     readonly baseUrl: string | undefined;
-    readonly model: string | undefined;
+    readonly model: string;
     readonly voice: string | undefined;
     /** Undefined: the provider's own choice; empty: none. */
     readonly transcriptionModel: string | undefined;
@@ -136,7 +136,7 @@ export function loadConfig(env: Env): Config {
     openai: {
       apiKey: openaiKey,
       baseUrl: openaiUrl,
-      model: read.text('OPENAI_MODEL'),
+      model: read.text('OPENAI_MODEL') ?? 'gpt-realtime-2.1',
       voice: read.text('OPENAI_VOICE'),
       transcriptionModel: env['OPENAI_TRANSCRIPTION_MODEL'],
       dialect: read.oneOf('OPENAI_DIALECT', ['ga', 'beta'], 'ga'),

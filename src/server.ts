@@ -124,17 +124,9 @@ async function makeProvider(config: Config): Promise<ClosableProvider> {
     return createLocalProvider();
   }
   const { createOpenAiProvider } = await import('./providers/openai.ts');
-  const { apiKey, baseUrl, model, transcriptionModel, dialect, auth, headers, session } = config.openai;
-  return createOpenAiProvider({
-    apiKey: apiKey ?? '',
-    dialect,
-    auth,
-    headers,
-    session,
-    ...(baseUrl === undefined ? {} : { baseUrl }),
-    ...(model === undefined ? {} : { model }),
-    ...(transcriptionModel === undefined ? {} : { transcriptionModel }),
-  });
+  const { apiKey, ...openai } = config.openai;
+  // A server on this machine may not ask for a key, but the protocol wants one to be sent.
+  return createOpenAiProvider({ ...openai, apiKey: apiKey ?? 'no-key' });
 }
 
 async function makeCarriers(
@@ -158,8 +150,9 @@ async function makeCarriers(
 function makeAgent(config: Config, provider: RealtimeProvider, tools: readonly Tool[]): Agent {
   const { instructions, greeting, language, audio } = config.agent;
   const { maxCallMs, silenceMs } = config;
-  const text = { instructions, greeting, language, audio, maxCallMs, silenceMs, voice: config.openai.voice };
-  return provider.name === 'local' ? lineCheckAgent(text) : voiceAgent(text, tools);
+  const text = { instructions, greeting, language, audio, maxCallMs, silenceMs, voice: undefined };
+  if (provider.name === 'local') return lineCheckAgent(text);
+  return { ...voiceAgent(text, tools), transcribeCaller: config.openai.transcriptionModel !== '' };
 }
 
 /** What operators ask for. */

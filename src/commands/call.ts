@@ -1,0 +1,140 @@
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { CallEvent } from '../call-events.ts';
+import { loadConfig } from '../config.ts';
+import { BridgeError } from '../errors.ts';
+import { createBridge } from '../server.ts';
+import { startExchange } from '../sim/phone.ts';
+import type { TranscriptEntry } from '../transcript.ts';
+import { type Command, readArguments, type Terminal } from './command.ts';
+import { LiveView } from './live-view.ts';
+import { packageFile } from './package-file.ts';
+import { converse, keepCall, type Step, summary } from './phone-call.ts';
+
+export const call: Command = {
+  name: 'call',
+  summary: 'places a simulated phone call',
+  help: `patchcord call [--to URL] [--wav FILE]… [--keys KEYS] [--out FOLDER]
+
+Plays the carrier and the caller: signs the webhook, opens the media stream, speaks, listens, and keeps the call.
+Without --to, a service is started for this one call, with the settings of the environment.
+
+  --to URL          voice webhook of the service, such as http://127.0.0.1:8080/voice/twilio;
+                    TWILIO_AUTH_TOKEN (and TWILIO_ACCOUNT_SID) must be those of the service
+  --public-url URL  the service's PUBLIC_URL, when --to reaches it by another address
+  --wav FILE        what the caller says, WAV of any rate; may be given several times; default: a sentence
+  --keys KEYS       keys that the caller presses at the end (0-9 * # A-D)
+  --out FOLDER      where caller.wav, agent.wav, call.wav and report.json go; default: calls/<call id>
+`,
+  async run(argv, terminal) {
+    const { values } = readArguments(argv, {
+      to: { type: 'string' },
+      'public-url': { type: 'string' },
+      wav: { type: 'string', multiple: true },
+      keys: { type: 'string' },
+      out: { type: 'string' },
+    });
+    const steps = await readSteps(values.wav, values.keys);
+    if (values.to === undefined) return callOwnService(terminal, steps, values.out);
+    const outcome = await placeAndKeep(terminal, steps, values.out, {
+      webhookUrl: voiceUrl(values.to),
+      publicUrl: values['public-url'],
+      authToken: terminal.env['TWILIO_AUTH_TOKEN'],
+    });
+    return outcome;
+  },
+};
+
+async function readSteps(wavs: readonly string[] | undefined, keys: string | undefined): Promise<Step[]> {
+  const files = wavs ?? [packageFile('fixtures/speech/librivox-0880.wav')];
+  const steps: Step[] = [];
+  for (const file of files) {
+    try {
+      steps.push({ do: 'speak', what: basename(file), wav: await readFile(file) });
+    } catch (cause) {
+      throw new BridgeError('BAD_INPUT', `--wav ${file}: cannot be read`, { cause });
+    }
+  }
+  if (keys !== undefined) steps.push({ do: 'press', keys });
+  return steps;
+}
+
+/** Lets people give the address of the service alone. */
+function voiceUrl(to: string): string {
+  if (!URL.canParse(to))
+    throw new BridgeError('BAD_INPUT', `--to: found ${JSON.stringify(to)}, wanted an http:// address`);
+  const url = new URL(to);
+  if (url.pathname === '/') url.pathname = '/voice/twilio';
+  return url.href;
+}
+
+async function callOwnService(
+  terminal: Terminal,
+  steps: readonly Step[],
+  out: string | undefined,
+): Promise<number> {
+  const config = loadConfig({
+    ...terminal.env,
+    PORT: '0',
+    HOST: '127.0.0.1',
+    LOG_LEVEL: terminal.env['LOG_LEVEL'] ?? 'error',
+  });
+  const events: CallEvent[] = [];
+  let watch: (event: CallEvent) => void = (event) => events.push(event);
+  await using bridge = await createBridge({ config, observe: (_callId, event) => watch(event) });
+  const url = await bridge.listen();
+  return placeAndKeep(terminal, steps, out, {
+    webhookUrl: `${url}/voice/twilio`,
+    publicUrl: config.publicUrl,
+    authToken: bridge.localAuthToken ?? config.twilio.authToken,
+    onBridgeEvent: (listener) => {
+      for (const event of events) listener(event);
+      watch = listener;
+    },
+  });
+}
+
+interface Target {
+  readonly webhookUrl: string;
+  readonly publicUrl: string | undefined;
+  readonly authToken: string | undefined;
+  /** Where the service runs in this process. */
+  readonly onBridgeEvent?: (listener: (event: CallEvent) => void) => void;
+}
+
+async function placeAndKeep(
+  terminal: Terminal,
+  steps: readonly Step[],
+  out: string | undefined,
+  target: Target,
+): Promise<number> {
+  await using exchange = await startExchange();
+  const view = new LiveView(terminal);
+  const transcript = new Promise<readonly TranscriptEntry[] | undefined>((resolve) => {
+    if (target.onBridgeEvent === undefined) resolve(undefined);
+    target.onBridgeEvent?.((event) => {
+      view.bridge(event);
+      if (event.type === 'ended') resolve(event.transcript);
+    });
+  });
+  view.line('phone', `calling ${target.webhookUrl}`);
+  const placed = exchange.placeCall({
+    webhookUrl: target.webhookUrl,
+    publicUrl: target.publicUrl,
+    authToken: target.authToken,
+    accountSid: terminal.env['TWILIO_ACCOUNT_SID'],
+  });
+  const stop = new AbortController();
+  const release = terminal.onInterrupt(() => stop.abort());
+  const report = await converse(placed, steps, view, stop.signal);
+  release();
+  const folder = out ?? join('calls', placed.callSid);
+  const files = await keepCall(
+    folder,
+    placed,
+    report,
+    report.outcome === 'completed' ? await transcript : undefined,
+  );
+  terminal.out(`\n${summary(report)}\nkept in ${folder}: ${files.join(', ')}\n`);
+  return report.outcome === 'completed' ? 0 : 1;
+}

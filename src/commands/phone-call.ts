@@ -1,0 +1,124 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CallReport, SimulatedCall } from '../sim/phone.ts';
+import type { TranscriptEntry } from '../transcript.ts';
+import type { LiveView } from './live-view.ts';
+
+/** One thing that the caller does. */
+export type Step =
+  | { readonly do: 'speak'; readonly what: string; readonly wav: Uint8Array }
+  | { readonly do: 'press'; readonly keys: string };
+
+/** The agent is taken to have finished when it has been quiet for this long. */
+const QUIET_MS = 900;
+const STEP_LIMIT_MS = 60_000;
+
+/**
+ * Holds a conversation: lets the agent finish before each step and after the last one, then hangs up. Ends early when
+ * the agent hangs up.
+ */
+export async function converse(
+  call: SimulatedCall,
+  steps: readonly Step[],
+  view: LiveView,
+  stop: AbortSignal,
+): Promise<CallReport> {
+  const stopped = new Promise<false>((resolve) =>
+    stop.addEventListener('abort', () => resolve(false), { once: true }),
+  );
+  const watch = watchEvents(call, view);
+  const talk = async (): Promise<boolean> => {
+    await call.streaming;
+    for (const step of steps) {
+      if (!(await agentFinishes(call))) return false;
+      if (step.do === 'press') await call.pressKeys(step.keys);
+      else {
+        view.line('caller', `says ${step.what}`);
+        await call.speak(step.wav);
+      }
+    }
+    return agentFinishes(call);
+  };
+  // A call that is over, or that never came up, has its reasons in the report.
+  await Promise.race([talk().catch(() => false), stopped, call.ended]);
+  const report = await call.hangUp();
+  watch.close();
+  return report;
+}
+
+async function agentFinishes(call: SimulatedCall): Promise<boolean> {
+  const limit = new Promise<boolean>((resolve) => {
+    const timer = setTimeout(() => resolve(true), STEP_LIMIT_MS);
+    void call.ended.then(() => clearTimeout(timer));
+  });
+  return Promise.race([call.untilQuiet(QUIET_MS), limit, call.ended.then(() => false)]);
+}
+
+/** Shows the phone's events as they come. */
+function watchEvents(call: SimulatedCall, view: LiveView): { close(): void } {
+  let shown = 0;
+  const show = (): void => {
+    for (; shown < call.events.length; shown++) {
+      const event = call.events[shown];
+      if (event !== undefined) view.phone(event);
+    }
+    view.progress();
+  };
+  const timer = setInterval(show, 100);
+  return {
+    close: () => {
+      clearInterval(timer);
+      show();
+      view.close();
+    },
+  };
+}
+
+/** Writes what is left of a call into `folder`: three WAVs, the transcript if there is one, and a summary. */
+export async function keepCall(
+  folder: string,
+  call: SimulatedCall,
+  report: CallReport,
+  transcript: readonly TranscriptEntry[] | undefined,
+): Promise<readonly string[]> {
+  await mkdir(folder, { recursive: true });
+  await call.saveRecordings(folder);
+  const files = ['caller.wav', 'agent.wav', 'call.wav'];
+  if (transcript !== undefined) {
+    await writeFile(join(folder, 'transcript.txt'), transcriptText(transcript));
+    files.push('transcript.txt');
+  }
+  const { events: _events, warnings, ...figures } = report;
+  await writeFile(
+    join(folder, 'report.json'),
+    `${JSON.stringify({ ...figures, warnings: [...warnings] }, null, 2)}\n`,
+  );
+  files.push('report.json');
+  return files;
+}
+
+function transcriptText(turns: readonly TranscriptEntry[]): string {
+  const lines = turns.map((turn) => {
+    const seconds = (turn.atMs / 1000).toFixed(1).padStart(6);
+    const who = turn.role === 'user' ? 'caller' : 'agent ';
+    const cut = turn.interrupted ? `   [interrupted; heard: ${turn.heardText || 'nothing'}]` : '';
+    return `${seconds} s  ${who}  ${turn.text}${cut}`;
+  });
+  return `${lines.join('\n')}\n`;
+}
+
+/** Turn latencies and what went wrong on the line, for the end of the screen. */
+export function summary(report: CallReport): string {
+  const latencies = report.turns.flatMap((turn) => (turn.latencyMs === undefined ? [] : [turn.latencyMs]));
+  const turns = latencies.map((ms) => `${ms} ms`).join(', ') || 'none';
+  const first =
+    report.firstAgentMs === undefined ? 'never' : `${report.firstAgentMs} ms after the stream opened`;
+  return [
+    `outcome          ${report.outcome}${report.failure === undefined ? '' : `: ${report.failure}`}`,
+    `length           ${(report.durationMs / 1000).toFixed(1)} s, ended by ${report.endedBy}`,
+    `agent heard      ${first}`,
+    `answer latency   ${turns} (end of the caller's speech to the agent's first sound)`,
+    `holes in speech  ${report.underruns} (${report.underrunMs} ms)`,
+    '',
+  ].join('\n');
+}

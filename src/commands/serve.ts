@@ -1,0 +1,68 @@
+import { type Config, loadConfig } from '../config.ts';
+import { type Bridge, createBridge } from '../server.ts';
+import { type Command, readArguments, type Terminal } from './command.ts';
+
+export const serve: Command = {
+  name: 'serve',
+  summary: 'answers phone calls',
+  help: `patchcord serve [--port N] [--host ADDRESS] [--insecure]
+
+Answers calls until it is told to stop. Settings come from the environment; the README lists them.
+--port 0 lets the system choose; the first line on standard output is "listening on URL".
+On SIGTERM or SIGINT it takes no new calls and lets live ones finish (DRAIN_SECONDS); a second signal ends them.
+
+  --insecure   accepts webhooks and media without a signature; anybody who finds the address can call
+`,
+  async run(argv, terminal) {
+    const { values } = readArguments(argv, {
+      port: { type: 'string' },
+      host: { type: 'string' },
+      insecure: { type: 'boolean', default: false },
+    });
+    const config = loadConfig({
+      ...terminal.env,
+      ...(values.port === undefined ? {} : { PORT: values.port }),
+      ...(values.host === undefined ? {} : { HOST: values.host }),
+    });
+    const bridge = await createBridge({ config, insecure: values.insecure });
+    const stopped = untilInterrupted(terminal);
+    const url = await bridge.listen();
+    terminal.out(`listening on ${url}\n`);
+    terminal.err(introduction(config, bridge, url, values.insecure));
+    await stopped;
+    terminal.err('draining: no new calls; send the signal again to end the live ones\n');
+    const again = untilInterrupted(terminal);
+    await Promise.race([bridge.drain(), again]);
+    await bridge.close();
+    return 0;
+  },
+};
+
+function untilInterrupted(terminal: Terminal): Promise<void> {
+  return new Promise((resolve) => {
+    terminal.onInterrupt(resolve);
+  });
+}
+
+/** What somebody who starts the service has to know before the first call. */
+function introduction(config: Config, bridge: Bridge, url: string, insecure: boolean): string {
+  const lines = [`agent ${bridge.agent.name} on provider ${bridge.providerName}`];
+  if (bridge.providerName === 'local') {
+    lines.push(
+      'no provider is configured: the built-in line check answers; set OPENAI_API_KEY for a voice agent',
+    );
+  }
+  if (insecure) lines.push('INSECURE: signatures are not checked, anybody who finds this address can call');
+  const { localAuthToken } = bridge;
+  if (localAuthToken !== undefined) {
+    lines.push(
+      'no carrier is configured; a simulated call gets in with a secret made for this run:',
+      `  TWILIO_AUTH_TOKEN=${localAuthToken} patchcord call --to ${url}/voice/twilio`,
+    );
+  } else if (config.publicUrl === undefined) {
+    lines.push(`PUBLIC_URL is not set: only calls that are signed for ${url} get in`);
+  } else {
+    lines.push(`point the number at ${config.publicUrl}/voice/twilio`);
+  }
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,228 @@
+import { describe, expect, it } from 'vitest';
+import { lineCheckAgent } from '../src/agents.ts';
+import { createTranscoder } from '../src/audio/transcode.ts';
+import type { Carrier, ControlResult } from '../src/carrier.ts';
+import { BridgeError } from '../src/errors.ts';
+import { createLog } from '../src/log.ts';
+import { createMetrics } from '../src/metrics.ts';
+import { Pacer } from '../src/pacer.ts';
+import { SessionManager } from '../src/session-manager.ts';
+import { fakeCarrier } from './support/fake-carrier.ts';
+import { ManualProvider, settled } from './support/manual-provider.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
+import { VirtualLeg } from './support/virtual-leg.ts';
+
+const AGENT = lineCheckAgent({
+  instructions: undefined,
+  greeting: 'Hello.',
+  voice: undefined,
+  language: undefined,
+  audio: 'passthrough',
+  maxCallMs: 600_000,
+  silenceMs: 0,
+});
+
+function call(callId: string) {
+  return { callId, from: '+1', to: '+2', direction: 'inbound', callerName: undefined } as const;
+}
+
+function start(maxCalls = 10, result: ControlResult = { status: 'ok' }) {
+  const clock = new VirtualClock();
+  const metrics = createMetrics();
+  const provider = new ManualProvider();
+  const hungUp: string[] = [];
+  const carrier = fakeCarrier(hungUp, result);
+  const manager = new SessionManager({
+    clock,
+    pacer: new Pacer(clock),
+    log: createLog('silent'),
+    metrics,
+    provider,
+    agentFor: () => AGENT,
+    createTranscoder,
+    maxCalls,
+    leadMs: 1000,
+    observe: undefined,
+  });
+  return { clock, metrics, provider, hungUp, carrier, manager };
+}
+
+/** Brings a call up to where both sides talk. */
+async function up(
+  manager: SessionManager,
+  carrier: Carrier,
+  provider: ManualProvider,
+  clock: VirtualClock,
+  id: string,
+) {
+  const admission = manager.admit(carrier, call(id));
+  await provider.ready();
+  const session = manager.redeem('twilio', admission?.mediaToken ?? '');
+  const leg = new VirtualLeg(clock);
+  session?.attach(leg);
+  return { admission, session, leg };
+}
+
+describe('admission', () => {
+  it('takes a repeated webhook for the same call: one session, one token', () => {
+    const { manager, carrier } = start();
+    const first = manager.admit(carrier, call('CA1'));
+    expect(manager.admit(carrier, call('CA1'))).toEqual(first);
+    expect(manager.size).toBe(1);
+  });
+
+  it('refuses the call that is one too many, and takes one again when there is room', async () => {
+    const { manager, carrier } = start(2);
+    manager.admit(carrier, call('CA1'));
+    manager.admit(carrier, call('CA2'));
+    expect(manager.admit(carrier, call('CA3'))).toBeUndefined();
+    await manager.find('twilio', 'CA1')?.end('caller-hung-up');
+    expect(manager.admit(carrier, call('CA3'))).toBeDefined();
+  });
+
+  it('makes tokens that cannot be guessed', () => {
+    const { manager, carrier } = start();
+    const tokens = ['CA1', 'CA2'].flatMap((id) => {
+      const admission = manager.admit(carrier, call(id));
+      return [admission?.mediaToken, admission?.afterToken];
+    });
+    expect(new Set(tokens).size).toBe(4);
+    for (const token of tokens) expect(token).toMatch(/^[A-Za-z0-9_-]{32}$/);
+  });
+});
+
+describe('media tokens', () => {
+  it('are good for one stream of one carrier', () => {
+    const { manager, carrier } = start();
+    const token = manager.admit(carrier, call('CA1'))?.mediaToken ?? '';
+    expect(manager.redeem('plivo', token)).toBeUndefined();
+    expect(manager.redeem('twilio', 'guess')).toBeUndefined();
+    expect(manager.redeem('twilio', token)?.callId).toBe('CA1');
+    expect(manager.redeem('twilio', token)).toBeUndefined();
+  });
+
+  it('are worth nothing once their time is over, and the call that nobody joined has ended', () => {
+    const { manager, carrier, clock } = start();
+    const token = manager.admit(carrier, call('CA1'))?.mediaToken ?? '';
+    clock.advance(30_001);
+    expect(manager.redeem('twilio', token)).toBeUndefined();
+    expect(manager.size).toBe(0);
+  });
+
+  it('are worth nothing once the provider has refused the call', async () => {
+    const { manager, carrier, provider } = start();
+    const token = manager.admit(carrier, call('CA1'))?.mediaToken ?? '';
+    await provider.fail(new BridgeError('PROVIDER_AUTH', 'no'));
+    expect(manager.redeem('twilio', token)).toBeUndefined();
+  });
+});
+
+describe('after the stream', () => {
+  it('hangs up after a call that the agent ended, and apologises after one that broke', async () => {
+    const { manager, carrier, provider, clock } = start();
+    const ended = await up(manager, carrier, provider, clock, 'CA1');
+    await ended.session?.end('agent-hung-up');
+    expect(manager.afterStream('twilio', ended.admission?.afterToken ?? '', 'CA1')).toEqual({
+      type: 'hang-up',
+    });
+    const broken = await up(manager, carrier, provider, clock, 'CA2');
+    broken.session?.onLegClosed();
+    expect(manager.afterStream('twilio', broken.admission?.afterToken ?? '', 'CA2')).toEqual(
+      AGENT.lastResort,
+    );
+  });
+
+  it('does not tell one call about another', async () => {
+    const { manager, carrier, provider, clock } = start();
+    const { admission } = await up(manager, carrier, provider, clock, 'CA1');
+    expect(manager.afterStream('twilio', admission?.afterToken ?? '', 'CA2')).toBeUndefined();
+    expect(manager.afterStream('twilio', 'guess', 'CA1')).toBeUndefined();
+  });
+
+  it('forgets ended calls', async () => {
+    const { manager, carrier, provider, clock } = start();
+    const { admission, session } = await up(manager, carrier, provider, clock, 'CA1');
+    await session?.end('caller-hung-up');
+    clock.advance(61_000);
+    expect(manager.afterStream('twilio', admission?.afterToken ?? '', 'CA1')).toBeUndefined();
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('hanging up', () => {
+  it('uses REST when the carrier gives no sign that the call is over', async () => {
+    const { manager, carrier, provider, clock, hungUp } = start();
+    const { session } = await up(manager, carrier, provider, clock, 'CA1');
+    await session?.end('agent-hung-up');
+    clock.advance(2900);
+    expect(hungUp).toEqual([]);
+    clock.advance(200);
+    await settled();
+    expect(hungUp).toEqual(['CA1']);
+  });
+
+  it('does without REST when the carrier has asked what comes next, or has reported the end', async () => {
+    const { manager, carrier, provider, clock, hungUp } = start();
+    const asked = await up(manager, carrier, provider, clock, 'CA1');
+    await asked.session?.end('agent-hung-up');
+    manager.afterStream('twilio', asked.admission?.afterToken ?? '', 'CA1');
+    const reported = await up(manager, carrier, provider, clock, 'CA2');
+    await reported.session?.end('agent-hung-up');
+    manager.callOver('twilio', 'CA2');
+    clock.advance(10_000);
+    await settled();
+    expect(hungUp).toEqual([]);
+  });
+
+  it('counts a hang-up that failed', async () => {
+    const error = new BridgeError('CARRIER_UNAVAILABLE', 'no answer');
+    const { manager, carrier, provider, clock, metrics } = start(10, { status: 'error', error });
+    const { session } = await up(manager, carrier, provider, clock, 'CA1');
+    await session?.end('agent-hung-up');
+    clock.advance(3100);
+    await settled();
+    expect(await metrics.text()).toContain('patchcord_hang_up_failures_total{carrier="twilio"} 1');
+  });
+});
+
+describe('draining', () => {
+  it('takes no new calls and is done when the last one is over', async () => {
+    const { manager, carrier, provider, clock } = start();
+    const { session } = await up(manager, carrier, provider, clock, 'CA1');
+    let done = false;
+    const drained = manager.drain(60_000).then(() => {
+      done = true;
+    });
+    expect(manager.admit(carrier, call('CA2'))).toBeUndefined();
+    clock.advance(30_000);
+    await settled();
+    expect(done).toBe(false);
+    await session?.end('caller-hung-up');
+    await drained;
+    expect(done).toBe(true);
+  });
+
+  it('has the agent take leave of those who are still there at the limit', async () => {
+    const { manager, carrier, provider, clock } = start();
+    const { session } = await up(manager, carrier, provider, clock, 'CA1');
+    const drained = manager.drain(60_000);
+    clock.advance(60_001);
+    expect(provider.said.at(-1)).toContain('restart');
+    provider.speak('r', 'a', 1000);
+    clock.advance(1100);
+    expect(session?.endReason).toBe('shutdown');
+    await settled();
+    clock.advance(4000);
+    await drained;
+  });
+
+  it('closing ends every call and leaves no timer', async () => {
+    const { manager, carrier, provider, clock, hungUp } = start();
+    await up(manager, carrier, provider, clock, 'CA1');
+    manager.admit(carrier, call('CA2'));
+    await manager.close();
+    expect(manager.size).toBe(0);
+    expect(clock.pending).toBe(0);
+    expect(hungUp).toEqual([]);
+  });
+});
