@@ -149,6 +149,11 @@ describe('media messages', () => {
     ['base64 that ends twice', '{"event":"media","media":{"payload":"UQ==UQ=="}}', 'wanted base64 text'],
     ['a bad time', '{"event":"media","media":{"payload":"AAAA","timestamp":"SECRET"}}', 'media.timestamp'],
     ['a time before 0', '{"event":"media","media":{"payload":"AAAA","timestamp":-1}}', 'media.timestamp'],
+    [
+      'a time without end',
+      '{"event":"media","media":{"payload":"AAAA","timestamp":"1e400"}}',
+      'media.timestamp',
+    ],
     ['a mark without a name', '{"event":"mark","mark":{}}', 'mark.name'],
     ['a mark that is text', '{"event":"mark","mark":"SECRET"}', 'mark of a Twilio media message is text'],
     ['two keys', '{"event":"dtmf","dtmf":{"digit":"SECRET"}}', 'dtmf.digit'],

@@ -120,6 +120,14 @@ describe('signatures of webhooks', () => {
     expect(carrier().verify({ ...good, target: '/twilio/voice/' })).toEqual(BAD);
   });
 
+  it('refuses what is no path, and survives a public URL that is none', () => {
+    const longer = sign('https://bridge.example.com.example.org/v', { A: '1' });
+    expect(carrier().verify(formRequest('.example.org/v', { A: '1' }, longer))).toEqual(BAD);
+    const broken = carrier({ publicUrl: () => 'https://[bridge' });
+    expect(broken.verify(formRequest('/v', { A: '1' }, longer))).toEqual(BAD);
+    expect(broken.verifyUpgrade(upgrade('/v', longer))).toEqual(BAD);
+  });
+
   it('asks for the public URL each time and never reads the Host header', () => {
     let url = 'https://elsewhere.example.com';
     const one = carrier({ publicUrl: () => url });

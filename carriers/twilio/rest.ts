@@ -29,7 +29,7 @@ export async function requestHangUp(
     const request = hangUpRequest(options, callId);
     const first = await attempt(request, signal);
     // A keep-alive connection that Twilio had closed already looks like an outage for exactly one request.
-    return first.again && !signal.aborted ? (await attempt(request, signal)).result : first.result;
+    return first.again ? (await attempt(request, signal)).result : first.result;
   } catch (thrown) {
     return failed(BridgeError.from(thrown));
   }
