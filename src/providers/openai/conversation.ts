@@ -279,6 +279,10 @@ export class Conversation {
     this.#responses.finish(response);
     this.#correct(this.#responses.unheard(response));
     const failure = this.#failure(event, response);
+    // Before the next response is asked for: whoever hears of it gives up everything that is under way.
+    if (event.reason === 'turn_detected' && !response.discarded) {
+      this.#ports.emit({ type: 'interrupted', responseId: response.id });
+    }
     this.#sequencer.done(event.responseId, event.token);
     if (event.usage) this.#ports.emit({ type: 'usage', usage: event.usage });
     if (event.status === 'completed') this.#onCompleted(event, response);
@@ -315,8 +319,6 @@ export class Conversation {
 
   #tellDone(event: Done, response: Response, failure: Failure | undefined): void {
     const { emit } = this.#ports;
-    const cut = event.status === 'cancelled' && event.reason === 'turn_detected';
-    if (cut && !response.discarded) emit({ type: 'interrupted', responseId: response.id });
     if (failure?.outcome === 'report') emit({ type: 'error', error: failure.error, fatal: false });
     const reason = event.reason ?? event.error?.code;
     emit({ type: 'responseDone', responseId: response.id, status: event.status, reason });
