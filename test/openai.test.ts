@@ -31,7 +31,7 @@ describe('connecting to OpenAI', () => {
     expect(peer.headers['openai-beta']).toBeUndefined();
     expect(peer.headers['sec-websocket-extensions']).toBeUndefined();
     let resolved = false;
-    attempt.connected.then(() => {
+    const noticed = attempt.connected.then(() => {
       resolved = true;
     });
     await peer.next('session.update');
@@ -39,6 +39,7 @@ describe('connecting to OpenAI', () => {
     expect(resolved).toBe(false);
     peer.say({ type: 'session.updated', session: {} });
     const session = await attempt.connected;
+    await noticed;
     expect([session.input, session.output]).toEqual([MULAW_8K, MULAW_8K]);
     expect(attempt.events).toEqual([]);
     peer.socket.terminate();

@@ -1,0 +1,207 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { ProviderEvent } from '../src/provider.ts';
+import {
+  cleanUp,
+  created,
+  delta,
+  done,
+  error,
+  type Line,
+  type Message,
+  open,
+} from './support/openai-peer.ts';
+
+afterEach(cleanUp);
+
+const types = (line: Line): string[] => line.events.map(({ type }) => type);
+/** 20 ms of mu-law. */
+const FRAME = 160;
+
+describe('errors of the provider', () => {
+  const failed = (id: string, code: string): Message =>
+    done(id, 'failed', { status_details: { type: 'failed', error: { type: code, code, message: 'sorry' } } });
+
+  it('end the session when they are fatal: error, then closed, and nothing after that', async () => {
+    const line = await open();
+    line.peer.say(error('session_expired'), created('resp_1'));
+    expect(await line.peer.closed).toBe(1000);
+    expect(types(line)).toEqual(['error', 'closed']);
+    expect(line.of('error')[0]).toMatchObject({ fatal: true, error: { code: 'PROVIDER_EXPIRED' } });
+    expect(line.of('closed')[0]).toMatchObject({ expected: false, error: { code: 'PROVIDER_EXPIRED' } });
+    await line.session.close('again');
+    expect(line.events).toHaveLength(2);
+    expect(line.clock.pending).toBe(0);
+  });
+
+  it('are reported and survived when they concern one message', async () => {
+    const line = await open();
+    await line.peer.tell(error('invalid_value'));
+    expect(line.of('error')).toMatchObject([{ fatal: false, error: { code: 'PROVIDER_REJECTED' } }]);
+    line.session.say('one');
+    const asked = await line.peer.next('response.create');
+    line.session.say('two');
+    await line.peer.tell(error('invalid_value', { event_id: asked['event_id'] }));
+    expect(line.peer.all('response.create')).toHaveLength(2);
+  });
+
+  it('forgive the server one failure, and ask it once more for the answer', async () => {
+    const line = await open();
+    await line.peer.tell(
+      created('resp_1'),
+      error('', { type: 'server_error' }),
+      failed('resp_1', 'server_error'),
+    );
+    expect(line.of('error')).toMatchObject([{ fatal: false, error: { code: 'PROVIDER_UNAVAILABLE' } }]);
+    const again = await line.peer.next('response.create');
+    await line.peer.tell(created('resp_2', again['event_id']), done('resp_2'));
+    await line.peer.tell(created('resp_3'), failed('resp_3', 'server_error'));
+    expect(line.of('error').map(({ fatal }) => fatal)).toEqual([false, false]);
+  });
+
+  it.each([
+    ['server_error', 'PROVIDER_UNAVAILABLE'],
+    ['rate_limit_exceeded', 'PROVIDER_RATE_LIMITED'],
+  ])('give up a session that fails twice running with %s', async (code, expected) => {
+    const line = await open();
+    await line.peer.tell(created('resp_1'), failed('resp_1', code));
+    const again = await line.peer.next('response.create');
+    line.peer.say(created('resp_2', again['event_id']), failed('resp_2', code));
+    await line.peer.closed;
+    expect(types(line)).toEqual([
+      'responseStarted',
+      'error',
+      'responseDone',
+      'responseStarted',
+      'responseDone',
+      'error',
+      'closed',
+    ]);
+    expect(line.of('error').map(({ fatal, error: { code: found } }) => [fatal, found])).toEqual([
+      [false, expected],
+      [true, expected],
+    ]);
+  });
+
+  it('do not repeat a response of which something was heard', async () => {
+    const line = await open();
+    await line.peer.tell(
+      created('resp_1'),
+      delta('resp_1', 'item_1', FRAME),
+      failed('resp_1', 'server_error'),
+    );
+    expect(line.peer.all('response.create')).toEqual([]);
+  });
+
+  it('end the session at once when the account has no credit left', async () => {
+    const line = await open();
+    line.peer.say(created('resp_1'), failed('resp_1', 'insufficient_quota'));
+    await line.peer.closed;
+    expect(types(line)).toEqual(['responseStarted', 'responseDone', 'error', 'closed']);
+    expect(line.of('closed')[0]?.error?.code).toBe('PROVIDER_QUOTA');
+  });
+
+  it('do not let a listener that fails take the process with it', async () => {
+    const line = await open();
+    const push = line.events.push.bind(line.events);
+    line.events.push = (...events: ProviderEvent[]) => {
+      if (events[0]?.type === 'responseStarted') throw new Error('listener');
+      return push(...events);
+    };
+    line.peer.say(created('resp_1'));
+    await line.peer.closed;
+    expect(line.of('closed')[0]?.error?.code).toBe('INTERNAL');
+  });
+});
+
+describe('the end of a session', () => {
+  it('is told ahead of time, once', async () => {
+    const expiresAt = Date.UTC(2026, 0, 2, 3, 4, 35) / 1000;
+    const line = await open({}, { expiryMarginMs: 15_000 }, { expires_at: expiresAt });
+    line.clock.advance(14_999);
+    expect(line.events).toEqual([]);
+    line.clock.advance(1);
+    expect(line.events).toEqual([{ type: 'expiring', inMs: 15_000 }]);
+    await line.peer.tell({ type: 'session.updated', session: { expires_at: expiresAt } });
+    line.clock.advance(4_000);
+    expect(line.of('expiring')).toHaveLength(1);
+  });
+
+  it('is not believed to be past when a clock is wrong: the longest session counts then', async () => {
+    const line = await open({}, { expiryMarginMs: 3_585_000 }, { expires_at: 1_000_000 });
+    line.clock.advance(14_999);
+    expect(line.of('expiring')).toEqual([]);
+    line.clock.advance(1);
+    expect(line.of('expiring')).toEqual([{ type: 'expiring', inMs: 3_585_000 }]);
+  });
+
+  it('says goodbye with 1000, is expected, and comes once however often it is asked for', async () => {
+    const line = await open();
+    const both = [line.session.close('a'), line.session.close('b')];
+    expect(await line.peer.closed).toBe(1000);
+    await Promise.all(both);
+    expect(line.events).toEqual([{ type: 'closed', expected: true, error: undefined }]);
+    expect(line.clock.pending).toBe(0);
+  });
+
+  it('hangs up on a server that does not say goodbye', async () => {
+    const line = await open();
+    line.peer.socket.pause();
+    const closing = line.session.close('over');
+    line.clock.advance(2_000);
+    await closing;
+    expect(types(line)).toEqual(['closed']);
+    expect(line.clock.pending).toBe(0);
+  });
+
+  it.each([
+    [1000, '', 'PROVIDER_CLOSED'],
+    [1001, 'Your session hit the maximum duration of 60 minutes.', 'PROVIDER_EXPIRED'],
+    [1008, '', 'PROVIDER_CONFIG'],
+    [1011, '', 'PROVIDER_UNAVAILABLE'],
+    [3000, 'invalid_request_error.invalid_api_key', 'PROVIDER_AUTH'],
+  ])('has a cause when the server closes with %i %s', async (code, reason, expected) => {
+    const line = await open();
+    line.peer.socket.close(code, reason);
+    await line.session.close('after').then(() => line.peer.closed);
+    // Asked to close while the news was under way: whichever came first, `closed` comes once.
+    expect(line.of('closed')).toHaveLength(1);
+    const other = await open();
+    const closed = new Promise<void>((resolve) => {
+      const push = other.events.push.bind(other.events);
+      other.events.push = (...events: ProviderEvent[]) => {
+        if (events[0]?.type === 'closed') resolve();
+        return push(...events);
+      };
+    });
+    other.peer.socket.close(code, reason);
+    await closed;
+    expect(types(other)).toEqual(['error', 'closed']);
+    expect(other.of('closed')[0]).toMatchObject({ expected: false, error: { code: expected } });
+    expect(other.clock.pending).toBe(0);
+  });
+
+  it('is noticed when the connection breaks without a goodbye', async () => {
+    const line = await open();
+    line.peer.socket.terminate();
+    await line.session.close('x').catch(() => undefined);
+    expect(line.of('closed')).toHaveLength(1);
+  });
+
+  it('pings, and is fatal when nothing answers any more', async () => {
+    const line = await open();
+    const pinged = new Promise((resolve) => line.peer.socket.once('ping', resolve));
+    line.clock.advance(20_000);
+    await pinged;
+    // The pong that `ws` sent arrives before the one of this round trip.
+    await line.peer.settle();
+    line.clock.advance(10_000);
+    expect(line.events).toEqual([]);
+    line.peer.socket.pause();
+    line.clock.advance(10_000);
+    line.clock.advance(10_000);
+    expect(types(line)).toEqual(['error', 'closed']);
+    expect(line.of('closed')[0]).toMatchObject({ expected: false, error: { code: 'PROVIDER_UNAVAILABLE' } });
+    await line.session.close('over');
+    expect(line.clock.pending).toBe(0);
+  });
+});
