@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { END_REASONS } from '../src/call-events.ts';
+import { SETTINGS } from '../src/config.ts';
 import { ERRORS } from '../src/errors.ts';
 
 /** The text of a file, by its path from the root of the repository. */
@@ -42,4 +44,53 @@ describe('docs/errors.md', () => {
     expect(rows.map(([code]) => code)).toEqual(Object.keys(ERRORS).map((code) => `\`${code}\``));
     for (const [code, advice] of rows) expect(advice, code).toMatch(/^[A-Z].{15,}\.$/);
   });
+});
+
+describe('README.md', () => {
+  const page = read('README.md');
+
+  it('has a row for every setting that is read, with its default and meaning, and no other', () => {
+    const wanted = SETTINGS.map(({ name, fallback, text }) => [`\`${name}\``, fallback, text]);
+    expect(tableRows(page, '| variable | default | meaning |')).toEqual(wanted);
+  });
+
+  it('names the commands there are', () => {
+    const named = tableRows(page, '| command | what it does |').map(([cell]) =>
+      cell?.split(' ')[1]?.replace('`', ''),
+    );
+    expect(named).toEqual(['serve', 'call', 'simulate', 'demo']);
+  });
+});
+
+describe('docs/lifecycle.md', () => {
+  it('has a row for every reason for which a call ends', () => {
+    const rows = tableRows(read('docs/lifecycle.md'), '| reason | said by | what the caller gets |');
+    expect(rows.map(([reason]) => reason?.replaceAll('`', ''))).toEqual([...END_REASONS]);
+  });
+});
+
+describe('docs/decisions.md', () => {
+  it('says of every dependency why it is there', () => {
+    const named = tableRows(read('docs/decisions.md'), '| package | why this one |')
+      .flatMap(([cell]) => (cell ?? '').split(','))
+      .map((name) => name.replaceAll('`', '').trim().split(' ')[0] ?? '');
+    const manifest: Record<string, Record<string, string>> = JSON.parse(read('package.json'));
+    const used = Object.keys({ ...manifest['dependencies'], ...manifest['devDependencies'] });
+    const missing = used.filter(
+      (name) => !named.includes(name) && !name.startsWith('@types/') && name !== '@vitest/coverage-v8',
+    );
+    expect(missing).toEqual([]);
+  });
+});
+
+describe('every page', () => {
+  it.each(['README.md', 'CHANGELOG.md', 'docs/lifecycle.md', 'docs/errors.md', 'docs/decisions.md'])(
+    '%s has no dead link',
+    (path) => {
+      const targets = [...read(path).matchAll(/\]\(([^)#\s]+)\)/g)].map(([, target]) => target ?? '');
+      for (const target of targets.filter((link) => !link.includes('://'))) {
+        expect(existsSync(new URL(target, new URL(`../${path}`, import.meta.url))), target).toBe(true);
+      }
+    },
+  );
 });
