@@ -6,10 +6,7 @@ import { Ticker } from './phone/ticker.ts';
 
 export type { SimulatedCall } from './phone/call.ts';
 export type { CallOptions, CallReport } from './phone/call-terms.ts';
-export type { CallEvent, CallEventOf, CallEventType, ClearFact, EndedBy, StreamEnd } from './phone/events.ts';
-export type { PhoneFaults, RestFaults, SignatureFault } from './phone/faults.ts';
-export type { TurnFact } from './phone/recorder.ts';
-export type { Speech } from './phone/voice.ts';
+export type { PhoneFaults } from './phone/faults.ts';
 
 /** How an exchange is set up. */
 export interface ExchangeOptions {

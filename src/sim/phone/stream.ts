@@ -75,6 +75,7 @@ export class MediaStream implements Ticking {
   #ticks = 0;
   #nextKeyTick = 0;
   #clearedAt = 0;
+  #started = false;
   #ended = false;
   #resolve: (end: StreamEnd) => void = () => {};
   /** Resolves when the stream is over, however that came; never rejects. */
@@ -123,7 +124,7 @@ export class MediaStream implements Ticking {
   stop(): void {
     if (this.#ended) return;
     const { faults } = this.#setup;
-    if (this.#sequence > 0 && !faults.omitStop) {
+    if (this.#started && !faults.omitStop) {
       this.#send(dialect.stopMessage(++this.#sequence, this.#setup, faults));
     }
     if (faults.abruptClose) this.#socket.terminate();
@@ -176,6 +177,7 @@ export class MediaStream implements Ticking {
     for (let i = 0; faults.mediaBeforeStart && i < 3; i++) this.#sendFrame(false);
     this.#send(this.#startText());
     this.#context.log.add({ type: 'stream-started', streamSid: this.#setup.streamSid });
+    this.#started = true;
     this.#context.ticker.add(this);
     this.#context.started();
     if (faults.replayUpgrade) this.#replayUpgrade();
@@ -341,11 +343,11 @@ export class MediaStream implements Ticking {
     else if (code.startsWith('WS_ERR')) this.#fail('31924', `a WebSocket rule was broken: ${error.message}`);
     else if (code.includes('CERT') || code.includes('SSL') || code === 'EPROTO') {
       this.#fail('31910', `TLS failed: ${error.message}`);
-    } else this.#fail(this.#sequence > 0 ? '31903' : '31920', error.message);
+    } else this.#fail(this.#started ? '31903' : '31920', error.message);
   }
 
   #fail(errorCode: string, text: string): void {
-    this.#end({ how: 'failed', errorCode, text, started: this.#ticks > 0 });
+    this.#end({ how: 'failed', errorCode, text, started: this.#started });
     this.#socket.terminate();
   }
 
