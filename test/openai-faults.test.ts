@@ -14,6 +14,18 @@ import {
 afterEach(cleanUp);
 
 const types = (line: Line): string[] => line.events.map(({ type }) => type);
+/** The session's last event, when it comes. */
+function nextClosed(line: Line): Promise<Extract<ProviderEvent, { type: 'closed' }>> {
+  return new Promise((resolve) => {
+    const push = line.events.push.bind(line.events);
+    line.events.push = (...events: ProviderEvent[]) => {
+      const count = push(...events);
+      for (const event of events) if (event.type === 'closed') resolve(event);
+      return count;
+    };
+  });
+}
+
 /** 20 ms of mu-law. */
 const FRAME = 160;
 
@@ -161,47 +173,69 @@ describe('the end of a session', () => {
     [3000, 'invalid_request_error.invalid_api_key', 'PROVIDER_AUTH'],
   ])('has a cause when the server closes with %i %s', async (code, reason, expected) => {
     const line = await open();
+    const closed = nextClosed(line);
     line.peer.socket.close(code, reason);
-    await line.session.close('after').then(() => line.peer.closed);
-    // Asked to close while the news was under way: whichever came first, `closed` comes once.
-    expect(line.of('closed')).toHaveLength(1);
-    const other = await open();
-    const closed = new Promise<void>((resolve) => {
-      const push = other.events.push.bind(other.events);
-      other.events.push = (...events: ProviderEvent[]) => {
-        if (events[0]?.type === 'closed') resolve();
-        return push(...events);
-      };
-    });
-    other.peer.socket.close(code, reason);
-    await closed;
-    expect(types(other)).toEqual(['error', 'closed']);
-    expect(other.of('closed')[0]).toMatchObject({ expected: false, error: { code: expected } });
-    expect(other.clock.pending).toBe(0);
+    expect(await closed).toMatchObject({ expected: false, error: { code: expected } });
+    expect(types(line)).toEqual(['error', 'closed']);
+    expect(line.clock.pending).toBe(0);
   });
 
   it('is noticed when the connection breaks without a goodbye', async () => {
     const line = await open();
+    const closed = nextClosed(line);
     line.peer.socket.terminate();
-    await line.session.close('x').catch(() => undefined);
-    expect(line.of('closed')).toHaveLength(1);
+    expect(await closed).toMatchObject({ expected: false, error: { code: 'PROVIDER_CLOSED' } });
+  });
+
+  it('comes once when both sides hang up at the same time', async () => {
+    const line = await open();
+    line.peer.socket.close(1011, 'crossing');
+    await line.session.close('crossing');
+    expect(line.events).toEqual([{ type: 'closed', expected: true, error: undefined }]);
   });
 
   it('pings, and is fatal when nothing answers any more', async () => {
     const line = await open();
-    const pinged = new Promise((resolve) => line.peer.socket.once('ping', resolve));
-    line.clock.advance(20_000);
-    await pinged;
-    // The pong that `ws` sent arrives before the one of this round trip.
-    await line.peer.settle();
-    line.clock.advance(10_000);
-    expect(line.events).toEqual([]);
+    for (let i = 0; i < 3; i += 1) {
+      const pinged = new Promise((resolve) => line.peer.socket.once('ping', resolve));
+      line.clock.advance(i === 0 ? 20_000 : 11_000);
+      await pinged;
+      // The pong that `ws` sent arrives before the one of this round trip.
+      await line.peer.settle();
+      line.clock.advance(9_000);
+      expect(line.events).toEqual([]);
+    }
     line.peer.socket.pause();
-    line.clock.advance(10_000);
-    line.clock.advance(10_000);
+    line.clock.advance(11_000 + 9_999);
+    expect(line.events).toEqual([]);
+    line.clock.advance(1);
     expect(types(line)).toEqual(['error', 'closed']);
     expect(line.of('closed')[0]).toMatchObject({ expected: false, error: { code: 'PROVIDER_UNAVAILABLE' } });
     await line.session.close('over');
     expect(line.clock.pending).toBe(0);
+  });
+
+  it('does not mistake a process that was held up for a peer that is gone', async () => {
+    const line = await open();
+    line.clock.advance(20_000);
+    // Both timers are late, and the answer has not been read yet.
+    line.clock.advance(9_000);
+    await line.peer.settle();
+    line.clock.advance(1_000);
+    expect(line.events).toEqual([]);
+  });
+
+  it('comes with a message too large to read, and with a frame that breaks the protocol', async () => {
+    const large = await open();
+    const ended = nextClosed(large);
+    large.peer.socket.send(`{"type":"${'x'.repeat(17 * 1_048_576)}"}`);
+    expect((await ended).error?.code).toBe('PROVIDER_CLOSED');
+    const broken = await open();
+    const over = nextClosed(broken);
+    // A text frame with a reserved bit set.
+    (broken.peer.socket as unknown as { _socket: { write(bytes: Buffer): void } })._socket.write(
+      Buffer.from([0xf1, 0x02, 0x7b, 0x7d]),
+    );
+    expect((await over).error?.code).toBe('PROVIDER_CLOSED');
   });
 });

@@ -334,6 +334,13 @@ describe('news that nobody needs, and nonsense', () => {
     expect(types(line).at(-1)).toBe('responseStarted');
   });
 
+  it('plays a message once that arrives twice', async () => {
+    const line = await open();
+    const twice = { event_id: 'event_9', ...delta('resp_1', 'item_1', FRAME) };
+    await line.peer.tell(twice, twice, { ...twice, delta: 'AAAA' });
+    expect(line.of('audio').map(({ bytes }) => bytes.length)).toEqual([FRAME, 3]);
+  });
+
   it('turns a failed transcription into a warning', async () => {
     const line = await open();
     await line.peer.tell({

@@ -70,10 +70,10 @@ function checkedUrl(baseUrl: string, model: string): URL {
   return url;
 }
 
-function checkedMs(name: string, value: number | undefined, otherwise: number): number {
+function checkedMs(name: string, value: number | undefined, otherwise: number, least = 0): number {
   if (value === undefined) return otherwise;
-  if (Number.isFinite(value) && value >= 0) return value;
-  throw bad(`${name} is ${value}, wanted milliseconds`);
+  if (Number.isFinite(value) && value >= least) return value;
+  throw bad(`${name} is ${value}, wanted milliseconds, ${least} or more`);
 }
 
 function checkedHeaders(options: OpenAiOptions, apiKey: string): Record<string, string> {
@@ -98,8 +98,8 @@ export function createOpenAiProvider(options: OpenAiOptions): RealtimeProvider {
     voice: options.voice,
     transcriptionModel: options.transcriptionModel ?? 'gpt-transcribe',
     session: options.session ?? {},
-    connectTimeoutMs: checkedMs('connectTimeoutMs', options.connectTimeoutMs, 10_000),
-    highWaterMs: checkedMs('highWaterMs', options.highWaterMs, 2_000),
+    connectTimeoutMs: checkedMs('connectTimeoutMs', options.connectTimeoutMs, 10_000, 1),
+    highWaterMs: checkedMs('highWaterMs', options.highWaterMs, 2_000, 20),
     backlogMs: checkedMs('backlogMs', options.backlogMs, 2_000),
     expiryMarginMs: checkedMs('expiryMarginMs', options.expiryMarginMs, 5 * 60_000),
     maxSessionMs: MAX_SESSION_MS,

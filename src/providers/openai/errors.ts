@@ -80,8 +80,15 @@ export function scrubber(secret: string): Scrub {
 }
 
 /** A network error without its stack of addresses; `AggregateError` has an empty message, so the code stands in. */
-export function networkError(error: Error, host: string, scrub: Scrub): BridgeError {
+export function networkError(
+  error: Error,
+  host: string,
+  whileConnecting: boolean,
+  scrub: Scrub,
+): BridgeError {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   const text = scrub(error.message) || code || error.name;
-  return new BridgeError('PROVIDER_UNAVAILABLE', `no connection to ${host}: ${text}`, { cause: error });
+  return whileConnecting
+    ? new BridgeError('PROVIDER_UNAVAILABLE', `no connection to ${host}: ${text}`, { cause: error })
+    : new BridgeError('PROVIDER_CLOSED', `the connection to ${host} broke: ${text}`, { cause: error });
 }

@@ -14,7 +14,7 @@ import { Conversation } from './conversation.ts';
 import { closeCode, connectCode, networkError, type Scrub, statusCode } from './errors.ts';
 import { awaitsAnswer, historyItems, type Topic } from './messages.ts';
 import { ProviderSocket, type SocketEnd } from './socket.ts';
-import { type Fields, isFields, parseServerEvent, type ServerEvent, TOKEN_KEY, wireError } from './wire.ts';
+import { type Fields, isFields, type ServerEvent, ServerEventReader, TOKEN_KEY, wireError } from './wire.ts';
 
 /** Everything that a session needs to know beside the request. */
 export interface SessionSetup extends SessionChoice {
@@ -40,6 +40,7 @@ export class OpenAiSession implements ProviderSession {
   readonly #sink: (event: ProviderEvent) => void;
   readonly #socket: ProviderSocket;
   readonly #conversation: Conversation;
+  readonly #reader = new ServerEventReader();
   readonly #ready: Promise<void>;
   #settle: { resolve: () => void; reject: (error: BridgeError) => void } | undefined;
   #stage: Stage = 'connecting';
@@ -185,7 +186,7 @@ export class OpenAiSession implements ProviderSession {
 
   #parse(text: string): ServerEvent | undefined {
     try {
-      return parseServerEvent(text);
+      return this.#reader.read(text);
     } catch (thrown) {
       this.#warn('bad_frame', BridgeError.from(thrown, 'BAD_FRAME').message);
       return undefined;
@@ -304,7 +305,7 @@ export class OpenAiSession implements ProviderSession {
         return new BridgeError(code, `${url.host} answered HTTP ${end.status}: ${scrub(found.message)}`);
       }
       case 'failed':
-        return networkError(end.error, url.host, scrub);
+        return networkError(end.error, url.host, this.#stage === 'connecting', scrub);
       case 'silent':
         return new BridgeError('PROVIDER_UNAVAILABLE', `${url.host} has been silent for ${end.forMs} ms`);
       default:

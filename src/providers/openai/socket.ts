@@ -33,7 +33,9 @@ export interface SocketSettings {
 }
 
 const PING_EVERY_MS = 20_000;
-const PONG_WITHIN_MS = 10_000;
+const PONG_WITHIN_MS = 9_000;
+/** Timers run before the network after the process was held up, so an answer may be there and not read yet. */
+const SECOND_LOOK_MS = 1_000;
 const CLOSE_WITHIN_MS = 2_000;
 const MOST_BODY_BYTES = 4_096;
 /** Far below the 15 MiB that one append may hold; a multiple of the size of a sample. */
@@ -193,18 +195,21 @@ export class ProviderSocket {
       if (this.#ws.readyState !== WebSocket.OPEN) return;
       const sentAt = this.#clock.now();
       this.#ws.ping();
-      this.#pingTimer = this.#clock.after(PONG_WITHIN_MS, () => this.#afterPing(sentAt));
+      this.#pingTimer = this.#clock.after(PONG_WITHIN_MS, () => this.#afterPing(sentAt, false));
     });
   }
 
   // Any message counts: a pong waits its turn behind a long burst of audio.
-  #afterPing(sentAt: number): void {
+  #afterPing(sentAt: number, lookedTwice: boolean): void {
+    const now = this.#clock.now();
     if (this.#lastSign >= sentAt) {
-      this.#pingAfter(PING_EVERY_MS - PONG_WITHIN_MS);
-      return;
+      this.#pingAfter(PING_EVERY_MS - (now - sentAt));
+    } else if (lookedTwice) {
+      this.#end({ type: 'silent', forMs: Math.round(now - this.#lastSign) });
+      this.terminate();
+    } else {
+      this.#pingTimer = this.#clock.after(SECOND_LOOK_MS, () => this.#afterPing(sentAt, true));
     }
-    this.#end({ type: 'silent', forMs: Math.round(this.#clock.now() - this.#lastSign) });
-    this.terminate();
   }
 
   #stopPings(): void {

@@ -309,9 +309,18 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** One message of the provider; undefined for news that nobody needs. Throws BAD_FRAME for nonsense. */
-export function parseServerEvent(text: string): ServerEvent | undefined {
-  const message = parseJson(text);
-  if (!isFields(message)) throw new BridgeError('BAD_FRAME', 'a message is not an object');
-  return SERVER_EVENTS.get(required(message, 'type'))?.(message);
+/** Reads the messages of one session. */
+export class ServerEventReader {
+  #last = '';
+
+  /** One message; undefined for news that nobody needs, or told just before. Throws BAD_FRAME for nonsense. */
+  read(text: string): ServerEvent | undefined {
+    const message = parseJson(text);
+    if (!isFields(message)) throw new BridgeError('BAD_FRAME', 'a message is not an object');
+    const type = required(message, 'type');
+    // The same id with other contents is a compatible server that counts badly; word for word the same is an echo.
+    if (message['event_id'] !== undefined && text === this.#last) return undefined;
+    this.#last = text;
+    return SERVER_EVENTS.get(type)?.(message);
+  }
 }
