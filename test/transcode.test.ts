@@ -92,11 +92,13 @@ describe.each(PAIRS)('%s', (name, from, to) => {
   });
 
   it('gives the same bytes however they are cut, also inside a sample', () => {
-    const bytes = randomBytes(5_002);
+    const bytes = randomBytes(3_002);
     const whole = convert(createTranscoder(from, to), bytes);
     const random = seeded(3);
     const cuts: (() => number)[] = [() => 1, () => 3, () => 641, () => 1 + Math.floor(random() * 1_920)];
-    for (const cut of cuts) expect(convert(createTranscoder(from, to), bytes, cut)).toEqual(whole);
+    for (const cut of cuts) {
+      expect(Buffer.compare(convert(createTranscoder(from, to), bytes, cut), whole)).toBe(0);
+    }
   });
 
   it('is as fresh after reset and after flush, also with half a sample inside', () => {
@@ -174,8 +176,8 @@ describe('from law to law', () => {
 });
 
 describe('large pushes', () => {
-  it('converts ten minutes in one push as in frames', () => {
-    const seconds = 600;
+  it('converts two minutes in one push as in frames', () => {
+    const seconds = 120;
     const bytes = encodeG711('mulaw', toInt16(noise(8000 * seconds)));
     const whole = createTranscoder(MULAW_8K, PCM16_24K);
     const framed = createTranscoder(MULAW_8K, PCM16_24K);

@@ -1,6 +1,6 @@
 import waveResampler from 'wave-resampler';
 import { AudioError } from './audio-error.ts';
-import { convolve, kaiser, roundToInt16, sinc } from './resample.ts';
+import { convolve, greatestCommonDivisor, kaiser, roundToInt16, sinc } from './resample.ts';
 
 /** Zero crossings of the kernels to each side. */
 const LOBES = 16;
@@ -19,10 +19,6 @@ function interpolationWindow(x: number): number {
   if (at >= WINDOW_STEPS) return 0;
   const below = Math.floor(at);
   return WINDOW[below]! + (at - below) * (WINDOW[below + 1]! - WINDOW[below]!);
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
 /** Copies with `lead` samples before and `trail` after: the signal mirrored in its first and last sample. */

@@ -155,7 +155,8 @@ export function roundToInt16(value: number): number {
   return Math.round(value);
 }
 
-function greatestCommonDivisor(a: number, b: number): number {
+/** The largest whole number that divides both. */
+export function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 

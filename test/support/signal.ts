@@ -68,45 +68,46 @@ export interface ToneFit {
   readonly sinad: number;
 }
 
-/** Solves a small system of linear equations by elimination. */
-function solve(matrix: number[][], right: number[]): number[] {
-  const n = right.length;
-  const rows = matrix.map((row, i) => [...row, right[i] ?? 0]);
-  const at = (r: number, c: number): number => rows[r]?.[c] ?? 0;
-  for (let c = 0; c < n; c++) {
-    for (let r = 0; r < n; r++) {
-      if (r === c) continue;
-      const factor = at(r, c) / at(c, c);
-      rows[r] = (rows[r] ?? []).map((value, k) => value - factor * at(c, k));
-    }
-  }
-  return rows.map((_, i) => at(i, n) / at(i, i));
-}
-
-/** The sine of a known frequency that fits best, with a constant beside it. */
+/** The sine of a known frequency that fits best (least squares), beside a constant. */
 export function fitTone(samples: ArrayLike<number>, hz: number, rate: number): ToneFit {
+  const n = samples.length;
   const step = (2 * Math.PI * hz) / rate;
-  const matrix = [0, 1, 2].map(() => [0, 0, 0]);
-  const right = [0, 0, 0];
-  const basis = (i: number): number[] => [Math.sin(step * i), Math.cos(step * i), 1];
-  for (let i = 0; i < samples.length; i++) {
-    const b = basis(i);
-    for (const [r, row] of matrix.entries()) {
-      right[r] = (right[r] ?? 0) + (b[r] ?? 0) * (samples[i] ?? 0);
-      for (let c = 0; c < 3; c++) row[c] = (row[c] ?? 0) + (b[r] ?? 0) * (b[c] ?? 0);
-    }
+  const [sin, cos] = [new Float64Array(n), new Float64Array(n)];
+  let [s, c, ss, cc, sc, x, xs, xc] = [0, 0, 0, 0, 0, 0, 0, 0];
+  for (let i = 0; i < n; i++) {
+    const [a, b, value] = [Math.sin(step * i), Math.cos(step * i), samples[i] ?? 0];
+    sin[i] = a;
+    cos[i] = b;
+    s += a;
+    c += b;
+    ss += a * a;
+    cc += b * b;
+    sc += a * b;
+    x += value;
+    xs += value * a;
+    xc += value * b;
   }
-  const [s = 0, c = 0, dc = 0] = solve(matrix, right);
+  // The constant taken out of all of it, two equations remain.
+  const [vs, vc, vsc, rs, rc] = [
+    ss - (s * s) / n,
+    cc - (c * c) / n,
+    sc - (s * c) / n,
+    xs - (x * s) / n,
+    xc - (x * c) / n,
+  ];
+  const determinant = vs * vc - vsc * vsc;
+  const p = (rs * vc - rc * vsc) / determinant;
+  const q = (rc * vs - rs * vsc) / determinant;
+  const constant = (x - p * s - q * c) / n;
   let rest = 0;
-  for (let i = 0; i < samples.length; i++) {
-    const model = s * Math.sin(step * i) + c * Math.cos(step * i) + dc;
-    rest += ((samples[i] ?? 0) - model) ** 2;
+  for (let i = 0; i < n; i++) {
+    rest += ((samples[i] ?? 0) - p * (sin[i] ?? 0) - q * (cos[i] ?? 0) - constant) ** 2;
   }
-  const amplitude = Math.hypot(s, c);
-  const residual = Math.sqrt(rest / samples.length);
+  const amplitude = Math.hypot(p, q);
+  const residual = Math.sqrt(rest / n);
   return {
     amplitude,
-    phase: Math.atan2(c, s),
+    phase: Math.atan2(q, p),
     residual,
     sinad: dB(amplitude / Math.SQRT2 / Math.max(residual, 1e-9)),
   };
