@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import { Pacer } from '../src/pacer.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
+
+describe('the pacer', () => {
+  it('beats at absolute multiples of 20 ms, however late it wakes up', () => {
+    const clock = new VirtualClock();
+    // Every wake-up is late by another amount, as on a busy machine.
+    const late = [3, 17, 0, 45, 9, 1, 30, 2];
+    let index = 0;
+    const lateClock = {
+      now: () => clock.now(),
+      epoch: () => clock.epoch(),
+      after: (ms: number, run: () => void) => clock.after(ms + (late[index++ % late.length] ?? 0), run),
+    };
+    const pacer = new Pacer(lateClock);
+    const beats: number[] = [];
+    pacer.add({ tick: (now) => beats.push(now) });
+    clock.advance(2000);
+    expect(beats.length).toBeGreaterThan(50);
+    // A chain of relative timers would drift by the sum of the delays; here each beat is late by its own only.
+    for (const [i, beat] of beats.entries()) expect((beat - (late[i % late.length] ?? 0)) % 20).toBe(0);
+    pacer.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('keeps beating for the others when a member leaves during a beat', () => {
+    const clock = new VirtualClock();
+    const pacer = new Pacer(clock);
+    let first = 0;
+    let second = 0;
+    const one = {
+      tick: () => {
+        first += 1;
+        pacer.remove(one);
+      },
+    };
+    pacer.add(one);
+    pacer.add({
+      tick: () => {
+        second += 1;
+      },
+    });
+    clock.advance(100);
+    expect([first, second]).toEqual([1, 5]);
+  });
+
+  it('sleeps while nobody is there, also when the last one leaves during a beat', () => {
+    const clock = new VirtualClock();
+    const pacer = new Pacer(clock);
+    const one = { tick: () => pacer.remove(one) };
+    pacer.add(one);
+    clock.advance(100);
+    expect(clock.pending).toBe(0);
+    expect(pacer.size).toBe(0);
+  });
+});
