@@ -152,6 +152,9 @@ describe('the play-out queue of the simulated phone', () => {
 
   it('holds minutes of audio that come at once, byte for byte', async () => {
     await using line = await onTheLine();
+    line.media.play(100, 0xfe);
+    await line.read();
+    line.clock.advance(60);
     const bytes = Buffer.from(Array.from({ length: 8000 * 30 }, (_, i) => (i * 7 + (i >> 8)) & 0xff));
     for (let at = 0; at < bytes.length; at += 7777) {
       const payload = bytes.subarray(at, at + 7777).toString('base64');
@@ -159,11 +162,15 @@ describe('the play-out queue of the simulated phone', () => {
     }
     line.media.mark('end');
     await line.read();
-    line.clock.advance(30_020);
+    line.clock.advance(30_060);
     await line.media.count('mark', 1);
-    expect(Buffer.from(line.call.heard.subarray(0, bytes.length)).equals(bytes)).toBe(true);
+    expect(Buffer.from(line.call.heard.subarray(800, 800 + bytes.length)).equals(bytes)).toBe(true);
     const report = await line.call.hangUp();
-    expect(report).toMatchObject({ highWaterBytes: bytes.length, heardBytes: bytes.length, underruns: 0 });
+    expect(report).toMatchObject({
+      highWaterBytes: bytes.length + 320,
+      heardBytes: bytes.length + 800,
+      underruns: 0,
+    });
   });
 
   it('warns of what Twilio would warn of and goes on', async () => {
@@ -380,6 +387,8 @@ describe('the caller', () => {
     place.clock.advance(60);
     await media.count('media', 6);
     expect(call.eventsOf('caller-speaking')).toHaveLength(1);
+    // 30 ms of speech, and the rest of its second frame is silence.
+    expect(call.sent.subarray(240, 320).every((code) => code === 0xff)).toBe(true);
     const third = call.speak(tone(1000));
     await call.hangUp();
     expect(await third).toBe(false);
@@ -428,6 +437,20 @@ describe('the caller', () => {
     await noted;
     expect(isQuiet).toBe(true);
     expect(await line.call.next('agent-quiet')).toMatchObject({ atMs: 600 });
+    // What was heard before the caller spoke is no answer.
+    line.call.speak(tone(40)).catch(() => {});
+    line.clock.advance(1000);
+    let isAnswered = false;
+    const answer = line.call.untilQuiet(600).then((value) => {
+      isAnswered = value;
+    });
+    await nextTurn();
+    expect(isAnswered).toBe(false);
+    line.media.play(20);
+    await line.read();
+    line.clock.advance(620);
+    await answer;
+    expect(isAnswered).toBe(true);
     const never = line.call.untilHeard(20);
     await line.call.hangUp();
     expect(await never).toBe(false);
@@ -463,6 +486,8 @@ describe('the caller', () => {
     ]);
     expect(report.firstAgentMs).toBe(400);
     expect(report.lateTicks).toBe(0);
+    // Pauses between turns are no holes.
+    expect(report.underruns).toBe(0);
   });
 
   it('saves what both sides heard, aligned', async () => {

@@ -196,7 +196,9 @@ describe('webhooks of the simulated phone', () => {
     const url = `${gone.url}/voice`;
     await gone[Symbol.asyncDispose]();
     const lost = await place.exchange.placeCall({ webhookUrl: `${url}#rc=2` }).ended;
-    expect(lost.failure).toContain('11205');
+    expect(lost.failure).toMatch(/11205.*attempt 3/);
+    const once = await place.exchange.placeCall({ webhookUrl: `${url}#rc=0` }).ended;
+    expect(once.failure).toMatch(/11205.*attempt 1/);
     const saved = place.exchange.placeCall({ webhookUrl: url, fallbackUrl: `${place.bridge.url}/fallback` });
     expect(await saved.ended).toMatchObject({ outcome: 'completed', failure: undefined });
     expect(saved.eventsOf('say')).toMatchObject([{ text: 'sorry' }]);

@@ -52,7 +52,7 @@ export async function send(request: CarrierRequest, context: HttpContext): Promi
       return { ...answer, attempts: attempt };
     } catch (thrown) {
       if (attempt > limits.retries || limit.signal.aborted || !isConnectFailure(thrown)) {
-        throw asError(thrown, request.url, limit.signal);
+        throw asError(thrown, request.url, attempt, limit.signal);
       }
     }
   }
@@ -76,11 +76,13 @@ function isConnectFailure(thrown: unknown): boolean {
   return thrown instanceof Error && 'syscall' in thrown && thrown.syscall === 'connect';
 }
 
-function asError(thrown: unknown, url: string, signal: AbortSignal): BridgeError {
+function asError(thrown: unknown, url: string, attempts: number, signal: AbortSignal): BridgeError {
   if (signal.aborted) return BridgeError.from(signal.reason, 'CANCELLED');
   const code = isConnectFailure(thrown) ? '11205: no connection to' : '11200: no answer from';
   const why = thrown instanceof Error ? thrown.message : String(thrown);
-  return new BridgeError('CARRIER_REFUSED', `${code} ${url}: ${why}`, { cause: thrown });
+  return new BridgeError('CARRIER_REFUSED', `${code} ${url} (attempt ${attempts}): ${why}`, {
+    cause: thrown,
+  });
 }
 
 function sendOnce(
