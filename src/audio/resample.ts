@@ -40,7 +40,7 @@ export const FLUSH_CAPACITY = 64;
 
 /** Zero crossings of the sinc to each side, at the lower rate: 2 ms at 8 kHz, 1 ms at 16 kHz. */
 const LOBES = 16;
-/** 77 dB of rejection from 15 % above the cutoff, and 0.003 dB of ripple up to 15 % below it. */
+/** 74 dB of rejection from 15 % above the cutoff, and 0.002 dB of ripple up to 15 % below it. */
 const KAISER_BETA = 7.4;
 /** Bounds the memory of an instance and the history's share of the work. */
 const BLOCK_PERIODS = 480;
