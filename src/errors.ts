@@ -134,6 +134,7 @@ export const ERRORS = {
 } as const satisfies Record<string, ErrorVerdict>;
 
 export type ErrorCode = keyof typeof ERRORS;
+const ERROR_CODES = Object.keys(ERRORS) as ErrorCode[];
 
 /** The one error class. The code leads the message because many tools show nothing else. */
 export class BridgeError extends Error {
@@ -149,11 +150,15 @@ export class BridgeError extends Error {
     return ERRORS[this.code];
   }
 
-  /** Turns anything that was thrown into a BridgeError; a BridgeError stays what it is. */
+  /**
+   * Turns anything that was thrown into a BridgeError; a BridgeError stays what it is, and an error that names one of
+   * our codes (those of `src/audio`, which knows nothing of this file) keeps it. `code` is for the rest.
+   */
   static from(thrown: unknown, code: ErrorCode = 'INTERNAL'): BridgeError {
     if (thrown instanceof BridgeError) return thrown;
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
-    return new BridgeError(code, message, { cause: thrown });
+    if (!(thrown instanceof Error)) return new BridgeError(code, String(thrown), { cause: thrown });
+    const known = 'code' in thrown ? ERROR_CODES.find((candidate) => candidate === thrown.code) : undefined;
+    return new BridgeError(known ?? code, thrown.message, { cause: thrown });
   }
 }
 
