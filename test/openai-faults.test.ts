@@ -45,6 +45,20 @@ describe('errors of the provider', () => {
     expect(line.clock.pending).toBe(0);
   });
 
+  it('let the listener close the session by itself', async () => {
+    const line = await open();
+    const push = line.events.push.bind(line.events);
+    const closings: Promise<void>[] = [];
+    line.events.push = (...events: ProviderEvent[]) => {
+      if (events[0]?.type === 'error') closings.push(line.session.close('had enough'));
+      return push(...events);
+    };
+    line.peer.say(error('session_expired'));
+    await line.peer.closed;
+    await Promise.all(closings);
+    expect(types(line)).toEqual(['error', 'closed']);
+  });
+
   it('are reported and survived when they concern one message', async () => {
     const line = await open();
     await line.peer.tell(error('invalid_value'));
@@ -147,7 +161,7 @@ describe('the end of a session', () => {
   });
 
   it('says goodbye with 1000, is expected, and comes once however often it is asked for', async () => {
-    const line = await open();
+    const line = await open({}, {}, { expires_at: Date.UTC(2026, 0, 2, 4, 0, 0) / 1000 });
     const both = [line.session.close('a'), line.session.close('b')];
     expect(await line.peer.closed).toBe(1000);
     await Promise.all(both);

@@ -100,8 +100,14 @@ describe('audio to the model', () => {
     expect(heard.length + dropped * 8).toBe(frames * frame.length);
     // What came last is never what is dropped.
     expect(heard.at(-1)).toBe(frames % 251);
+    const changes = heard.filter(
+      (byte, i) => i > 0 && byte !== heard[i - 1] && byte !== (Number(heard[i - 1]) + 1) % 251,
+    );
+    expect(changes.length).toBe(1);
     expect(line.session.sendAudio(frame)).toBe(true);
-    await line.peer.settle();
+    line.peer.socket.terminate();
+    await line.peer.closed;
+    await line.session.close('over');
     expect(warnings(line)).toHaveLength(1);
   });
 
@@ -520,6 +526,22 @@ describe('function calls', () => {
     line.session.sendToolResult('call_1', result('1'));
     await line.peer.settle();
     expect(sent(line)).toEqual(['conversation.item.truncate', 'conversation.item.create']);
+  });
+
+  it('are spoken after the caller cut in and nothing newer came of it', async () => {
+    const line = await open({
+      overrides: { audio: { input: { turn_detection: { create_response: false } } } },
+    });
+    await line.peer.tell(
+      created('resp_1'),
+      delta('resp_1', 'item_1', FRAME),
+      withCalls('resp_1', 'completed', functionCall('call_1')),
+      speechStarted,
+    );
+    line.session.interrupt([{ itemId: 'item_1', playedMs: 10, receivedMs: 20 }]);
+    await line.peer.tell(speechStopped);
+    line.session.sendToolResult('call_1', result('1'));
+    await line.peer.next('response.create');
   });
 
   it('leave the answer to the response that the server makes after it has seen the result', async () => {

@@ -160,15 +160,20 @@ describe('connecting to OpenAI', () => {
     expect(waiting.clock.pending).toBe(0);
   });
 
-  it('never shows the key, not even when the server quotes it', async () => {
-    const server = await startServer();
-    const attempt = dial(`${server.url}?secret=in-url`);
-    const peer = await server.peer();
-    peer.say(error('invalid_api_key', { message: `Incorrect key ${KEY} or sk-proj-abcd****wxyz given` }));
-    const thrown = await failure(attempt);
-    expect(thrown.message).toContain('Incorrect key [key] or [key]');
-    expect(`${thrown.stack} ${JSON.stringify(thrown)}`).not.toMatch(/sk-|in-url/);
-  });
+  it.each([KEY, 'azure+key/0123='])(
+    'never shows the key, not even when the server quotes it: %s',
+    async (apiKey) => {
+      const server = await startServer();
+      const attempt = dial(`${server.url}?secret=in-url`, {}, { apiKey });
+      const peer = await server.peer();
+      peer.say(
+        error('invalid_api_key', { message: `Incorrect key ${apiKey} or sk-proj-abcd****wxyz given` }),
+      );
+      const thrown = await failure(attempt);
+      expect(thrown.message).toContain('Incorrect key [key] or [key]');
+      expect(`${thrown.stack} ${JSON.stringify(thrown)}`).not.toMatch(/sk-|in-url|0123/);
+    },
+  );
 
   it.each([
     ['apiKey', { apiKey: '' }],
