@@ -8,24 +8,13 @@ import {
   error,
   type Line,
   type Message,
+  nextClosed,
   open,
 } from './support/openai-peer.ts';
 
 afterEach(cleanUp);
 
 const types = (line: Line): string[] => line.events.map(({ type }) => type);
-/** The session's last event, when it comes. */
-function nextClosed(line: Line): Promise<Extract<ProviderEvent, { type: 'closed' }>> {
-  return new Promise((resolve) => {
-    const push = line.events.push.bind(line.events);
-    line.events.push = (...events: ProviderEvent[]) => {
-      const count = push(...events);
-      for (const event of events) if (event.type === 'closed') resolve(event);
-      return count;
-    };
-  });
-}
-
 /** 20 ms of mu-law. */
 const FRAME = 160;
 
@@ -57,6 +46,7 @@ describe('errors of the provider', () => {
     await line.peer.closed;
     await Promise.all(closings);
     expect(types(line)).toEqual(['error', 'closed']);
+    expect(line.of('closed')).toEqual([{ type: 'closed', expected: true, error: undefined }]);
   });
 
   it('are reported and survived when they concern one message', async () => {

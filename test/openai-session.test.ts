@@ -12,6 +12,7 @@ import {
   functionCall,
   type Line,
   type Message,
+  nextClosed,
   open,
   result,
   speechStarted,
@@ -105,9 +106,9 @@ describe('audio to the model', () => {
     );
     expect(changes.length).toBe(1);
     expect(line.session.sendAudio(frame)).toBe(true);
+    const closed = nextClosed(line);
     line.peer.socket.terminate();
-    await line.peer.closed;
-    await line.session.close('over');
+    await closed;
     expect(warnings(line)).toHaveLength(1);
   });
 

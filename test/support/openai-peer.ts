@@ -278,3 +278,15 @@ export function error(code: string, more: Message = {}): Message {
 }
 
 export const result = (output: string, respond = true) => ({ output, isError: false, respond });
+
+/** The session's last event, when it comes. */
+export function nextClosed(line: Line): Promise<Extract<ProviderEvent, { type: 'closed' }>> {
+  return new Promise((resolve) => {
+    const push = line.events.push.bind(line.events);
+    line.events.push = (...events: ProviderEvent[]) => {
+      const count = push(...events);
+      for (const event of events) if (event.type === 'closed') resolve(event);
+      return count;
+    };
+  });
+}
