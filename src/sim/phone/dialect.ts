@@ -5,6 +5,7 @@ export interface Spelling {
   readonly numbersForStrings: boolean;
 }
 
+/** What `start` tells the bridge. */
 export interface StartFacts {
   readonly accountSid: string;
   readonly callSid: string;
@@ -17,6 +18,7 @@ export interface StartFacts {
 /** First message on the socket; it has no sequence number. */
 export const CONNECTED = '{"event":"connected","protocol":"Call","version":"1.0.0"}';
 
+/** Second message: ids, format and the `<Parameter>`s of the document. */
 export function startMessage(sequence: number, facts: StartFacts, spelling: Spelling): string {
   const { accountSid, callSid, streamSid, parameters } = facts;
   const format = spelling.numbersForStrings
@@ -57,16 +59,19 @@ export function mediaMessageWithNumbers(
   return `{"event":"media","sequenceNumber":${sequence},"media":{"track":"inbound","chunk":${chunk},"timestamp":${timestampMs},"payload":"${payload}"},"streamSid":"${streamSid}"}`;
 }
 
+/** Echo of a mark of the bridge. */
 export function markMessage(sequence: number, streamSid: string, name: string, spelling: Spelling): string {
   const mark = { name };
   return JSON.stringify({ event: 'mark', sequenceNumber: spell(sequence, spelling), streamSid, mark });
 }
 
+/** One key that the caller pressed. */
 export function dtmfMessage(sequence: number, streamSid: string, digit: string, spelling: Spelling): string {
   const dtmf = { track: 'inbound_track', digit };
   return JSON.stringify({ event: 'dtmf', sequenceNumber: spell(sequence, spelling), streamSid, dtmf });
 }
 
+/** Last message when the carrier ends the stream. */
 export function stopMessage(
   sequence: number,
   facts: { readonly accountSid: string; readonly callSid: string; readonly streamSid: string },

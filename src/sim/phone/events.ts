@@ -76,7 +76,9 @@ export type CallFact =
 
 /** Something that happened on a call; `atMs` counts from when it was placed. */
 export type CallEvent = CallFact & { readonly atMs: number };
+/** Names of the events. */
 export type CallEventType = CallEvent['type'];
+/** The events of one name. */
 export type CallEventOf<T extends CallEventType> = Extract<CallEvent, { readonly type: T }>;
 
 interface Waiter {

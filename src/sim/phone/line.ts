@@ -14,6 +14,7 @@ export function newSid(prefix: 'CA' | 'MZ'): string {
   return prefix + randomBytes(16).toString('hex');
 }
 
+/** What all streams of one call share. */
 export interface LineSetup extends Omit<StreamContext, 'started' | 'ended'> {
   readonly addresses: Addresses;
   readonly desk: CarrierDesk;

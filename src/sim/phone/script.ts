@@ -19,6 +19,7 @@ export interface RunningStream {
   stop(): void;
 }
 
+/** What a script can do to its call. */
 export interface ScriptContext {
   readonly clock: Clock;
   readonly log: EventLog;
@@ -49,6 +50,7 @@ type Step =
 /** How the call is to be reported. */
 export type ScriptOutcome = 'completed' | 'busy' | 'rejected' | 'failed';
 
+/** Who ended the call, and what it came to. */
 export interface ScriptEnd {
   readonly by: EndedBy;
   readonly outcome: ScriptOutcome;

@@ -22,6 +22,7 @@ const SILENCE = Buffer.alloc(FRAME_BYTES, 0xff).toString('base64');
 /** One text frame on the media socket, for whoever wants to see them all; `atMs` counts from the call's beginning. */
 export type Trace = (direction: 'to-bridge' | 'from-bridge', text: string, atMs: number) => void;
 
+/** What is fixed for one stream. */
 export interface StreamSetup {
   /** Where to connect: reachable from here, without a query. */
   readonly socketUrl: string;
