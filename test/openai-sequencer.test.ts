@@ -16,6 +16,7 @@ function start() {
       return token;
     },
     warn: (code) => warnings.push(code),
+    lost: (ms) => warnings.push(`lost ${ms}`),
   });
   const plain = (...items: string[]): void => sequencer.request({ fields: PLAIN, items });
   const say = (text: string): void => sequencer.request({ fields: { instructions: text }, items: undefined });
@@ -118,16 +119,39 @@ describe('the response sequencer', () => {
     expect(sequencer.busy).toBe(false);
   });
 
-  it('goes on without a response that gives no sign for ten seconds', () => {
+  it('asks once more for a response that gives no sign for ten seconds, then goes on without it', () => {
     const { sent, say, sequencer, clock, warnings } = start();
     say('one');
     say('two');
     clock.advance(9_999);
     expect(sent).toHaveLength(1);
     clock.advance(1);
-    expect(sent).toHaveLength(2);
-    expect(warnings).toEqual(['response_lost']);
+    clock.advance(10_000);
+    expect(sent.map(({ fields }) => fields['instructions'])).toEqual(['one', 'one', 'two']);
+    expect(warnings).toEqual(['lost 10000', 'lost 10000']);
     expect(sequencer.waiting).toBe(0);
+  });
+
+  it('takes the answer to the first asking after it has asked a second time', () => {
+    const { sent, say, sequencer, clock } = start();
+    say('one');
+    clock.advance(10_000);
+    sequencer.created('resp_1', 'pc_response_1');
+    sequencer.refused('pc_response_2', 'busy');
+    sequencer.done('resp_1', 'pc_response_1');
+    expect(sent).toHaveLength(2);
+    expect(sequencer.busy).toBe(false);
+  });
+
+  it('does not ask again for a response that was lost while it was spoken, or that nobody wants', () => {
+    const { sent, say, sequencer, clock } = start();
+    say('one');
+    sequencer.created('resp_1', 'pc_response_1');
+    clock.advance(10_000);
+    say('two');
+    sequencer.doom();
+    clock.advance(10_000);
+    expect(sent.map(({ fields }) => fields['instructions'])).toEqual(['one', 'two']);
   });
 
   it('lets every sign of a response push the ten seconds on', () => {

@@ -395,14 +395,18 @@ describe('words and texts of the bridge', () => {
     expect(line.of('error')).toEqual([]);
   });
 
-  it('goes on when a response is never heard of again', async () => {
+  it('asks once more when a response is never heard of, and then gives the session up', async () => {
     const line = await open();
     line.session.say('one');
-    line.session.say('two');
     await line.peer.next('response.create');
     line.clock.advance(10_000);
     await line.peer.next('response.create');
     expect(warnings(line)).toEqual(['response_lost']);
+    // Halfway, the socket shows that it lives.
+    await line.peer.settle();
+    line.clock.advance(10_000);
+    expect(line.of('closed')).toMatchObject([{ expected: false, error: { code: 'PROVIDER_UNAVAILABLE' } }]);
+    expect(types(line)).toEqual(['warning', 'error', 'closed']);
   });
 
   it('adds a text as an item and asks for an answer only when it should', async () => {

@@ -57,6 +57,7 @@ export class Conversation {
       clock: ports.clock,
       send: (fields) => this.#createResponse(fields),
       warn: (code, message) => this.#warn(code, message),
+      lost: (ms) => this.#onLost(ms),
     });
     this.#responses = new Responses({
       audio: (item, bytes) =>
@@ -360,6 +361,16 @@ export class Conversation {
     }
     if (strike === 'first') this.#ports.emit({ type: 'error', error, fatal: false });
     if (token !== undefined) this.#sequencer.refused(token, 'retry');
+  }
+
+  // A server may keep its socket alive and say nothing any more; asking it twice is enough.
+  #onLost(ms: number): void {
+    const message = `no sign of the response under way for ${ms} ms`;
+    if (this.#troubles.strike() === 'again') {
+      this.#ports.fail(new BridgeError('PROVIDER_UNAVAILABLE', `${message}, and not for the first time`));
+    } else {
+      this.#warn('response_lost', message);
+    }
   }
 
   // A correction that fails costs a little accuracy of the conversation, never the call.

@@ -16,6 +16,8 @@ export interface SequencerPorts {
   /** Sends `response.create` and returns the id of that message, which the provider gives back. */
   send(fields: Readonly<Record<string, unknown>>): string;
   warn(code: string, message: string): void;
+  /** For `ms` there was no sign of a response that is open or was asked for; it is given up, or asked for once more. */
+  lost(ms: number): void;
 }
 
 /** Why the provider did not start a response: one runs already, it may work again, or it will never work. */
@@ -24,11 +26,13 @@ export type Refusal = 'busy' | 'retry' | 'rejected';
 interface Wanted {
   readonly fields: Readonly<Record<string, unknown>>;
   readonly unconfirmed: Set<string> | undefined;
+  /** Of every message that asked for it: the answer to one that was given up may come after all. */
+  readonly tokens: string[];
   attempts: number;
 }
 
 interface Requested {
-  readonly token: string;
+  token: string;
   readonly wanted: Wanted;
   doomed: boolean;
 }
@@ -79,7 +83,7 @@ export class ResponseSequencer {
 
   request(request: ResponseRequest): void {
     const unconfirmed = request.items && new Set(request.items);
-    const wanted: Wanted = { fields: request.fields, unconfirmed, attempts: 0 };
+    const wanted: Wanted = { fields: request.fields, unconfirmed, tokens: [], attempts: 0 };
     const queued = isPlain(wanted) ? this.#queue.find(isPlain) : undefined;
     if (queued === undefined) this.#queue.push(wanted);
     else for (const item of wanted.unconfirmed ?? []) queued.unconfirmed?.add(item);
@@ -114,7 +118,7 @@ export class ResponseSequencer {
   /** True when the same response has been asked for again; to be called before `done`, at most once a response. */
   retry(responseId: string): boolean {
     const mine = this.#active.get(responseId);
-    const wanted: Wanted = mine?.wanted ?? { fields: {}, unconfirmed: undefined, attempts: 0 };
+    const wanted: Wanted = mine?.wanted ?? { fields: {}, unconfirmed: undefined, tokens: [], attempts: 0 };
     if (mine?.doomed || wanted.attempts > 0) return false;
     wanted.attempts += 1;
     this.#queue.unshift(wanted);
@@ -174,9 +178,10 @@ export class ResponseSequencer {
   #claim(token: string | undefined): Requested | undefined {
     const requested = this.#requested;
     if (requested === undefined) return undefined;
-    const mine = token === undefined ? !this.#expecting : token === requested.token;
+    const mine = token === undefined ? !this.#expecting : requested.wanted.tokens.includes(token);
     if (!mine) return undefined;
     this.#requested = undefined;
+    if (token !== undefined) requested.token = token;
     return requested;
   }
 
@@ -222,7 +227,9 @@ export class ResponseSequencer {
     const wanted = this.#queue.shift();
     if (wanted === undefined) return;
     this.#sign();
-    this.#requested = { token: this.#ports.send(wanted.fields), wanted, doomed: false };
+    const token = this.#ports.send(wanted.fields);
+    wanted.tokens.push(token);
+    this.#requested = { token, wanted, doomed: false };
     this.#watch();
   }
 
@@ -254,10 +261,15 @@ export class ResponseSequencer {
       this.#watch(left);
       return;
     }
+    const requested = this.#requested;
     this.#requested = undefined;
     this.#foreign = false;
     this.#active.clear();
-    this.#ports.warn('response_lost', `no sign of the open response for ${LOST_MS} ms; going on without it`);
+    if (requested !== undefined && !requested.doomed && requested.wanted.attempts === 0) {
+      requested.wanted.attempts += 1;
+      this.#queue.unshift(requested.wanted);
+    }
+    this.#ports.lost(LOST_MS);
     this.#pump();
   }
 }
