@@ -21,6 +21,7 @@ const IMPORTS: readonly (readonly [path: string, text: string, message: string])
   ['src/providers/bad-import.ts', "import { Session } from '../session.ts';", 'a provider knows only'],
   ['src/providers/openai/bad-import.ts', "import { x } from '../local.ts';", 'a provider knows only'],
   ['src/sim/bad-import.ts', "import { decode } from '../../carriers/twilio.ts';", 'shares no protocol code'],
+  ['src/sim/phone/bad-import.ts', "import { x } from '../../carrier.ts';", 'shares no protocol code'],
   ['src/bad-import.ts', "import { createTwilio } from '../carriers/twilio.ts';", 'only server.ts'],
 ];
 
