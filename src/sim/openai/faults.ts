@@ -1,0 +1,194 @@
+import type { WireError, WireEvent } from './wire.ts';
+
+/**
+ * The moment of a fault.
+ *
+ * - `connect`: while the connection is being made, before the 101.
+ * - `ms`, `audioMs`, `appendMs`: `value` ms after the connection was opened; when so much audio was sent; when so much
+ *   audio was received. Counted over the whole connection.
+ * - the type of an event, in either direction (`session.update`, `response.created`, …): right after the `value`-th
+ *   (default: first) event of this type was handled or sent. Types are those of the GA protocol in either dialect.
+ */
+export interface FaultMoment {
+  readonly after: 'connect' | 'ms' | 'audioMs' | 'appendMs' | (string & {});
+  readonly value?: number;
+}
+
+/** The errors that the service itself ends a session with, or answers a turn with, by name. */
+export type KnownError =
+  | 'session_expired'
+  | 'invalid_api_key'
+  | 'insufficient_quota'
+  | 'rate_limit_exceeded'
+  | 'inference_rate_limit_exceeded'
+  | 'server_error'
+  | 'model_not_found'
+  | 'billing_hard_limit_reached';
+
+export type FaultAction =
+  /** The upgrade is answered with this status; only at `connect`. */
+  | { readonly do: 'http'; readonly status: number; readonly body?: string }
+  /** A close frame; default 1011. At `connect`: right after the 101. */
+  | { readonly do: 'close'; readonly code?: number; readonly reason?: string }
+  /** The TCP connection is cut. */
+  | { readonly do: 'drop' }
+  /** Half-open: nothing is read, answered or closed any more. At `connect`: the upgrade is never answered. */
+  | { readonly do: 'stall' }
+  /** The socket lives (pings are answered), but no event comes any more, for `forMs` or for ever. */
+  | { readonly do: 'mute'; readonly forMs?: number }
+  /** An `error` event; then a close frame where the service sends one, or as `close` says. */
+  | {
+      readonly do: 'error';
+      readonly error: KnownError | WireError;
+      readonly close?: { readonly code: number; readonly reason?: string };
+    }
+  /** The active response ends as failed with this error in its `status_details`. */
+  | { readonly do: 'fail-response'; readonly error: KnownError | WireError }
+  /** A frame that is no event; default: cut JSON. `binary` sends it as a binary frame. */
+  | { readonly do: 'malformed'; readonly frame?: string; readonly binary?: boolean }
+  /** An event of a type that no client knows. */
+  | { readonly do: 'unknown-event'; readonly type?: string }
+  /** An unknown event of `bytes` (default 2 MiB). */
+  | { readonly do: 'huge'; readonly bytes?: number }
+  /** The event that was the moment, or else the last one that was sent, is sent once more. */
+  | { readonly do: 'duplicate' }
+  /** This event is sent as it is. */
+  | { readonly do: 'inject'; readonly event: WireEvent }
+  /** From now on events of these types are never sent, as by servers that do not know them. */
+  | { readonly do: 'omit'; readonly types: readonly string[] }
+  /** From now on events of these types come `ms` late, and others overtake them. */
+  | { readonly do: 'delay'; readonly types: readonly string[]; readonly ms: number }
+  /** After the next cancelled response, `count` (default 3) more deltas of its audio come. */
+  | { readonly do: 'late-deltas'; readonly count?: number }
+  /** The next `response.cancel` comes too late: the response completes and the cancel is refused. */
+  | { readonly do: 'cancel-race' }
+  /** The next `count` (default 1) client events of this type are not handled and not answered. */
+  | { readonly do: 'ignore'; readonly type: string; readonly count?: number }
+  /** The next client event of this type is refused with this error. */
+  | { readonly do: 'refuse'; readonly type: string; readonly error: WireError };
+
+/** One line of a fault script. */
+export type FaultRule = FaultAction & {
+  readonly when: FaultMoment;
+  /** Only for this attempt to connect, counted from 0, refused ones too; default: all. */
+  readonly connection?: number;
+};
+
+interface KnownFault {
+  readonly error: WireError;
+  readonly close?: { readonly code: number; readonly reason: string };
+}
+
+const EXPIRED = 'Your session hit the maximum duration of 60 minutes.';
+
+const KNOWN: Readonly<Record<KnownError, KnownFault>> = {
+  session_expired: {
+    error: { type: 'invalid_request_error', code: 'session_expired', message: EXPIRED },
+    close: { code: 1001, reason: EXPIRED },
+  },
+  invalid_api_key: {
+    error: {
+      type: 'invalid_request_error',
+      code: 'invalid_api_key',
+      message: 'Incorrect API key provided. You can find your API key in the settings of your account.',
+    },
+    close: { code: 3000, reason: 'invalid_request_error.invalid_api_key' },
+  },
+  insufficient_quota: {
+    error: {
+      type: 'insufficient_quota',
+      code: 'insufficient_quota',
+      message: 'You exceeded your current quota, please check your plan and billing details.',
+    },
+    close: { code: 4000, reason: 'insufficient_quota' },
+  },
+  billing_hard_limit_reached: {
+    error: {
+      type: 'invalid_request_error',
+      code: 'billing_hard_limit_reached',
+      message: 'Billing hard limit has been reached.',
+    },
+    close: { code: 4000, reason: 'invalid_request_error.billing_hard_limit_reached' },
+  },
+  rate_limit_exceeded: {
+    error: {
+      type: 'rate_limit_error',
+      code: 'rate_limit_exceeded',
+      message: 'Rate limit reached. Please try again later.',
+    },
+  },
+  inference_rate_limit_exceeded: {
+    error: {
+      type: 'rate_limit_error',
+      code: 'inference_rate_limit_exceeded',
+      message: 'Rate limit reached for inference. Please try again later.',
+    },
+  },
+  server_error: {
+    error: {
+      type: 'server_error',
+      code: 'server_error',
+      message: 'The server had an error while processing your request. Sorry about that!',
+    },
+  },
+  model_not_found: {
+    error: {
+      type: 'invalid_request_error',
+      code: 'model_not_found',
+      message: 'The model does not exist or you do not have access to it.',
+    },
+    close: { code: 4000, reason: 'invalid_request_error.model_not_found' },
+  },
+};
+
+/** The event body and, where the service closes after it, the close frame. */
+export function knownFault(error: KnownError | WireError): KnownFault {
+  return typeof error === 'string' ? KNOWN[error] : { error };
+}
+
+interface ArmedRule {
+  readonly rule: FaultRule;
+  seen: number;
+  done: boolean;
+}
+
+/** The rules of one connection that have not had their moment. */
+export class FaultScript {
+  readonly #rules: ArmedRule[];
+
+  constructor(rules: readonly FaultRule[], connection: number) {
+    this.#rules = rules
+      .filter((rule) => rule.connection === undefined || rule.connection === connection)
+      .map((rule) => ({ rule, seen: 0, done: false }));
+  }
+
+  /** The rules of `connect`, or of an event that has just been handled or sent; each is returned once. */
+  happened(name: string): readonly FaultRule[] {
+    return this.#due(
+      (armed) => armed.rule.when.after === name && ++armed.seen >= (armed.rule.when.value ?? 1),
+    );
+  }
+
+  /** The rules of a count that has grown to `value`. */
+  reached(name: 'audioMs' | 'appendMs', value: number): readonly FaultRule[] {
+    return this.#due(({ rule }) => rule.when.after === name && value >= (rule.when.value ?? 0));
+  }
+
+  /** The rules that wait for a time since the connection was opened; for the caller to plan. */
+  timed(): readonly FaultRule[] {
+    return this.#due(({ rule }) => rule.when.after === 'ms');
+  }
+
+  #due(isDue: (armed: ArmedRule) => boolean): readonly FaultRule[] {
+    if (this.#rules.length === 0) return NONE;
+    const due: FaultRule[] = [];
+    for (const armed of this.#rules) {
+      if (armed.done || !isDue(armed)) continue;
+      armed.done = true;
+      due.push(armed.rule);
+    }
+    return due;
+  }
+}
+
+const NONE: readonly FaultRule[] = [];
