@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { startOpenAiSimulator } from '../src/sim/openai.ts';
+import { type Exchange, type SimulatedCall, startExchange } from '../src/sim/phone.ts';
+import type { BridgeFigures } from './bridge-process.ts';
+
+/**
+ * N simulated calls at once: the bridge in a process of its own on one core, phones and provider in this one on another.
+ * Says what was lost, what was late, what a call cost, and whether the process came back to where it was.
+ */
+const { values } = parseArgs({
+  options: {
+    calls: { type: 'string', default: '200' },
+    seconds: { type: 'string', default: '30' },
+    passthrough: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+const calls = Number(values.calls);
+const seconds = Number(values.seconds);
+const RAMP_MS = Math.max(2000, calls * 20);
+
+interface Outcome {
+  readonly sentMs: number;
+  readonly underruns: number;
+  readonly lateTicks: number;
+  readonly outcome: string;
+}
+
+async function ask(bridge: ChildProcess): Promise<BridgeFigures> {
+  bridge.send('figures');
+  const [answer] = (await once(bridge, 'message')) as [BridgeFigures];
+  return answer;
+}
+
+function startBridge(providerUrl: string): ChildProcess {
+  const script = fileURLToPath(new URL('./bridge-process.js', import.meta.url));
+  const env = {
+    ...process.env,
+    OPENAI_BASE_URL: providerUrl,
+    AUDIO_PATH: values.passthrough ? 'passthrough' : 'wideband',
+    MAX_CALLS: String(calls + 10),
+    SILENCE_SECONDS: '0',
+  };
+  const node = ['--expose-gc', '--enable-source-maps', script];
+  const pinned = spawnSync('taskset', ['--version']).status === 0;
+  const [command, args] = pinned
+    ? ['taskset', ['-c', '0', process.execPath, ...node]]
+    : [process.execPath, node];
+  if (pinned) spawnSync('taskset', ['-apc', '1', String(process.pid)]);
+  return spawn(command as string, args as string[], { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+}
+
+function later(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
+
+/** One call: both sides talk in turns for the given time, then the caller hangs up. */
+async function talk(call: SimulatedCall): Promise<Outcome> {
+  await call.streaming;
+  const end = performance.now() + seconds * 1000;
+  const speech = new Int16Array(8000).map((_, i) =>
+    Math.round(7000 * Math.sin(i * 0.35) * Math.sin(i / 900)),
+  );
+  while (performance.now() < end) {
+    await call.untilQuiet(400);
+    await call.speak(speech);
+  }
+  const report = await call.hangUp();
+  return {
+    sentMs: call.sent.length / 8,
+    underruns: report.underruns,
+    lateTicks: report.lateTicks,
+    outcome: report.outcome,
+  };
+}
+
+async function run(exchange: Exchange): Promise<void> {
+  await using openai = await startOpenAiSimulator({
+    speedFactor: 4,
+    firstAudioMs: 200,
+    respond: () => ({ audioMs: 3000 }),
+  });
+  const bridge = startBridge(openai.url);
+  const [{ url, authToken }] = (await once(bridge, 'message')) as [{ url: string; authToken: string }];
+  const warm = exchange.placeCall({ webhookUrl: `${url}/voice/twilio`, authToken, keepAudio: false });
+  await warm.untilHeard(500);
+  await warm.hangUp();
+  await later(500);
+  const before = await ask(bridge);
+  const outcomes: Promise<Outcome>[] = [];
+  for (let i = 0; i < calls; i++) {
+    const call = exchange.placeCall({ webhookUrl: `${url}/voice/twilio`, authToken });
+    outcomes.push(talk(call));
+    await later(RAMP_MS / calls);
+  }
+  await later(2000);
+  const busyFrom = await ask(bridge);
+  await later(Math.max(1000, seconds * 1000 - RAMP_MS - 4000));
+  const busyTo = await ask(bridge);
+  const done = await Promise.all(outcomes);
+  await later(62_000);
+  const after = await ask(bridge);
+  bridge.send('stop');
+  await once(bridge, 'exit');
+  const delivered = openai.connections.slice(1).reduce((total, one) => total + one.receivedAudioMs, 0);
+  report(done, delivered, before, busyFrom, busyTo, after);
+}
+
+function report(
+  done: readonly Outcome[],
+  deliveredMs: number,
+  before: BridgeFigures,
+  busyFrom: BridgeFigures,
+  busyTo: BridgeFigures,
+  after: BridgeFigures,
+): void {
+  const sum = (pick: (one: Outcome) => number): number => done.reduce((total, one) => total + pick(one), 0);
+  const mib = (bytes: number): number => Math.round(bytes / 2 ** 20);
+  const windowS = Math.max(1, seconds - RAMP_MS / 1000 - 4);
+  const figures = {
+    calls: done.length,
+    secondsEach: seconds,
+    audio: values.passthrough ? 'passthrough' : 'wideband',
+    completed: done.filter((one) => one.outcome === 'completed').length,
+    // The last frame of each call may be under way when the caller hangs up.
+    callerSpeechMissingMs: sum((one) => one.sentMs) - deliveredMs,
+    holesHeard: sum((one) => one.underruns),
+    phoneTicksLate: sum((one) => one.lateTicks),
+    cpuMsPerCallSecond: Number(((busyTo.cpuMs - busyFrom.cpuMs) / windowS / busyTo.calls).toFixed(2)),
+    coreShare: Number(((busyTo.cpuMs - busyFrom.cpuMs) / windowS / 1000).toFixed(2)),
+    loopDelayP99Ms: Number(busyTo.loopDelayP99Ms.toFixed(1)),
+    loopDelayMaxMs: Number(busyTo.loopDelayMaxMs.toFixed(1)),
+    heapMiB: { before: mib(before.heapUsed), busy: mib(busyTo.heapUsed), after: mib(after.heapUsed) },
+    rssMiB: { before: mib(before.rss), busy: mib(busyTo.rss), after: mib(after.rss) },
+    resources: { before: before.resources, after: after.resources },
+  };
+  process.stdout.write(`${JSON.stringify(figures, null, values.json ? 0 : 2)}\n`);
+}
+
+await using exchange = await startExchange();
+await run(exchange);
