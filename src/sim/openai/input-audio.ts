@@ -98,14 +98,16 @@ export class InputAudio implements SpeechListener {
       throw new Refusal('input_audio_buffer_commit_empty', message);
     }
     const chunks = this.#chunks;
+    const loudMs = this.#activity.takeLoudMs();
     this.clear();
-    return { ms, loudMs: this.#activity.takeLoudMs(), chunks };
+    return { ms, loudMs, chunks };
   }
 
   clear(): void {
     this.#chunks = [];
     this.#bufferedBytes = 0;
     this.#activity.forget();
+    this.#activity.takeLoudMs();
   }
 
   speechStarted(startMs: number): void {
