@@ -8,7 +8,6 @@ import {
   FAST,
   FORMATS,
   type FormatName,
-  HandClock,
   MODEL,
   silence,
   speech,
@@ -16,6 +15,7 @@ import {
   update,
   userText,
 } from './support/openai-client.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
 
 describe('the handshake', () => {
   it.each([
@@ -76,10 +76,14 @@ describe('the handshake', () => {
   });
 
   it('says when the session will end, and ends it then with session_expired and 1001', async () => {
-    const clock = new HandClock();
+    const clock = new VirtualClock();
     await using line = await start({ clock, sessionMs: 90_000 });
     expect(line.client.events[0]).toMatchObject({
-      session: { object: 'realtime.session', model: 'gpt-realtime-2.1', expires_at: 1_800_000_090 },
+      session: {
+        object: 'realtime.session',
+        model: 'gpt-realtime-2.1',
+        expires_at: Math.floor((clock.epoch() + 90_000) / 1000),
+      },
     });
     clock.advance(89_999);
     expect(line.connection.isOpen).toBe(true);
@@ -92,12 +96,12 @@ describe('the handshake', () => {
   });
 
   it('keeps the 101 back as long as it is told', async () => {
-    const clock = new HandClock();
+    const clock = new VirtualClock();
     await using sim = await startOpenAiSimulator({ clock, handshakeDelayMs: 700 });
     const client = new Client(sim.url + MODEL);
     const asked = once(client.socket, 'open');
     // The plan to answer is the first thing that this clock is asked for.
-    while (clock.armed === 0) await new Promise((resolve) => setImmediate(resolve));
+    while (clock.pending === 0) await new Promise((resolve) => setImmediate(resolve));
     clock.advance(699);
     expect(sim.connections).toHaveLength(0);
     clock.advance(5);
@@ -266,7 +270,7 @@ describe('session.update', () => {
   });
 
   it('fixes the voice once audio was sent, the speed while a response is made, and tracing once it is set', async () => {
-    const clock = new HandClock();
+    const clock = new VirtualClock();
     await using line = await start({ clock, speedFactor: 1, respond: () => ({ audioMs: 1_000 }) });
     const { client } = line;
     await client.ask(update({ audio: { output: { voice: 'marin' } } }), 'session.updated');
@@ -442,7 +446,7 @@ describe('items', () => {
   });
 
   it('cannot be truncated before they have audio, nor when they are not the agent’s speech', async () => {
-    const clock = new HandClock();
+    const clock = new VirtualClock();
     await using line = await start({
       clock,
       firstAudioMs: 0,
@@ -499,7 +503,7 @@ describe('the caller’s audio', () => {
       item: { id: committed['item_id'], role: 'user', content: [{ type: 'input_audio' }] },
     });
     expect(turns).toMatchObject([{ kind: 'user-turn', heardMs: 800, index: 0 }]);
-    expect(client.story.slice(2, 8)).toEqual([
+    expect(client.story().slice(2, 8)).toEqual([
       'input_audio_buffer.speech_started',
       'input_audio_buffer.speech_stopped',
       'input_audio_buffer.committed',
@@ -594,7 +598,7 @@ describe('the caller’s audio', () => {
   });
 
   it('that does not come for idle_timeout_ms makes the server ask', async () => {
-    const clock = new HandClock();
+    const clock = new VirtualClock();
     await using line = await start({ clock, respond: () => ({ audioMs: 1_000 }) });
     const { client } = line;
     const turn_detection = { type: 'server_vad', idle_timeout_ms: 6_000 };

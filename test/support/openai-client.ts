@@ -1,6 +1,5 @@
 import { WebSocket } from 'ws';
 import { encodeG711 } from '../../src/audio/g711.ts';
-import type { Clock } from '../../src/clock.ts';
 import {
   type OpenAiSimulator,
   type OpenAiSimulatorOptions,
@@ -73,49 +72,12 @@ export class Client {
     return this.events.map((event) => event.type);
   }
 
-  /** The types with runs of the same one counted once. */
-  get story(): readonly string[] {
-    return this.types.filter((type, index, all) => type !== all[index - 1]);
-  }
-}
-
-/** Time that only the test moves. */
-export class HandClock implements Clock {
-  #now = 0;
-  readonly #timers: { readonly at: number; readonly run: () => void; isDone: boolean }[] = [];
-
-  now(): number {
-    return this.#now;
-  }
-
-  epoch(): number {
-    return 1_800_000_000_000 + this.#now;
-  }
-
-  after(ms: number, run: () => void): () => void {
-    const timer = { at: this.#now + ms, run, isDone: false };
-    this.#timers.push(timer);
-    return () => {
-      timer.isDone = true;
-    };
-  }
-
-  get armed(): number {
-    return this.#timers.filter((timer) => !timer.isDone).length;
-  }
-
-  advance(ms: number): void {
-    const end = this.#now + ms;
-    for (;;) {
-      const due = this.#timers
-        .filter((timer) => !timer.isDone && timer.at <= end)
-        .sort((a, b) => a.at - b.at)[0];
-      if (due === undefined) break;
-      this.#now = Math.max(this.#now, due.at);
-      due.isDone = true;
-      due.run();
-    }
-    this.#now = end;
+  /** The types from `since` events on, up to the first `until`; runs of the same one are counted once. */
+  story(since = 0, until?: string): readonly string[] {
+    const types = this.types.slice(since);
+    const end = until === undefined ? -1 : types.indexOf(until);
+    const told = end === -1 ? types : types.slice(0, end + 1);
+    return told.filter((type, index) => type !== told[index - 1]);
   }
 }
 

@@ -1,5 +1,5 @@
 import { assertNever, BridgeError } from '../../errors.ts';
-import { type FaultRule, knownFault } from './faults.ts';
+import { FAULT_ACTIONS, type FaultRule, knownFault } from './faults.ts';
 import type { WireError, WireEvent } from './wire.ts';
 
 const HUGE_BYTES = 2 * 1024 * 1024;
@@ -106,6 +106,10 @@ function sendAgain(target: FaultTarget, cause: WireEvent | undefined): void {
 /** Throws BAD_INPUT for a script that can never do what it says. */
 export function checkScript(rules: readonly FaultRule[]): void {
   for (const rule of rules) {
+    if (!Object.hasOwn(FAULT_ACTIONS, rule.do)) {
+      const wanted = Object.keys(FAULT_ACTIONS).join(', ');
+      throw new BridgeError('BAD_INPUT', `unknown fault ${JSON.stringify(rule.do)}, wanted one of ${wanted}`);
+    }
     if (rule.do === 'http' && rule.when.after !== 'connect') {
       throw new BridgeError(
         'BAD_INPUT',

@@ -67,6 +67,28 @@ export type FaultAction =
   /** The next client event of this type is refused with this error. */
   | { readonly do: 'refuse'; readonly type: string; readonly error: WireError };
 
+/** Every action by its name, so that a script from a file can be checked. */
+export const FAULT_ACTIONS = {
+  http: true,
+  close: true,
+  drop: true,
+  stall: true,
+  mute: true,
+  error: true,
+  'fail-response': true,
+  malformed: true,
+  'unknown-event': true,
+  huge: true,
+  duplicate: true,
+  inject: true,
+  omit: true,
+  delay: true,
+  'late-deltas': true,
+  'cancel-race': true,
+  ignore: true,
+  refuse: true,
+} as const satisfies Record<FaultAction['do'], true>;
+
 /** One line of a fault script. */
 export type FaultRule = FaultAction & {
   readonly when: FaultMoment;
