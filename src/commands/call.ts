@@ -83,7 +83,8 @@ async function callOwnService(
   let watch: (event: CallEvent) => void = (event) => events.push(event);
   await using bridge = await createBridge({ config, observe: (_callId, event) => watch(event) });
   const url = await bridge.listen();
-  return placeAndKeep(terminal, steps, out, {
+  // Awaited here: the service is disposed of when this function returns.
+  return await placeAndKeep(terminal, steps, out, {
     webhookUrl: `${url}/voice/twilio`,
     publicUrl: config.publicUrl,
     authToken: bridge.localAuthToken ?? config.twilio.authToken,

@@ -11,6 +11,8 @@ export type Step =
 
 /** The agent is taken to have finished when it has been quiet for this long. */
 const QUIET_MS = 900;
+/** An agent that has not begun to speak by then waits for the caller. */
+const PATIENCE_MS = 4000;
 const STEP_LIMIT_MS = 60_000;
 
 /**
@@ -46,12 +48,21 @@ export async function converse(
   return report;
 }
 
+/** Waits for the agent to say its piece; for one that says nothing, not for ever. False: the call is over. */
 async function agentFinishes(call: SimulatedCall): Promise<boolean> {
-  const limit = new Promise<boolean>((resolve) => {
-    const timer = setTimeout(() => resolve(true), STEP_LIMIT_MS);
-    void call.ended.then(() => clearTimeout(timer));
+  const over = call.ended.then(() => 'over' as const);
+  const done = call.untilQuiet(QUIET_MS).then(() => 'done' as const);
+  const begun = call.untilHeard(20).then(() => 'speaking' as const);
+  let state = await Promise.race([over, done, begun, pause(PATIENCE_MS)]);
+  if (state === 'speaking') state = await Promise.race([over, done, pause(STEP_LIMIT_MS)]);
+  return state !== 'over';
+}
+
+function pause(ms: number): Promise<'waited'> {
+  return new Promise((resolve) => {
+    // Whoever wins the race, this timer must not keep the process.
+    setTimeout(() => resolve('waited'), ms).unref();
   });
-  return Promise.race([call.untilQuiet(QUIET_MS), limit, call.ended.then(() => false)]);
 }
 
 /** Shows the phone's events as they come. */
@@ -82,8 +93,11 @@ export async function keepCall(
   transcript: readonly TranscriptEntry[] | undefined,
 ): Promise<readonly string[]> {
   await mkdir(folder, { recursive: true });
-  await call.saveRecordings(folder);
-  const files = ['caller.wav', 'agent.wav', 'call.wav'];
+  const files: string[] = [];
+  if (report.streams.some((stream) => stream.how !== 'failed' || stream.started)) {
+    await call.saveRecordings(folder);
+    files.push('caller.wav', 'agent.wav', 'call.wav');
+  }
   if (transcript !== undefined) {
     await writeFile(join(folder, 'transcript.txt'), transcriptText(transcript));
     files.push('transcript.txt');

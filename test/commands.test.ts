@@ -1,0 +1,152 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { encodeWav, readWav } from '../src/audio/wav.ts';
+import { call } from '../src/commands/call.ts';
+import type { Command, Terminal } from '../src/commands/command.ts';
+import { serve } from '../src/commands/serve.ts';
+import { simulate } from '../src/commands/simulate.ts';
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), 'patchcord-'));
+  folders.push(made);
+  return made;
+}
+
+/** A command at work: what it writes, and the means to interrupt it. */
+function start(command: Command, argv: readonly string[], env: Record<string, string> = {}) {
+  let listener: (() => void) | undefined;
+  let heard: () => void = () => undefined;
+  const written = { out: '', err: '' };
+  const terminal: Terminal = {
+    env,
+    isTty: false,
+    out: (text) => {
+      written.out += text;
+      heard();
+    },
+    err: (text) => {
+      written.err += text;
+    },
+    onInterrupt: (given) => {
+      listener = given;
+      return () => {
+        listener = undefined;
+      };
+    },
+  };
+  const listening = new Promise<string>((resolve) => {
+    heard = () => {
+      const [, url] = /^listening on (\S+)\n/.exec(written.out) ?? [];
+      if (url !== undefined) resolve(url);
+    };
+  });
+  return { written, listening, exit: command.run(argv, terminal), interrupt: () => listener?.() };
+}
+
+function speech(): string {
+  const file = join(folder(), 'tone.wav');
+  const samples = Int16Array.from({ length: 8000 }, (_, i) => Math.round(8000 * Math.sin(i / 3)));
+  writeFileSync(
+    file,
+    encodeWav({ encoding: 'pcm16', rate: 8000, channels: 1 }, new Uint8Array(samples.buffer)),
+  );
+  return file;
+}
+
+describe('patchcord call', () => {
+  it('brings its own service, and keeps what both sides said', async () => {
+    const simulator = start(simulate, ['openai', '--quiet', '--first-audio-ms', '50']);
+    const out = folder();
+    const env = { OPENAI_BASE_URL: await simulator.listening, AGENT_GREETING: '' };
+    const { exit, written } = start(call, ['--wav', speech(), '--out', out], env);
+    expect(await exit).toBe(0);
+    expect(readdirSync(out).toSorted()).toEqual([
+      'agent.wav',
+      'call.wav',
+      'caller.wav',
+      'report.json',
+      'transcript.txt',
+    ]);
+    expect(readWav(readFileSync(join(out, 'call.wav')))).toMatchObject({ channels: 2, rate: 8000 });
+    expect(readFileSync(join(out, 'transcript.txt'), 'utf8')).toContain('agent   I heard');
+    expect(written.out).toContain('answer latency');
+    simulator.interrupt();
+    expect(await simulator.exit).toBe(0);
+  });
+
+  it('calls a service that runs elsewhere, with its secret', async () => {
+    const simulator = start(simulate, ['openai', '--quiet']);
+    const service = start(serve, ['--port', '0', '--host', '127.0.0.1'], {
+      OPENAI_BASE_URL: await simulator.listening,
+      LOG_LEVEL: 'silent',
+    });
+    const url = await service.listening;
+    await expect.poll(() => service.written.err).toContain('TWILIO_AUTH_TOKEN=');
+    const [, secret] = /TWILIO_AUTH_TOKEN=(\w+)/.exec(service.written.err) ?? [];
+    const wrong = start(call, ['--to', url, '--out', folder()], { TWILIO_AUTH_TOKEN: 'guess' });
+    expect(await wrong.exit).toBe(1);
+    expect(wrong.written.out).toContain('failed');
+    const right = start(call, ['--to', url, '--wav', speech(), '--out', folder()], {
+      TWILIO_AUTH_TOKEN: secret ?? '',
+    });
+    expect(await right.exit).toBe(0);
+    service.interrupt();
+    expect(await service.exit).toBe(0);
+    simulator.interrupt();
+    await simulator.exit;
+  });
+
+  it.each([
+    [['--to', 'nowhere'], /--to: found "nowhere", wanted an http/],
+    [['--wav', 'missing.wav'], /--wav missing\.wav: cannot be read/],
+    [['--loud'], /--loud/],
+  ])('refuses %j and says why', async (argv, message) => {
+    await expect(start(call, argv).exit).rejects.toThrow(message);
+  });
+});
+
+describe('patchcord simulate', () => {
+  it.each([
+    [[], /wanted openai/],
+    [['gemini'], /found "gemini", wanted openai/],
+    [['openai', '--port', '99999'], /--port: found "99999", wanted a whole number from 0 to 65535/],
+    [['openai', '--dialect', 'alpha'], /--dialect: found "alpha", wanted ga or beta/],
+    [['openai', '--faults', 'missing.json'], /--faults missing\.json: cannot be read as JSON/],
+  ])('refuses %j and says why', async (argv, message) => {
+    await expect(start(simulate, argv).exit).rejects.toThrow(message);
+  });
+
+  it('plays a script of faults', async () => {
+    const faults = join(folder(), 'faults.json');
+    writeFileSync(faults, JSON.stringify([{ when: { after: 'connect' }, do: 'http', status: 503 }]));
+    const simulator = start(simulate, ['openai', '--quiet', '--faults', faults]);
+    const env = { OPENAI_BASE_URL: await simulator.listening, LOG_LEVEL: 'silent' };
+    const { exit, written } = start(call, ['--out', folder()], env);
+    await exit;
+    expect(written.out).toContain('technical problem');
+    simulator.interrupt();
+    await simulator.exit;
+  });
+});
+
+describe('patchcord serve', () => {
+  it('says who answers, and that it is insecure when it is', async () => {
+    const service = start(serve, ['--port', '0', '--insecure'], { PROVIDER: 'local', LOG_LEVEL: 'silent' });
+    await service.listening;
+    await expect.poll(() => service.written.err).toContain('INSECURE');
+    expect(service.written.err).toContain('line check');
+    service.interrupt();
+    expect(await service.exit).toBe(0);
+  });
+
+  it('refuses settings that cannot be used', async () => {
+    await expect(start(serve, ['--port', 'x']).exit).rejects.toThrow(/BAD_CONFIG: PORT: found "x"/);
+  });
+});
