@@ -350,7 +350,7 @@ describe('an interruption', () => {
     plan: object = { audioMs: 60_000, transcript: 'On and on it goes.' },
   ) {
     const clock = new VirtualClock();
-    const line = await start({ clock, respond: ({ index }) => (index === 0 ? plan : {}) });
+    const line = await start({ clock, speedFactor: 4, respond: ({ index }) => (index === 0 ? plan : {}) });
     await line.client.ask(update({ audio: { input: { turn_detection: turnDetection } } }), 'session.updated');
     await line.client.ask({ type: 'response.create', response: {} }, 'response.created');
     return { ...line, clock };
@@ -418,6 +418,18 @@ describe('an interruption', () => {
       code: 'response_cancel_not_active',
       message: 'Cancellation failed: no active response found',
     });
+  });
+
+  it('may be told by a truncation alone, and the item then stays as it was cut', async () => {
+    await using line = await speaking();
+    const { client, connection, clock } = line;
+    clock.advance(500);
+    const { item_id } = await client.next('response.output_audio.delta');
+    const cut = { type: 'conversation.item.truncate', item_id, content_index: 0, audio_end_ms: 90 };
+    await client.ask(cut, 'conversation.item.truncated');
+    await client.ask({ type: 'response.cancel' }, 'response.done');
+    expect(connection.items).toMatchObject([{ status: 'incomplete', content: [{ transcript: '' }] }]);
+    expect(await client.wrong({ ...cut, audio_end_ms: 91 })).toMatchObject({ code: 'invalid_value' });
   });
 
   it('in the middle of a function call still says that the arguments are done', async () => {

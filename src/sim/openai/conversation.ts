@@ -20,6 +20,8 @@ export interface Entry {
   audioMs: number;
   /** All speech of the agent that was sent, truncated later or not, in ms. */
   sentMs: number;
+  /** The client has cut it: what the model still makes of it is not added any more. */
+  isTruncated: boolean;
   /** The audio as bytes, kept only on demand. */
   readonly audio: Uint8Array[];
 }
@@ -82,6 +84,11 @@ export function checkItem(item: unknown, path: string): JsonObject {
   if (item === undefined) throw missing(path);
   itemRule(item, path);
   return item as JsonObject;
+}
+
+/** An item without audio. */
+export function silentEntry(id: string, item: JsonObject): Entry {
+  return { id, item, audioMs: 0, sentMs: 0, isTruncated: false, audio: [] };
 }
 
 /** The ordered items of one session and the function calls that may be answered. */
@@ -177,6 +184,7 @@ export class Conversation {
       throw new Refusal('invalid_value', text, 'audio_end_ms');
     }
     entry.audioMs = endMs;
+    entry.isTruncated = true;
     entry.item = { ...entry.item, status: 'incomplete', content: [{ type: 'output_audio', transcript: '' }] };
     return entry;
   }

@@ -1,12 +1,12 @@
 import type { ResponsePlan, Truncation } from './api.ts';
 import { anything, missing, notOneOf, object, type Rule, text, whole } from './check.ts';
-import { checkItem, type Entry } from './conversation.ts';
+import { checkItem, type Entry, silentEntry } from './conversation.ts';
 import type { Core } from './core.ts';
 import { gaEvent } from './dialect.ts';
 import { Ears, type EarsHost } from './ears.ts';
 import { Responder } from './responder.ts';
 import { updateSession } from './session-config.ts';
-import { type JsonObject, Refusal, type WireError, type WireEvent } from './wire.ts';
+import { Refusal, type WireError, type WireEvent } from './wire.ts';
 
 type Handler = (event: WireEvent) => void;
 
@@ -132,7 +132,7 @@ export class Dialogue implements EarsHost {
     const id = typeof given['id'] === 'string' ? given['id'] : dice.id('item');
     const call = given['type'] === 'function_call' ? { call_id: given['call_id'] ?? dice.id('call') } : {};
     const item = { ...given, ...call, id, object: 'realtime.item', status: 'completed' };
-    this.#core.addItem(newEntry(id, item), event['previous_item_id']);
+    this.#core.addItem(silentEntry(id, item), event['previous_item_id']);
   }
 
   #retrieve(event: WireEvent): void {
@@ -175,10 +175,6 @@ export class Dialogue implements EarsHost {
     }
     this.responder.request(event['response'], this.ears.heardMs);
   }
-}
-
-function newEntry(id: string, item: JsonObject): Entry {
-  return { id, item, audioMs: 0, sentMs: 0, audio: [] };
 }
 
 function refuseOutputClear(): never {

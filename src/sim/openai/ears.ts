@@ -175,7 +175,14 @@ export class Ears implements InputListener {
       role: 'user',
       content: [{ type: 'input_audio', transcript: null }],
     };
-    const entry: Entry = { id, item, audioMs: audio.ms, sentMs: 0, audio: [...audio.chunks] };
+    const entry: Entry = {
+      id,
+      item,
+      audioMs: audio.ms,
+      sentMs: 0,
+      isTruncated: false,
+      audio: [...audio.chunks],
+    };
     core.emit('input_audio_buffer.committed', { item_id: id, previous_item_id: core.conversation.lastId });
     core.addItem(entry);
     if (transcribe && core.config.audio.input.transcription !== null) this.#planTranscript(entry);

@@ -1,6 +1,6 @@
 import type { AudioFormat } from '../../audio/format.ts';
 import type { PlannedCall, PlannedMessage } from './api.ts';
-import { type Entry, textTokens } from './conversation.ts';
+import { type Entry, silentEntry, textTokens } from './conversation.ts';
 import { babbleMs } from './plan.ts';
 import { cut, type Track, type Voice } from './voice.ts';
 import { bytesIn, msOf } from './voice-activity.ts';
@@ -65,7 +65,7 @@ export interface OutputRun {
 function newEntry(host: OutputHost, item: JsonObject): Entry {
   const id = host.dice.id('item');
   const shown = { id, object: 'realtime.item', status: 'in_progress', ...item };
-  return { id, item: shown, audioMs: 0, sentMs: 0, audio: [] };
+  return silentEntry(id, shown);
 }
 
 /** The events that frame every output item, and the ids that all its events carry. */
@@ -93,7 +93,7 @@ abstract class Output {
 
   protected close(fields: JsonObject): void {
     const { host, entry } = this;
-    entry.item = { ...entry.item, ...fields };
+    if (!entry.isTruncated) entry.item = { ...entry.item, ...fields };
     host.itemDone(entry);
     const at = { response_id: host.responseId, output_index: this.#index };
     host.emit('response.output_item.done', { ...at, item: entry.item });
@@ -163,7 +163,7 @@ export class SpokenMessage extends Output implements OutputRun {
     const bytes = cut(this.#track, this.#sentBytes, toBytes);
     const ms = msOf(bytes.length, host.format);
     this.#sentBytes = toBytes;
-    entry.audioMs += ms;
+    if (!entry.isTruncated) entry.audioMs += ms;
     entry.sentMs += ms;
     if (host.keepAudio) entry.audio.push(bytes);
     host.budget.spend('audio', Math.ceil(ms / 50));
