@@ -263,6 +263,24 @@ describe('a session that goes wrong', () => {
     await line.client.next('input_audio_buffer.committed');
   });
 
+  it('keeps the order of what is late by the same time', async () => {
+    const clock = new VirtualClock();
+    const types = ['conversation.item.added', 'conversation.item.done'];
+    await using line = await start({
+      clock,
+      faults: [{ when: { after: 'connect' }, do: 'delay', types, ms: 100 }],
+    });
+    const { client } = line;
+    for (let i = 0; i < 12; i++) client.send(userText('x', `item_${i}`));
+    await client.wrong({ type: 'nonsense' });
+    const since = client.events.length;
+    clock.advance(110);
+    client.send(userText('last', 'last'));
+    await client.wrong({ type: 'nonsense' });
+    const told = client.events.slice(since, -1).map((event) => (event['item'] as Event | undefined)?.['id']);
+    expect(told).toEqual(Array.from({ length: 24 }, (_, i) => `item_${Math.floor(i / 2)}`));
+  });
+
   it('can let deltas come after the response was cancelled', async () => {
     const clock = new VirtualClock();
     await using line = await start({

@@ -118,8 +118,17 @@ describe('a spoken response', () => {
     expect(clock.pending).toBe(1);
   });
 
+  it('keeps its pace though timers are coarse', async () => {
+    const clock = new VirtualClock();
+    await using line = await start({ clock, speedFactor: 7, respond: () => ({ audioMs: 20_000 }) });
+    await line.client.ask({ type: 'response.create' }, 'response.created');
+    clock.advance(20_000 / 7);
+    expect(line.connection.activeResponse).toBeUndefined();
+    await line.client.next('response.done');
+  });
+
   it('babbles for as long as it should when there are no samples, and never in silence', async () => {
-    await using line = await start({ respond: () => ({ audioMs: 13_000 }) });
+    await using line = await start({ deltaMs: 70, respond: () => ({ audioMs: 13_000 }) });
     const done = await line.client.ask({ type: 'response.create' }, 'response.output_audio.done');
     const heard = audioOf(line.client, done['item_id']);
     expect(heard.length).toBe(13_000 * 48);
@@ -278,6 +287,10 @@ describe('one response at a time', () => {
       instructions: 'Sum it up.',
       items: [{ id: 'topic' }, { role: 'user' }],
     });
+    const aside = (created['response'] as Record<string, unknown>)['id'];
+    expect(await client.wrong({ type: 'response.cancel', response_id: aside })).toMatchObject({
+      code: 'response_cancel_not_active',
+    });
     const unknown = {
       type: 'response.create',
       response: { conversation: 'none', input: [{ type: 'item_reference', id: 'x' }] },
@@ -427,6 +440,7 @@ describe('an interruption', () => {
     const { item_id } = await client.next('response.output_audio.delta');
     const cut = { type: 'conversation.item.truncate', item_id, content_index: 0, audio_end_ms: 90 };
     await client.ask(cut, 'conversation.item.truncated');
+    clock.advance(500);
     await client.ask({ type: 'response.cancel' }, 'response.done');
     expect(connection.items).toMatchObject([{ status: 'incomplete', content: [{ transcript: '' }] }]);
     expect(await client.wrong({ ...cut, audio_end_ms: 91 })).toMatchObject({ code: 'invalid_value' });

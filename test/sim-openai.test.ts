@@ -527,6 +527,13 @@ describe('the caller’s audio', () => {
     expect(Buffer.from(line.connection.receivedAudio()).equals(said)).toBe(true);
   });
 
+  it('is no louder for being cut inside a sample', async () => {
+    await using line = await start();
+    append(line.client, speech(600, 'audio/pcm', 100), 333);
+    await line.client.ask(userText('sync'), 'conversation.item.done');
+    expect(line.client.types).not.toContain('input_audio_buffer.speech_started');
+  });
+
   it('is speech only when it is as loud as the threshold asks, and longer than a click', async () => {
     await using line = await start({ respond: () => ({}) });
     const { client } = line;
@@ -560,6 +567,9 @@ describe('the caller’s audio', () => {
     await line.client.ask(update({ audio: { input: { turn_detection } } }), 'session.updated');
     append(line.client, Buffer.concat([speech(400), silence(600)]));
     await line.client.next('input_audio_buffer.committed');
+    await line.client.ask(userText('sync', 'sync'), 'conversation.item.done');
+    await line.client.ask({ type: 'conversation.item.delete', item_id: 'sync' }, 'conversation.item.deleted');
+    expect(line.client.types).not.toContain('response.created');
     await line.client.ask({ type: 'response.create' }, 'response.done');
     expect(line.client.types.filter((type) => type === 'response.created')).toHaveLength(1);
   });
