@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Modules hold no state (style rule 10), so test files may share them: several times faster.
     isolate: false,
+    // Most of the time is spent waiting for sound to be played, so more workers than cores pay off.
+    maxWorkers: 4,
     restoreMocks: true,
     unstubEnvs: true,
     testTimeout: 20_000,
