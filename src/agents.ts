@@ -76,17 +76,19 @@ export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
 }
 
 /** The agent of a service that has nothing: a line check, which says that it is one. */
-export function lineCheckAgent(text: AgentText): Agent {
+export function lineCheckAgent(text: AgentText, tools: readonly Tool[] = []): Agent {
   return {
     ...voiceAgent(text, []),
     name: 'line-check',
     instructions: 'Line check. This agent is a measuring program and has no model.',
     greeting:
-      (text.greeting || undefined) ??
-      'Hello. This is the Patchcord line check. It is a measuring program, not an intelligent agent. Please say a sentence.',
+      text.greeting === ''
+        ? undefined
+        : (text.greeting ??
+          'Hello. This is the Patchcord line check. It is a measuring program, not an intelligent agent. Please say a sentence.'),
     // The echo has to be the caller's voice as the line delivered it.
     audio: 'passthrough',
-    tools: [endCall, currentTime, lineStatus],
+    tools: [endCall, currentTime, lineStatus, ...tools],
     silence: {
       afterMs: text.silenceMs,
       prompts: ['I hear nothing. Please say something, or press a key.'],

@@ -234,7 +234,7 @@ class Reader {
 
   #wrong(name: Setting, found: string, wanted: string): void {
     // What is pasted into the wrong variable is often a key.
-    const secret = /KEY|TOKEN|SID/.test(name);
+    const secret = /KEY|TOKEN|SID/.test(name) || /[?@]/.test(found);
     this.bad.push(
       `${name}: found ${secret ? `${found.length} characters` : JSON.stringify(found)}, wanted ${wanted}`,
     );

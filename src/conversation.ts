@@ -9,7 +9,7 @@ import { assertNever, type BridgeError } from './errors.ts';
 import { Floor } from './floor.ts';
 import type { Log } from './log.ts';
 import type { Pacer } from './pacer.ts';
-import type { ProviderEvent, ProviderSession } from './provider.ts';
+import type { HeardItem, ProviderEvent, ProviderSession } from './provider.ts';
 import type { ToolRunner } from './tools.ts';
 import { Transcript } from './transcript.ts';
 import { Uplink } from './uplink.ts';
@@ -53,6 +53,8 @@ export class Conversation {
   #provider: ProviderSession | undefined;
   #leg: CallLeg | undefined;
   #hasSpoken = false;
+  /** Keys pressed before the provider was ready. */
+  readonly #earlyDigits: string[] = [];
   #closed = false;
 
   constructor(options: ConversationOptions) {
@@ -64,11 +66,13 @@ export class Conversation {
       createTranscoder: options.createTranscoder,
       onDrained: () => this.#floor.check(),
       onHeard: (itemId) => this.transcript.heard(itemId),
+      onFailed: (error) => options.onFailed(error),
     });
     this.#floor = new Floor({
       clock: options.clock,
       silence: options.agent.silence,
       agentIdle: () => this.#downlink.idle && options.tools.running === 0,
+      aheadMs: () => this.#downlink.aheadMs,
       say: (text) => this.#provider?.say(text),
       onSilent: (goodbye) => this.takeLeave('caller-silent', goodbye, false),
       onGoodbyeHeard: (reason) => options.onOver(reason),
@@ -87,7 +91,13 @@ export class Conversation {
   attach(leg: CallLeg): void {
     const { clock, pacer } = this.#options;
     this.#leg = leg;
-    this.#uplink = new Uplink({ format: leg.input, clock, pacer });
+    this.#uplink = new Uplink({
+      format: leg.input,
+      clock,
+      pacer,
+      onFailed: (error) => this.#options.onFailed(error),
+    });
+    if (!this.#downlink.idle) this.#options.emit({ type: 'firstAudio' });
     this.#downlink.attach(leg);
     this.#join();
   }
@@ -98,8 +108,10 @@ export class Conversation {
     this.#downlink.setFormat(provider.output);
     this.#join();
     const { greeting } = this.#options.agent;
-    if (greeting === undefined) this.#floor.check();
-    else provider.say(greeting);
+    if (greeting !== undefined) provider.say(greeting);
+    for (const digit of this.#earlyDigits.splice(0)) this.#tellDigit(digit);
+    // Also after what was asked for: it may never be answered.
+    this.#floor.check();
   }
 
   /** One media message of the caller. */
@@ -116,13 +128,14 @@ export class Conversation {
     this.#options.emit({ type: 'digit', digit });
     this.#floor.callerActive();
     this.#bargeIn();
-    const text = `The caller pressed the key ${digit}.`;
-    this.#provider?.sendText(text, { role: 'user', respond: true, digits: digit });
+    if (this.#provider === undefined) this.#earlyDigits.push(digit);
+    else this.#tellDigit(digit);
+    this.#floor.check();
   }
 
   /** What the agent says now is the end of the call; see `Goodbye.begin`. */
   leaveAfterGoodbye(reason: EndReason): void {
-    this.#floor.leave(reason, true, false);
+    if (!this.#closed) this.#floor.leave(reason, true, false);
   }
 
   /** Has the agent say goodbye, and ends the call when that was heard. */
@@ -133,7 +146,7 @@ export class Conversation {
       return;
     }
     this.#floor.leave(reason, true, final);
-    if (final) this.#bargeIn();
+    if (final) this.#cut();
     this.#provider.say(goodbye);
   }
 
@@ -159,7 +172,7 @@ export class Conversation {
         this.#bargeIn();
         break;
       case 'responseStarted':
-        this.#floor.responseStarted(event.responseId);
+        this.#floor.responseStarted(event.responseId, event.asked);
         break;
       case 'responseDone':
         this.#onResponseDone(event);
@@ -203,7 +216,8 @@ export class Conversation {
         if (event.fatal) this.#options.onProviderLost(event.error);
         break;
       case 'closed':
-        if (!event.expected) this.#options.onProviderLost(event.error);
+        // The end of the call is not listened to any more, so this is not it.
+        this.#options.onProviderLost(event.error);
         break;
       default:
         assertNever(event);
@@ -222,7 +236,8 @@ export class Conversation {
     this.transcript.open('assistant', itemId, this.#options.atMs());
     if (this.#hasSpoken) return;
     this.#hasSpoken = true;
-    this.#options.emit({ type: 'firstAudio' });
+    // Without a leg it waits for one, and nobody hears it yet.
+    if (this.#leg !== undefined) this.#options.emit({ type: 'firstAudio' });
   }
 
   #onText(role: 'user' | 'assistant', itemId: string, text: string, final: boolean): void {
@@ -237,15 +252,25 @@ export class Conversation {
     this.#bargeIn();
   }
 
+  #tellDigit(digit: string): void {
+    const text = `The caller pressed the key ${digit}.`;
+    this.#provider?.sendText(text, { role: 'user', respond: true, digits: digit });
+  }
+
   /**
    * The one place where the way back calls forward. The order matters: nothing more of the response may be queued
    * before the carrier's buffer is emptied, and only then is the provider told what was heard.
    */
-  #bargeIn(): void {
-    const spoke = !this.#downlink.idle;
+  #cut(): readonly HeardItem[] {
     const heard = this.#downlink.interrupt(this.#floor.openResponses);
     this.#provider?.interrupt(heard);
     for (const item of heard) this.transcript.interrupted(item);
+    return heard;
+  }
+
+  #bargeIn(): void {
+    const spoke = !this.#downlink.idle;
+    const heard = this.#cut();
     if (!spoke) return;
     this.counts.bargeIns += 1;
     this.#options.emit({ type: 'bargeIn', heard });
@@ -264,13 +289,15 @@ export class Conversation {
     this.counts.toolCalls += 1;
     const spoke = this.#downlink.hasSpoken(event.responseId);
     this.#floor.toolStarted();
-    const { name, ms, result } = await tools.run(event.callId, event.name, event.args);
+    const { name, ms, result, error, hangsUp } = await tools.run(event.callId, event.name, event.args);
     if (this.#closed) return;
     log.info({ tool: name, ms: Math.round(ms), isError: result.isError }, 'function call');
+    if (error !== undefined)
+      log.warn({ tool: name, code: error.code, pii: { detail: error.message } }, 'function failed');
     emit({ type: 'tool', name, ms, isError: result.isError });
     this.transcript.tool(event.callId, name, event.args, result.output);
     // A model that has said goodbye and then hangs up must not be asked to say it once more.
-    const respond = !(this.#floor.leaving && spoke);
+    const respond = !(hangsUp && spoke);
     if (!respond) this.#floor.goodbyeSaid();
     this.#provider?.sendToolResult(event.callId, { ...result, respond });
     this.#floor.check();

@@ -12,6 +12,7 @@ export interface DownlinkOptions {
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
   onDrained(): void;
   onHeard(itemId: string): void;
+  onFailed(error: unknown): void;
 }
 
 type Early =
@@ -25,6 +26,8 @@ type Early =
 
 /** Speech kept for a leg that is not there yet (a greeting prepared while the carrier opens the stream). */
 const MAX_EARLY_MS = 60_000;
+/** Ids of responses that are over: late audio comes soon or never. */
+const MAX_OVER = 64;
 
 /**
  * What the agent says, from the provider to the leg: converted to the leg's format and handed to playout. Refuses
@@ -32,7 +35,8 @@ const MAX_EARLY_MS = 60_000;
  */
 export class Downlink {
   readonly #options: DownlinkOptions;
-  readonly #refused = new Set<string>();
+  /** Responses that were cut off or are done: whatever still comes of them is refused. */
+  readonly #over = new Set<string>();
   readonly #spoken = new Set<string>();
   #early: Early[] = [];
   #earlyMs = 0;
@@ -78,44 +82,34 @@ export class Downlink {
       leadMs: this.#options.leadMs,
       onDrained: () => this.#options.onDrained(),
       onHeard: (itemId) => this.#options.onHeard(itemId),
+      onFailed: (error) => this.#options.onFailed(error),
     });
     this.#flow();
   }
 
-  /** Speech in the provider's format; `bytes` is not kept. False when it belongs to a response that was cut off. */
+  /** Speech in the provider's format; `bytes` is not kept. False when it belongs to a response that is over. */
   audio(responseId: string, itemId: string, bytes: Uint8Array): boolean {
-    if (this.#refused.has(responseId)) {
+    if (this.#over.has(responseId)) {
       this.#refusedMs += this.#format === undefined ? 0 : bytes.length / bytesPerMs(this.#format);
       return false;
     }
     this.#spoken.add(responseId);
-    if (this.#playout === undefined || this.#transcoder === undefined || this.#format === undefined) {
-      this.#keep(responseId, itemId, bytes);
-      return true;
-    }
-    if (itemId !== this.#itemId) this.#finishItem();
-    this.#itemId = itemId;
-    this.#responseId = responseId;
-    const out = this.#transcoder.push(bytes);
-    this.#playout.push(responseId, itemId, out, bytes.length / bytesPerMs(this.#format));
+    if (this.#transcoder === undefined) this.#keep(responseId, itemId, bytes);
+    else this.#play(responseId, itemId, bytes);
     return true;
   }
 
-  /** Whether the caller was given any speech of this response. */
+  /** Whether the caller was given any speech of this response, which is not done. */
   hasSpoken(responseId: string): boolean {
     return this.#spoken.has(responseId);
   }
 
   /** The provider has finished with a response, whichever way. */
   endResponse(responseId: string): void {
-    if (this.#playout === undefined || this.#transcoder === undefined) {
-      if (this.#spoken.has(responseId)) this.#early.push({ type: 'end', responseId });
-      return;
-    }
-    this.#finishItem();
-    this.#playout.endResponse(responseId);
-    this.#refused.delete(responseId);
-    this.#spoken.delete(responseId);
+    this.#retire(responseId);
+    if (!this.#spoken.delete(responseId)) return;
+    if (this.#transcoder === undefined) this.#early.push({ type: 'end', responseId });
+    else this.#finish(responseId);
   }
 
   acknowledge(mark: string): void {
@@ -124,7 +118,7 @@ export class Downlink {
 
   /** The caller cuts in; speech of `open` responses that still comes is refused. */
   interrupt(open: Iterable<string>): HeardItem[] {
-    for (const responseId of open) this.#refused.add(responseId);
+    for (const responseId of open) this.#retire(responseId);
     this.#early = [];
     this.#earlyMs = 0;
     this.#transcoder?.reset();
@@ -137,12 +131,32 @@ export class Downlink {
     this.#playout?.close();
   }
 
+  #play(responseId: string, itemId: string, bytes: Uint8Array): void {
+    if (this.#transcoder === undefined || this.#format === undefined) return;
+    if (itemId !== this.#itemId) this.#finishItem();
+    this.#itemId = itemId;
+    this.#responseId = responseId;
+    const out = this.#transcoder.push(bytes);
+    this.#playout?.push(responseId, itemId, out, bytes.length / bytesPerMs(this.#format));
+  }
+
+  #finish(responseId: string): void {
+    if (responseId === this.#responseId) this.#finishItem();
+    this.#playout?.endResponse(responseId);
+  }
+
   /** The resampler holds 2 ms back; they belong to the item that they came with. */
   #finishItem(): void {
     if (this.#itemId === undefined || this.#transcoder === undefined) return;
     const rest = this.#transcoder.flush();
     if (rest.length > 0) this.#playout?.push(this.#responseId, this.#itemId, rest, 0);
     this.#itemId = undefined;
+  }
+
+  #retire(responseId: string): void {
+    this.#over.add(responseId);
+    const [oldest] = this.#over;
+    if (this.#over.size > MAX_OVER && oldest !== undefined) this.#over.delete(oldest);
   }
 
   #keep(responseId: string, itemId: string, bytes: Uint8Array): void {
@@ -162,8 +176,8 @@ export class Downlink {
     this.#early = [];
     this.#earlyMs = 0;
     for (const event of early) {
-      if (event.type === 'audio') this.audio(event.responseId, event.itemId, event.bytes);
-      else this.endResponse(event.responseId);
+      if (event.type === 'audio') this.#play(event.responseId, event.itemId, event.bytes);
+      else this.#finish(event.responseId);
     }
   }
 }

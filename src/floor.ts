@@ -8,6 +8,8 @@ export interface FloorOptions {
   readonly silence: SilencePolicy;
   /** Nothing of the agent waits to be heard and no function runs. */
   agentIdle(): boolean;
+  /** Speech of the agent that is still to be heard. */
+  aheadMs(): number;
   /** Have the agent say this, unasked. */
   say(text: string): void;
   onSilent(goodbye: string): void;
@@ -20,6 +22,8 @@ export class Floor {
   readonly #silence: SilenceWatch;
   readonly #goodbye: Goodbye;
   readonly #open = new Set<string>();
+  /** Of these, the ones that the bridge asked for. */
+  readonly #asked = new Set<string>();
   #callerSpeaks = false;
 
   constructor(options: FloorOptions) {
@@ -30,7 +34,11 @@ export class Floor {
       (text) => options.say(text),
       (goodbye) => options.onSilent(goodbye),
     );
-    this.#goodbye = new Goodbye(options.clock, (reason) => options.onGoodbyeHeard(reason));
+    this.#goodbye = new Goodbye(
+      options.clock,
+      (reason) => options.onGoodbyeHeard(reason),
+      () => options.aheadMs(),
+    );
   }
 
   /** Responses that the provider has not finished. */
@@ -53,18 +61,23 @@ export class Floor {
     this.#goodbye.spoken();
   }
 
-  responseStarted(responseId: string): void {
+  /** @param asked the response was asked for by the bridge, so it may be the goodbye */
+  responseStarted(responseId: string, asked: boolean): void {
+    if (asked) this.#asked.add(responseId);
     this.#open.add(responseId);
     this.#silence.busy();
   }
 
   agentSpeaks(responseId: string): void {
-    this.responseStarted(responseId);
-    this.#goodbye.spoken();
+    this.#open.add(responseId);
+    this.#silence.busy();
+    // An answer to what the caller has just said is not yet the goodbye.
+    if (this.#asked.has(responseId)) this.#goodbye.spoken();
   }
 
   responseDone(responseId: string): void {
     this.#open.delete(responseId);
+    this.#asked.delete(responseId);
     this.check();
   }
 

@@ -1,8 +1,9 @@
 import type { EndReason } from './call-events.ts';
 import type { Cancel, Clock } from './clock.ts';
 
-/** However slow the goodbye is to come, the call ends by then. */
+/** However slow the goodbye is to come, the call ends by then, or when what is said by then has been heard. */
 const GOODBYE_LIMIT_MS = 20_000;
+const MAX_GOODBYE_MS = 60_000;
 
 /**
  * A call that is about to end: it ends when the goodbye has been heard, and at the latest at the limit. A caller who
@@ -11,13 +12,16 @@ const GOODBYE_LIMIT_MS = 20_000;
 export class Goodbye {
   readonly #clock: Clock;
   readonly #onOver: (reason: EndReason) => void;
-  #leaving: { readonly reason: EndReason; readonly final: boolean; readonly cancel: Cancel } | undefined;
+  readonly #aheadMs: () => number;
+  #leaving: { readonly reason: EndReason; readonly final: boolean; cancel: Cancel } | undefined;
   /** The goodbye was asked for and has not begun. */
   #awaited = false;
 
-  constructor(clock: Clock, onOver: (reason: EndReason) => void) {
+  /** @param aheadMs speech that is still to be heard */
+  constructor(clock: Clock, onOver: (reason: EndReason) => void, aheadMs: () => number) {
     this.#clock = clock;
     this.#onOver = onOver;
+    this.#aheadMs = aheadMs;
   }
 
   get leaving(): boolean {
@@ -31,7 +35,7 @@ export class Goodbye {
   begin(reason: EndReason, awaited: boolean, final: boolean): void {
     if (this.#leaving?.final === true) return;
     this.#leaving?.cancel();
-    const cancel = this.#clock.after(GOODBYE_LIMIT_MS, () => this.#onOver(reason));
+    const cancel = this.#clock.after(GOODBYE_LIMIT_MS, () => this.#limit());
     this.#leaving = { reason, final, cancel };
     this.#awaited = awaited;
   }
@@ -53,6 +57,14 @@ export class Goodbye {
     const { reason } = this.#leaving;
     this.close();
     this.#onOver(reason);
+  }
+
+  /** A goodbye that is being heard may go on to its end. */
+  #limit(): void {
+    if (this.#leaving === undefined) return;
+    const { reason } = this.#leaving;
+    const left = this.#awaited ? 0 : Math.min(this.#aheadMs(), MAX_GOODBYE_MS - GOODBYE_LIMIT_MS);
+    this.#leaving.cancel = this.#clock.after(left, () => this.#onOver(reason));
   }
 
   close(): void {

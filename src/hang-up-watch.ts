@@ -1,4 +1,4 @@
-import type { Carrier } from './carrier.ts';
+import type { Carrier, CarrierName } from './carrier.ts';
 import { type Cancel, type Clock, deadline } from './clock.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -26,19 +26,23 @@ export class HangUpWatch {
     this.#metrics = deps.metrics;
   }
 
-  watch(carrier: Carrier, callId: string): void {
+  /** @param byRest false: the carrier is only waited for, so that it can still ask what comes next */
+  watch(carrier: Carrier, callId: string, byRest: boolean): void {
+    const key = keyOf(carrier.name, callId);
     const cancel = this.#clock.after(CONFIRM_MS, () => {
-      this.#waiting.delete(callId);
+      this.#waiting.delete(key);
+      if (!byRest) return;
       const work = this.#hangUp(carrier, callId).finally(() => this.#running.delete(work));
       this.#running.add(work);
     });
-    this.#waiting.set(callId, cancel);
+    this.#waiting.set(key, cancel);
   }
 
   /** The carrier knows that the call is over. */
-  confirmed(callId: string): void {
-    this.#waiting.get(callId)?.();
-    this.#waiting.delete(callId);
+  confirmed(carrier: CarrierName, callId: string): void {
+    const key = keyOf(carrier, callId);
+    this.#waiting.get(key)?.();
+    this.#waiting.delete(key);
   }
 
   /** Resolves when every call that is being watched is confirmed or hung up, or after a while. */
@@ -67,4 +71,8 @@ export class HangUpWatch {
     this.#metrics.hangUpFailed(carrier.name);
     this.#log.error({ callId, carrier: carrier.name, err: result.error }, 'the call could not be hung up');
   }
+}
+
+function keyOf(carrier: CarrierName, callId: string): string {
+  return `${carrier} ${callId}`;
 }

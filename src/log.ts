@@ -31,6 +31,7 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
       redact: { paths: REDACTED, censor: '[redacted]' },
       timestamp: pino.stdTimeFunctions.isoTime,
     },
-    destination ?? pino.destination({ dest: 2, sync: true }),
+    // Not synchronous: a slow reader of standard error must not hold up anybody's audio.
+    destination ?? pino.destination({ dest: 2, sync: false }),
   );
 }

@@ -23,6 +23,12 @@ export interface MediaSocketsDeps {
 const MAX_MESSAGE_BYTES = 65_536;
 const START_DEADLINE_MS = 10_000;
 const PING_EVERY_MS = 20_000;
+/** The round trip is the shortest of the last few: a longer one was a pause of this process or a lost packet. */
+const ROUND_TRIPS = 5;
+/** No telephone line is longer; beyond it the figure is wrong. */
+const MAX_ROUND_TRIP_MS = 500;
+/** How long a client that was refused may take to read that. */
+const REFUSAL_MS = 2000;
 /** A carrier that takes this much less than it is sent has stopped reading. */
 const MAX_BUFFERED_BYTES = 1_048_576;
 /** Messages in a row that cannot be read before the stream is given up. */
@@ -60,7 +66,11 @@ export class MediaSockets {
     const refuse = (status: string, reason: string): void => {
       this.#deps.metrics.refused('upgrade', reason);
       this.#deps.log.warn({ reason }, 'media socket refused');
+      // A client that keeps its side open must not keep the socket: nothing else would ever close it.
+      const cancel = this.#deps.clock.after(REFUSAL_MS, () => socket.destroy());
+      socket.on('close', cancel);
       socket.on('error', () => socket.destroy());
+      socket.once('finish', () => socket.destroy());
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     };
     const path = (request.url ?? '').split('?', 1)[0] ?? '';
@@ -102,6 +112,8 @@ class MediaSocket implements CallLeg {
   #cancelStart: Cancel;
   #cancelPing: Cancel | undefined;
   #pingAt = 0;
+  #pings = 0;
+  readonly #roundTrips: number[] = [];
   #missedPongs = 0;
   #badMessages = 0;
   #streamId = '';
@@ -127,7 +139,7 @@ class MediaSocket implements CallLeg {
     this.#output = carrier.capabilities.defaultFormat;
     this.#cancelStart = deps.clock.after(START_DEADLINE_MS, () => this.#refuse('no start message in time'));
     socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
-    socket.on('pong', () => this.#onPong());
+    socket.on('pong', (data) => this.#onPong(String(data)));
     socket.on('close', () => this.#onClose());
     socket.on('error', (error) =>
       deps.log.warn({ callId: session.callId, err: error }, 'media socket error'),
@@ -178,12 +190,19 @@ class MediaSocket implements CallLeg {
 
   #onMessage(data: RawData, isBinary: boolean): void {
     if (this.#closing) return;
+    const events = this.#decode(data, isBinary);
+    for (const event of events) this.#onEvent(event);
+  }
+
+  #decode(data: RawData, isBinary: boolean): readonly LegEvent[] {
     try {
       if (isBinary) throw new BridgeError('BAD_FRAME', 'a media message is binary, text is wanted');
-      for (const event of this.#carrier.decode(String(data))) this.#onEvent(event);
+      const events = this.#carrier.decode(String(data));
       this.#badMessages = 0;
+      return events;
     } catch (error) {
       this.#onBadMessage(BridgeError.from(error));
+      return [];
     }
   }
 
@@ -233,20 +252,24 @@ class MediaSocket implements CallLeg {
     }
     this.#missedPongs += 1;
     this.#pingAt = this.#deps.clock.now();
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping();
+    this.#pings += 1;
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping(String(this.#pings));
     this.#cancelPing = this.#deps.clock.after(PING_EVERY_MS, () => this.#ping());
   }
 
-  #onPong(): void {
+  /** Only the echo of the last ping tells the time; a pong may also come unasked. */
+  #onPong(echo: string): void {
+    if (echo !== String(this.#pings)) return;
     this.#missedPongs = 0;
-    this.#roundTripMs = this.#deps.clock.now() - this.#pingAt;
+    this.#roundTrips.push(Math.min(this.#deps.clock.now() - this.#pingAt, MAX_ROUND_TRIP_MS));
+    if (this.#roundTrips.length > ROUND_TRIPS) this.#roundTrips.shift();
+    this.#roundTripMs = Math.min(...this.#roundTrips);
   }
 
   #onClose(): void {
     this.#cancelStart();
     this.#cancelPing?.();
     this.#onGone();
-    // A stream that never started belongs to nobody; its session waits for its own deadline to decide.
-    this.#session.onLegClosed();
+    this.#session.onLegClosed(this);
   }
 }

@@ -3,6 +3,8 @@ import type { Cancel, Clock } from './clock.ts';
 /** Something that wants to be looked at every frame while it has work. */
 export interface Paced {
   tick(now: number): void;
+  /** `tick` threw: the member has been taken out, so that it cannot harm the others. */
+  failed(error: unknown): void;
 }
 
 /** Length of a telephone frame, and of one beat of the pacer, in ms. */
@@ -46,15 +48,26 @@ export class Pacer {
   }
 
   #arm(): void {
+    // A member that joined during a beat has armed the timer already.
+    this.#cancel?.();
     this.#cancel = this.#clock.after(Math.max(0, this.#next - this.#clock.now()), this.#beat);
   }
 
   readonly #beat = (): void => {
+    this.#cancel = undefined;
     const now = this.#clock.now();
     // Members compute what is due from the time, so beats that were slept through need no repetition.
     while (this.#next <= now) this.#next += FRAME_MS;
-    for (const member of this.#members) member.tick(now);
+    for (const member of this.#members) this.#tick(member, now);
     if (this.#members.size > 0) this.#arm();
-    else this.#cancel = undefined;
   };
+
+  #tick(member: Paced, now: number): void {
+    try {
+      member.tick(now);
+    } catch (error) {
+      this.remove(member);
+      member.failed(error);
+    }
+  }
 }

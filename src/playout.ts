@@ -23,6 +23,7 @@ export interface PlayoutOptions {
   onDrained(): void;
   /** This item has been heard to its end. */
   onHeard(itemId: string): void;
+  onFailed(error: unknown): void;
 }
 
 /** Longest message to the carrier: fewer messages cost less, longer ones delay the first sound after a pause. */
@@ -56,9 +57,10 @@ interface PendingMark {
  * What the caller has really heard. Keeps the provider's speech, hands it to the carrier at most `leadMs` ahead, and
  * knows from the carrier's marks how far its ear has come.
  *
- * Position = last acknowledged mark + time since + round trip (the acknowledgement was under way as long as a `clear`
- * sent now will be), never beyond what was sent. Speech that starts on an idle line is led by a mark of its own: its
- * echo says that the carrier has begun to play.
+ * Position = last acknowledged mark + time since, never beyond what was sent. Speech that starts on an idle line is led by
+ * a mark of its own: its echo says that the carrier has begun to play. What is reported as heard adds the round trip,
+ * because the acknowledgement was under way as long as a `clear` sent now will be; how far ahead the carrier is given
+ * audio does not depend on it, so that a wrong figure can do no harm there.
  */
 export class Playout implements Paced {
   readonly #options: PlayoutOptions;
@@ -160,7 +162,7 @@ export class Playout implements Paced {
   interrupt(): HeardItem[] {
     const now = this.#options.clock.now();
     // The carrier plays whole frames, so the one it has begun is heard to its end; on average that is half a frame.
-    const position = Math.min(this.#sent, this.#heardBytes(now) + (this.#busy ? this.#frameBytes / 2 : 0));
+    const position = Math.min(this.#sent, this.#reportedBytes(now) + (this.#busy ? this.#frameBytes / 2 : 0));
     this.#queue.clear();
     this.#generation += 1;
     this.#options.leg.clear();
@@ -168,7 +170,10 @@ export class Playout implements Paced {
     for (const item of this.#items) {
       const playedMs = Math.floor(Math.max(0, position - item.start) / this.#perMs);
       const receivedMs = Math.floor(item.receivedMs);
-      if (item.closed && position >= item.end) continue;
+      if (item.closed && position >= item.end) {
+        this.#options.onHeard(item.itemId);
+        continue;
+      }
       cut.push({ itemId: item.itemId, playedMs: Math.min(playedMs, receivedMs), receivedMs });
     }
     this.#items = [];
@@ -186,13 +191,17 @@ export class Playout implements Paced {
   heardMs(itemId: string): number {
     const item = this.#items.find((candidate) => candidate.itemId === itemId);
     if (item === undefined) return 0;
-    const position = Math.min(this.#heardBytes(this.#options.clock.now()), item.end);
+    const position = Math.min(this.#reportedBytes(this.#options.clock.now()), item.end);
     return Math.max(0, position - item.start) / this.#perMs;
   }
 
   tick(now: number): void {
     this.#pump(now);
     this.#settle(now);
+  }
+
+  failed(error: unknown): void {
+    this.#options.onFailed(error);
   }
 
   close(): void {
@@ -228,8 +237,14 @@ export class Playout implements Paced {
   /** Where the caller's ear is, in bytes. */
   #heardBytes(now: number): number {
     if (this.#starting) return this.#anchor;
-    const elapsed = now - this.#anchorAt + this.#options.leg.roundTripMs;
-    return Math.min(this.#sent, this.#anchor + elapsed * this.#perMs);
+    return Math.min(this.#sent, this.#anchor + (now - this.#anchorAt) * this.#perMs);
+  }
+
+  /** Where the caller's ear will be when a `clear` that is sent now arrives. */
+  #reportedBytes(now: number): number {
+    // Speech under way for the first time is heard one way late, and the clear takes the same way.
+    const roundTripMs = this.#starting ? 0 : this.#options.leg.roundTripMs;
+    return Math.min(this.#sent, this.#anchor + (now - this.#anchorAt + roundTripMs) * this.#perMs);
   }
 
   /** Gives the carrier what may be given now. */

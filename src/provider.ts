@@ -159,7 +159,8 @@ export type ProviderEvent =
   | { readonly type: 'speechStopped'; readonly itemId: string | undefined }
   /** The provider has cut its own speech off; no more audio of the open response will come. */
   | { readonly type: 'interrupted'; readonly responseId: string | undefined }
-  | { readonly type: 'responseStarted'; readonly responseId: string }
+  /** `asked`: the bridge asked for it (by `say`, text or a tool result); otherwise the provider answers the caller. */
+  | { readonly type: 'responseStarted'; readonly responseId: string; readonly asked: boolean }
   | {
       readonly type: 'responseDone';
       readonly responseId: string;

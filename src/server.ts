@@ -81,7 +81,10 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   });
   const media = new MediaSockets({ carriers, manager, clock, log, metrics });
   const app = makeApp(config, manager, metrics);
-  app.use(createWebhooks({ carriers, manager, log, metrics, publicUrl }));
+  const webhooks = createWebhooks({ carriers, manager, log, metrics, publicUrl });
+  // A proxy may pass the path of PUBLIC_URL on, or strip it.
+  if (config.publicUrl !== undefined) app.use(new URL(config.publicUrl).pathname, webhooks);
+  app.use(webhooks);
   app.use((_request, response) => response.status(404).end());
   http.on('request', app);
   http.on('upgrade', media.onUpgrade);
@@ -151,7 +154,7 @@ function makeAgent(config: Config, provider: RealtimeProvider, tools: readonly T
   const { instructions, greeting, language, audio } = config.agent;
   const { maxCallMs, silenceMs } = config;
   const text = { instructions, greeting, language, audio, maxCallMs, silenceMs, voice: undefined };
-  if (provider.name === 'local') return lineCheckAgent(text);
+  if (provider.name === 'local') return lineCheckAgent(text, tools);
   return { ...voiceAgent(text, tools), transcribeCaller: config.openai.transcriptionModel !== '' };
 }
 
@@ -164,9 +167,10 @@ function makeApp(config: Config, manager: SessionManager, metrics: Metrics): Exp
     response.json({ status: 'ok' });
   });
   app.get('/readyz', (_request, response) => {
-    const ready = !manager.draining && manager.size < config.maxCalls;
-    const why = manager.draining ? 'draining' : ready ? 'ready' : 'full';
-    response.status(ready ? 200 : 503).json({ status: why, calls: manager.size, maxCalls: config.maxCalls });
+    // Full is not unready: live calls still need their webhooks, and one caller more gets a busy tone from here.
+    const { draining, size } = manager;
+    const status = draining ? 'draining' : size < config.maxCalls ? 'ready' : 'full';
+    response.status(draining ? 503 : 200).json({ status, calls: size, maxCalls: config.maxCalls });
   });
   app.get('/metrics', (request, response, next) => {
     if (!mayOperate(config, request)) {

@@ -44,6 +44,8 @@ interface Entry {
 const MEDIA_DEADLINE_MS = 30_000;
 /** How long the end of a call is remembered, for the carrier to ask what comes after the stream. */
 const REMEMBER_MS = 60_000;
+/** A webhook of a call that is over is not a new call, however well it is signed. */
+const MAX_ENDED = 10_000;
 
 /** All calls of the process: who may come in, who is who, and how they leave when the process stops. */
 export class SessionManager {
@@ -53,6 +55,9 @@ export class SessionManager {
   /** Calls that are up or have just ended, by the token of their after-stream address. */
   readonly #byAfter = new Map<string, Entry>();
   readonly #forget = new Set<Cancel>();
+  /** Calls that are over, oldest first. */
+  readonly #ended = new Set<string>();
+  readonly #endings = new Set<Promise<void>>();
   readonly #hangUps: HangUpWatch;
   #draining = false;
   #onEmpty: (() => void)[] = [];
@@ -71,14 +76,15 @@ export class SessionManager {
   }
 
   /**
-   * A new call, or the same one again when the carrier repeats its webhook: one call is one session. Undefined when
-   * there is no room or the process is about to stop.
+   * A new call, or the same one again when the carrier repeats its webhook: one call is one session. `busy` when there
+   * is no room or the process is about to stop, `over` for a webhook of a call that has ended.
    */
-  admit(carrier: Carrier, call: IncomingCall): Admission | undefined {
+  admit(carrier: Carrier, call: IncomingCall): Admission | 'busy' | 'over' {
     const key = keyOf(carrier.name, call.callId);
     const known = this.#calls.get(key);
     if (known !== undefined) return known.admission;
-    if (this.#draining || this.#calls.size >= this.#deps.maxCalls) return undefined;
+    if (this.#ended.has(key)) return 'over';
+    if (this.#draining || this.#calls.size >= this.#deps.maxCalls) return 'busy';
     const { clock, metrics, log } = this.#deps;
     const agent = this.#deps.agentFor(call);
     const session = new Session({
@@ -98,7 +104,9 @@ export class SessionManager {
       session,
       admission: { mediaToken: newToken(), afterToken: newToken(), lastResort: agent.lastResort },
       tokenUses: carrier.capabilities.tokenUses,
-      cancelMedia: clock.after(MEDIA_DEADLINE_MS, () => void session.end('media-never-came')),
+      cancelMedia: clock.after(MEDIA_DEADLINE_MS, () => {
+        if (!session.hasLeg) void session.end('media-never-came');
+      }),
     };
     this.#calls.set(key, entry);
     this.#byMedia.set(entry.admission.mediaToken, entry);
@@ -114,7 +122,6 @@ export class SessionManager {
     if (entry === undefined || entry.session.carrier.name !== carrier) return undefined;
     entry.tokenUses -= 1;
     if (entry.tokenUses <= 0) this.#byMedia.delete(token);
-    entry.cancelMedia();
     return entry.session;
   }
 
@@ -128,13 +135,13 @@ export class SessionManager {
     if (session === undefined || session.callId !== callId || session.carrier.name !== carrier)
       return undefined;
     if (session.endReason === undefined) void session.end('media-lost');
-    this.#hangUps.confirmed(session.callId);
+    this.#hangUps.confirmed(carrier, callId);
     return session.afterStream;
   }
 
   /** The carrier says that the call is over. */
   callOver(carrier: CarrierName, callId: string): void {
-    this.#hangUps.confirmed(callId);
+    this.#hangUps.confirmed(carrier, callId);
     const session = this.find(carrier, callId);
     if (session !== undefined) void session.end('caller-hung-up');
   }
@@ -145,21 +152,21 @@ export class SessionManager {
    */
   async drain(limitMs: number): Promise<void> {
     this.#draining = true;
-    if (this.#calls.size === 0) return this.#hangUps.settled();
+    if (this.#calls.size === 0) return this.#settled();
     const empty = new Promise<void>((resolve) => this.#onEmpty.push(resolve));
     const cancelLeave = this.#deps.clock.after(limitMs, () => {
       for (const { session } of this.#calls.values()) session.leave();
     });
     await empty;
     cancelLeave();
-    await this.#hangUps.settled();
+    await this.#settled();
   }
 
   /** Ends everything now; nothing is left behind. */
   async close(): Promise<void> {
     this.#draining = true;
-    const ends = [...this.#calls.values()].map(({ session }) => session.end('shutdown'));
-    await Promise.all(ends);
+    for (const { session } of this.#calls.values()) void session.end('shutdown');
+    await Promise.all(this.#endings);
     await this.#hangUps.close();
     for (const cancel of this.#forget) cancel();
     this.#forget.clear();
@@ -170,6 +177,9 @@ export class SessionManager {
     const entry = this.#calls.get(key);
     if (entry === undefined) return;
     this.#calls.delete(key);
+    this.#remember(key);
+    const ending = session.end(reason).finally(() => this.#endings.delete(ending));
+    this.#endings.add(ending);
     this.#byMedia.delete(entry.admission.mediaToken);
     entry.cancelMedia();
     const forget = this.#deps.clock.after(REMEMBER_MS, () => {
@@ -179,8 +189,23 @@ export class SessionManager {
     this.#forget.add(forget);
     const labels = { reason, carrier: session.carrier.name, provider: session.provider.name };
     this.#deps.metrics.callEnded(labels, session.counts);
-    if (session.mustHangUp) this.#hangUps.watch(session.carrier, session.callId);
+    // A caller who has hung up is gone; any other is about to be told what comes next.
+    if (session.hasLeg && reason !== 'caller-hung-up') {
+      this.#hangUps.watch(session.carrier, session.callId, session.mustHangUp);
+    }
     if (this.#calls.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
+  }
+
+  /** Sessions are closed, and the carriers know of it. */
+  async #settled(): Promise<void> {
+    await Promise.all(this.#endings);
+    await this.#hangUps.settled();
+  }
+
+  #remember(key: string): void {
+    this.#ended.add(key);
+    const [oldest] = this.#ended;
+    if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
   }
 }
 

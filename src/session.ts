@@ -31,6 +31,7 @@ export interface SessionDeps {
 /** Ends of the bridge's own choosing: the carrier has to be told to hang up. */
 const BRIDGE_ENDS: readonly EndReason[] = ['agent-hung-up', 'caller-silent', 'max-duration', 'shutdown'];
 const CLOSE_LIMIT_MS = 2000;
+const GOODBYE_MARGIN_MS = 60_000;
 
 /**
  * The life and death of one call: brings leg and provider together and ends both, once, whoever asks first. What is
@@ -120,9 +121,11 @@ export class Session {
 
   /** Dials the provider at once: it is ready by the time the carrier has opened its stream. */
   start(): void {
-    const { agent, carrier, clock } = this.#deps;
+    const { agent, carrier, clock, provider } = this.#deps;
     this.#emit({ type: 'started', callId: this.callId, carrier: carrier.name, agent: agent.name });
-    this.#cancelLimit = clock.after(agent.maxCallMs, () =>
+    // A goodbye takes its time, and the provider's session must not end in the middle of it.
+    const longest = (provider.capabilities.maxSessionMs ?? Number.POSITIVE_INFINITY) - GOODBYE_MARGIN_MS;
+    this.#cancelLimit = clock.after(Math.min(agent.maxCallMs, longest), () =>
       this.#conversation.takeLeave('max-duration', agent.maxCallGoodbye, true),
     );
     this.#connect().catch((error: unknown) => this.#providerLost(BridgeError.from(error)));
@@ -147,6 +150,14 @@ export class Session {
   /** Everything the leg reports after `started`. */
   onLegEvent(event: LegEvent): void {
     if (this.#endReason !== undefined) return;
+    try {
+      this.#onLegEvent(event);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #onLegEvent(event: LegEvent): void {
     switch (event.type) {
       case 'audio':
         this.#conversation.hear(event.bytes, event.atMs);
@@ -172,9 +183,11 @@ export class Session {
     }
   }
 
-  /** The media socket is gone; without a `stopped` before it, the stream broke. */
-  onLegClosed(): void {
-    this.#endQuietly('media-lost');
+  /** A media socket is gone; without a `stopped` before it, the stream broke. */
+  onLegClosed(leg: CallLeg): void {
+    // A carrier that opens its stream again may have a socket that never became the leg, or is the leg no more.
+    const again = this.carrier.capabilities.tokenUses > 1;
+    if (this.#leg === leg || (this.#leg === undefined && !again)) this.#endQuietly('media-lost');
   }
 
   /** Takes leave of the caller in words: used when the process has to stop. */

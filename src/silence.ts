@@ -50,7 +50,12 @@ export class SilenceWatch {
     this.#cancel = undefined;
     const prompt = this.#policy.prompts[this.#asked];
     this.#asked += 1;
-    if (prompt === undefined) this.#onGiveUp(this.#policy.goodbye);
-    else this.#onPrompt(prompt);
+    if (prompt === undefined) {
+      this.#onGiveUp(this.#policy.goodbye);
+      return;
+    }
+    this.#onPrompt(prompt);
+    // A provider that does not answer must not end the watch; an answer stops this timer.
+    this.quiet();
   }
 }

@@ -97,6 +97,10 @@ export interface ToolRun {
   readonly name: string;
   readonly ms: number;
   readonly result: Omit<ToolResult, 'respond'>;
+  /** Why it failed. */
+  readonly error: BridgeError | undefined;
+  /** This function has asked for the end of the call. */
+  readonly hangsUp: boolean;
 }
 
 /** Runs the function calls of one call; never rejects, and never outlives the call. */
@@ -122,10 +126,17 @@ export class ToolRunner {
   /** @param args the text that the model wrote */
   async run(callId: string, name: string, args: string): Promise<ToolRun> {
     const startedAt = this.#clock.now();
-    const done = (output: string, isError: boolean): ToolRun => ({
+    let hangsUp = false;
+    const onHangUp = (): void => {
+      hangsUp = true;
+      this.#context.hangUpAfterGoodbye();
+    };
+    const done = (output: string, error?: BridgeError): ToolRun => ({
       name,
       ms: this.#clock.now() - startedAt,
-      result: { output, isError },
+      result: { output, isError: error !== undefined },
+      error,
+      hangsUp,
     });
     const own = new AbortController();
     const follow = (): void => own.abort(this.#call.reason);
@@ -136,10 +147,10 @@ export class ToolRunner {
       if (tool === undefined) {
         throw new BridgeError('TOOL_FAILED', `there is no function ${name}; there are ${this.#names()}`);
       }
-      return done(await this.#within(tool, parseArguments(args), own.signal), false);
+      return done(await this.#within(tool, parseArguments(args), own.signal, onHangUp));
     } catch (thrown) {
       const error = BridgeError.from(thrown, 'TOOL_FAILED');
-      return done(JSON.stringify({ error: error.message }), true);
+      return done(JSON.stringify({ error: error.message }), error);
     } finally {
       this.#running.delete(callId);
       this.#call.removeEventListener('abort', follow);
@@ -152,11 +163,16 @@ export class ToolRunner {
       this.#running.get(id)?.abort(new BridgeError('CANCELLED', 'the model withdrew the call'));
   }
 
-  async #within(tool: Tool, args: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<string> {
+  async #within(
+    tool: Tool,
+    args: Readonly<Record<string, unknown>>,
+    signal: AbortSignal,
+    hangUpAfterGoodbye: () => void,
+  ): Promise<string> {
     using limit = deadline(this.#clock, tool.timeoutMs, `function ${tool.definition.name}`, signal);
     limit.signal.throwIfAborted();
     const value = await Promise.race([
-      Promise.resolve(tool.run(args, { ...this.#context, signal: limit.signal })),
+      Promise.resolve(tool.run(args, { ...this.#context, hangUpAfterGoodbye, signal: limit.signal })),
       rejection(limit.signal),
     ]);
     const output = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'null');
@@ -171,6 +187,7 @@ export class ToolRunner {
 
 function rejection(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(BridgeError.from(signal.reason, 'CANCELLED'));
     signal.addEventListener('abort', () => reject(BridgeError.from(signal.reason, 'CANCELLED')), {
       once: true,
     });

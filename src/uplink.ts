@@ -22,6 +22,8 @@ export interface UplinkCounts {
 
 /** What is kept for a provider that is not ready; the oldest goes first. */
 const KEEP_MS = 10_000;
+/** What was kept is delivered in pieces: a socket takes nothing from its buffer within one turn of the event loop. */
+const CATCH_UP_MS = 500;
 /** Longest hole that is filled: a longer one is a call on hold, not lost packets. */
 const MAX_HOLE_MS = 10_000;
 /** A carrier that says nothing for this long while the caller speaks has stopped sending, not lost a packet. */
@@ -30,15 +32,17 @@ const CLOSING_SILENCE_MS = 1000;
 
 /**
  * What the caller said, from the leg to the provider: complete, in order, without holes. Speech that comes before the
- * provider is ready is kept and delivered first.
+ * provider is ready is kept and delivered first, a piece at every beat of the pacer; so is the silence for a long hole.
  */
 export class Uplink implements Paced {
   readonly counts: UplinkCounts = { framesIn: 0, filledMs: 0, lostBeforeReadyMs: 0, refused: 0 };
   readonly #clock: Clock;
   readonly #pacer: Pacer;
   readonly #perMs: number;
-  readonly #silentFrame: Uint8Array;
-  #early: ByteQueue | undefined = new ByteQueue();
+  readonly #silence: number;
+  readonly #onFailed: (error: unknown) => void;
+  readonly #waiting = new ByteQueue();
+  readonly #piece: Uint8Array;
   #session: UplinkSession | undefined;
   #transcoder: Transcoder | undefined;
   /** Stream time of the first frame minus what had been received by then, and stream time received since. */
@@ -46,12 +50,20 @@ export class Uplink implements Paced {
   #receivedMs = 0;
   #lastMediaAt = 0;
   #speechOpen = false;
+  #paced = false;
 
-  constructor(options: { readonly format: AudioFormat; readonly clock: Clock; readonly pacer: Pacer }) {
+  constructor(options: {
+    readonly format: AudioFormat;
+    readonly clock: Clock;
+    readonly pacer: Pacer;
+    onFailed(error: unknown): void;
+  }) {
     this.#clock = options.clock;
     this.#pacer = options.pacer;
     this.#perMs = bytesPerMs(options.format);
-    this.#silentFrame = new Uint8Array(this.#perMs * FRAME_MS).fill(silenceByte(options.format));
+    this.#silence = silenceByte(options.format);
+    this.#piece = new Uint8Array(this.#perMs * CATCH_UP_MS);
+    this.#onFailed = options.onFailed;
   }
 
   /** One media message of the carrier; `atMs` is its presentation time in the stream. */
@@ -67,70 +79,97 @@ export class Uplink implements Paced {
   connect(session: UplinkSession, transcoder: Transcoder): void {
     this.#session = session;
     this.#transcoder = transcoder;
-    const early = this.#early;
-    this.#early = undefined;
-    if (early === undefined) return;
-    const piece = new Uint8Array(this.#perMs * 100);
-    while (early.length > 0) this.#forward(piece.subarray(0, early.shift(piece)));
+    this.#catchUp();
+    this.#pace();
   }
 
   /** The provider hears speech: from now on a carrier that falls silent is answered with closing silence. */
   speechStarted(): void {
-    if (this.#speechOpen) return;
     this.#speechOpen = true;
-    this.#pacer.add(this);
+    this.#pace();
   }
 
   speechStopped(): void {
-    if (!this.#speechOpen) return;
     this.#speechOpen = false;
-    this.#pacer.remove(this);
+    this.#pace();
   }
 
   tick(now: number): void {
-    if (now - this.#lastMediaAt < STALLED_MS) return;
-    // Server-side voice detection only ends a turn on audio that is silent, never on audio that is missing.
-    this.#silence(CLOSING_SILENCE_MS);
-    this.#receivedMs += CLOSING_SILENCE_MS;
-    this.speechStopped();
+    this.#catchUp();
+    if (this.#speechOpen && now - this.#lastMediaAt >= STALLED_MS) {
+      // Server-side voice detection only ends a turn on audio that is silent, never on audio that is missing.
+      this.#addSilence(CLOSING_SILENCE_MS);
+      this.#receivedMs += CLOSING_SILENCE_MS;
+      this.#speechOpen = false;
+    }
+    this.#pace();
+  }
+
+  failed(error: unknown): void {
+    this.#onFailed(error);
   }
 
   close(): void {
-    this.speechStopped();
     this.#session = undefined;
-    this.#early = undefined;
+    this.#speechOpen = false;
+    this.#waiting.clear();
+    this.#pace();
   }
 
   #fillHole(atMs: number): void {
     this.#base ??= atMs - this.#receivedMs;
     const hole = atMs - this.#base - this.#receivedMs;
-    if (hole >= FRAME_MS) {
-      this.#silence(Math.min(hole, MAX_HOLE_MS));
+    if (hole > MAX_HOLE_MS) {
+      this.#addSilence(MAX_HOLE_MS);
       this.#receivedMs += hole;
+    } else if (hole >= FRAME_MS) {
+      // Whole frames; what is left over is made up for with the next hole.
+      const ms = Math.floor(hole / FRAME_MS) * FRAME_MS;
+      this.#addSilence(ms);
+      this.#receivedMs += ms;
     } else if (hole < -STALLED_MS) {
       // The closing silence was too much, or the carrier began to count anew.
       this.#base = atMs - this.#receivedMs;
     }
   }
 
-  #silence(ms: number): void {
-    const frames = Math.round(ms / FRAME_MS);
-    this.counts.filledMs += frames * FRAME_MS;
-    for (let i = 0; i < frames; i++) this.#forward(this.#silentFrame);
+  #addSilence(ms: number): void {
+    this.counts.filledMs += ms;
+    this.#waiting.pushValue(this.#silence, ms * this.#perMs);
+    if (this.#session !== undefined && ms <= CATCH_UP_MS) this.#catchUp();
+    this.#pace();
   }
 
   #forward(bytes: Uint8Array): void {
-    if (this.#session !== undefined && this.#transcoder !== undefined) {
-      const out = this.#transcoder.push(bytes);
-      if (out.length > 0 && !this.#session.sendAudio(out)) this.counts.refused += 1;
+    if (this.#session !== undefined && this.#waiting.length === 0) {
+      this.#deliver(bytes);
       return;
     }
-    const early = this.#early;
-    if (early === undefined) return;
-    early.push(bytes);
-    const over = early.length - KEEP_MS * this.#perMs;
-    if (over <= 0) return;
-    early.drop(over);
+    this.#waiting.push(bytes);
+    const over = this.#waiting.length - KEEP_MS * this.#perMs;
+    // Once it is connected the queue is being emptied, and what is in it will be heard.
+    if (over <= 0 || this.#session !== undefined) return;
+    this.#waiting.drop(over);
     this.counts.lostBeforeReadyMs += over / this.#perMs;
+  }
+
+  #catchUp(): void {
+    if (this.#session === undefined || this.#waiting.length === 0) return;
+    this.#deliver(this.#piece.subarray(0, this.#waiting.shift(this.#piece)));
+  }
+
+  #deliver(bytes: Uint8Array): void {
+    if (this.#session === undefined || this.#transcoder === undefined) return;
+    const out = this.#transcoder.push(bytes);
+    if (out.length > 0 && !this.#session.sendAudio(out)) this.counts.refused += 1;
+  }
+
+  /** On the pacer while there is something to do without the carrier. */
+  #pace(): void {
+    const wanted = this.#speechOpen || (this.#session !== undefined && this.#waiting.length > 0);
+    if (wanted === this.#paced) return;
+    this.#paced = wanted;
+    if (wanted) this.#pacer.add(this);
+    else this.#pacer.remove(this);
   }
 }

@@ -101,11 +101,13 @@ class Webhook {
     const { manager, log, publicUrl } = this.#deps;
     const { call } = event;
     const admission = manager.admit(carrier, call);
-    if (admission === undefined) {
-      log.warn(
-        { callId: call.callId, calls: manager.size, draining: manager.draining },
-        'call refused: busy',
-      );
+    if (admission === 'over') {
+      log.warn({ callId: call.callId }, 'webhook of a call that is over');
+      return carrier.after({ type: 'hang-up' });
+    }
+    if (admission === 'busy') {
+      const { size, draining } = manager;
+      log.warn({ callId: call.callId, calls: size, draining }, 'call refused: busy');
       return carrier.reject('busy');
     }
     log.info(

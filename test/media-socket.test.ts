@@ -57,8 +57,14 @@ async function dial() {
     socket.on('close', resolve);
   });
   socket.on('error', () => undefined);
+  const pings: Buffer[] = [];
+  socket.on('ping', (data) => pings.push(data));
   await once(socket, 'open');
-  return { clock, provider, events, bridge, socket, closed };
+  const started = async (): Promise<void> => {
+    socket.send(START);
+    await expect.poll(() => events.some((event) => event.type === 'mediaStarted')).toBe(true);
+  };
+  return { clock, provider, events, bridge, socket, closed, started, pings };
 }
 
 const START = JSON.stringify({
@@ -146,21 +152,54 @@ describe('the media socket', () => {
   });
 
   it('keeps a carrier that answers', async () => {
-    const { clock, socket, events } = await dial();
-    socket.send(START);
-    await expect.poll(() => events.some((event) => event.type === 'mediaStarted')).toBe(true);
-    socket.pong();
+    const { clock, socket, events, started } = await dial();
+    socket.on('ping', (data) => socket.pong(data));
+    await started();
     for (let i = 0; i < 5; i++) {
+      const ping = once(socket, 'ping');
       clock.advance(20_001);
-      await once(socket, 'ping');
-      socket.pong();
-      // The pong has arrived when what was sent after it has.
-      socket.send(media(i));
-      await new Promise((resolve) => {
-        setImmediate(resolve);
-      });
+      await ping;
+      await arrived(socket, events);
     }
     expect(events.some((event) => event.type === 'ended')).toBe(false);
     socket.close();
   });
+
+  it('believes only the echo of its own ping, and takes the shortest round trip', async () => {
+    const { clock, socket, events, provider, started, pings } = await dial();
+    await started();
+    await provider.ready();
+    const roundTrip = async (): Promise<unknown> => {
+      await arrived(socket, events);
+      const known = provider.results.length;
+      provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'line_status', args: '{}' });
+      await expect.poll(() => provider.results.length).toBe(known + 1);
+      return JSON.parse(provider.results.at(-1)?.result.output ?? '');
+    };
+    await expect.poll(() => pings.length).toBe(1);
+    clock.advance(15_000);
+    socket.pong('unasked');
+    expect(await roundTrip()).toEqual({ roundTripMs: 0 });
+    clock.advance(5000);
+    await expect.poll(() => pings.length).toBe(2);
+    clock.advance(80);
+    socket.pong(pings[1]);
+    expect(await roundTrip()).toEqual({ roundTripMs: 80 });
+    clock.advance(19_920);
+    await expect.poll(() => pings.length).toBe(3);
+    clock.advance(15_000);
+    socket.pong(pings[2]);
+    expect(await roundTrip()).toEqual({ roundTripMs: 80 });
+    socket.close();
+  });
 });
+
+/** Everything that was sent before has arrived: a key does, and is reported. */
+async function arrived(socket: WebSocket, events: readonly CallEvent[]): Promise<void> {
+  const digits = (): number => events.filter((event) => event.type === 'digit').length;
+  const known = digits();
+  socket.send(
+    JSON.stringify({ event: 'dtmf', streamSid: 'MZ1', dtmf: { track: 'inbound_track', digit: '1' } }),
+  );
+  await expect.poll(digits).toBe(known + 1);
+}

@@ -173,7 +173,7 @@ describe('a spoken response', () => {
     expect(line.events).toEqual<ProviderEvent[]>([
       { type: 'speechStarted', itemId: 'item_u' },
       { type: 'speechStopped', itemId: 'item_u' },
-      { type: 'responseStarted', responseId: 'resp_1' },
+      { type: 'responseStarted', responseId: 'resp_1', asked: false },
       { type: 'transcript', role: 'assistant', itemId: 'item_1', text: 'Good ', final: false },
       { type: 'audio', responseId: 'resp_1', itemId: 'item_1', bytes: new Uint8Array(FRAME).fill(1) },
       { type: 'transcript', role: 'assistant', itemId: 'item_1', text: 'day.', final: false },

@@ -2,6 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { Pacer } from '../src/pacer.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
+const failed = (error: unknown): void => {
+  throw error;
+};
+
 describe('the pacer', () => {
   it('beats at absolute multiples of 20 ms, however late it wakes up', () => {
     const clock = new VirtualClock();
@@ -15,7 +19,7 @@ describe('the pacer', () => {
     };
     const pacer = new Pacer(lateClock);
     const beats: number[] = [];
-    pacer.add({ tick: (now) => beats.push(now) });
+    pacer.add({ tick: (now) => beats.push(now), failed });
     clock.advance(2000);
     expect(beats.length).toBeGreaterThan(50);
     // A chain of relative timers would drift by the sum of the delays; here each beat is late by its own only.
@@ -34,12 +38,14 @@ describe('the pacer', () => {
         first += 1;
         pacer.remove(one);
       },
+      failed,
     };
     pacer.add(one);
     pacer.add({
       tick: () => {
         second += 1;
       },
+      failed,
     });
     clock.advance(100);
     expect([first, second]).toEqual([1, 5]);
@@ -48,10 +54,56 @@ describe('the pacer', () => {
   it('sleeps while nobody is there, also when the last one leaves during a beat', () => {
     const clock = new VirtualClock();
     const pacer = new Pacer(clock);
-    const one = { tick: () => pacer.remove(one) };
+    const one = { tick: () => pacer.remove(one), failed };
     pacer.add(one);
     clock.advance(100);
     expect(clock.pending).toBe(0);
     expect(pacer.size).toBe(0);
+  });
+
+  it('beats once a beat when the last member leaves and another comes within one', () => {
+    const clock = new VirtualClock();
+    const pacer = new Pacer(clock);
+    let ticks = 0;
+    const next = {
+      tick: () => {
+        ticks += 1;
+      },
+      failed,
+    };
+    const one = {
+      tick: () => {
+        pacer.remove(one);
+        pacer.add(next);
+      },
+      failed,
+    };
+    pacer.add(one);
+    clock.advance(1020);
+    expect(clock.pending).toBe(1);
+    expect(ticks).toBeLessThanOrEqual(51);
+    expect(ticks).toBeGreaterThanOrEqual(50);
+  });
+
+  it('takes a member out that throws, tells it, and goes on with the others', () => {
+    const clock = new VirtualClock();
+    const pacer = new Pacer(clock);
+    const told: unknown[] = [];
+    let ticks = 0;
+    pacer.add({
+      tick: () => {
+        throw new RangeError('a mistake');
+      },
+      failed: (error) => told.push(error),
+    });
+    pacer.add({
+      tick: () => {
+        ticks += 1;
+      },
+      failed,
+    });
+    clock.advance(100);
+    expect(told).toEqual([new RangeError('a mistake')]);
+    expect(ticks).toBe(5);
   });
 });

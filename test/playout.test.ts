@@ -23,6 +23,9 @@ function start(leadMs = 1000) {
       seen.drained += 1;
     },
     onHeard: (itemId) => seen.heard.push(itemId),
+    onFailed: (error) => {
+      throw error;
+    },
   });
   leg.onMark = (name) => playout.acknowledge(name);
   return { clock, pacer, leg, playout, seen };
@@ -168,6 +171,30 @@ describe('playout', () => {
     expect(playout.interrupt()[0]?.playedMs).toBeGreaterThanOrEqual(1080);
   });
 
+  it('gives the carrier no more than the lead however long the round trip is said to be', () => {
+    const { clock, leg, playout } = start(1000);
+    leg.roundTripMs = 15_000;
+    playout.push('r', 'a', speech(30_000), 30_000);
+    let most = 0;
+    for (let i = 0; i < 500; i++) {
+      clock.advance(20);
+      most = Math.max(most, leg.aheadMs);
+    }
+    expect(most).toBeLessThanOrEqual(1000);
+  });
+
+  it('knows what was heard also before the first mark has come back', () => {
+    const { clock, leg, playout } = start();
+    // One way 100 ms: the carrier begins to play 100 ms after it was sent, the mark comes back 200 ms after.
+    leg.roundTripMs = 200;
+    const acknowledge = leg.onMark;
+    leg.onMark = (name) => clock.after(200, () => acknowledge(name));
+    playout.push('r', 'a', speech(4000), 4000);
+    clock.advance(150);
+    // The clear arrives 100 ms from now; by then 150 ms were heard.
+    expect(Math.abs((playout.interrupt()[0]?.playedMs ?? 0) - 150)).toBeLessThanOrEqual(20);
+  });
+
   it('uses one timer for all calls and none when nobody speaks', () => {
     const clock = new VirtualClock();
     const pacer = new Pacer(clock);
@@ -181,6 +208,7 @@ describe('playout', () => {
         leadMs: 1000,
         onDrained: () => undefined,
         onHeard: () => undefined,
+        onFailed: () => undefined,
       });
     });
     expect(clock.pending).toBe(0);

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import webhooks from 'twilio/lib/webhooks/webhooks.js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Agent, lineCheckAgent } from '../src/agents.ts';
@@ -165,9 +168,9 @@ describe('a call', () => {
     await first.streaming;
     const second = dial(on);
     expect(await second.ended).toMatchObject({ outcome: 'busy' });
-    expect((await fetch(`${on.url}/readyz`)).status).toBe(503);
+    const ready = await fetch(`${on.url}/readyz`);
+    expect([ready.status, await ready.json()]).toEqual([200, { status: 'full', calls: 1, maxCalls: 1 }]);
     await first.hangUp();
-    expect((await fetch(`${on.url}/readyz`)).status).toBe(200);
   });
 
   it('ends within a second when the carrier’s socket dies, and leaves nothing behind', async () => {
@@ -239,7 +242,7 @@ describe('a stream that is not as it should be', () => {
     const call = dial(on, { faults: { neverStart: true } });
     await call.next('stream-opening');
     await call.answered;
-    await expect.poll(() => clock.pending).toBe(3);
+    await expect.poll(() => clock.pending).toBe(4);
     clock.advance(10_001);
     await call.ended;
     expect((await on.event('ended')).reason).toBe('media-lost');
@@ -306,6 +309,43 @@ describe('who gets in', () => {
       socket.on('error', () => resolve(undefined));
     });
     expect(found).toBe(status);
+  });
+
+  it('no client that is refused keeps its socket, or the service from stopping', async () => {
+    const { url, bridge } = await service();
+    const { port } = new URL(url);
+    const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
+    socket.on('error', () => undefined);
+    const closed = new Promise((resolve) => {
+      socket.on('close', resolve);
+    });
+    socket.write(
+      'GET /media/twilio/guess HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 403/);
+    await bridge.close();
+    socket.end();
+    await closed;
+  });
+
+  it('a webhook whose proxy passes the path of PUBLIC_URL on, and one whose proxy strips it', async () => {
+    const on = await service({ PUBLIC_URL: 'https://voice.example.com/phone' });
+    for (const path of ['/phone/voice/twilio', '/voice/twilio']) {
+      const body = new URLSearchParams({
+        CallSid: `CA${path.length}`,
+        From: '+1',
+        To: '+2',
+        CallStatus: 'ringing',
+      });
+      const url = 'https://voice.example.com/phone/voice/twilio';
+      const signature = webhooks.getExpectedTwilioSignature(TOKEN, url, Object.fromEntries(body));
+      const headers = { 'x-twilio-signature': signature };
+      const answer = await fetch(`${on.url}${path}`, { method: 'POST', body, headers });
+      expect(answer.status).toBe(200);
+      expect(await answer.text()).toContain('wss://voice.example.com/phone/media/twilio/');
+    }
   });
 
   it('everybody, when somebody said --insecure', async () => {

@@ -6,7 +6,7 @@ import { BridgeError } from '../src/errors.ts';
 import { createLog } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { Pacer } from '../src/pacer.ts';
-import { SessionManager } from '../src/session-manager.ts';
+import { type Admission, SessionManager } from '../src/session-manager.ts';
 import { fakeCarrier } from './support/fake-carrier.ts';
 import { ManualProvider, settled } from './support/manual-provider.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
@@ -47,6 +47,13 @@ function start(maxCalls = 10, result: ControlResult = { status: 'ok' }) {
   return { clock, metrics, provider, hungUp, carrier, manager };
 }
 
+/** A call that was let in. */
+function admitted(manager: SessionManager, carrier: Carrier, id: string): Admission {
+  const admission = manager.admit(carrier, call(id));
+  if (typeof admission === 'string') throw new BridgeError('BAD_INPUT', `the call was refused: ${admission}`);
+  return admission;
+}
+
 /** Brings a call up to where both sides talk. */
 async function up(
   manager: SessionManager,
@@ -55,9 +62,9 @@ async function up(
   clock: VirtualClock,
   id: string,
 ) {
-  const admission = manager.admit(carrier, call(id));
+  const admission = admitted(manager, carrier, id);
   await provider.ready();
-  const session = manager.redeem('twilio', admission?.mediaToken ?? '');
+  const session = manager.redeem('twilio', admission.mediaToken);
   const leg = new VirtualLeg(clock);
   session?.attach(leg);
   return { admission, session, leg };
@@ -75,16 +82,24 @@ describe('admission', () => {
     const { manager, carrier } = start(2);
     manager.admit(carrier, call('CA1'));
     manager.admit(carrier, call('CA2'));
-    expect(manager.admit(carrier, call('CA3'))).toBeUndefined();
+    expect(manager.admit(carrier, call('CA3'))).toBe('busy');
     await manager.find('twilio', 'CA1')?.end('caller-hung-up');
-    expect(manager.admit(carrier, call('CA3'))).toBeDefined();
+    expect(manager.admit(carrier, call('CA3'))).toHaveProperty('mediaToken');
+  });
+
+  it('does not take the webhook of a call that has ended for a new call', async () => {
+    const { manager, carrier } = start();
+    admitted(manager, carrier, 'CA1');
+    await manager.find('twilio', 'CA1')?.end('caller-hung-up');
+    expect(manager.admit(carrier, call('CA1'))).toBe('over');
+    expect(manager.size).toBe(0);
   });
 
   it('makes tokens that cannot be guessed', () => {
     const { manager, carrier } = start();
     const tokens = ['CA1', 'CA2'].flatMap((id) => {
-      const admission = manager.admit(carrier, call(id));
-      return [admission?.mediaToken, admission?.afterToken];
+      const admission = admitted(manager, carrier, id);
+      return [admission.mediaToken, admission.afterToken];
     });
     expect(new Set(tokens).size).toBe(4);
     for (const token of tokens) expect(token).toMatch(/^[A-Za-z0-9_-]{32}$/);
@@ -94,7 +109,7 @@ describe('admission', () => {
 describe('media tokens', () => {
   it('are good for one stream of one carrier', () => {
     const { manager, carrier } = start();
-    const token = manager.admit(carrier, call('CA1'))?.mediaToken ?? '';
+    const token = admitted(manager, carrier, 'CA1').mediaToken;
     expect(manager.redeem('plivo', token)).toBeUndefined();
     expect(manager.redeem('twilio', 'guess')).toBeUndefined();
     expect(manager.redeem('twilio', token)?.callId).toBe('CA1');
@@ -103,15 +118,22 @@ describe('media tokens', () => {
 
   it('are worth nothing once their time is over, and the call that nobody joined has ended', () => {
     const { manager, carrier, clock } = start();
-    const token = manager.admit(carrier, call('CA1'))?.mediaToken ?? '';
+    const token = admitted(manager, carrier, 'CA1').mediaToken;
     clock.advance(30_001);
     expect(manager.redeem('twilio', token)).toBeUndefined();
     expect(manager.size).toBe(0);
   });
 
+  it('that were used for a stream which never came up do not keep the call for ever', () => {
+    const { manager, carrier, clock } = start();
+    manager.redeem('twilio', admitted(manager, carrier, 'CA1').mediaToken);
+    clock.advance(30_001);
+    expect(manager.size).toBe(0);
+  });
+
   it('are worth nothing once the provider has refused the call', async () => {
     const { manager, carrier, provider } = start();
-    const token = manager.admit(carrier, call('CA1'))?.mediaToken ?? '';
+    const token = admitted(manager, carrier, 'CA1').mediaToken;
     await provider.fail(new BridgeError('PROVIDER_AUTH', 'no'));
     expect(manager.redeem('twilio', token)).toBeUndefined();
   });
@@ -122,20 +144,18 @@ describe('after the stream', () => {
     const { manager, carrier, provider, clock } = start();
     const ended = await up(manager, carrier, provider, clock, 'CA1');
     await ended.session?.end('agent-hung-up');
-    expect(manager.afterStream('twilio', ended.admission?.afterToken ?? '', 'CA1')).toEqual({
+    expect(manager.afterStream('twilio', ended.admission.afterToken, 'CA1')).toEqual({
       type: 'hang-up',
     });
     const broken = await up(manager, carrier, provider, clock, 'CA2');
-    broken.session?.onLegClosed();
-    expect(manager.afterStream('twilio', broken.admission?.afterToken ?? '', 'CA2')).toEqual(
-      AGENT.lastResort,
-    );
+    broken.session?.onLegClosed(broken.leg);
+    expect(manager.afterStream('twilio', broken.admission.afterToken, 'CA2')).toEqual(AGENT.lastResort);
   });
 
   it('does not tell one call about another', async () => {
     const { manager, carrier, provider, clock } = start();
     const { admission } = await up(manager, carrier, provider, clock, 'CA1');
-    expect(manager.afterStream('twilio', admission?.afterToken ?? '', 'CA2')).toBeUndefined();
+    expect(manager.afterStream('twilio', admission.afterToken, 'CA2')).toBeUndefined();
     expect(manager.afterStream('twilio', 'guess', 'CA1')).toBeUndefined();
   });
 
@@ -144,7 +164,7 @@ describe('after the stream', () => {
     const { admission, session } = await up(manager, carrier, provider, clock, 'CA1');
     await session?.end('caller-hung-up');
     clock.advance(61_000);
-    expect(manager.afterStream('twilio', admission?.afterToken ?? '', 'CA1')).toBeUndefined();
+    expect(manager.afterStream('twilio', admission.afterToken, 'CA1')).toBeUndefined();
     expect(clock.pending).toBe(0);
   });
 });
@@ -165,7 +185,7 @@ describe('hanging up', () => {
     const { manager, carrier, provider, clock, hungUp } = start();
     const asked = await up(manager, carrier, provider, clock, 'CA1');
     await asked.session?.end('agent-hung-up');
-    manager.afterStream('twilio', asked.admission?.afterToken ?? '', 'CA1');
+    manager.afterStream('twilio', asked.admission.afterToken, 'CA1');
     const reported = await up(manager, carrier, provider, clock, 'CA2');
     await reported.session?.end('agent-hung-up');
     manager.callOver('twilio', 'CA2');
@@ -193,7 +213,7 @@ describe('draining', () => {
     const drained = manager.drain(60_000).then(() => {
       done = true;
     });
-    expect(manager.admit(carrier, call('CA2'))).toBeUndefined();
+    expect(manager.admit(carrier, call('CA2'))).toBe('busy');
     clock.advance(30_000);
     await settled();
     expect(done).toBe(false);
@@ -214,6 +234,35 @@ describe('draining', () => {
     await settled();
     clock.advance(4000);
     await drained;
+  });
+
+  it('waits for a session that is closing already', async () => {
+    const { manager, carrier, provider, clock } = start();
+    const { session } = await up(manager, carrier, provider, clock, 'CA1');
+    let over = false;
+    void session?.end('agent-hung-up').then(() => {
+      over = true;
+    });
+    await manager.close();
+    expect(over).toBe(true);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('waits for the carrier to ask what comes next, when a provider failed last', async () => {
+    const { manager, carrier, provider, clock, hungUp } = start();
+    const { session, admission } = await up(manager, carrier, provider, clock, 'CA1');
+    let done = false;
+    const drained = manager.drain(60_000).then(() => {
+      done = true;
+    });
+    await session?.end('provider-failed');
+    await settled();
+    expect(done).toBe(false);
+    expect(manager.afterStream('twilio', admission.afterToken, 'CA1')).toEqual(AGENT.lastResort);
+    clock.advance(4000);
+    await settled();
+    await drained;
+    expect(hungUp).toEqual([]);
   });
 
   it('closing ends every call and leaves no timer', async () => {

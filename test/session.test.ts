@@ -33,10 +33,10 @@ const AGENT: Agent = {
   }),
 };
 
-function start(change: Partial<Agent> = {}, carrier: Carrier = fakeCarrier()) {
+function start(change: Partial<Agent> = {}, carrier: Carrier = fakeCarrier(), maxSessionMs?: number) {
   const clock = new VirtualClock();
   const pacer = new Pacer(clock);
-  const provider = new ManualProvider();
+  const provider = new ManualProvider(maxSessionMs);
   const leg = new VirtualLeg(clock);
   const events: CallEvent[] = [];
   const endings: EndReason[] = [];
@@ -77,21 +77,25 @@ describe('the beginning of a call', () => {
   });
 
   it('delivers what the caller says before the provider is ready, whole and in order', async () => {
-    const { session, provider, leg } = start();
+    const { session, provider, leg, clock } = start();
     session.attach(leg);
     for (let i = 0; i < 40; i++) session.onLegEvent({ type: 'audio', bytes: frame(i), atMs: i * 20 });
     expect(provider.audio).toEqual([]);
     await provider.ready();
     session.onLegEvent({ type: 'audio', bytes: frame(40), atMs: 800 });
+    clock.advance(100);
     expect(provider.audio.length).toBe(41 * 160);
     expect(provider.audio.filter((_, i) => i % 160 === 0)).toEqual(Array.from({ length: 41 }, (_, i) => i));
   });
 
   it('keeps at most ten seconds for a provider that is not ready, and counts what was lost', async () => {
-    const { session, provider, leg } = start();
+    const { session, provider, leg, clock } = start();
     session.attach(leg);
     for (let i = 0; i < 600; i++) session.onLegEvent({ type: 'audio', bytes: frame(i % 250), atMs: i * 20 });
     await provider.ready();
+    // In pieces, so that a socket can take them.
+    expect(provider.audio.length).toBe(4000);
+    clock.advance(500);
     expect(provider.audio.length).toBe(80_000);
     expect(provider.audio[0]).toBe(100);
     expect(session.counts.lostBeforeReadyMs).toBe(2000);
@@ -170,6 +174,44 @@ describe('an interruption', () => {
     expect(leg.played.length).toBeGreaterThan(before);
   });
 
+  it('refuses speech of a response that is done, and lets it block nothing', async () => {
+    const { clock, provider, leg, pacer } = await talk();
+    provider.speak('r', 'a', 200);
+    clock.advance(500);
+    const before = leg.played.length;
+    provider.emit({ type: 'audio', responseId: 'r', itemId: 'a', bytes: new Uint8Array(1600) });
+    clock.advance(500);
+    expect(leg.played.length).toBe(before);
+    expect(pacer.size).toBe(0);
+    clock.advance(10_000);
+    expect(provider.said).toHaveLength(2);
+  });
+
+  it('right at the end of an item counts it as heard', async () => {
+    const { clock, provider, session, events } = await talk();
+    provider.speak('r', 'a', 1000);
+    provider.emit({ type: 'transcript', role: 'assistant', itemId: 'a', text: 'All of it.', final: true });
+    clock.advance(995);
+    provider.emit({ type: 'speechStarted', itemId: 'u' });
+    expect(provider.interruptions.at(-1)).toEqual([]);
+    await session.end('caller-hung-up');
+    const ended = events.find((event) => event.type === 'ended');
+    expect(ended?.type === 'ended' && ended.transcript[0]).toMatchObject({
+      heardText: 'All of it.',
+      interrupted: false,
+    });
+  });
+
+  it('by a key before the provider is ready is not lost', async () => {
+    const { session, provider, leg } = start();
+    session.attach(leg);
+    session.onLegEvent({ type: 'dtmf', digit: '7' });
+    await provider.ready();
+    expect(provider.texts).toEqual([
+      { text: 'The caller pressed the key 7.', options: { role: 'user', respond: true, digits: '7' } },
+    ]);
+  });
+
   it('writes down only what was heard', async () => {
     const { clock, provider, events, session } = await talk();
     provider.speak('r', 'a', 4000);
@@ -203,11 +245,20 @@ describe('the caller’s stream', () => {
   });
 
   it('does not fill more than ten seconds of a call that was on hold', async () => {
-    const { session, provider } = await talk();
+    const { session, provider, clock } = await talk();
     session.onLegEvent({ type: 'audio', bytes: frame(1), atMs: 0 });
     session.onLegEvent({ type: 'audio', bytes: frame(2), atMs: 60_000 });
     session.onLegEvent({ type: 'audio', bytes: frame(3), atMs: 60_020 });
+    clock.advance(500);
     expect(provider.audio.length).toBe(160 * 3 + 80_000);
+  });
+
+  it('loses no time to holes that are no whole frames', async () => {
+    const { session, provider, clock } = await talk();
+    for (let i = 0; i < 100; i++) session.onLegEvent({ type: 'audio', bytes: frame(1), atMs: i * 50 });
+    clock.advance(1000);
+    expect(provider.audio.length / 8).toBeGreaterThan(99 * 50 - 20);
+    expect(provider.audio.length / 8).toBeLessThanOrEqual(99 * 50 + 20);
   });
 
   it('gives closing silence when the carrier stops sending in the middle of speech', async () => {
@@ -217,6 +268,7 @@ describe('the caller’s stream', () => {
     clock.advance(700);
     expect(provider.audio.length).toBe(160);
     clock.advance(100);
+    clock.advance(50);
     expect(provider.audio.length).toBe(160 + 8000);
     clock.advance(5000);
     expect(provider.audio.length).toBe(160 + 8000);
@@ -283,6 +335,76 @@ describe('function calls', () => {
     expect(endings).toEqual(['agent-hung-up']);
   });
 
+  it('lets a goodbye that is being heard go on to its end, beyond the limit', async () => {
+    const { clock, provider, endings } = await talk({ tools: [endCall] });
+    provider.speak('r', 'a', 30_000, false);
+    provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'end_call', args: '{}' });
+    provider.emit({ type: 'responseDone', responseId: 'r', status: 'completed', reason: undefined });
+    await settled();
+    clock.advance(29_500);
+    expect(endings).toEqual([]);
+    clock.advance(700);
+    expect(endings).toEqual(['agent-hung-up']);
+  });
+
+  it('says the goodbye of a limit also when a function ends meanwhile', async () => {
+    let finish: (value: string) => void = () => undefined;
+    const slow = defineTool({
+      name: 'slow',
+      description: 'takes its time',
+      timeoutMs: 60_000,
+      run: () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        }),
+    });
+    const { clock, provider, endings } = await talk({ tools: [slow], maxCallMs: 5000 });
+    provider.speak('r', 'a', 500, false);
+    provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'slow', args: '{}' });
+    provider.emit({ type: 'responseDone', responseId: 'r', status: 'completed', reason: undefined });
+    clock.advance(5001);
+    expect(provider.said.at(-1)).toBe(AGENT.maxCallGoodbye);
+    finish('found');
+    await settled();
+    expect(provider.results[0]?.result.respond).toBe(true);
+    expect(endings).toEqual([]);
+    provider.speak('r2', 'b', 1000);
+    clock.advance(1100);
+    expect(endings).toEqual(['max-duration']);
+  });
+
+  it('does not take the answer to the caller for the goodbye', async () => {
+    const { clock, provider, endings } = await talk({ maxCallMs: 5000 });
+    provider.emit({ type: 'speechStarted', itemId: 'u' });
+    clock.advance(5001);
+    provider.emit({ type: 'speechStopped', itemId: 'u' });
+    provider.emit({ type: 'responseStarted', responseId: 'r', asked: false });
+    provider.emit({ type: 'audio', responseId: 'r', itemId: 'a', bytes: new Uint8Array(4000) });
+    provider.emit({ type: 'responseDone', responseId: 'r', status: 'completed', reason: undefined });
+    clock.advance(1000);
+    expect(endings).toEqual([]);
+    provider.speak('r2', 'b', 1000);
+    clock.advance(1100);
+    expect(endings).toEqual(['max-duration']);
+  });
+
+  it('that asks for the end after the end leaves no timer', async () => {
+    let hangUp: () => void = () => undefined;
+    const late = defineTool({
+      name: 'late',
+      description: 'hangs up late',
+      run: (_args, call) => {
+        hangUp = () => call.hangUpAfterGoodbye();
+        return new Promise(() => undefined);
+      },
+    });
+    const { provider, session, clock } = await talk({ tools: [late] });
+    provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'late', args: '{}' });
+    await session.end('caller-hung-up');
+    hangUp();
+    expect(clock.pending).toBe(0);
+  });
+
   it('hangs up after a limit when the goodbye never comes', async () => {
     const { clock, provider, endings } = await talk({ tools: [endCall] });
     provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'end_call', args: '{}' });
@@ -323,6 +445,16 @@ describe('limits', () => {
     expect(endings).toEqual(['caller-silent']);
   });
 
+  it('goes on asking, and hangs up in the end, when the provider answers nothing', async () => {
+    const { clock, provider, endings } = await talk();
+    clock.advance(10_100);
+    expect(provider.said.at(-1)).toBe(AGENT.silence.prompts[0]);
+    clock.advance(10_100);
+    expect(provider.said.at(-1)).toBe(AGENT.silence.goodbye);
+    clock.advance(20_100);
+    expect(endings).toEqual(['caller-silent']);
+  });
+
   it('does not count the time in which agent or caller speaks', async () => {
     const { clock, provider } = await talk();
     provider.speak('r', 'a', 20_000);
@@ -355,7 +487,7 @@ describe('the end of a call', () => {
         run: ({ session }) => session.onLegEvent({ type: 'stopped' }),
         reason: 'caller-hung-up',
       },
-      { name: 'socket', run: ({ session }) => session.onLegClosed(), reason: 'media-lost' },
+      { name: 'socket', run: ({ session, leg }) => session.onLegClosed(leg), reason: 'media-lost' },
       {
         name: 'provider',
         run: ({ provider }) => provider.emit({ type: 'closed', expected: false, error: undefined }),
@@ -384,9 +516,34 @@ describe('the end of a call', () => {
 
   it('ends cleanly when closing the leg reports the close at once', async () => {
     const call = await talk();
-    call.leg.close = () => call.session.onLegClosed();
+    call.leg.close = () => call.session.onLegClosed(call.leg);
     await call.session.end('agent-hung-up');
     expect(call.endings).toEqual(['agent-hung-up']);
+  });
+
+  it('comes before the longest session of the provider, so that a goodbye is possible', async () => {
+    const again = start(
+      { maxCallMs: 3_600_000, silence: { ...AGENT.silence, afterMs: 0 } },
+      fakeCarrier(),
+      3_600_000,
+    );
+    await again.provider.ready();
+    again.session.attach(again.leg);
+    again.clock.advance(3_540_001);
+    expect(again.provider.said.at(-1)).toBe(AGENT.maxCallGoodbye);
+  });
+
+  it('does not come from a second socket of a carrier that opens its stream again', async () => {
+    const carrier = fakeCarrier();
+    const patient = { ...carrier, capabilities: { ...carrier.capabilities, tokenUses: 3 } };
+    const { session, leg, clock } = start({}, patient);
+    session.onLegClosed(new VirtualLeg(clock));
+    expect(session.endReason).toBeUndefined();
+    session.attach(leg);
+    session.onLegClosed(new VirtualLeg(clock));
+    expect(session.endReason).toBeUndefined();
+    session.onLegClosed(leg);
+    expect(session.endReason).toBe('media-lost');
   });
 
   it('survives an observer that throws', async () => {

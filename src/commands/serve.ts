@@ -24,7 +24,7 @@ On SIGTERM or SIGINT it takes no new calls and lets live ones finish (DRAIN_SECO
       ...(values.port === undefined ? {} : { PORT: values.port }),
       ...(values.host === undefined ? {} : { HOST: values.host }),
     });
-    const bridge = await createBridge({ config, insecure: values.insecure });
+    await using bridge = await createBridge({ config, insecure: values.insecure });
     const stopped = untilInterrupted(terminal);
     const url = await bridge.listen();
     terminal.out(`listening on ${url}\n`);
@@ -33,7 +33,6 @@ On SIGTERM or SIGINT it takes no new calls and lets live ones finish (DRAIN_SECO
     terminal.err('draining: no new calls; send the signal again to end the live ones\n');
     const again = untilInterrupted(terminal);
     await Promise.race([bridge.drain(), again]);
-    await bridge.close();
     return 0;
   },
 };

@@ -3,6 +3,7 @@ import { BridgeError } from '../../src/errors.ts';
 import type {
   ConnectRequest,
   HeardItem,
+  ProviderCapabilities,
   ProviderEvent,
   ProviderSession,
   RealtimeProvider,
@@ -13,16 +14,7 @@ import type {
 /** A provider whose every move the test makes; it keeps the contract and writes down what it was told. */
 export class ManualProvider implements RealtimeProvider {
   readonly name = 'manual';
-  readonly capabilities = {
-    inputs: [MULAW_8K],
-    outputs: [MULAW_8K],
-    bargeIn: 'speech-started',
-    truncate: true,
-    cancel: true,
-    resume: false,
-    maxSessionMs: undefined,
-    history: undefined,
-  } as const;
+  readonly capabilities: ProviderCapabilities;
   readonly said: string[] = [];
   readonly texts: { text: string; options: TextOptions }[] = [];
   readonly results: { callId: string; result: ToolResult }[] = [];
@@ -34,6 +26,19 @@ export class ManualProvider implements RealtimeProvider {
   #sink: (event: ProviderEvent) => void = () => undefined;
   #ready: (session: ProviderSession) => void = () => undefined;
   #fail: (error: BridgeError) => void = () => undefined;
+
+  constructor(maxSessionMs?: number) {
+    this.capabilities = {
+      inputs: [MULAW_8K],
+      outputs: [MULAW_8K],
+      bargeIn: 'speech-started',
+      truncate: true,
+      cancel: true,
+      resume: false,
+      maxSessionMs,
+      history: undefined,
+    };
+  }
 
   connect(
     request: ConnectRequest,
@@ -80,9 +85,9 @@ export class ManualProvider implements RealtimeProvider {
     this.#sink(event);
   }
 
-  /** A response of `ms` of speech, whole or left open. */
+  /** A response of `ms` of speech that was asked for, whole or left open. */
   speak(responseId: string, itemId: string, ms: number, done = true): void {
-    this.emit({ type: 'responseStarted', responseId });
+    this.emit({ type: 'responseStarted', responseId, asked: true });
     this.emit({ type: 'audio', responseId, itemId, bytes: new Uint8Array(ms * 8).fill(0x55) });
     if (done) this.emit({ type: 'responseDone', responseId, status: 'completed', reason: undefined });
   }

@@ -57,7 +57,7 @@ export class Conversation {
       clock: ports.clock,
       send: (fields) => this.#createResponse(fields),
       warn: (code, message) => this.#warn(code, message),
-      lost: (ms) => this.#onLost(ms),
+      lost: (ms, open) => this.#onLost(ms, open),
     });
     this.#responses = new Responses({
       audio: (item, bytes) =>
@@ -242,7 +242,7 @@ export class Conversation {
       return response;
     }
     this.#newestAt = this.#moment;
-    this.#ports.emit({ type: 'responseStarted', responseId });
+    this.#ports.emit({ type: 'responseStarted', responseId, asked: this.#sequencer.isOurs(responseId) });
     return response;
   }
 
@@ -364,8 +364,16 @@ export class Conversation {
   }
 
   // A server may keep its socket alive and say nothing any more; asking it twice is enough.
-  #onLost(ms: number): void {
+  #onLost(ms: number, open: readonly string[]): void {
     const message = `no sign of the response under way for ${ms} ms`;
+    // Whoever waits for the end of a response must not wait for ever.
+    for (const responseId of open) {
+      const response = this.#responses.find(responseId);
+      if (response === undefined || response.done) continue;
+      this.#responses.finish(response);
+      if (response.hidden) continue;
+      this.#ports.emit({ type: 'responseDone', responseId, status: 'failed', reason: 'lost' });
+    }
     if (this.#troubles.strike() === 'again') {
       this.#ports.fail(new BridgeError('PROVIDER_UNAVAILABLE', `${message}, and not for the first time`));
     } else {

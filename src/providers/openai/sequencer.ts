@@ -16,8 +16,11 @@ export interface SequencerPorts {
   /** Sends `response.create` and returns the id of that message, which the provider gives back. */
   send(fields: Readonly<Record<string, unknown>>): string;
   warn(code: string, message: string): void;
-  /** For `ms` there was no sign of a response that is open or was asked for; it is given up, or asked for once more. */
-  lost(ms: number): void;
+  /**
+   * For `ms` there was no sign of a response that is open or was asked for; it is given up, or asked for once more.
+   * `open`: the ones that had begun.
+   */
+  lost(ms: number, open: readonly string[]): void;
 }
 
 /** Why the provider did not start a response: one runs already, it may work again, or it will never work. */
@@ -105,6 +108,11 @@ export class ResponseSequencer {
     if (mine === undefined) this.#madeByServer();
     this.#watch();
     return mine?.doomed === true;
+  }
+
+  /** An open response was asked for; the others the server made by itself. */
+  isOurs(responseId: string): boolean {
+    return this.#active.get(responseId) !== undefined;
   }
 
   /** An event of a response that is not done: it lives, also when it had been given up as lost. */
@@ -264,12 +272,13 @@ export class ResponseSequencer {
     const requested = this.#requested;
     this.#requested = undefined;
     this.#foreign = false;
+    const open = [...this.#active.keys()];
     this.#active.clear();
     if (requested !== undefined && !requested.doomed && requested.wanted.attempts === 0) {
       requested.wanted.attempts += 1;
       this.#queue.unshift(requested.wanted);
     }
-    this.#ports.lost(LOST_MS);
+    this.#ports.lost(LOST_MS, open);
     this.#pump();
   }
 }
