@@ -5,7 +5,6 @@ RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 COPY carriers ./carriers
-COPY bench ./bench
 RUN npm run build && npm prune --omit=dev
 
 FROM node:24-slim
