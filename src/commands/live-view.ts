@@ -58,7 +58,8 @@ export class LiveView {
         this.line('carrier', `says: ${event.text}`);
         break;
       case 'warning':
-        this.line('carrier', `warning ${event.code} ${event.text}`);
+        // Twilio notes every close by the service, also the one that is a hang-up.
+        if (event.code !== '31921') this.line('carrier', `warning ${event.code} ${event.text}`);
         break;
       case 'ended':
         this.line('phone', `call over, ended by ${event.by}`);

@@ -6,7 +6,13 @@ import type { LiveView } from './live-view.ts';
 
 /** One thing that the caller does. */
 export type Step =
-  | { readonly do: 'speak'; readonly what: string; readonly wav: Uint8Array }
+  | {
+      readonly do: 'speak';
+      readonly what: string;
+      readonly wav: Uint8Array;
+      /** Cuts in when the agent has spoken for so long, instead of letting it finish. */
+      readonly cutInAfterMs?: number;
+    }
   | { readonly do: 'press'; readonly keys: string };
 
 /** The agent is taken to have finished when it has been quiet for this long. */
@@ -16,8 +22,8 @@ const PATIENCE_MS = 4000;
 const STEP_LIMIT_MS = 60_000;
 
 /**
- * Holds a conversation: lets the agent finish before each step and after the last one, then hangs up. Ends early when
- * the agent hangs up.
+ * Holds a conversation: lets the agent finish before each step (or cuts in) and after the last one, then hangs up. Ends
+ * early when the agent hangs up.
  */
 export async function converse(
   call: SimulatedCall,
@@ -29,23 +35,42 @@ export async function converse(
     stop.addEventListener('abort', () => resolve(false), { once: true }),
   );
   const watch = watchEvents(call, view);
-  const talk = async (): Promise<boolean> => {
+  const talk = async (): Promise<void> => {
     await call.streaming;
     for (const step of steps) {
-      if (!(await agentFinishes(call))) return false;
-      if (step.do === 'press') await call.pressKeys(step.keys);
-      else {
-        view.line('caller', `says ${step.what}`);
-        await call.speak(step.wav);
-      }
+      if (!(await turnComes(call, step))) return;
+      await take(call, step, view);
     }
-    return agentFinishes(call);
+    await agentFinishes(call);
   };
   // A call that is over, or that never came up, has its reasons in the report.
-  await Promise.race([talk().catch(() => false), stopped, call.ended]);
+  await Promise.race([talk().catch(() => undefined), stopped, call.ended]);
   const report = await call.hangUp();
   watch.close();
   return report;
+}
+
+/** False: the call is over. */
+async function turnComes(call: SimulatedCall, step: Step): Promise<boolean> {
+  const cutInAfterMs = step.do === 'speak' ? step.cutInAfterMs : undefined;
+  if (cutInAfterMs === undefined) return agentFinishes(call);
+  if (!(await call.untilHeard(20))) return false;
+  await pause(cutInAfterMs);
+  return !call.isOver;
+}
+
+async function take(call: SimulatedCall, step: Step, view: LiveView): Promise<void> {
+  if (step.do === 'press') return press(call, step.keys);
+  view.line('caller', `says ${step.what}`);
+  await call.speak(step.wav);
+}
+
+/** Presses keys and waits for the agent to take them up: unlike speech, a key leaves no pause to wait for. */
+async function press(call: SimulatedCall, keys: string): Promise<void> {
+  const before = call.events.length;
+  await call.pressKeys(keys);
+  const answer = call.next('agent-speaking', (event) => call.events.indexOf(event) >= before, PATIENCE_MS);
+  await answer.catch(() => undefined);
 }
 
 /** Waits for the agent to say its piece; for one that says nothing, not for ever. False: the call is over. */
