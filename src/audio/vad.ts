@@ -237,7 +237,8 @@ class LikelihoodDetector implements VoiceDetector {
     // What a tone leaves behind in the likelihood would be voice when the tone stops.
     if (frame.tonal) frame.likelihood = 0;
     else if (this.#tracker.ready) this.#judge();
-    this.#tracker.update(this.#power);
+    // A phone mutes the line's noise while it sends a tone; afterwards that noise must not be new.
+    if (this.#steady === 0) this.#tracker.update(this.#power);
     frame.speech = frame.likelihood > this.#threshold && frame.levelDbm0 >= this.#minLevel && !frame.tonal;
     return frame;
   }

@@ -102,7 +102,7 @@ export class Dialogue {
     const label = `[echo of ${measurementLabel(turn).slice(1)}`;
     const echo: Part[] = [
       words(turn.shortened ? LONG_ECHO_FOLLOWS : ECHO_FOLLOWS),
-      { type: 'sound', label, bytes: turn.bytes },
+      { type: 'sound', label, bytes: turn.bytes, tonal: false },
     ];
     if (this.#has('line_status')) this.#reply(echo, ['line_status'], false);
     else this.#reply([...echo, ...this.#report(undefined)], [], false);
@@ -180,7 +180,7 @@ export class Dialogue {
   #testTone(): void {
     const bytes = this.#ports.tone(MILLIWATT, TONE_MS);
     const label = `[tone, 1004 Hz, 0 dBm0, ${TONE_MS / 1000} s]`;
-    this.#reply([words(TEST_TONE), { type: 'sound', label, bytes }, words(AGAIN)], [], true);
+    this.#reply([words(TEST_TONE), { type: 'sound', label, bytes, tonal: true }, words(AGAIN)], [], true);
   }
 
   /** @param result undefined when none came in time */

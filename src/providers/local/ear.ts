@@ -1,7 +1,7 @@
 import { ByteQueue } from '../../audio/byte-queue.ts';
 import { type AudioFormat, bytesPerMs, bytesPerSample } from '../../audio/format.ts';
 import { lawTables } from '../../audio/g711.ts';
-import { createLevelMeter, dbm0, type LevelMeter } from '../../audio/tone.ts';
+import { createLevelMeter, dbm0, type LevelMeter, ZERO_DBM0_RMS } from '../../audio/tone.ts';
 import { createTurnDetector, type Turn, type TurnDetector, type TurnListener } from '../../audio/turn.ts';
 import { VOICE_FRAME_MS, type VoiceFrame } from '../../audio/vad.ts';
 import type { Clock } from '../../clock.ts';
@@ -32,6 +32,8 @@ export interface EarOptions {
 
 /** An echo of our own speech is at least this much weaker than its loudest frame: 20 dB, and 6 for doubt. */
 const ECHO_MARGIN_DB = 14;
+/** The detector knows the echo of a tone by itself, if it is above the noise: that is all that a tone has to be guarded for. */
+const LOUDEST_TONE_RMS = ZERO_DBM0_RMS * 10 ** (-12 / 20);
 /** Our speech may come back this long after it was due: networks, buffers, rooms. */
 const ECHO_TAIL_MS = 700;
 /** Kept of the end of the speech for the echo's sake. */
@@ -168,12 +170,13 @@ export class Ear implements TurnListener {
     this.#hearWhole(whole || this.#step === BLOCK ? bytes : this.#align(bytes));
   }
 
-  /** Our own speech, on its way to the caller. */
-  speak(bytes: Uint8Array): void {
+  /** Our own speech, or a tone, on its way to the caller. */
+  speak(bytes: Uint8Array, tonal: boolean): void {
     const now = this.#hearing ? this.#options.clock.now() : 0;
     if (now > this.#spokenUntil + ECHO_TAIL_MS) this.#loudest = 0;
     this.#spokenUntil = Math.max(now, this.#spokenUntil) + bytes.length / this.#perMs;
-    this.#loudest = Math.max(this.#loudest, loudestFrame(bytes, this.#options.format));
+    const loudest = loudestFrame(bytes, this.#options.format);
+    this.#loudest = Math.max(this.#loudest, tonal ? Math.min(loudest, LOUDEST_TONE_RMS) : loudest);
   }
 
   /** Our speech was cut off; what is in the air may still come back. */

@@ -101,7 +101,7 @@ export class LocalSession implements ProviderSession {
       emit,
       nextId,
       render: (sentence) => this.#render(sentence),
-      onSound: (bytes) => this.#ear.speak(bytes),
+      onSound: (bytes, tonal) => this.#ear.speak(bytes, tonal),
       onTools: (responseId, tools) => this.#dialogue.callTools(responseId, tools),
     });
     this.#dialogue = new Dialogue({

@@ -7,8 +7,8 @@ import { splitSentences } from './sentences.ts';
 /** A piece of an utterance: an item of the conversation. */
 export type Part =
   | { readonly type: 'words'; readonly text: string }
-  /** `label` stands for it in the transcript. */
-  | { readonly type: 'sound'; readonly label: string; readonly bytes: Uint8Array };
+  /** `label` stands for it in the transcript; `tonal`: it is a steady tone. */
+  | { readonly type: 'sound'; readonly label: string; readonly bytes: Uint8Array; readonly tonal: boolean };
 
 /** What is said in one response. */
 export interface Utterance {
@@ -30,7 +30,7 @@ export interface SpeakerPorts {
   /** One sentence in `format`; never rejects. */
   render(sentence: string): Promise<Uint8Array>;
   /** This was sent and will be heard from now on. */
-  onSound(bytes: Uint8Array): void;
+  onSound(bytes: Uint8Array, tonal: boolean): void;
   /** The response is complete but for its function calls, which belong before its end. */
   onTools(responseId: string, tools: readonly string[]): void;
 }
@@ -136,13 +136,13 @@ export class Speaker {
     const { responseId } = running;
     if (part.type === 'sound') {
       this.#text(itemId, part.label, false);
-      await this.#stream(running, itemId, part.bytes);
+      await this.#stream(running, itemId, part.bytes, part.tonal);
     }
     for (const [i, sentence] of sentencesOf(part).entries()) {
       const bytes = await rendered[i];
       if (running.over || bytes === undefined) return;
       this.#text(itemId, i === 0 ? sentence : ` ${sentence}`, false);
-      await this.#stream(running, itemId, bytes);
+      await this.#stream(running, itemId, bytes, false);
     }
     if (running.over) return;
     this.#text(itemId, part.type === 'sound' ? part.label : sentencesOf(part).join(' '), true);
@@ -154,7 +154,7 @@ export class Speaker {
   }
 
   /** Resolves when all of it was sent, or the response is over. */
-  #stream(running: Running, itemId: string, bytes: Uint8Array): Promise<void> {
+  #stream(running: Running, itemId: string, bytes: Uint8Array, tonal: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       let at = 0;
       let cancel: Cancel = () => undefined;
@@ -164,7 +164,7 @@ export class Speaker {
       };
       const pour = (): void => {
         try {
-          at = this.#pour(running, itemId, bytes, at);
+          at = this.#pour(running, itemId, bytes, at, tonal);
         } catch (thrown) {
           reject(thrown);
           return;
@@ -177,7 +177,7 @@ export class Speaker {
   }
 
   /** Sends what may be sent now, from `at` on; returns how far it came. */
-  #pour(running: Running, itemId: string, bytes: Uint8Array, at: number): number {
+  #pour(running: Running, itemId: string, bytes: Uint8Array, at: number, tonal: boolean): number {
     const { clock, format, emit, onSound } = this.#ports;
     const perMs = bytesPerMs(format);
     const allowedMs = BURST_MS + SPEED * (clock.now() - running.startedAt);
@@ -186,7 +186,7 @@ export class Speaker {
       const chunk = bytes.subarray(next, next + CHUNK_MS * perMs);
       next += chunk.length;
       running.sentMs += chunk.length / perMs;
-      onSound(chunk);
+      onSound(chunk, tonal);
       emit({ type: 'audio', responseId: running.responseId, itemId, bytes: chunk });
     }
     return next;
