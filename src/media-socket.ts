@@ -222,7 +222,8 @@ class MediaSocket implements CallLeg {
   #onStart(event: Extract<LegEvent, { type: 'started' }>): void {
     if (this.#started) return;
     // The signed webhook, the token and the stream have to speak of the same call.
-    if (event.callId !== this.#session.callId) {
+    const { call = event.callId } = event.params;
+    if (event.callId !== this.#session.callId || call !== event.callId) {
       this.#refuse('the start message names another call');
       return;
     }

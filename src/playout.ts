@@ -30,6 +30,8 @@ export interface PlayoutOptions {
 const MESSAGE_MS = 100;
 /** Below this lead, audio is sent however little of it there is. */
 const URGENT_LEAD_MS = 200;
+/** Speech that starts on an idle line waits for this much of itself: begun with less, it stumbles at its first word. */
+const FIRST_MS = 60;
 const MARK_EVERY_MS = 200;
 /** A mark later than this is taken as lost, and time is read from the wall clock instead. */
 const MARK_GRACE_MS = 1000;
@@ -83,6 +85,8 @@ export class Playout implements Paced {
   #starting = false;
   /** The carrier did not return marks; believed until one comes. */
   #marksLost = false;
+  /** When the speech at the head of the queue arrived there. */
+  #queuedAt = 0;
   #openResponses = new Set<string>();
   #busy = false;
   #droppedMs = 0;
@@ -121,12 +125,14 @@ export class Playout implements Paced {
       return;
     }
     const item = this.#itemFor(responseId, itemId);
+    const now = this.#options.clock.now();
+    if (this.#queue.length === 0) this.#queuedAt = now;
     this.#openResponses.add(responseId);
     this.#queue.push(bytes);
     item.end += bytes.length;
     item.receivedMs += receivedMs;
     this.#wake();
-    this.#pump(this.#options.clock.now());
+    this.#pump(now);
   }
 
   /** No more audio of this response will come: its tail is filled up to a whole frame and marked. */
@@ -249,6 +255,7 @@ export class Playout implements Paced {
 
   /** Gives the carrier what may be given now. */
   #pump(now: number): void {
+    if (this.#isTooLittle(now)) return;
     while (this.#queue.length >= this.#frameBytes) {
       const lead = (this.#sent - this.#heardBytes(now)) / this.#perMs;
       const room = Math.floor((this.#options.leadMs - lead) / FRAME_MS) * this.#frameBytes;
@@ -261,6 +268,12 @@ export class Playout implements Paced {
     // Every response ends with a mark: that is what a hang-up after the goodbye waits for.
     if (this.#openResponses.size === 0 && this.#queue.length === 0 && this.#marked < this.#sent)
       this.#mark(now);
+  }
+
+  /** The line is idle and what there is to say is only just beginning to come. */
+  #isTooLittle(now: number): boolean {
+    if (this.#starting || this.#openResponses.size === 0 || this.#heardBytes(now) < this.#sent) return false;
+    return this.#queue.length < FIRST_MS * this.#perMs && now - this.#queuedAt < FIRST_MS;
   }
 
   #send(size: number, now: number): void {

@@ -30,6 +30,7 @@ export interface Admission {
   readonly mediaToken: string;
   readonly afterToken: string;
   readonly lastResort: AfterStream;
+  readonly agent: string;
 }
 
 interface Entry {
@@ -102,7 +103,12 @@ export class SessionManager {
     });
     const entry: Entry = {
       session,
-      admission: { mediaToken: newToken(), afterToken: newToken(), lastResort: agent.lastResort },
+      admission: {
+        mediaToken: newToken(),
+        afterToken: newToken(),
+        lastResort: agent.lastResort,
+        agent: agent.name,
+      },
       tokenUses: carrier.capabilities.tokenUses,
       cancelMedia: clock.after(MEDIA_DEADLINE_MS, () => {
         if (!session.hasLeg) void session.end('media-never-came');

@@ -119,7 +119,8 @@ class Webhook {
       mediaUrl: `${base.replace(/^http/, 'ws')}/media/${carrier.name}/${admission.mediaToken}`,
       afterUrl: `${base}/after/${carrier.name}/${admission.afterToken}`,
       streamStatusUrl: `${base}/stream-status/${carrier.name}`,
-      params: {},
+      // Comes back in the start message; also says in the carrier's debugger who answers.
+      params: { call: call.callId, agent: admission.agent },
       fallback: admission.lastResort,
     });
   }

@@ -127,6 +127,18 @@ describe('the media socket', () => {
     await expect.poll(() => events.at(-1)).toMatchObject({ type: 'ended', reason: 'media-lost' });
   });
 
+  it('closes a stream whose start names another call, by itself or in its parameters', async () => {
+    for (const [from, to] of [
+      ['"callSid":"CA1"', '"callSid":"CA2"'],
+      ['"customParameters":{}', '"customParameters":{"call":"CA2"}'],
+    ] as const) {
+      const { socket, closed, events } = await dial();
+      socket.send(START.replace(from, to));
+      expect(await closed).toBe(1008);
+      await expect.poll(() => events.at(-1)).toMatchObject({ type: 'ended', reason: 'media-lost' });
+    }
+  });
+
   it('takes one start only', async () => {
     const { socket, events } = await dial();
     socket.send(START);

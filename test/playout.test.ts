@@ -71,6 +71,28 @@ describe('playout', () => {
     expect([...sent.subarray(440)]).toEqual(Array(40).fill(0xff));
   });
 
+  it('waits for 60 ms of speech before it begins on an idle line, but not longer than that', () => {
+    const { clock, leg, playout } = start();
+    playout.push('r', 'a', speech(20), 20);
+    expect(leg.played).toHaveLength(0);
+    clock.advance(20);
+    playout.push('r', 'a', speech(40), 40);
+    expect(joined(leg.played).length).toBe(480);
+    clock.advance(500);
+    playout.push('r', 'a', speech(20), 20);
+    clock.advance(40);
+    expect(joined(leg.played).length).toBe(480);
+    clock.advance(40);
+    expect(joined(leg.played).length).toBe(640);
+  });
+
+  it('begins at once when a response is shorter than that', () => {
+    const { leg, playout } = start();
+    playout.push('r', 'a', speech(20), 20);
+    playout.endResponse('r');
+    expect(joined(leg.played).length).toBe(160);
+  });
+
   it('marks the start, every 200 ms and the end of a response', () => {
     const { clock, leg, playout } = start();
     playout.push('r', 'a', speech(500), 500);

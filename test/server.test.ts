@@ -111,6 +111,9 @@ describe('a call', () => {
     const report = await call.hangUp();
     expect(report).toMatchObject({ outcome: 'completed', endedBy: 'caller' });
     expect(report.warnings.size).toBe(0);
+    const [webhook] = call.eventsOf('webhook');
+    expect(webhook?.body).toMatch(/<Connect action="[^"]+\/after\/twilio\/[^"]+"/);
+    expect(webhook?.body).toContain(`<Parameter name="call" value="${call.callSid}"/>`);
     const ended = await on.event('ended');
     expect(ended.reason).toBe('caller-hung-up');
     expect(on.bridge.calls).toBe(0);
