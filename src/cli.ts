@@ -53,11 +53,16 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+function onStray(listener: (error: unknown) => void): void {
+  process.on('uncaughtException', listener);
+}
+
 process.exitCode = await main(process.argv.slice(2), {
   env: process.env,
   isTty: process.stdout.isTTY === true,
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
+  onStray,
   onInterrupt: (listener) => {
     interrupts.add(listener);
     return () => interrupts.delete(listener);

@@ -1,6 +1,9 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { encodeWav, readWav } from '../src/audio/wav.ts';
 import { call } from '../src/commands/call.ts';
@@ -34,6 +37,7 @@ function start(command: Command, argv: readonly string[], env: Record<string, st
     err: (text) => {
       written.err += text;
     },
+    onStray: () => undefined,
     onInterrupt: (given) => {
       listener = given;
       return () => {
@@ -148,5 +152,51 @@ describe('patchcord serve', () => {
 
   it('refuses settings that cannot be used', async () => {
     await expect(start(serve, ['--port', 'x']).exit).rejects.toThrow(/BAD_CONFIG: PORT: found "x"/);
+  });
+});
+
+describe('the process', () => {
+  it('survives an exception that nobody caught, and says so', async () => {
+    const root = fileURLToPath(new URL('..', import.meta.url));
+    const out = folder();
+    // What a function handler may do to the process: throw where nobody waits.
+    const preload = join(out, 'stray.mjs');
+    writeFileSync(preload, "process.once('SIGUSR2', () => { throw new RangeError('a handler threw'); });\n");
+    const built = join(out, 'dist');
+    spawnSync(
+      process.execPath,
+      [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json', '--outDir', built],
+      {
+        cwd: root,
+      },
+    );
+    symlinkSync(join(root, 'node_modules'), join(out, 'node_modules'));
+    writeFileSync(join(out, 'package.json'), '{"type":"module"}');
+    const args = [
+      '--import',
+      preload,
+      join(built, 'src', 'cli.js'),
+      'serve',
+      '--port',
+      '0',
+      '--host',
+      '127.0.0.1',
+    ];
+    const child = spawn(process.execPath, args, { env: { PATH: process.env['PATH'], PROVIDER: 'local' } });
+    const text = { out: '', err: '' };
+    child.stdout.on('data', (data) => {
+      text.out += data;
+    });
+    child.stderr.on('data', (data) => {
+      text.err += data;
+    });
+    await expect.poll(() => text.out, { timeout: 10_000 }).toMatch(/^listening on /);
+    child.kill('SIGUSR2');
+    await expect.poll(() => text.err, { timeout: 5000 }).toContain('an exception that nobody caught');
+    const [, url] = /listening on (\S+)/.exec(text.out) ?? [];
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    const exit = once(child, 'exit');
+    child.kill('SIGTERM');
+    expect(await exit).toEqual([0, null]);
   });
 });

@@ -10,6 +10,8 @@ export interface Terminal {
   err(text: string): void;
   /** Calls `listener` once, on the first SIGINT or SIGTERM; the result takes it back. */
   onInterrupt(listener: () => void): () => void;
+  /** Calls `listener` with exceptions that nobody caught, in the place of ending the process. */
+  onStray(listener: (error: unknown) => void): void;
 }
 
 export interface Command {

@@ -1,4 +1,5 @@
 import { type Config, loadConfig } from '../config.ts';
+import { createLog } from '../log.ts';
 import { type Bridge, createBridge } from '../server.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 
@@ -24,7 +25,12 @@ On SIGTERM or SIGINT it takes no new calls and lets live ones finish (DRAIN_SECO
       ...(values.port === undefined ? {} : { PORT: values.port }),
       ...(values.host === undefined ? {} : { HOST: values.host }),
     });
-    await using bridge = await createBridge({ config, insecure: values.insecure });
+    const log = createLog(config.logLevel);
+    // A mistake in one function handler must not end everybody's call.
+    terminal.onStray((error) =>
+      log.fatal({ err: error }, 'an exception that nobody caught; live calls go on'),
+    );
+    await using bridge = await createBridge({ config, log, insecure: values.insecure });
     const stopped = untilInterrupted(terminal);
     const url = await bridge.listen();
     terminal.out(`listening on ${url}\n`);
