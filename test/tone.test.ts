@@ -85,9 +85,9 @@ describe('a tone generator', () => {
 
   it.each([...'123A456B789C*0#D'].map((key, i) => [key, DTMF_ROWS[i >> 2], DTMF_COLUMNS[i & 3]] as const))(
     'gives key %s the frequencies %i and %i Hz at -8 dBm0 each',
-    (key, row = 0, column = 0) => {
+    (key, row, column) => {
       const samples = make(8000, dtmfParts(key), 8000);
-      for (const hz of [row, column]) {
+      for (const hz of [row ?? 0, column ?? 0]) {
         expect(dbm0(fitTone(samples, hz, 8000).amplitude / Math.SQRT2)).toBeCloseTo(-8, 2);
       }
     },
