@@ -72,7 +72,12 @@ export type CarrierEvent =
       readonly error: string | undefined;
     }
   /** The carrier asks what to do now that the stream is over. */
-  | { readonly type: 'after-stream'; readonly callId: string }
+  | {
+      readonly type: 'after-stream';
+      readonly callId: string;
+      /** The call itself is over: nobody is left to hear anything. */
+      readonly ended: boolean;
+    }
   | { readonly type: 'ignored'; readonly why: string };
 
 /** What happens to the caller after the media stream, or instead of it. */

@@ -1,4 +1,4 @@
-import type { Carrier, CarrierName } from './carrier.ts';
+import type { Carrier, CarrierName, ControlResult } from './carrier.ts';
 import { type Cancel, type Clock, deadline } from './clock.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -7,6 +7,8 @@ import { settleWithin } from './settle.ts';
 /** The carrier asks what comes after the stream, or reports the end, well within this time. */
 const CONFIRM_MS = 3000;
 const REST_MS = 5000;
+/** Before each further try: a carrier that limits the rate, or is away, is often back in a moment. */
+const PAUSES_MS = [1000, 2000, 4000] as const;
 
 /**
  * Sees to it that a call which the bridge ended is over at the carrier too. Closing the stream is enough where the
@@ -19,6 +21,7 @@ export class HangUpWatch {
   readonly #metrics: Metrics;
   readonly #waiting = new Map<string, Cancel>();
   readonly #running = new Set<Promise<void>>();
+  #closed = false;
 
   constructor(deps: { readonly clock: Clock; readonly log: Log; readonly metrics: Metrics }) {
     this.#clock = deps.clock;
@@ -56,20 +59,30 @@ export class HangUpWatch {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     for (const cancel of this.#waiting.values()) cancel();
     this.#waiting.clear();
     await settleWithin(this.#clock, REST_MS, [...this.#running]);
   }
 
   async #hangUp(carrier: Carrier, callId: string): Promise<void> {
-    using limit = deadline(this.#clock, REST_MS, 'the hang-up by REST');
-    const result = await carrier.hangUp(callId, limit.signal);
+    let result = await this.#ask(carrier, callId);
+    for (const pauseMs of PAUSES_MS) {
+      if (result.status !== 'error' || !result.error.verdict.retry || this.#closed) break;
+      await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve));
+      result = await this.#ask(carrier, callId);
+    }
     if (result.status !== 'error') {
       this.#log.info({ callId, carrier: carrier.name, result: result.status }, 'call hung up by REST');
       return;
     }
     this.#metrics.hangUpFailed(carrier.name);
     this.#log.error({ callId, carrier: carrier.name, err: result.error }, 'the call could not be hung up');
+  }
+
+  async #ask(carrier: Carrier, callId: string): Promise<ControlResult> {
+    using limit = deadline(this.#clock, REST_MS, 'the hang-up by REST');
+    return await carrier.hangUp(callId, limit.signal);
   }
 }
 

@@ -90,6 +90,8 @@ class Webhook {
         }
         return carrier.acknowledge();
       case 'after-stream':
+        // A caller who has hung up may be reported here before the socket says so.
+        if (event.ended) manager.callOver(carrier.name, event.callId);
         return this.#onAfterStream(carrier, event.callId);
       case 'ignored':
         log.debug({ why: event.why }, 'webhook ignored');

@@ -412,7 +412,9 @@ describe('webhooks', () => {
     expect(parse('after', { CallSid: CALL, CallStatus: 'in-progress' })).toEqual({
       type: 'after-stream',
       callId: CALL,
+      ended: false,
     });
+    expect(parse('after', { CallSid: CALL, CallStatus: 'completed' })).toMatchObject({ ended: true });
   });
 
   it.each(WEBHOOK_ROUTES)('names the field when a %s webhook has no CallSid', (route) => {
@@ -585,6 +587,10 @@ describe('answer documents', () => {
     ['"><x', undefined],
     ['constructor', undefined],
     [undefined, undefined],
+    ['de-CH', 'de-DE'],
+    ['es-CO', 'es-ES'],
+    ['fr_ca', 'fr-CA'],
+    ['xx-YY', undefined],
   ])('says language %j as %j', (language, tag) => {
     const [say] = documentAfter({ type: 'say', text: 'Bye.', language }).children as [Element];
     expect(say.attributes['language']).toBe(tag);

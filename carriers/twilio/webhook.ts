@@ -193,7 +193,7 @@ export function parseWebhook(request: WebhookRequest, route: WebhookRoute): Carr
     case 'stream-status':
       return streamEvent(callId, fields);
     case 'after':
-      return { type: 'after-stream', callId };
+      return { type: 'after-stream', callId, ended: isOver(fields) };
     default:
       return assertNever(route);
   }
@@ -217,10 +217,11 @@ function readFields(request: WebhookRequest, route: WebhookRoute): URLSearchPara
 
 /** A status callback that was pointed at the voice address must not start a second agent. */
 function isProgress(fields: URLSearchParams): boolean {
-  return (
-    fields.get('CallbackSource') === 'call-progress-events' ||
-    STATUSES.get(fields.get('CallStatus') ?? '')?.status === 'ended'
-  );
+  return fields.get('CallbackSource') === 'call-progress-events' || isOver(fields);
+}
+
+function isOver(fields: URLSearchParams): boolean {
+  return STATUSES.get(fields.get('CallStatus') ?? '')?.status === 'ended';
 }
 
 function incomingEvent(callId: string, fields: URLSearchParams, request: WebhookRequest): CarrierEvent {
