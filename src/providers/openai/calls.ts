@@ -2,8 +2,6 @@ import type { WireCall } from './wire.ts';
 
 /** The function calls of one response: the model goes on when all of them are answered. */
 interface Group {
-  /** Position of their response among all events of the session. */
-  readonly bornAt: number;
   open: number;
   respond: boolean;
   readonly items: string[];
@@ -11,7 +9,6 @@ interface Group {
 
 /** All calls of a response are answered. */
 export interface Answered {
-  readonly bornAt: number;
   /** At least one result asks for the model to go on. */
   readonly respond: boolean;
   /** Ids of the items that hold the results. */
@@ -25,9 +22,9 @@ export class Calls {
   readonly #groups = new Map<string, Group | undefined>();
 
   /** Takes over the calls of a completed response; returns those that were not known yet. */
-  begin(calls: readonly WireCall[], bornAt: number): readonly WireCall[] {
+  begin(calls: readonly WireCall[]): readonly WireCall[] {
     const fresh: WireCall[] = [];
-    const group: Group = { bornAt, open: 0, respond: false, items: [] };
+    const group: Group = { open: 0, respond: false, items: [] };
     for (const call of calls) {
       if (this.#groups.has(call.callId)) continue;
       this.#groups.set(call.callId, group);

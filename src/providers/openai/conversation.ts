@@ -2,7 +2,7 @@ import { bytesPerMs } from '../../audio/format.ts';
 import type { Clock } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
 import type { HeardItem, ProviderEvent, TextOptions, ToolResult } from '../../provider.ts';
-import { type Answered, Calls } from './calls.ts';
+import { Calls } from './calls.ts';
 import type { Dialect, SessionShape } from './config.ts';
 import { type Report, report, type Scrub } from './errors.ts';
 import { messageItem, resultItem, sayFields, type Topic, textFor, toolOutput, topicOf } from './messages.ts';
@@ -46,8 +46,6 @@ export class Conversation {
   /** Counts what happens, to tell what came before what. */
   #moment = 0;
   #speechAt = 0;
-  #bargeInAt = 0;
-  #newestAt = 0;
   #items = 0;
 
   constructor(ports: ConversationPorts) {
@@ -148,7 +146,8 @@ export class Conversation {
       case 'open': {
         const itemId = this.#addItem(resultItem(callId, output));
         const answered = this.#calls.answer(callId, itemId, result.respond);
-        if (answered?.respond && !this.#overtaken(answered)) {
+        if (answered?.respond) {
+          // Also after the caller cut in: only a response that has seen the result stands in for this one.
           this.#sequencer.request({ fields: {}, items: answered.items });
         }
         return;
@@ -160,11 +159,7 @@ export class Conversation {
 
   interrupt(heard: readonly HeardItem[]): void {
     const cut = this.#responses.open().filter((response) => !response.discarded);
-    const doomed = this.#sequencer.doom();
-    if (cut.length > 0 || doomed || heard.length > 0) {
-      this.#moment += 1;
-      this.#bargeInAt = this.#moment;
-    }
+    this.#sequencer.doom();
     for (const response of cut) {
       this.#responses.discard(response);
       if (!this.#cutByServer(response)) this.#cancel(response);
@@ -176,11 +171,6 @@ export class Conversation {
   /** Nothing is sent any more. */
   close(): void {
     this.#sequencer.close();
-  }
-
-  /** The caller cut in while the handlers ran, and the model has turned to something newer since. */
-  #overtaken(answered: Answered): boolean {
-    return this.#bargeInAt > answered.bornAt && this.#newestAt > this.#bargeInAt;
   }
 
   #cutByServer(response: Response): boolean {
@@ -241,7 +231,6 @@ export class Conversation {
       this.#cancel(response);
       return response;
     }
-    this.#newestAt = this.#moment;
     this.#ports.emit({ type: 'responseStarted', responseId, asked: this.#sequencer.isOurs(responseId) });
     return response;
   }
@@ -307,7 +296,7 @@ export class Conversation {
 
   #onCompleted(event: Done, response: Response): void {
     this.#troubles.succeeded();
-    const calls = this.#calls.begin([...event.calls, ...response.written], response.bornAt);
+    const calls = this.#calls.begin([...event.calls, ...response.written]);
     for (const { callId, name, args } of calls) {
       if (response.hidden) {
         // Nobody is told of it, but a call without an output stays open in the conversation for good.
