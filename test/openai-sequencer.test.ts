@@ -147,30 +147,55 @@ describe('the response sequencer', () => {
     const { sent, say, sequencer, clock } = start();
     say('one');
     sequencer.created('resp_1', 'pc_response_1');
-    clock.advance(10_000);
+    clock.advance(30_000);
     say('two');
     sequencer.doom();
     clock.advance(10_000);
     expect(sent.map(({ fields }) => fields['instructions'])).toEqual(['one', 'two']);
   });
 
-  it('lets every sign of a response push the ten seconds on', () => {
+  it('waits longer for a response that has begun, and every sign of it starts the wait anew', () => {
     const { sent, say, sequencer, clock } = start();
     sequencer.created('resp_1', undefined);
     say('later');
     for (let i = 0; i < 5; i += 1) {
-      clock.advance(9_000);
+      clock.advance(29_000);
       sequencer.alive('resp_1');
     }
+    clock.advance(29_999);
     expect(sent).toHaveLength(0);
-    clock.advance(10_000);
+    clock.advance(1);
     expect(sent).toHaveLength(1);
+  });
+
+  it('waits ten seconds for a request although a response before it was waited for longer', () => {
+    const { sent, say, sequencer, clock } = start();
+    sequencer.created('resp_1', undefined);
+    say('later');
+    clock.advance(11_000);
+    sequencer.done('resp_1', undefined);
+    expect(sent).toHaveLength(1);
+    clock.advance(9_999);
+    expect(sent).toHaveLength(1);
+    clock.advance(1);
+    expect(sent).toHaveLength(2);
+  });
+
+  it('does not take the late end of a response that was given up for the answer to a new request', () => {
+    const { sent, say, sequencer, clock } = start();
+    sequencer.created('resp_1', undefined);
+    clock.advance(30_000);
+    say('one');
+    sequencer.done('resp_1', undefined);
+    say('two');
+    expect(sent).toHaveLength(1);
+    expect(sequencer.busy).toBe(true);
   });
 
   it('counts a response that was given up as lost again once it gives a sign', () => {
     const { sent, say, sequencer, clock } = start();
     sequencer.created('resp_1', undefined);
-    clock.advance(10_000);
+    clock.advance(30_000);
     sequencer.alive('resp_1');
     say('later');
     expect(sent).toHaveLength(0);

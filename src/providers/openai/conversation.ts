@@ -1,15 +1,24 @@
 import { bytesPerMs } from '../../audio/format.ts';
 import type { Clock } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
-import type { HeardItem, ProviderEvent, TextOptions, ToolResult } from '../../provider.ts';
+import type { HeardItem, ProviderEvent, ResponseStatus, TextOptions, ToolResult } from '../../provider.ts';
 import { Calls } from './calls.ts';
 import type { Dialect, SessionShape } from './config.ts';
-import { type Report, report, type Scrub } from './errors.ts';
-import { messageItem, resultItem, sayFields, type Topic, textFor, toolOutput, topicOf } from './messages.ts';
-import { type Response, Responses } from './responses.ts';
+import type { Scrub } from './errors.ts';
+import { type Failure, Failures } from './failures.ts';
+import {
+  correctionMessage,
+  messageItem,
+  resultItem,
+  sayFields,
+  type Topic,
+  textFor,
+  toolOutput,
+} from './messages.ts';
+import { type Correction, type Response, Responses } from './responses.ts';
 import { ResponseSequencer } from './sequencer.ts';
 import { Troubles } from './troubles.ts';
-import type { Fields, ServerEvent, WireError } from './wire.ts';
+import type { Done, Fields, ServerEvent } from './wire.ts';
 
 export interface ConversationPorts {
   readonly clock: Clock;
@@ -25,15 +34,7 @@ export interface ConversationPorts {
 }
 
 type Conversational = Exclude<ServerEvent, { readonly type: 'session' }>;
-type Done = Extract<ServerEvent, { readonly type: 'responseDone' }>;
 
-/** `known`: it was reported as an error event before. */
-interface Failure {
-  readonly error: BridgeError;
-  readonly outcome: 'fatal' | 'report' | 'known';
-}
-
-const BROKEN: Report = { code: 'PROVIDER_UNAVAILABLE', severity: 'sticky' };
 const NOBODY_ASKED = JSON.stringify({ error: 'not run: the caller interrupted' });
 
 /** What is said on a session that stands: turns, responses, calls, corrections. */
@@ -42,6 +43,7 @@ export class Conversation {
   readonly #sequencer: ResponseSequencer;
   readonly #responses: Responses;
   readonly #troubles: Troubles;
+  readonly #failures: Failures;
   readonly #calls = new Calls();
   /** Counts what happens, to tell what came before what. */
   #moment = 0;
@@ -57,6 +59,13 @@ export class Conversation {
       warn: (code, message) => this.#warn(code, message),
       lost: (ms, open) => this.#onLost(ms, open),
     });
+    this.#failures = new Failures({
+      emit: ports.emit,
+      fail: ports.fail,
+      scrub: ports.scrub,
+      troubles: this.#troubles,
+      sequencer: this.#sequencer,
+    });
     this.#responses = new Responses({
       audio: (item, bytes) =>
         ports.emit({ type: 'audio', responseId: item.responseId, itemId: item.id, bytes }),
@@ -70,7 +79,7 @@ export class Conversation {
   handle(event: Conversational): void {
     switch (event.type) {
       case 'error':
-        this.#onError(event.error);
+        this.#failures.report(event.error);
         return;
       case 'itemAdded':
         this.#sequencer.confirmed(event.itemId);
@@ -183,19 +192,8 @@ export class Conversation {
     this.#ports.send('cancel', { type: 'response.cancel', response_id: response.id });
   }
 
-  #correct(corrections: ReturnType<Responses['corrections']>): void {
-    for (const correction of corrections) {
-      if (correction.type === 'delete') {
-        this.#ports.send('delete', { type: 'conversation.item.delete', item_id: correction.itemId });
-        continue;
-      }
-      this.#ports.send('truncate', {
-        type: 'conversation.item.truncate',
-        item_id: correction.itemId,
-        content_index: correction.contentIndex,
-        audio_end_ms: correction.endMs,
-      });
-    }
+  #correct(corrections: readonly Correction[]): void {
+    for (const correction of corrections) this.#ports.send(correction.type, correctionMessage(correction));
   }
 
   #addItem(item: Fields): string {
@@ -216,7 +214,7 @@ export class Conversation {
 
   #response(responseId: string): Response {
     const known = this.#responses.find(responseId);
-    if (known && !known.done) this.#sequencer.alive(responseId);
+    if (known && (!known.done || known.lost)) this.#sequencer.alive(responseId);
     return known ?? this.#created(responseId, undefined);
   }
 
@@ -265,40 +263,39 @@ export class Conversation {
 
   #onDone(event: Done): void {
     const response = this.#responses.find(event.responseId) ?? this.#created(event.responseId, event.token);
+    if (response.lost) this.#onLateDone(event, response);
     if (response.done) return;
     this.#responses.finish(response);
     this.#correct(this.#responses.unheard(response));
-    const failure = this.#failure(event, response);
+    const failure = this.#failures.judge(event, response);
     // Before the next response is asked for: whoever hears of it gives up everything that is under way.
     if (event.reason === 'turn_detected' && !response.discarded) {
       this.#ports.emit({ type: 'interrupted', responseId: response.id });
     }
     this.#sequencer.done(event.responseId, event.token);
     if (event.usage) this.#ports.emit({ type: 'usage', usage: event.usage });
-    if (event.status === 'completed') this.#onCompleted(event, response);
+    if (event.status === 'completed') {
+      this.#troubles.succeeded();
+      this.#beginCalls(event, response, !response.hidden);
+    }
     if (!response.hidden) this.#tellDone(event, response, failure);
     if (failure?.outcome === 'fatal') this.#ports.fail(failure.error);
   }
 
-  #failure(event: Done, response: Response): Failure | undefined {
-    if (event.status !== 'failed') return undefined;
-    const found = event.error ? report(event.error.code, event.error.kind) : BROKEN;
-    const words = this.#ports.scrub(event.error?.message ?? 'no reason given');
-    const error = new BridgeError(found.code, `a response failed: ${words}`);
-    if (found.severity === 'fatal') return { error, outcome: 'fatal' };
-    if (found.severity !== 'sticky') return { error, outcome: 'report' };
-    const strike = this.#troubles.strike();
-    if (strike === 'again') return { error, outcome: 'fatal' };
-    const silent = !response.discarded && response.items.every((item) => item.received === 0);
-    if (silent) this.#sequencer.retry(event.responseId);
-    return { error, outcome: strike === 'same' ? 'known' : 'report' };
+  /** The end was told long ago; what is left is to see that the server works, and to leave nothing open there. */
+  #onLateDone(event: Done, response: Response): void {
+    response.lost = false;
+    this.#correct(this.#responses.unheard(response));
+    if (event.status !== 'failed') this.#troubles.succeeded();
+    if (event.status === 'completed') this.#beginCalls(event, response, false);
+    if (event.usage) this.#ports.emit({ type: 'usage', usage: event.usage });
+    this.#sequencer.done(event.responseId, event.token);
   }
 
-  #onCompleted(event: Done, response: Response): void {
-    this.#troubles.succeeded();
+  #beginCalls(event: Done, response: Response, wanted: boolean): void {
     const calls = this.#calls.begin([...event.calls, ...response.written]);
     for (const { callId, name, args } of calls) {
-      if (response.hidden) {
+      if (!wanted) {
         // Nobody is told of it, but a call without an output stays open in the conversation for good.
         this.#calls.answer(callId, this.#addItem(resultItem(callId, NOBODY_ASKED)), false);
       } else {
@@ -314,55 +311,14 @@ export class Conversation {
     emit({ type: 'responseDone', responseId: response.id, status: event.status, reason });
   }
 
-  #onError(error: WireError): void {
-    const topic = topicOf(error.eventId);
-    const found = report(error.code, error.kind);
-    const token = topic === 'response' ? error.eventId : undefined;
-    const failure = new BridgeError(found.code, this.#ports.scrub(error.message));
-    switch (found.severity) {
-      case 'swallowed':
-        return;
-      case 'fatal':
-        this.#ports.fail(failure);
-        return;
-      case 'busy':
-        this.#sequencer.refused(token, 'busy');
-        return;
-      case 'sticky':
-        this.#onTrouble(failure, token);
-        return;
-      case 'noted':
-        this.#warn(error.code ?? 'provider', error.message);
-        return;
-      case 'rejected':
-        this.#onRejected(failure, error, topic);
-        return;
-      default:
-        assertNever(found.severity);
-    }
-  }
-
-  #onTrouble(error: BridgeError, token: string | undefined): void {
-    const strike = this.#troubles.strike();
-    if (strike === 'again') {
-      this.#ports.fail(error);
-      return;
-    }
-    if (strike === 'first') this.#ports.emit({ type: 'error', error, fatal: false });
-    if (token !== undefined) this.#sequencer.refused(token, 'retry');
-  }
-
   // A server may keep its socket alive and say nothing any more; asking it twice is enough.
   #onLost(ms: number, open: readonly string[]): void {
     const message = `no sign of the response under way for ${ms} ms`;
+    const found = open.map((id) => this.#responses.find(id)).filter((response) => response !== undefined);
+    // A last word of a response that was given up before is no new trouble.
+    if (found.length > 0 && found.every((response) => response.lost)) return;
     // Whoever waits for the end of a response must not wait for ever.
-    for (const responseId of open) {
-      const response = this.#responses.find(responseId);
-      if (response === undefined || response.done) continue;
-      this.#responses.finish(response);
-      if (response.hidden) continue;
-      this.#ports.emit({ type: 'responseDone', responseId, status: 'failed', reason: 'lost' });
-    }
+    for (const response of found) this.#giveUp(response, 'failed', 'lost');
     if (this.#troubles.strike() === 'again') {
       this.#ports.fail(new BridgeError('PROVIDER_UNAVAILABLE', `${message}, and not for the first time`));
     } else {
@@ -370,13 +326,14 @@ export class Conversation {
     }
   }
 
-  // A correction that fails costs a little accuracy of the conversation, never the call.
-  #onRejected(failure: BridgeError, error: WireError, topic: Topic | undefined): void {
-    if (topic === 'truncate' || topic === 'delete' || topic === 'cancel' || topic === 'history') {
-      this.#warn(error.code ?? `${topic}_rejected`, `${topic}: ${error.message}`);
-      return;
-    }
-    if (topic === 'response') this.#sequencer.refused(error.eventId, 'rejected');
-    this.#ports.emit({ type: 'error', error: failure, fatal: false });
+  /** Tells the end of a response whose own end has not come. */
+  #giveUp(response: Response, status: ResponseStatus, reason: string): void {
+    if (response.done) return;
+    this.#cancel(response);
+    this.#responses.finish(response);
+    this.#responses.discard(response);
+    response.lost = true;
+    if (response.hidden) return;
+    this.#ports.emit({ type: 'responseDone', responseId: response.id, status, reason });
   }
 }

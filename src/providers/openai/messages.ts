@@ -1,5 +1,6 @@
 import type { HistoryItem, TextOptions } from '../../provider.ts';
 import { type Dialect, languageName } from './config.ts';
+import type { Correction } from './responses.ts';
 import type { Fields } from './wire.ts';
 
 /** What a message of ours is about; it leads its event id, so that an error that names the id can be judged. */
@@ -78,6 +79,16 @@ export function sayFields(text: string, instructions: string, language: string |
   return {
     instructions: instructions === '' ? order : `${instructions}\n\n${order}`,
     tool_choice: 'none',
+  };
+}
+
+export function correctionMessage(correction: Correction): Fields {
+  if (correction.type === 'delete') return { type: 'conversation.item.delete', item_id: correction.itemId };
+  return {
+    type: 'conversation.item.truncate',
+    item_id: correction.itemId,
+    content_index: correction.contentIndex,
+    audio_end_ms: correction.endMs,
   };
 }
 

@@ -35,6 +35,8 @@ export interface Response {
   /** Nothing of it was ever handed on, not even its start. */
   hidden: boolean;
   done: boolean;
+  /** It was given up as silent and told to be over; its real end may come yet. */
+  lost: boolean;
   cancelled: boolean;
   wroteText: boolean;
   /** Calls that were written, for servers that do not repeat them at the end. */
@@ -94,6 +96,7 @@ export class Responses {
       hidden,
       discarded: hidden,
       done: false,
+      lost: false,
       cancelled: false,
       wroteText: false,
       written: [],

@@ -42,6 +42,8 @@ interface Requested {
 
 /** A response or a refusal that never comes must not silence the agent for ever. */
 const LOST_MS = 10_000;
+/** One that has begun may think for long, or wait for a tool of the server's own. */
+const SILENT_MS = 30_000;
 /** A caller may well talk for long; a stop that was lost must not hold the agent back for the rest of the call. */
 const LONGEST_SPEECH_MS = 30_000;
 /** After the caller's turn the server makes a response by itself; it comes within a fraction of this. */
@@ -60,6 +62,8 @@ export class ResponseSequencer {
   readonly #ports: SequencerPorts;
   readonly #queue: Wanted[] = [];
   readonly #active = new Map<string, Requested | undefined>();
+  /** Given up while they were open; they may end after all. */
+  readonly #lost = new Set<string>();
   #requested: Requested | undefined;
   /** The server said that a response is running that we know nothing of. */
   #foreign = false;
@@ -136,8 +140,9 @@ export class ResponseSequencer {
   done(responseId: string, token: string | undefined): void {
     this.#sign();
     this.#foreign = false;
-    // A response may end that was never announced; it still answers the request.
-    if (!this.#active.delete(responseId)) this.#claim(token);
+    const lost = this.#lost.delete(responseId);
+    // A response may end that was never announced; it still answers the request, unless it is one of old.
+    if (!this.#active.delete(responseId) && !lost) this.#claim(token);
     this.#pump();
   }
 
@@ -264,9 +269,11 @@ export class ResponseSequencer {
   }
 
   #look(): void {
-    const left = this.#lastSign + LOST_MS - this.#ports.clock.now();
+    const limit = this.#active.size > 0 ? SILENT_MS : LOST_MS;
+    const left = this.#lastSign + limit - this.#ports.clock.now();
     if (left > 0) {
-      this.#watch(left);
+      // A request may come meanwhile, which is waited for less long.
+      this.#watch(Math.min(left, LOST_MS));
       return;
     }
     const requested = this.#requested;
@@ -274,11 +281,12 @@ export class ResponseSequencer {
     this.#foreign = false;
     const open = [...this.#active.keys()];
     this.#active.clear();
+    for (const id of open) this.#lost.add(id);
     if (requested !== undefined && !requested.doomed && requested.wanted.attempts === 0) {
       requested.wanted.attempts += 1;
       this.#queue.unshift(requested.wanted);
     }
-    this.#ports.lost(LOST_MS, open);
+    this.#ports.lost(limit, open);
     this.#pump();
   }
 }

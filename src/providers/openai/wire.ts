@@ -62,6 +62,8 @@ export type ServerEvent =
   /** An event that only shows that a response is alive. */
   | { readonly type: 'progress'; readonly responseId: string };
 
+export type Done = Extract<ServerEvent, { readonly type: 'responseDone' }>;
+
 type Parse = (message: Fields) => ServerEvent | undefined;
 
 /** Under this key of a response's metadata travels the event id of the `response.create` that asked for it. */

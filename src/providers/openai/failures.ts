@@ -1,0 +1,101 @@
+import { assertNever, BridgeError } from '../../errors.ts';
+import type { ProviderEvent } from '../../provider.ts';
+import { type Report, report, type Scrub } from './errors.ts';
+import { type Topic, topicOf } from './messages.ts';
+import type { Response } from './responses.ts';
+import type { ResponseSequencer } from './sequencer.ts';
+import type { Troubles } from './troubles.ts';
+import type { Done, WireError } from './wire.ts';
+
+interface FailuresPorts {
+  readonly sequencer: ResponseSequencer;
+  readonly troubles: Troubles;
+  readonly scrub: Scrub;
+  emit(event: ProviderEvent): void;
+  fail(error: BridgeError): void;
+}
+
+/** `known`: it was reported as an error event before. */
+export interface Failure {
+  readonly error: BridgeError;
+  readonly outcome: 'fatal' | 'report' | 'known';
+}
+
+const BROKEN: Report = { code: 'PROVIDER_UNAVAILABLE', severity: 'sticky' };
+
+/** What becomes of the errors that the provider reports while the session stands. */
+export class Failures {
+  readonly #ports: FailuresPorts;
+
+  constructor(ports: FailuresPorts) {
+    this.#ports = ports;
+  }
+
+  /** Undefined unless the response failed. */
+  judge(event: Done, response: Response): Failure | undefined {
+    if (event.status !== 'failed') return undefined;
+    const found = event.error ? report(event.error.code, event.error.kind) : BROKEN;
+    const words = this.#ports.scrub(event.error?.message ?? 'no reason given');
+    const error = new BridgeError(found.code, `a response failed: ${words}`);
+    if (found.severity === 'fatal') return { error, outcome: 'fatal' };
+    if (found.severity !== 'sticky') return { error, outcome: 'report' };
+    const strike = this.#ports.troubles.strike();
+    if (strike === 'again') return { error, outcome: 'fatal' };
+    const silent = !response.discarded && response.items.every((item) => item.received === 0);
+    if (silent) this.#ports.sequencer.retry(event.responseId);
+    return { error, outcome: strike === 'same' ? 'known' : 'report' };
+  }
+
+  /** An error event. */
+  report(error: WireError): void {
+    const topic = topicOf(error.eventId);
+    const found = report(error.code, error.kind);
+    const token = topic === 'response' ? error.eventId : undefined;
+    const failure = new BridgeError(found.code, this.#ports.scrub(error.message));
+    switch (found.severity) {
+      case 'swallowed':
+        return;
+      case 'fatal':
+        this.#ports.fail(failure);
+        return;
+      case 'busy':
+        this.#ports.sequencer.refused(token, 'busy');
+        return;
+      case 'sticky':
+        this.#onTrouble(failure, token);
+        return;
+      case 'noted':
+        this.#warn(error.code ?? 'provider', error.message);
+        return;
+      case 'rejected':
+        this.#onRejected(failure, error, topic);
+        return;
+      default:
+        assertNever(found.severity);
+    }
+  }
+
+  #onTrouble(error: BridgeError, token: string | undefined): void {
+    const strike = this.#ports.troubles.strike();
+    if (strike === 'again') {
+      this.#ports.fail(error);
+      return;
+    }
+    if (strike === 'first') this.#ports.emit({ type: 'error', error, fatal: false });
+    if (token !== undefined) this.#ports.sequencer.refused(token, 'retry');
+  }
+
+  // A correction that fails costs a little accuracy of the conversation, never the call.
+  #onRejected(failure: BridgeError, error: WireError, topic: Topic | undefined): void {
+    if (topic === 'truncate' || topic === 'delete' || topic === 'cancel' || topic === 'history') {
+      this.#warn(error.code ?? `${topic}_rejected`, `${topic}: ${error.message}`);
+      return;
+    }
+    if (topic === 'response') this.#ports.sequencer.refused(error.eventId, 'rejected');
+    this.#ports.emit({ type: 'error', error: failure, fatal: false });
+  }
+
+  #warn(code: string, message: string): void {
+    this.#ports.emit({ type: 'warning', code, message: this.#ports.scrub(message) });
+  }
+}

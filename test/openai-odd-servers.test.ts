@@ -1,0 +1,62 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { cleanUp, created, delta, done, functionCall, type Line, open } from './support/openai-peer.ts';
+
+afterEach(cleanUp);
+
+const types = (line: Line): string[] => line.events.map(({ type }) => type);
+/** 20 ms of mu-law. */
+const FRAME = 160;
+
+/** Halfway, the socket shows that it lives. */
+const silence = async (line: Line, ms: number): Promise<void> => {
+  for (let left = ms; left > 0; left -= 10_000) {
+    line.clock.advance(Math.min(left, 10_000));
+    await line.peer.settle();
+  }
+};
+
+describe('a response that falls silent', () => {
+  it('is waited for longer than one that never began, then cancelled and told to be over', async () => {
+    const line = await open();
+    await line.peer.tell(created('resp_1'), delta('resp_1', 'item_1', FRAME));
+    await silence(line, 29_999);
+    expect(types(line)).toEqual(['responseStarted', 'audio']);
+    await silence(line, 1);
+    expect(types(line)).toEqual(['responseStarted', 'audio', 'audioDone', 'responseDone', 'warning']);
+    expect(line.of('responseDone')).toMatchObject([{ status: 'failed', reason: 'lost' }]);
+    await line.peer.settle();
+    expect(line.peer.all('response.cancel')).toMatchObject([{ response_id: 'resp_1' }]);
+  });
+
+  it('may end after all: nothing of it is heard, its calls are closed, and the server is forgiven', async () => {
+    const line = await open();
+    const usage = { input_token_details: { text_tokens: 5 } };
+    await line.peer.tell(created('resp_1'), delta('resp_1', 'item_1', FRAME));
+    await silence(line, 30_000);
+    const before = line.events.length;
+    await line.peer.tell(delta('resp_1', 'item_1', FRAME));
+    line.session.say('hello');
+    await line.peer.settle();
+    expect(line.peer.all('response.create')).toEqual([]);
+    const end = done('resp_1', 'completed', { output: [functionCall('call_1')], usage });
+    await line.peer.tell(end, end);
+    expect(types(line).slice(before)).toEqual(['usage']);
+    expect(line.peer.all('conversation.item.create')).toMatchObject([
+      { item: { type: 'function_call_output', call_id: 'call_1' } },
+    ]);
+    const asked = await line.peer.next('response.create');
+    await line.peer.tell(created('resp_2', asked['event_id']));
+    await silence(line, 30_000);
+    expect(line.of('error')).toEqual([]);
+    expect(line.of('closed')).toEqual([]);
+  });
+
+  it('is no second trouble when it gave a last word and no end', async () => {
+    const line = await open();
+    await line.peer.tell(created('resp_1'));
+    await silence(line, 30_000);
+    await line.peer.tell(delta('resp_1', 'item_1', FRAME));
+    await silence(line, 40_000);
+    expect(types(line)).toEqual(['responseStarted', 'responseDone', 'warning']);
+  });
+});
