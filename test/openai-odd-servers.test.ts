@@ -1,5 +1,16 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { cleanUp, created, delta, done, functionCall, type Line, open } from './support/openai-peer.ts';
+import {
+  cleanUp,
+  created,
+  delta,
+  done,
+  functionCall,
+  type Line,
+  type Message,
+  open,
+  speechStarted,
+  speechStopped,
+} from './support/openai-peer.ts';
 
 afterEach(cleanUp);
 
@@ -58,5 +69,43 @@ describe('a response that falls silent', () => {
     await line.peer.tell(delta('resp_1', 'item_1', FRAME));
     await silence(line, 40_000);
     expect(types(line)).toEqual(['responseStarted', 'responseDone', 'warning']);
+  });
+});
+
+describe('the end of the speech of the caller', () => {
+  const committed: Message = { type: 'input_audio_buffer.committed', item_id: 'item_u' };
+  const ofSpeech = (line: Line): string[] => types(line).filter((type) => type.startsWith('speech'));
+
+  it.each([
+    ['the turn becomes an item', [committed]],
+    ['the server answers by itself', [created('resp_1')]],
+    ['everything tells it', [speechStopped, committed, created('resp_1')]],
+    ['it is told late', [created('resp_1'), committed, speechStopped]],
+  ])('is told once when %s', async (_, messages) => {
+    const line = await open();
+    await line.peer.tell(speechStarted, ...messages);
+    expect(ofSpeech(line)).toEqual(['speechStarted', 'speechStopped']);
+    expect(line.of('speechStopped')).toMatchObject([{ itemId: 'item_u' }]);
+    await line.peer.tell(speechStarted);
+    await silence(line, 30_000);
+    expect(ofSpeech(line)).toHaveLength(4);
+  });
+
+  it('is told when the caller seems to speak for ever', async () => {
+    const line = await open();
+    await line.peer.tell(speechStarted);
+    await silence(line, 29_999);
+    expect(ofSpeech(line)).toEqual(['speechStarted']);
+    await silence(line, 1);
+    await line.peer.tell(speechStopped);
+    expect(ofSpeech(line)).toEqual(['speechStarted', 'speechStopped']);
+  });
+
+  it('is not told by the answer to a request of the bridge', async () => {
+    const line = await open();
+    line.session.say('hello');
+    const asked = await line.peer.next('response.create');
+    await line.peer.tell(speechStarted, created('resp_1', asked['event_id']));
+    expect(ofSpeech(line)).toEqual(['speechStarted']);
   });
 });

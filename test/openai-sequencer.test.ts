@@ -16,6 +16,7 @@ function start() {
       return token;
     },
     warn: (code) => warnings.push(code),
+    spokeTooLong: () => warnings.push('spoke too long'),
     lost: (ms) => warnings.push(`lost ${ms}`),
   });
   const plain = (...items: string[]): void => sequencer.request({ fields: PLAIN, items });

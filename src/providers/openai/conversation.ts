@@ -48,6 +48,9 @@ export class Conversation {
   /** Counts what happens, to tell what came before what. */
   #moment = 0;
   #speechAt = 0;
+  /** `speechStarted` was told, `speechStopped` not yet. */
+  #speechOpen = false;
+  #speechItem: string | undefined;
   #items = 0;
 
   constructor(ports: ConversationPorts) {
@@ -57,6 +60,7 @@ export class Conversation {
       clock: ports.clock,
       send: (fields) => this.#createResponse(fields),
       warn: (code, message) => this.#warn(code, message),
+      spokeTooLong: () => this.#closeSpeech(),
       lost: (ms, open) => this.#onLost(ms, open),
     });
     this.#failures = new Failures({
@@ -95,10 +99,11 @@ export class Conversation {
         return;
       case 'speechStopped':
         this.#sequencer.speechStopped(this.#ports.shape().answers);
-        this.#ports.emit({ type: 'speechStopped', itemId: event.itemId });
+        this.#closeSpeech(event.itemId);
         return;
       case 'turnEnded':
         this.#sequencer.speechStopped(this.#ports.shape().answers);
+        this.#closeSpeech();
         return;
       case 'responseCreated':
         this.#created(event.responseId, event.token);
@@ -229,7 +234,9 @@ export class Conversation {
       this.#cancel(response);
       return response;
     }
-    this.#ports.emit({ type: 'responseStarted', responseId, asked: this.#sequencer.isOurs(responseId) });
+    const asked = this.#sequencer.isOurs(responseId);
+    if (!asked) this.#closeSpeech();
+    this.#ports.emit({ type: 'responseStarted', responseId, asked });
     return response;
   }
 
@@ -243,7 +250,16 @@ export class Conversation {
     this.#speechAt = this.#moment;
     this.#troubles.tried();
     this.#sequencer.speechStarted();
+    this.#speechOpen = true;
+    this.#speechItem = itemId;
     this.#ports.emit({ type: 'speechStarted', itemId });
+  }
+
+  // Whoever was told that the caller speaks keeps still until told otherwise, and not every server tells it.
+  #closeSpeech(itemId = this.#speechItem): void {
+    if (!this.#speechOpen) return;
+    this.#speechOpen = false;
+    this.#ports.emit({ type: 'speechStopped', itemId });
   }
 
   #onOutput(event: Extract<Conversational, { readonly responseId: string }>, response: Response): void {

@@ -16,6 +16,8 @@ export interface SequencerPorts {
   /** Sends `response.create` and returns the id of that message, which the provider gives back. */
   send(fields: Readonly<Record<string, unknown>>): string;
   warn(code: string, message: string): void;
+  /** The caller has spoken for so long that the end of it must have been lost. */
+  spokeTooLong(): void;
   /**
    * For `ms` there was no sign of a response that is open or was asked for; it is given up, or asked for once more.
    * `open`: the ones that had begun.
@@ -248,7 +250,10 @@ export class ResponseSequencer {
 
   #hold(ms: number): void {
     this.#holdTimer?.();
-    this.#holdTimer = this.#ports.clock.after(ms, () => this.#release());
+    this.#holdTimer = this.#ports.clock.after(ms, () => {
+      if (this.#speaking) this.#ports.spokeTooLong();
+      this.#release();
+    });
   }
 
   #release(): void {
