@@ -267,6 +267,25 @@ describe('the session that is asked for', () => {
     expect((await failure(attempt)).code).toBe('PROVIDER_CONFIG');
   });
 
+  it('does not care about the formats that a session starts from, nor about those that are null', async () => {
+    const server = await startServer();
+    const attempt = dial(server.url);
+    const peer = await server.peer();
+    const opus = { format: { type: 'audio/opus' } };
+    peer.say(
+      { type: 'session.created', session: { audio: { input: opus, output: opus } } },
+      { type: 'session.created', session: { input_audio_format: 'g711_mu', output_audio_format: 'opus' } },
+      {
+        type: 'session.updated',
+        session: { input_audio_format: null, audio: { input: { format: null }, output: { format: null } } },
+      },
+    );
+    const session = await attempt.connected;
+    expect([session.input, session.output]).toEqual([MULAW_8K, MULAW_8K]);
+    peer.socket.terminate();
+    await session.close('over');
+  });
+
   it('merges raw fields of the options, then of the request, and keeps the keys of one voice detection apart', async () => {
     const line = await open(
       {

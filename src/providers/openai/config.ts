@@ -191,8 +191,8 @@ const FLAT_FORMATS: ReadonlyMap<unknown, AudioFormat> = new Map<unknown, AudioFo
 ]);
 
 function formatOf(side: 'input' | 'output', session: Fields, before: AudioFormat | undefined): AudioFormat {
-  const nested = fieldsOf(fieldsOf(session['audio'])[side])['format'];
-  const flat = session[`${side}_audio_format`];
+  const nested = fieldsOf(fieldsOf(session['audio'])[side])['format'] ?? undefined;
+  const flat = session[`${side}_audio_format`] ?? undefined;
   if (nested === undefined && flat === undefined && before) return before;
   const found = isFields(nested) ? nestedFormat(nested) : FLAT_FORMATS.get(flat);
   if (found) return found;
@@ -208,13 +208,18 @@ function vadOf(session: Fields): Fields | null | undefined {
   return found === undefined || found === null ? found : fieldsOf(found);
 }
 
+/** When the session ends, in Unix seconds. */
+export function readExpiry(session: Fields): number | undefined {
+  const expiresAt = session['expires_at'];
+  return typeof expiresAt === 'number' && expiresAt > 0 ? expiresAt : undefined;
+}
+
 /**
  * Reads what a session does out of its fields; `before` fills in what the server does not repeat. Throws
  * PROVIDER_CONFIG when the audio has a format that nothing here can read.
  */
 export function readSession(session: Fields, before?: SessionShape): SessionShape {
   const vad = vadOf(session);
-  const expiresAt = session['expires_at'];
   return {
     input: formatOf('input', session, before?.input),
     output: formatOf('output', session, before?.output),
@@ -223,6 +228,6 @@ export function readSession(session: Fields, before?: SessionShape): SessionShap
       vad === undefined ? (before?.interrupts ?? false) : vad !== null && vad['interrupt_response'] !== false,
     answers:
       vad === undefined ? (before?.answers ?? false) : vad !== null && vad['create_response'] !== false,
-    expiresAt: typeof expiresAt === 'number' && expiresAt > 0 ? expiresAt : before?.expiresAt,
+    expiresAt: readExpiry(session) ?? before?.expiresAt,
   };
 }

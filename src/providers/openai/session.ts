@@ -9,7 +9,7 @@ import type {
   TextOptions,
   ToolResult,
 } from '../../provider.ts';
-import { buildSession, readSession, type SessionChoice, type SessionShape } from './config.ts';
+import { buildSession, readExpiry, readSession, type SessionChoice, type SessionShape } from './config.ts';
 import { Conversation } from './conversation.ts';
 import { closeCode, connectCode, networkError, type Scrub, statusCode } from './errors.ts';
 import { awaitsAnswer, historyItems, type Topic } from './messages.ts';
@@ -208,9 +208,13 @@ export class OpenAiSession implements ProviderSession {
   }
 
   #onSession(session: Fields, updated: boolean): void {
+    // What a server starts from does not matter, whatever it is: the settings are on their way.
+    if (!updated) {
+      this.#watchExpiry(readExpiry(session));
+      return;
+    }
     const shape = readSession(session, this.#shape);
     this.#watchExpiry(shape.expiresAt);
-    if (!updated) return;
     if (this.#stage === 'connecting') {
       this.#shape = shape;
       this.#open();
