@@ -4,6 +4,7 @@ import {
   created,
   delta,
   done,
+  error,
   functionCall,
   type Line,
   type Message,
@@ -107,5 +108,47 @@ describe('the end of the speech of the caller', () => {
     const asked = await line.peer.next('response.create');
     await line.peer.tell(speechStarted, created('resp_1', asked['event_id']));
     expect(ofSpeech(line)).toEqual(['speechStarted']);
+  });
+});
+
+describe('a request that is refused', () => {
+  it('makes room for the next one although the error does not name it', async () => {
+    const line = await open();
+    line.session.say('one');
+    line.session.say('two');
+    await line.peer.next('response.create');
+    await line.peer.tell(error('invalid_value'));
+    expect(line.peer.all('response.create')).toHaveLength(2);
+    expect(line.of('error')).toMatchObject([{ fatal: false }]);
+    // With a response under way the error may be about anything.
+    await line.peer.tell(created('resp_1'), error('invalid_value'));
+    line.session.say('three');
+    await line.peer.settle();
+    expect(line.peer.all('response.create')).toHaveLength(2);
+    await line.peer.tell(done('resp_1'));
+    expect(line.peer.all('response.create')).toHaveLength(3);
+  });
+
+  it.each([
+    ['names it', true],
+    ['does not name it', false],
+  ])('for its metadata is repeated without, once, when the error %s', async (_, named) => {
+    const line = await open();
+    line.session.say('one');
+    const first = await line.peer.next('response.create');
+    const refusal = (of: Message): Message =>
+      error('unknown_parameter', {
+        param: 'response.metadata',
+        ...(named ? { event_id: of['event_id'] } : {}),
+      });
+    await line.peer.tell(refusal(first));
+    const second = await line.peer.next('response.create');
+    const fields = first['response'] as Message;
+    expect(fields['metadata']).toBeDefined();
+    expect(second['response']).toEqual({ ...fields, metadata: undefined });
+    expect(types(line)).toEqual(['warning']);
+    await line.peer.tell(refusal(second));
+    expect(line.peer.all('response.create')).toHaveLength(2);
+    expect(types(line)).toEqual(['warning', 'error']);
   });
 });

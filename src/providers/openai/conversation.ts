@@ -29,6 +29,8 @@ export interface ConversationPorts {
   shape(): SessionShape;
   /** Sends one message under a new event id, which is returned. */
   send(topic: Topic, message: Fields): string;
+  /** From now on requests go without metadata; false when they did already. */
+  untag(): boolean;
   emit(event: ProviderEvent): void;
   fail(error: BridgeError): void;
 }
@@ -66,6 +68,7 @@ export class Conversation {
     this.#failures = new Failures({
       emit: ports.emit,
       fail: ports.fail,
+      untag: ports.untag,
       scrub: ports.scrub,
       troubles: this.#troubles,
       sequencer: this.#sequencer,

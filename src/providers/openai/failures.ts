@@ -13,6 +13,8 @@ interface FailuresPorts {
   readonly scrub: Scrub;
   emit(event: ProviderEvent): void;
   fail(error: BridgeError): void;
+  /** From now on requests go without metadata; false when they did already. */
+  untag(): boolean;
 }
 
 /** `known`: it was reported as an error event before. */
@@ -91,8 +93,22 @@ export class Failures {
       this.#warn(error.code ?? `${topic}_rejected`, `${topic}: ${error.message}`);
       return;
     }
-    if (topic === 'response') this.#ports.sequencer.refused(error.eventId, 'rejected');
+    if (topic === 'response' || this.#isAboutRequest(error)) {
+      if (/metadata/i.test(`${error.param} ${error.message}`) && this.#ports.untag()) {
+        this.#warn('metadata_rejected', error.message);
+        this.#ports.sequencer.refused(error.eventId, 'reworded');
+        return;
+      }
+      this.#ports.sequencer.refused(error.eventId, 'rejected');
+    }
     this.#ports.emit({ type: 'error', error: failure, fatal: false });
+  }
+
+  // Compatible servers do not say what they refuse; with a request under way it is most likely that.
+  #isAboutRequest(error: WireError): boolean {
+    return (
+      error.eventId === undefined && error.kind === 'invalid_request_error' && this.#ports.sequencer.awaiting
+    );
   }
 
   #warn(code: string, message: string): void {

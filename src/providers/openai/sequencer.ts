@@ -25,8 +25,11 @@ export interface SequencerPorts {
   lost(ms: number, open: readonly string[]): void;
 }
 
-/** Why the provider did not start a response: one runs already, it may work again, or it will never work. */
-export type Refusal = 'busy' | 'retry' | 'rejected';
+/**
+ * Why the provider did not start a response: one runs already, it may work again, it will work in the form that it is
+ * sent in from now on, or it will never work.
+ */
+export type Refusal = 'busy' | 'retry' | 'reworded' | 'rejected';
 
 interface Wanted {
   readonly fields: Readonly<Record<string, unknown>>;
@@ -88,6 +91,11 @@ export class ResponseSequencer {
   /** A response exists or was asked for. */
   get busy(): boolean {
     return this.#requested !== undefined || this.#active.size > 0 || this.#foreign;
+  }
+
+  /** A request is under way, and no response that an error could be about instead. */
+  get awaiting(): boolean {
+    return this.#requested !== undefined && this.#active.size === 0 && !this.#foreign;
   }
 
   request(request: ResponseRequest): void {
@@ -220,8 +228,12 @@ export class ResponseSequencer {
   }
 
   #again(wanted: Wanted, why: Refusal): void {
-    wanted.attempts += 1;
     if (why === 'rejected') return;
+    if (why === 'reworded') {
+      this.#queue.unshift(wanted);
+      return;
+    }
+    wanted.attempts += 1;
     if (wanted.attempts > (why === 'busy' ? MOST_REFUSALS : 1)) {
       this.#ports.warn('response_given_up', `a response was refused ${wanted.attempts} times`);
       return;

@@ -46,6 +46,8 @@ export class OpenAiSession implements ProviderSession {
   #stage: Stage = 'connecting';
   #shape: SessionShape;
   #messages = 0;
+  /** Requests carry their id as metadata, which the server gives back with the response. */
+  #tagging = true;
   #expiryTimer: Cancel | undefined;
   #expiresAt: number | undefined;
   #ending: Promise<void> | undefined;
@@ -68,6 +70,7 @@ export class OpenAiSession implements ProviderSession {
       language: request.language,
       scrub: setup.scrub,
       shape: () => this.#shape,
+      untag: () => this.#untag(),
       send: (topic, message) => this.#send(topic, message),
       emit: (event) => this.#emit(event),
       fail: (error) => this.#fail(error),
@@ -161,8 +164,16 @@ export class OpenAiSession implements ProviderSession {
     this.#messages += 1;
     const eventId = `pc_${topic}_${this.#messages}`;
     const full = { event_id: eventId, ...message };
-    this.#socket.send(JSON.stringify(topic === 'response' ? withToken(full, eventId) : full));
+    this.#socket.send(
+      JSON.stringify(topic === 'response' && this.#tagging ? withToken(full, eventId) : full),
+    );
     return eventId;
+  }
+
+  #untag(): boolean {
+    const before = this.#tagging;
+    this.#tagging = false;
+    return before;
   }
 
   #emit(event: ProviderEvent): void {

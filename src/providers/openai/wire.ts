@@ -8,6 +8,8 @@ export interface WireError {
   readonly code: string | undefined;
   readonly kind: string | undefined;
   readonly message: string;
+  /** Name of the field that it is about. */
+  readonly param: string | undefined;
   /** Event id of the client message that it is about. */
   readonly eventId: string | undefined;
 }
@@ -105,6 +107,7 @@ export function wireError(value: unknown): WireError {
     code: textOf(error['code']),
     kind: textOf(error['type']),
     message: textOf(error['message']) ?? 'no message',
+    param: textOf(error['param']),
     eventId: textOf(error['event_id']),
   };
 }
