@@ -9,6 +9,7 @@ import {
   type Line,
   type Message,
   open,
+  result,
   speechStarted,
   speechStopped,
 } from './support/openai-peer.ts';
@@ -150,5 +151,42 @@ describe('a request that is refused', () => {
     await line.peer.tell(refusal(second));
     expect(line.peer.all('response.create')).toHaveLength(2);
     expect(types(line)).toEqual(['warning', 'error']);
+  });
+});
+
+describe('ids that are counted anew in every response', () => {
+  it('tell the messages of different responses apart', async () => {
+    const line = await open();
+    await line.peer.tell(
+      created('resp_1'),
+      delta('resp_1', 'item_0', FRAME),
+      done('resp_1'),
+      created('resp_2'),
+      delta('resp_2', 'item_0', FRAME),
+      done('resp_2'),
+    );
+    expect(line.of('audio').map(({ responseId, itemId }) => [responseId, itemId])).toEqual([
+      ['resp_1', 'item_0'],
+      ['resp_2', 'item_0'],
+    ]);
+    expect(line.of('audioDone').map(({ responseId }) => responseId)).toEqual(['resp_1', 'resp_2']);
+    // The second one was never corrected, whatever became of the first.
+    line.session.interrupt([{ itemId: 'item_0', playedMs: 10, receivedMs: 20 }]);
+    await line.peer.settle();
+    expect(line.peer.all('conversation.item.truncate')).toMatchObject([{ audio_end_ms: 10 }]);
+  });
+
+  it('tell the calls of different responses apart, once each is answered', async () => {
+    const line = await open();
+    const call = { output: [functionCall('call_0')] };
+    await line.peer.tell(created('resp_1'), done('resp_1', 'completed', call));
+    line.session.sendToolResult('call_0', result('1', false));
+    await line.peer.tell(created('resp_2'), done('resp_2', 'completed', call));
+    // Still open: whose result would come next, nobody could tell.
+    await line.peer.tell(created('resp_3'), done('resp_3', 'completed', call));
+    expect(line.of('toolCall').map(({ responseId }) => responseId)).toEqual(['resp_1', 'resp_2']);
+    line.session.sendToolResult('call_0', result('2'));
+    await line.peer.next('response.create');
+    expect(line.of('warning')).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@ import type { WireCall } from './wire.ts';
 
 /** The function calls of one response: the model goes on when all of them are answered. */
 interface Group {
+  readonly responseId: string;
   open: number;
   respond: boolean;
   readonly items: string[];
@@ -19,15 +20,19 @@ export type CallState = 'open' | 'answered' | 'unknown';
 
 /** Which function calls wait for a result. */
 export class Calls {
-  readonly #groups = new Map<string, Group | undefined>();
+  readonly #calls = new Map<string, { readonly group: Group; answered: boolean }>();
 
-  /** Takes over the calls of a completed response; returns those that were not known yet. */
-  begin(calls: readonly WireCall[]): readonly WireCall[] {
+  /**
+   * Takes over the calls of a completed response; returns those that were not known yet. Some servers count their
+   * calls anew in every response, so one that was answered may come again.
+   */
+  begin(calls: readonly WireCall[], responseId: string): readonly WireCall[] {
     const fresh: WireCall[] = [];
-    const group: Group = { open: 0, respond: false, items: [] };
+    const group: Group = { responseId, open: 0, respond: false, items: [] };
     for (const call of calls) {
-      if (this.#groups.has(call.callId)) continue;
-      this.#groups.set(call.callId, group);
+      const known = this.#calls.get(call.callId);
+      if (known && (!known.answered || known.group.responseId === responseId)) continue;
+      this.#calls.set(call.callId, { group, answered: false });
       group.open += 1;
       fresh.push(call);
     }
@@ -35,15 +40,17 @@ export class Calls {
   }
 
   state(callId: string): CallState {
-    if (!this.#groups.has(callId)) return 'unknown';
-    return this.#groups.get(callId) === undefined ? 'answered' : 'open';
+    const known = this.#calls.get(callId);
+    if (known === undefined) return 'unknown';
+    return known.answered ? 'answered' : 'open';
   }
 
   /** Notes a result; the group when it was the last one missing. */
   answer(callId: string, itemId: string, respond: boolean): Answered | undefined {
-    const group = this.#groups.get(callId);
-    if (group === undefined) return undefined;
-    this.#groups.set(callId, undefined);
+    const known = this.#calls.get(callId);
+    if (known === undefined || known.answered) return undefined;
+    const { group } = known;
+    known.answered = true;
     group.open -= 1;
     group.respond ||= respond;
     group.items.push(itemId);

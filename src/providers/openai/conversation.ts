@@ -312,7 +312,7 @@ export class Conversation {
   }
 
   #beginCalls(event: Done, response: Response, wanted: boolean): void {
-    const calls = this.#calls.begin([...event.calls, ...response.written]);
+    const calls = this.#calls.begin([...event.calls, ...response.written], response.id);
     for (const { callId, name, args } of calls) {
       if (!wanted) {
         // Nobody is told of it, but a call without an output stays open in the conversation for good.

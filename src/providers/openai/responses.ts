@@ -116,8 +116,11 @@ export class Responses {
   }
 
   item(response: Response, itemId: string, outputIndex: number | undefined): Spoken {
+    const own = response.items.find((item) => item.id === itemId);
+    if (own) return own;
     const known = this.#items.get(itemId);
-    if (known) return known;
+    // Some servers count their messages anew in every response.
+    if (known && this.#responses.get(known.responseId)?.done === false) return known;
     const item: Spoken = {
       id: itemId,
       responseId: response.id,
@@ -255,7 +258,9 @@ export class Responses {
 
   #forget(response: Response): void {
     this.#responses.delete(response.id);
-    for (const item of response.items) this.#items.delete(item.id);
+    for (const item of response.items) {
+      if (this.#items.get(item.id) === item) this.#items.delete(item.id);
+    }
   }
 }
 
