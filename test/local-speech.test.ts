@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { MULAW_8K, PCM16_24K } from '../src/audio/format.ts';
+import { resampleWhole } from '../src/audio/offline.ts';
 import { createLevelMeter, dbm0 } from '../src/audio/tone.ts';
 import { createVoiceDetector } from '../src/audio/vad.ts';
-import { bytesToSamples } from '../src/audio/wav.ts';
+import { bytesToSamples, readWav } from '../src/audio/wav.ts';
 import { systemClock } from '../src/clock.ts';
 import { createSpeechEngine } from '../src/providers/local/engine.ts';
 import {
@@ -21,7 +23,7 @@ import {
 import { Voice, voiceFor } from '../src/providers/local/voice.ts';
 import { createLocalProvider } from '../src/providers/local.ts';
 import { HummingEngine, LocalLine, WatchedEngine } from './support/local-line.ts';
-import { fitTone, rms } from './support/signal.ts';
+import { fitTone, noise, rms } from './support/signal.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 declare const WebAssembly: { compile(bytes: Uint8Array): Promise<WasmModule> };
@@ -389,6 +391,60 @@ describe('a call when speech fails', () => {
     await line.pass(8000);
     expect(line.of('responseDone').map(({ status }) => status)).toEqual(['completed', 'completed']);
     expect(line.said.at(-1)).toBe('Well.');
+  });
+});
+
+describe('cutting in on real speech', () => {
+  const watched = new WatchedEngine(createSpeechEngine());
+  const provider = createLocalProvider({ engine: watched });
+  afterAll(() => provider.close());
+  const TEXT = 'Hello. It is a measuring program, not an intelligent agent. Please say a sentence.';
+
+  async function speaking(): Promise<LocalLine> {
+    const line = await LocalLine.open({ provider, watched });
+    line.onEvent = (event) => {
+      if (event.type === 'speechStarted') line.session.interrupt([]);
+    };
+    await line.hear(noise(8000, 10));
+    line.session.say(TEXT);
+    return line;
+  }
+
+  it.each([
+    ['0870', 6],
+    ['0870', -6],
+    ['0880', 0],
+    ['0880', -6],
+    ['0890', 0],
+    ['0890', -10],
+  ])('works for sentence %s at %i dB within a second', async (name, gain) => {
+    const line = await speaking();
+    await line.hear(noise(8000 * 3, 10));
+    const file = readWav(readFileSync(new URL(`../fixtures/speech/librivox-${name}.wav`, import.meta.url)));
+    const speech = resampleWhole(file.channel(0), file.rate, 8000);
+    const from = line.clock.now();
+    await line.hear(Float64Array.from(speech, (value) => value * 10 ** (gain / 20)));
+    expect((line.of('speechStarted')[0]?.atMs ?? Infinity) - from).toBeLessThan(1000);
+    await line.session.close('done');
+  });
+
+  it.each([
+    [-20, 50],
+    [-20, 400],
+    [-17, 150],
+    [-40, 150],
+  ])('is not done by its echo at %i dB after %i ms', async (db, delayMs) => {
+    const line = await speaking();
+    const startedAt = line.clock.now();
+    for (let ms = 0; ms < 14_000; ms += 20) {
+      const own = line.samples();
+      const at = (line.clock.now() - startedAt - delayMs) * 8;
+      await line.hear(noise(160, 10, ms + 1).map((value, i) => value + (own[at + i] ?? 0) * 10 ** (db / 20)));
+    }
+    expect(line.of('speechStarted')).toEqual([]);
+    expect(line.of('responseDone')).toMatchObject([{ status: 'completed' }]);
+    expect(line.samples().length).toBeGreaterThan(8 * 8000);
+    await line.session.close('done');
   });
 });
 

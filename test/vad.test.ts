@@ -293,7 +293,7 @@ describe('a turn detector', () => {
 
   it('passes over a cough while it is on its guard, and hears a sentence', () => {
     const guarded = listen();
-    guarded.detector.guard(400, -30);
+    guarded.detector.guard({ minSpeechMs: 400, minLoudMs: 200, minLevelDbm0: -30 });
     const line = mix(toInt16(placed(cough(300), 1000, 3000)), noise(24_000, 20));
     guarded.detector.push(line, line.length);
     expect(guarded.starts).toEqual([]);
@@ -304,7 +304,7 @@ describe('a turn detector', () => {
 
   it('passes over an echo of our own speech 20 dB down, but not over the same speech at full level', () => {
     const guarded = listen();
-    guarded.detector.guard(400, -28);
+    guarded.detector.guard({ minSpeechMs: 400, minLoudMs: 200, minLevelDbm0: -28 });
     const speech = reading(8000);
     const echo = mix(toInt16(speech.map((value) => value / 10)), noise(speech.length, 10));
     guarded.detector.push(echo, echo.length);
@@ -319,7 +319,7 @@ describe('a turn detector', () => {
 
   it('lifts the guard', () => {
     const heard = listen();
-    heard.detector.guard(400, 0);
+    heard.detector.guard({ minSpeechMs: 400, minLoudMs: 200, minLevelDbm0: 0 });
     heard.detector.guard();
     const samples = toInt16(reading(8000));
     heard.detector.push(samples, samples.length);

@@ -31,6 +31,15 @@ export interface TurnDetectorOptions {
   readonly maxTurnMs?: number | undefined;
 }
 
+/** What is asked of speech before it counts. */
+export interface Guard {
+  /** Voice, with gaps as short as those between syllables. */
+  readonly minSpeechMs: number;
+  /** Part of it that is at least `minLevelDbm0`; a person is not equally loud all the time. */
+  readonly minLoudMs: number;
+  readonly minLevelDbm0: number;
+}
+
 /** Says when a person starts and stops to speak, from a stream of samples that may be cut anywhere. */
 export interface TurnDetector {
   readonly speaking: boolean;
@@ -39,16 +48,20 @@ export interface TurnDetector {
   /** Takes the first `count` samples. Allocates nothing but the turn at its end. */
   push(samples: Int16Array, count: number): void;
   /**
-   * Until it is called again, speech starts only after `minSpeechMs` of voice of at least `minLevelDbm0`: for as long
-   * as our own speech may come back as an echo. Without arguments everything is as at the beginning.
+   * Until it is called again, more is asked of what may be an echo of our own speech; without an argument everything
+   * is as at the beginning.
    */
-  guard(minSpeechMs?: number, minLevelDbm0?: number): void;
+  guard(guard?: Guard): void;
   /** Forgets an open turn and a beginning one, without a word. */
   abandon(): void;
 }
 
 /** A plosive's closure is no end of speech. */
 const LONGEST_GAP_FRAMES = 4;
+/** Loud frames that are further apart do not belong to the same word. */
+const LOUD_MEMORY_FRAMES = 20;
+/** Of the voice before the first loud frame, so much is the same person's. */
+const BEFORE_LOUD_FRAMES = 15;
 /** What is this much weaker than the loudest frame is reverberation, or the likelihood dying away. */
 const RANGE_DB = 35;
 
@@ -66,6 +79,7 @@ class RunningTurnDetector implements TurnDetector {
   #filled = 0;
   #frames = 0;
   #guardFrames: number;
+  #guardLoudFrames: number;
   #guardLevel = Number.NEGATIVE_INFINITY;
   #speaking = false;
   /** Of the open turn, or of what may become one: first frame, frame after the last voiced one, voiced frames. */
@@ -73,6 +87,10 @@ class RunningTurnDetector implements TurnDetector {
   #end = 0;
   #voiced = 0;
   #peak = Number.NEGATIVE_INFINITY;
+  /** Of what may become a turn: loud frames, the first of them, and the frame after the last. */
+  #loud = 0;
+  #firstLoud = 0;
+  #lastLoud = 0;
 
   constructor(options: TurnDetectorOptions) {
     const { rate, threshold, minSpeechMs = 140, hangoverMs = 600, maxTurnMs = 30_000 } = options;
@@ -82,6 +100,7 @@ class RunningTurnDetector implements TurnDetector {
     this.#hangoverFrames = framesIn(hangoverMs);
     this.#maxFrames = framesIn(maxTurnMs);
     this.#guardFrames = this.#minFrames;
+    this.#guardLoudFrames = this.#minFrames;
     this.#frame = new Int16Array(this.#detector.frameSize);
   }
 
@@ -104,14 +123,16 @@ class RunningTurnDetector implements TurnDetector {
     }
   }
 
-  guard(minSpeechMs?: number, minLevelDbm0 = Number.NEGATIVE_INFINITY): void {
-    this.#guardFrames = minSpeechMs === undefined ? this.#minFrames : framesIn(minSpeechMs);
-    this.#guardLevel = minLevelDbm0;
+  guard(guard?: Guard): void {
+    this.#guardFrames = guard === undefined ? this.#minFrames : framesIn(guard.minSpeechMs);
+    this.#guardLoudFrames = guard === undefined ? this.#minFrames : framesIn(guard.minLoudMs);
+    this.#guardLevel = guard?.minLevelDbm0 ?? Number.NEGATIVE_INFINITY;
   }
 
   abandon(): void {
     this.#speaking = false;
     this.#voiced = 0;
+    this.#loud = 0;
     this.#peak = Number.NEGATIVE_INFINITY;
   }
 
@@ -133,15 +154,28 @@ class RunningTurnDetector implements TurnDetector {
   }
 
   #await(frame: VoiceFrame): void {
-    if (this.#isVoiced(frame) && frame.levelDbm0 >= this.#guardLevel) {
-      if (this.#voiced === 0) this.#start = this.#frames - 1;
-      this.#note(frame);
-      if (this.#voiced < this.#guardFrames) return;
-      this.#speaking = true;
-      this.#listener.onSpeechStart(this.#start * VOICE_FRAME_MS);
-    } else if (frame.tonal || this.#frames - this.#end > LONGEST_GAP_FRAMES) {
-      this.abandon();
+    if (!this.#isVoiced(frame)) {
+      if (frame.tonal || this.#frames - this.#end > LONGEST_GAP_FRAMES) this.abandon();
+      return;
     }
+    if (this.#voiced === 0) this.#start = this.#frames - 1;
+    this.#note(frame);
+    this.#noteLoud(frame);
+    if (this.#voiced < this.#guardFrames || this.#loud < this.#guardLoudFrames) return;
+    // What came long before may have been our own echo.
+    this.#start = Math.max(this.#start, this.#firstLoud - BEFORE_LOUD_FRAMES);
+    this.#speaking = true;
+    this.#listener.onSpeechStart(this.#start * VOICE_FRAME_MS);
+  }
+
+  #noteLoud(frame: VoiceFrame): void {
+    if (frame.levelDbm0 < this.#guardLevel) {
+      if (this.#frames - this.#lastLoud > LOUD_MEMORY_FRAMES) this.#loud = 0;
+      return;
+    }
+    if (this.#loud === 0) this.#firstLoud = this.#frames - 1;
+    this.#loud += 1;
+    this.#lastLoud = this.#frames;
   }
 
   #continue(frame: VoiceFrame): void {

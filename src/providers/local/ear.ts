@@ -23,15 +23,15 @@ export interface EarOptions {
   /** Kept from before the speech. */
   readonly prefixMs: number;
   readonly hangoverMs: number;
-  /** Voice that is needed to cut in on our own speech. */
+  /** Voice that is needed to cut in on our own speech; half of it has to be louder than an echo. */
   readonly bargeInMs: number;
   readonly longestEchoMs: number;
   onSpeechStart(): void;
   onSpeechEnd(turn: HeardTurn): void;
 }
 
-/** An echo of our own speech is at least this much weaker than its loudest frame: 20 dB, and 6 for doubt. */
-const ECHO_MARGIN_DB = 14;
+/** An echo of our own speech is at least this much weaker than its loudest frame: 20 dB, and 3 for doubt. */
+const ECHO_MARGIN_DB = 17;
 /** The detector knows the echo of a tone by itself, if it is above the noise: that is all that a tone has to be guarded for. */
 const LOUDEST_TONE_RMS = ZERO_DBM0_RMS * 10 ** (-12 / 20);
 /** Our speech may come back this long after it was due: networks, buffers, rooms. */
@@ -114,6 +114,7 @@ export class Ear implements TurnListener {
   readonly #decode: Decode;
   readonly #detector: TurnDetector;
   readonly #floor: LevelMeter;
+  readonly #guard: { readonly minSpeechMs: number; readonly minLoudMs: number; minLevelDbm0: number };
   readonly #samples = new Int16Array(BLOCK);
   /** Bytes that are decoded in one go. */
   readonly #step: number;
@@ -140,6 +141,7 @@ export class Ear implements TurnListener {
     this.#keptBytes = (prefixMs + 2 * bargeInMs + 500) * this.#perMs;
     this.#longestBytes = options.longestEchoMs * this.#perMs;
     this.#floor = createLevelMeter(format.rate);
+    this.#guard = { minSpeechMs: bargeInMs, minLoudMs: bargeInMs / 2, minLevelDbm0: 0 };
     this.#detector = createTurnDetector({
       rate: format.rate,
       listener: this,
@@ -161,11 +163,8 @@ export class Ear implements TurnListener {
   hear(bytes: Uint8Array): void {
     const now = this.#options.clock.now();
     if (!this.#hearing) this.#begin(now);
-    if (this.#isOwn(now)) {
-      this.#detector.guard(this.#options.bargeInMs, dbm0(this.#loudest) - ECHO_MARGIN_DB);
-    } else {
-      this.#detector.guard();
-    }
+    this.#guard.minLevelDbm0 = dbm0(this.#loudest) - ECHO_MARGIN_DB;
+    this.#detector.guard(this.#isOwn(now) ? this.#guard : undefined);
     const whole = this.#half === undefined && bytes.length % 2 === 0;
     this.#hearWhole(whole || this.#step === BLOCK ? bytes : this.#align(bytes));
   }
