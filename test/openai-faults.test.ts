@@ -75,28 +75,67 @@ describe('errors of the provider', () => {
   });
 
   it.each([
-    ['server_error', 'PROVIDER_UNAVAILABLE'],
-    ['rate_limit_exceeded', 'PROVIDER_RATE_LIMITED'],
-  ])('give up a session that fails twice running with %s', async (code, expected) => {
+    ['Please try again in 2.5s. Visit the site.', 2_500],
+    ['Please try again in 20ms.', 1_000],
+    ['Please try again in 20 seconds.', 5_000],
+    ['Please try again in 6m0s.', 5_000],
+    ['Slow down.', 1_000],
+  ])('wait as long as a rate limit says, within reason: %s', async (message, waitMs) => {
     const line = await open();
-    await line.peer.tell(created('resp_1'), failed('resp_1', code));
-    const again = await line.peer.next('response.create');
-    line.peer.say(created('resp_2', again['event_id']), failed('resp_2', code));
-    await line.peer.closed;
-    expect(types(line)).toEqual([
-      'responseStarted',
-      'error',
-      'responseDone',
-      'responseStarted',
-      'responseDone',
-      'error',
-      'closed',
+    const limited = (id: string): Message =>
+      done(id, 'failed', { status_details: { error: { code: 'rate_limit_exceeded', message } } });
+    await line.peer.tell(created('resp_1'), limited('resp_1'));
+    for (const [asked, id] of ['resp_2', 'resp_3'].entries()) {
+      line.clock.advance(waitMs - 1);
+      await line.peer.settle();
+      expect(line.peer.all('response.create')).toHaveLength(asked);
+      line.clock.advance(1);
+      const again = await line.peer.next('response.create');
+      line.peer.say(created(id, again['event_id']), limited(id));
+      await (id === 'resp_3' ? line.peer.closed : line.peer.settle());
+    }
+    expect(line.of('error').map(({ fatal, error: { code } }) => [fatal, code])).toEqual([
+      [false, 'PROVIDER_RATE_LIMITED'],
+      [false, 'PROVIDER_RATE_LIMITED'],
+      [true, 'PROVIDER_RATE_LIMITED'],
     ]);
-    expect(line.of('error').map(({ fatal, error: { code: found } }) => [fatal, found])).toEqual([
-      [false, expected],
-      [true, expected],
-    ]);
+    await line.session.close('over');
+    expect(line.clock.pending).toBe(0);
   });
+
+  it('wait also when a rate limit refuses the request itself', async () => {
+    const line = await open();
+    line.session.say('one');
+    const asked = await line.peer.next('response.create');
+    await line.peer.tell(error('rate_limit_exceeded', { event_id: asked['event_id'] }));
+    expect(line.peer.all('response.create')).toHaveLength(1);
+    line.clock.advance(1_000);
+    await line.peer.next('response.create');
+  });
+
+  it.each([['server_error', 'PROVIDER_UNAVAILABLE']])(
+    'give up a session that fails twice running with %s',
+    async (code, expected) => {
+      const line = await open();
+      await line.peer.tell(created('resp_1'), failed('resp_1', code));
+      const again = await line.peer.next('response.create');
+      line.peer.say(created('resp_2', again['event_id']), failed('resp_2', code));
+      await line.peer.closed;
+      expect(types(line)).toEqual([
+        'responseStarted',
+        'error',
+        'responseDone',
+        'responseStarted',
+        'responseDone',
+        'error',
+        'closed',
+      ]);
+      expect(line.of('error').map(({ fatal, error: { code: found } }) => [fatal, found])).toEqual([
+        [false, expected],
+        [true, expected],
+      ]);
+    },
+  );
 
   it('do not repeat a response of which something was heard', async () => {
     const line = await open();

@@ -36,6 +36,21 @@ export function report(code: string | undefined, kind: string | undefined): Repo
   return (code && REPORTS.get(code)) || (kind && REPORTS.get(kind)) || REJECTED;
 }
 
+const UNITS_MS: ReadonlyMap<string, number> = new Map([
+  ['ms', 1],
+  ['milli', 1],
+  ['s', 1_000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+]);
+
+/** How long a rate limit asks to wait, in ms: long enough to be of use, short enough for a caller who waits as well. */
+export function retryDelay(message: string): number {
+  const [, count, unit] = /try again in (\d+(?:\.\d+)?)\s*(ms|milli|s|m|h)/i.exec(message) ?? [];
+  const wanted = Number(count) * (UNITS_MS.get(unit?.toLowerCase() ?? '') ?? Number.NaN);
+  return Number.isNaN(wanted) ? 1_000 : Math.min(5_000, Math.max(1_000, wanted));
+}
+
 /** The code of an error object that came before the session stood: one refused message then is the whole session. */
 export function connectCode(code: string | undefined, kind: string | undefined): ErrorCode {
   const found = report(code, kind);

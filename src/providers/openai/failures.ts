@@ -1,10 +1,10 @@
 import { assertNever, BridgeError } from '../../errors.ts';
 import type { ProviderEvent } from '../../provider.ts';
-import { type Report, report, type Scrub } from './errors.ts';
+import { type Report, report, retryDelay, type Scrub } from './errors.ts';
 import { type Topic, topicOf } from './messages.ts';
 import type { Response } from './responses.ts';
 import type { ResponseSequencer } from './sequencer.ts';
-import type { Troubles } from './troubles.ts';
+import type { Strike, Troubles } from './troubles.ts';
 import type { Done, WireError } from './wire.ts';
 
 interface FailuresPorts {
@@ -25,6 +25,14 @@ export interface Failure {
 
 const BROKEN: Report = { code: 'PROVIDER_UNAVAILABLE', severity: 'sticky' };
 
+/** A limit passes by itself, unlike a server that is broken. */
+const RATE_LIMITS_BORNE = 2;
+
+/** Before the next try, when the provider asked for patience. */
+function waitFor(error: BridgeError): number | undefined {
+  return error.code === 'PROVIDER_RATE_LIMITED' ? retryDelay(error.message) : undefined;
+}
+
 /** What becomes of the errors that the provider reports while the session stands. */
 export class Failures {
   readonly #ports: FailuresPorts;
@@ -41,10 +49,11 @@ export class Failures {
     const error = new BridgeError(found.code, `a response failed: ${words}`);
     if (found.severity === 'fatal') return { error, outcome: 'fatal' };
     if (found.severity !== 'sticky') return { error, outcome: 'report' };
-    const strike = this.#ports.troubles.strike();
+    const waitMs = waitFor(error);
+    const strike = this.#strike(waitMs);
     if (strike === 'again') return { error, outcome: 'fatal' };
     const silent = !response.discarded && response.items.every((item) => item.received === 0);
-    if (silent) this.#ports.sequencer.retry(event.responseId);
+    if (silent) this.#ports.sequencer.retry(event.responseId, waitMs);
     return { error, outcome: strike === 'same' ? 'known' : 'report' };
   }
 
@@ -77,14 +86,19 @@ export class Failures {
     }
   }
 
+  #strike(waitMs: number | undefined): Strike {
+    return this.#ports.troubles.strike(waitMs === undefined ? 1 : RATE_LIMITS_BORNE);
+  }
+
   #onTrouble(error: BridgeError, token: string | undefined): void {
-    const strike = this.#ports.troubles.strike();
+    const waitMs = waitFor(error);
+    const strike = this.#strike(waitMs);
     if (strike === 'again') {
       this.#ports.fail(error);
       return;
     }
     if (strike === 'first') this.#ports.emit({ type: 'error', error, fatal: false });
-    if (token !== undefined) this.#ports.sequencer.refused(token, 'retry');
+    if (token !== undefined) this.#ports.sequencer.refused(token, 'retry', waitMs);
   }
 
   // A correction that fails costs a little accuracy of the conversation, never the call.

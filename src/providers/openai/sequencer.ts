@@ -54,6 +54,13 @@ const LONGEST_SPEECH_MS = 30_000;
 /** After the caller's turn the server makes a response by itself; it comes within a fraction of this. */
 const EXPECTED_WITHIN_MS = 3_000;
 const MOST_REFUSALS = 5;
+const MOST_RETRIES = 1;
+/** When the provider asked for patience. */
+const MOST_PATIENT_RETRIES = 2;
+
+function mostRetries(waitMs: number | undefined): number {
+  return waitMs === undefined ? MOST_RETRIES : MOST_PATIENT_RETRIES;
+}
 
 function isPlain(wanted: Wanted): boolean {
   return Object.keys(wanted.fields).length === 0;
@@ -78,6 +85,8 @@ export class ResponseSequencer {
   #lastSign = 0;
   #lostTimer: Cancel | undefined;
   #holdTimer: Cancel | undefined;
+  /** While it runs nothing is asked for. */
+  #patienceTimer: Cancel | undefined;
 
   constructor(ports: SequencerPorts) {
     this.#ports = ports;
@@ -137,13 +146,17 @@ export class ResponseSequencer {
     this.#watch();
   }
 
-  /** True when the same response has been asked for again; to be called before `done`, at most once a response. */
-  retry(responseId: string): boolean {
+  /**
+   * True when the same response will be asked for again, after `waitMs`; to be called before `done`, at most once a
+   * response.
+   */
+  retry(responseId: string, waitMs?: number): boolean {
     const mine = this.#active.get(responseId);
     const wanted: Wanted = mine?.wanted ?? { fields: {}, unconfirmed: undefined, tokens: [], attempts: 0 };
-    if (mine?.doomed || wanted.attempts > 0) return false;
+    if (mine?.doomed || wanted.attempts >= mostRetries(waitMs)) return false;
     wanted.attempts += 1;
     this.#queue.unshift(wanted);
+    this.#wait(waitMs);
     return true;
   }
 
@@ -157,9 +170,9 @@ export class ResponseSequencer {
   }
 
   /** The provider did not take a `response.create`; without a token it means the one that is under way. */
-  refused(token: string | undefined, why: Refusal): void {
+  refused(token: string | undefined, why: Refusal, waitMs?: number): void {
     const mine = this.#take(token);
-    if (mine !== undefined && !mine.doomed) this.#again(mine.wanted, why);
+    if (mine !== undefined && !mine.doomed) this.#again(mine.wanted, why, waitMs);
     if (why === 'busy' && this.#active.size === 0) {
       this.#foreign = true;
       this.#sign();
@@ -195,6 +208,7 @@ export class ResponseSequencer {
     this.#queue.length = 0;
     this.#lostTimer?.();
     this.#holdTimer?.();
+    this.#patienceTimer?.();
   }
 
   /** The request that a response belongs to. Servers that do not echo metadata make this a guess. */
@@ -227,18 +241,28 @@ export class ResponseSequencer {
     this.#lastSign = this.#ports.clock.now();
   }
 
-  #again(wanted: Wanted, why: Refusal): void {
+  #again(wanted: Wanted, why: Refusal, waitMs: number | undefined): void {
     if (why === 'rejected') return;
     if (why === 'reworded') {
       this.#queue.unshift(wanted);
       return;
     }
     wanted.attempts += 1;
-    if (wanted.attempts > (why === 'busy' ? MOST_REFUSALS : 1)) {
+    if (wanted.attempts > (why === 'busy' ? MOST_REFUSALS : mostRetries(waitMs))) {
       this.#ports.warn('response_given_up', `a response was refused ${wanted.attempts} times`);
       return;
     }
     this.#queue.unshift(wanted);
+    this.#wait(waitMs);
+  }
+
+  #wait(ms: number | undefined): void {
+    if (ms === undefined || this.#closed) return;
+    this.#patienceTimer?.();
+    this.#patienceTimer = this.#ports.clock.after(ms, () => {
+      this.#patienceTimer = undefined;
+      this.#pump();
+    });
   }
 
   #madeByServer(): void {
@@ -251,6 +275,7 @@ export class ResponseSequencer {
 
   #pump(): void {
     if (this.#closed || this.busy || this.#speaking || this.#expecting) return;
+    if (this.#patienceTimer !== undefined) return;
     const wanted = this.#queue.shift();
     if (wanted === undefined) return;
     this.#sign();

@@ -30,7 +30,8 @@ export class Troubles {
     this.#strikes = 0;
   }
 
-  strike(): Strike {
+  /** `forgiven`: so many troubles in a row are borne. */
+  strike(forgiven = 1): Strike {
     const now = this.#clock.now();
     const same =
       this.#strikes > 0 && this.#tries === this.#struckTry && now - this.#struckAt < ONE_TROUBLE_MS;
@@ -38,6 +39,6 @@ export class Troubles {
     this.#strikes += 1;
     this.#struckTry = this.#tries;
     this.#struckAt = now;
-    return this.#strikes > 1 ? 'again' : 'first';
+    return this.#strikes > forgiven ? 'again' : 'first';
   }
 }
