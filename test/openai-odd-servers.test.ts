@@ -190,3 +190,20 @@ describe('ids that are counted anew in every response', () => {
     expect(line.of('warning')).toEqual([]);
   });
 });
+
+describe('a response that was cut off and never ends', () => {
+  it('is over when the server makes its next one, and told so once', async () => {
+    const line = await open();
+    await line.peer.tell(created('resp_1'), delta('resp_1', 'item_1', FRAME), speechStarted);
+    line.session.interrupt([{ itemId: 'item_1', playedMs: 10, receivedMs: 20 }]);
+    await line.peer.tell(speechStopped, created('resp_2'));
+    expect(line.of('responseDone')).toMatchObject([{ responseId: 'resp_1', status: 'cancelled' }]);
+    await line.peer.tell(done('resp_2'));
+    // Nothing is waited for any more.
+    line.session.say('hello');
+    const asked = await line.peer.next('response.create');
+    await line.peer.tell(done('resp_1', 'cancelled'), created('resp_3', asked['event_id']));
+    expect(line.of('responseDone').map(({ responseId }) => responseId)).toEqual(['resp_1', 'resp_2']);
+    expect(line.peer.all('response.cancel')).toEqual([]);
+  });
+});

@@ -238,7 +238,10 @@ export class Conversation {
       return response;
     }
     const asked = this.#sequencer.isOurs(responseId);
-    if (!asked) this.#closeSpeech();
+    if (!asked) {
+      this.#closeSpeech();
+      this.#closeDiscarded();
+    }
     this.#ports.emit({ type: 'responseStarted', responseId, asked });
     return response;
   }
@@ -337,7 +340,10 @@ export class Conversation {
     // A last word of a response that was given up before is no new trouble.
     if (found.length > 0 && found.every((response) => response.lost)) return;
     // Whoever waits for the end of a response must not wait for ever.
-    for (const response of found) this.#giveUp(response, 'failed', 'lost');
+    for (const response of found) {
+      this.#cancel(response);
+      this.#giveUp(response, 'failed', 'lost');
+    }
     if (this.#troubles.strike() === 'again') {
       this.#ports.fail(new BridgeError('PROVIDER_UNAVAILABLE', `${message}, and not for the first time`));
     } else {
@@ -345,10 +351,18 @@ export class Conversation {
     }
   }
 
+  // A server that cut its response off and says no more of it has shown by its next one that it is over.
+  #closeDiscarded(): void {
+    for (const response of this.#responses.open()) {
+      if (!response.discarded) continue;
+      this.#sequencer.superseded(response.id);
+      this.#giveUp(response, 'cancelled', 'superseded');
+    }
+  }
+
   /** Tells the end of a response whose own end has not come. */
   #giveUp(response: Response, status: ResponseStatus, reason: string): void {
     if (response.done) return;
-    this.#cancel(response);
     this.#responses.finish(response);
     this.#responses.discard(response);
     response.lost = true;

@@ -138,6 +138,11 @@ export class ResponseSequencer {
     return this.#active.get(responseId) !== undefined;
   }
 
+  /** Another response took the place of this one, whose end did not come. */
+  superseded(responseId: string): void {
+    if (this.#active.delete(responseId)) this.#lost.add(responseId);
+  }
+
   /** An event of a response that is not done: it lives, also when it had been given up as lost. */
   alive(responseId: string): void {
     this.#sign();
