@@ -207,3 +207,36 @@ describe('a response that was cut off and never ends', () => {
     expect(line.peer.all('response.cancel')).toEqual([]);
   });
 });
+
+describe('function calls of other servers', () => {
+  const written = (callId: string): Message => ({
+    type: 'response.function_call_arguments.done',
+    response_id: 'resp_1',
+    item_id: `item_${callId}`,
+    call_id: callId,
+    name: 'lookup',
+    arguments: '{"a":1}',
+  });
+
+  it('count also when the completed response still calls them in progress', async () => {
+    const line = await open();
+    const output = [
+      functionCall('call_1', 'lookup', 'in_progress'),
+      functionCall('call_2', 'lookup', 'incomplete'),
+    ];
+    await line.peer.tell(created('resp_1'), done('resp_1', 'completed', { output }));
+    expect(line.of('toolCall').map(({ callId }) => callId)).toEqual(['call_1']);
+  });
+
+  it('are taken from their arguments when the response ends without its items, and only then', async () => {
+    const line = await open();
+    await line.peer.tell(created('resp_1'), written('call_1'), done('resp_1'));
+    expect(line.of('toolCall')).toEqual([
+      { type: 'toolCall', responseId: 'resp_1', callId: 'call_1', name: 'lookup', args: '{"a":1}' },
+    ]);
+    const cut = await open();
+    const output = [functionCall('call_1', 'lookup', 'incomplete')];
+    await cut.peer.tell(created('resp_1'), written('call_1'), done('resp_1', 'completed', { output }));
+    expect(cut.of('toolCall')).toEqual([]);
+  });
+});

@@ -269,7 +269,7 @@ export class Conversation {
   }
 
   #onOutput(event: Extract<Conversational, { readonly responseId: string }>, response: Response): void {
-    if (event.type === 'callWritten') response.written.push(event.call);
+    if (event.type === 'callWritten') (event.draft ? response.drafted : response.written).push(event.call);
     if (!('itemId' in event)) return;
     const item = this.#responses.item(response, event.itemId, event.outputIndex);
     if (event.type === 'audio') {
@@ -315,7 +315,10 @@ export class Conversation {
   }
 
   #beginCalls(event: Done, response: Response, wanted: boolean): void {
-    const calls = this.#calls.begin([...event.calls, ...response.written], response.id);
+    const calls = this.#calls.begin(
+      [...event.calls, ...response.written, ...(event.hasOutput ? [] : response.drafted)],
+      response.id,
+    );
     for (const { callId, name, args } of calls) {
       if (!wanted) {
         // Nobody is told of it, but a call without an output stays open in the conversation for good.

@@ -41,6 +41,8 @@ export interface Response {
   wroteText: boolean;
   /** Calls that were written, for servers that do not repeat them at the end. */
   readonly written: WireCall[];
+  /** Calls of which only the arguments were told, for servers that tell of no items at all. */
+  readonly drafted: WireCall[];
   /** In the order in which they are to be heard. */
   readonly items: Spoken[];
 }
@@ -100,6 +102,7 @@ export class Responses {
       cancelled: false,
       wroteText: false,
       written: [],
+      drafted: [],
       items: [],
     };
     this.#responses.set(id, response);

@@ -46,11 +46,19 @@ export type ServerEvent =
       readonly reason: string | undefined;
       readonly error: WireError | undefined;
       readonly calls: readonly WireCall[];
+      /** It repeats its items; otherwise `calls` says nothing. */
+      readonly hasOutput: boolean;
       readonly usage: Usage | undefined;
     }
   | ({ readonly type: 'itemOpened' } & OfItem)
   | ({ readonly type: 'itemClosed' } & OfItem)
-  | { readonly type: 'callWritten'; readonly responseId: string; readonly call: WireCall }
+  /** `draft`: its item is not known to be whole. */
+  | {
+      readonly type: 'callWritten';
+      readonly responseId: string;
+      readonly call: WireCall;
+      readonly draft: boolean;
+    }
   | ({ readonly type: 'audio'; readonly contentIndex: number; readonly delta: string } & OfItem)
   | ({ readonly type: 'audioDone' } & OfItem)
   | ({
@@ -133,8 +141,9 @@ function call(item: Fields): WireCall | undefined {
   const callId = textOf(item['call_id']);
   const name = textOf(item['name']);
   if (item['type'] !== 'function_call' || callId === undefined || name === undefined) return undefined;
-  // The `done` events also come for a call that was cut off in the middle of its arguments.
-  if (item['status'] === 'incomplete' || item['status'] === 'in_progress') return undefined;
+  // The `done` events also come for a call that was cut off in the middle of its arguments. `in_progress` says nothing:
+  // some servers never change it, and only calls of a completed response are run.
+  if (item['status'] === 'incomplete') return undefined;
   return { callId, name, args: textOf(item['arguments']) ?? '{}' };
 }
 
@@ -171,6 +180,7 @@ function responseDone(message: Fields): ServerEvent {
     reason: textOf(details['reason']),
     error: isFields(details['error']) ? wireError(details['error']) : undefined,
     calls: calls(response['output']),
+    hasOutput: Array.isArray(response['output']) && response['output'].length > 0,
     usage: usage(response['usage']),
   };
 }
@@ -180,7 +190,7 @@ function outputItem(type: 'itemOpened' | 'itemClosed'): Parse {
     const item = fieldsOf(message['item']);
     const responseId = required(message, 'response_id');
     const found = type === 'itemClosed' ? call(item) : undefined;
-    if (found) return { type: 'callWritten', responseId, call: found };
+    if (found) return { type: 'callWritten', responseId, call: found, draft: false };
     const itemId = textOf(item['id']);
     if (item['type'] !== 'message' || itemId === undefined) return { type: 'progress', responseId };
     return { type, responseId, itemId, outputIndex: wholeOf(message['output_index']) };
@@ -228,6 +238,13 @@ const audioDone: Parse = (message) => ({ type: 'audioDone', ...ofItem(message) }
 const progress: Parse = (message) => {
   const responseId = textOf(message['response_id']);
   return responseId === undefined ? undefined : { type: 'progress', responseId };
+};
+
+const argumentsDone: Parse = (message) => {
+  const responseId = textOf(message['response_id']);
+  const found = call({ ...message, type: 'function_call' });
+  if (responseId === undefined || found === undefined) return progress(message);
+  return { type: 'callWritten', responseId, call: found, draft: true };
 };
 
 const ignored: Parse = () => undefined;
@@ -294,7 +311,7 @@ export const SERVER_EVENTS: ReadonlyMap<string, Parse> = new Map<string, Parse>(
   ['response.output_text.done', spoken('text', true, false)],
   ['response.text.done', spoken('text', true, false)],
   ['response.function_call_arguments.delta', progress],
-  ['response.function_call_arguments.done', progress],
+  ['response.function_call_arguments.done', argumentsDone],
   ['response.mcp_call_arguments.delta', progress],
   ['response.mcp_call_arguments.done', progress],
   ['response.mcp_call.in_progress', ignored],
