@@ -240,3 +240,23 @@ describe('function calls of other servers', () => {
     expect(cut.of('toolCall')).toEqual([]);
   });
 });
+
+describe('a transcript', () => {
+  it('is handed on piece by piece also when every piece repeats those before it', async () => {
+    const line = await open();
+    const words = (text: string): Message => ({
+      type: 'response.output_audio_transcript.delta',
+      response_id: 'resp_1',
+      item_id: 'item_1',
+      delta: text,
+    });
+    await line.peer.tell(
+      created('resp_1'),
+      words('One'),
+      words('One two'),
+      words('One two three'),
+      words(' four'),
+    );
+    expect(line.of('transcript').map(({ text }) => text)).toEqual(['One', ' two', ' three', ' four']);
+  });
+});

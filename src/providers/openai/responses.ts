@@ -166,8 +166,12 @@ export class Responses {
     if (words.final) {
       this.#spokenWhole(response, item, words);
     } else if (!response.discarded && words.text !== '') {
-      item.text += words.text;
-      this.#sink.words(item, words.text, false);
+      // Some servers send all of the words so far with every piece.
+      const grown =
+        item.text !== '' && words.text.length > item.text.length && words.text.startsWith(item.text);
+      const piece = grown ? words.text.slice(item.text.length) : words.text;
+      item.text += piece;
+      this.#sink.words(item, piece, false);
     }
   }
 
