@@ -1,7 +1,9 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs';
 import { call } from './commands/call.ts';
 import type { Command, Terminal } from './commands/command.ts';
 import { demo } from './commands/demo.ts';
+import { packageFile } from './commands/package-file.ts';
 import { serve } from './commands/serve.ts';
 import { simulate } from './commands/simulate.ts';
 import { BridgeError } from './errors.ts';
@@ -19,6 +21,11 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<number
   if (name === undefined || name === '--help' || name === 'help') {
     terminal.out(usage());
     return name === undefined ? 2 : 0;
+  }
+  if (name === '--version') {
+    const manifest: { version: string } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
+    terminal.out(`${manifest.version}\n`);
+    return 0;
   }
   const command = COMMANDS.find((candidate) => candidate.name === name);
   if (command === undefined) {

@@ -212,8 +212,9 @@ export class Conversation {
         break;
       case 'error':
         this.counts.providerErrors += 1;
-        log.error({ code: event.error.code, pii: { detail: event.error.message } }, 'provider error');
+        // A fatal one is logged by whoever ends the call for it.
         if (event.fatal) this.#options.onProviderLost(event.error);
+        else log.error({ code: event.error.code, pii: { detail: event.error.message } }, 'provider error');
         break;
       case 'closed':
         // The end of the call is not listened to any more, so this is not it.

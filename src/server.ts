@@ -15,6 +15,7 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { Pacer } from './pacer.ts';
 import type { RealtimeProvider } from './provider.ts';
 import { SessionManager } from './session-manager.ts';
+import { settleWithin } from './settle.ts';
 import type { Tool } from './tools.ts';
 import { createWebhooks } from './webhooks.ts';
 
@@ -51,6 +52,7 @@ export interface Bridge extends AsyncDisposable {
 }
 
 const LEAD_MS = 1000;
+const CLOSE_GRACE_MS = 500;
 
 /** Builds the service: every object once, nothing global. */
 export async function createBridge(options: BridgeOptions): Promise<Bridge> {
@@ -95,8 +97,12 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     media.close();
     pacer.close();
     if (http.listening) {
+      // What the carrier is asking right now is answered; then whoever is still connected is cut off.
+      const closed = new Promise((resolve) => http.close(resolve));
+      http.closeIdleConnections();
+      await settleWithin(clock, CLOSE_GRACE_MS, [closed]);
       http.closeAllConnections();
-      await new Promise((resolve) => http.close(resolve));
+      await closed;
     }
     await made?.close?.();
   };

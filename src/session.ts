@@ -246,7 +246,8 @@ export class Session {
   #providerLost(error: BridgeError | undefined): void {
     if (this.#endReason !== undefined) return;
     const { code, message } = error ?? new BridgeError('PROVIDER_CLOSED', 'no reason given');
-    this.#deps.log.error({ code, pii: { detail: message } }, 'provider failed');
+    // Host, status and code are for whoever is paged; the adapter has taken keys out, and nobody's words are in it.
+    this.#deps.log.error({ code, detail: message }, 'provider failed');
     this.#endQuietly('provider-failed');
   }
 

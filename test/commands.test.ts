@@ -96,7 +96,7 @@ describe('patchcord call', () => {
     const [, secret] = /TWILIO_AUTH_TOKEN=(\w+)/.exec(service.written.err) ?? [];
     const wrong = start(call, ['--to', url, '--out', folder()], { TWILIO_AUTH_TOKEN: 'guess' });
     expect(await wrong.exit).toBe(1);
-    expect(wrong.written.out).toContain('failed');
+    expect(wrong.written.err).toContain('TWILIO_AUTH_TOKEN has to be that of the service');
     const right = start(call, ['--to', url, '--wav', speech(), '--out', folder()], {
       TWILIO_AUTH_TOKEN: secret ?? '',
     });
@@ -110,6 +110,8 @@ describe('patchcord call', () => {
   it.each([
     [['--to', 'nowhere'], /--to: found "nowhere", wanted an http/],
     [['--wav', 'missing.wav'], /--wav missing\.wav: cannot be read/],
+    [['--wav', import.meta.filename], /--wav .*commands\.test\.ts: cannot be read: .*RIFF/],
+    [['--keys', '12x'], /--keys: found "12x", wanted 0-9/],
     [['--loud'], /--loud/],
   ])('refuses %j and says why', async (argv, message) => {
     await expect(start(call, argv).exit).rejects.toThrow(message);
@@ -133,8 +135,9 @@ describe('patchcord simulate', () => {
     const simulator = start(simulate, ['openai', '--quiet', '--faults', faults]);
     const env = { OPENAI_BASE_URL: await simulator.listening, LOG_LEVEL: 'silent' };
     const { exit, written } = start(call, ['--out', folder()], env);
-    await exit;
+    expect(await exit).toBe(1);
     expect(written.out).toContain('technical problem');
+    expect(written.err).toContain('the service apologised');
     simulator.interrupt();
     await simulator.exit;
   });

@@ -238,7 +238,7 @@ class LikelihoodDetector implements VoiceDetector {
     if (frame.tonal) frame.likelihood = 0;
     else if (this.#tracker.ready) this.#judge();
     // A phone mutes the line's noise while it sends a tone; afterwards that noise must not be new.
-    if (this.#steady === 0) this.#tracker.update(this.#power);
+    if (this.#steady === 0 || !this.#tracker.ready) this.#tracker.update(this.#power);
     frame.speech = frame.likelihood > this.#threshold && frame.levelDbm0 >= this.#minLevel && !frame.tonal;
     return frame;
   }

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { readWav } from '../audio/wav.ts';
 import type { CallEvent } from '../call-events.ts';
 import { loadConfig } from '../config.ts';
 import { BridgeError } from '../errors.ts';
 import { createBridge } from '../server.ts';
-import { startExchange } from '../sim/phone.ts';
+import { type CallReport, startExchange } from '../sim/phone.ts';
 import type { TranscriptEntry } from '../transcript.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 import { LiveView } from './live-view.ts';
@@ -50,12 +51,21 @@ async function readSteps(wavs: readonly string[] | undefined, keys: string | und
   const steps: Step[] = [];
   for (const file of files) {
     try {
-      steps.push({ do: 'speak', what: basename(file), wav: await readFile(file) });
+      const wav = await readFile(file);
+      // Said before anybody is called.
+      readWav(wav);
+      steps.push({ do: 'speak', what: basename(file), wav });
     } catch (cause) {
-      throw new BridgeError('BAD_INPUT', `--wav ${file}: cannot be read`, { cause });
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new BridgeError('BAD_INPUT', `--wav ${file}: cannot be read: ${why}`, { cause });
     }
   }
-  if (keys !== undefined) steps.push({ do: 'press', keys });
+  if (keys !== undefined) {
+    if (!/^[0-9*#A-D]+$/.test(keys)) {
+      throw new BridgeError('BAD_INPUT', `--keys: found ${JSON.stringify(keys)}, wanted 0-9 * # A-D`);
+    }
+    steps.push({ do: 'press', keys });
+  }
   return steps;
 }
 
@@ -137,5 +147,17 @@ async function placeAndKeep(
     report.outcome === 'completed' ? await transcript : undefined,
   );
   terminal.out(`\n${summary(report)}\nkept in ${folder}: ${files.join(', ')}\n`);
-  return report.outcome === 'completed' ? 0 : 1;
+  const wrong = whatWentWrong(report);
+  if (wrong !== undefined) terminal.err(`patchcord call: ${wrong}\n`);
+  return wrong === undefined ? 0 : 1;
+}
+
+/** A call can be completed for the carrier and still have been no conversation. */
+function whatWentWrong(report: CallReport): string | undefined {
+  if (report.failure?.includes('403') === true) {
+    return 'the service refused the webhook: TWILIO_AUTH_TOKEN has to be that of the service';
+  }
+  if (report.outcome !== 'completed') return report.failure ?? `the call was ${report.outcome}`;
+  if (report.events.some((event) => event.type === 'say')) return 'the service apologised: its log says why';
+  return report.firstAgentMs === undefined ? 'the agent was never heard' : undefined;
 }

@@ -92,7 +92,7 @@ function check(
       events.some((event) => event.type === 'tool' && event.name === 'current_time' && !event.isError),
     ],
     ['the agent stopped when the caller cut in', events.some((event) => event.type === 'bargeIn')],
-    ['the agent answered the caller', report.turns.some((turn) => turn.latencyMs !== undefined)],
+    ['the agent measured what it heard', /your speech lasted/i.test(said)],
     [`no holes in the agent's speech (${report.underruns})`, report.underruns === 0],
     [
       `the carrier had nothing to complain of${complaints.map((one) => ` (${one})`).join('')}`,

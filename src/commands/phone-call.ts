@@ -61,6 +61,7 @@ async function turnComes(call: SimulatedCall, step: Step): Promise<boolean> {
 
 async function take(call: SimulatedCall, step: Step, view: LiveView): Promise<void> {
   if (step.do === 'press') return press(call, step.keys);
+  if (call.isOver) return;
   view.line('caller', `says ${step.what}`);
   await call.speak(step.wav);
 }
@@ -148,7 +149,9 @@ function transcriptText(turns: readonly TranscriptEntry[]): string {
 
 /** Turn latencies and what went wrong on the line, for the end of the screen. */
 export function summary(report: CallReport): string {
-  const latencies = report.turns.flatMap((turn) => (turn.latencyMs === undefined ? [] : [turn.latencyMs]));
+  // A caller who spoke over the agent may have been heard by nobody: what the agent says next is no answer then.
+  const answers = report.turns.filter((turn) => !turn.cutIn);
+  const latencies = answers.flatMap((turn) => (turn.latencyMs === undefined ? [] : [turn.latencyMs]));
   const turns = latencies.map((ms) => `${ms} ms`).join(', ') || 'none';
   const first =
     report.firstAgentMs === undefined ? 'never' : `${report.firstAgentMs} ms after the stream opened`;

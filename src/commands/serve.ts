@@ -59,11 +59,13 @@ function introduction(config: Config, bridge: Bridge, url: string, insecure: boo
   }
   if (insecure) lines.push('INSECURE: signatures are not checked, anybody who finds this address can call');
   const { localAuthToken } = bridge;
-  if (localAuthToken !== undefined) {
+  if (localAuthToken !== undefined && !insecure) {
     lines.push(
       'no carrier is configured; a simulated call gets in with a secret made for this run:',
       `  TWILIO_AUTH_TOKEN=${localAuthToken} patchcord call --to ${url}/voice/twilio`,
     );
+  } else if (insecure) {
+    lines.push(`a simulated call: patchcord call --to ${url}/voice/twilio`);
   } else if (config.publicUrl === undefined) {
     lines.push(`PUBLIC_URL is not set: only calls that are signed for ${url} get in`);
   } else {
