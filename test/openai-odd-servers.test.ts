@@ -99,6 +99,7 @@ describe('the end of the speech of the caller', () => {
     await silence(line, 29_999);
     expect(ofSpeech(line)).toEqual(['speechStarted']);
     await silence(line, 1);
+    expect(ofSpeech(line)).toEqual(['speechStarted', 'speechStopped']);
     await line.peer.tell(speechStopped);
     expect(ofSpeech(line)).toEqual(['speechStarted', 'speechStopped']);
   });
