@@ -140,6 +140,16 @@ describe('the worker', () => {
     await engine.close();
   });
 
+  it('answers for a text that came just as the thread was given up', async () => {
+    const engine = createSpeechEngine();
+    await engine.render('One.', 'slt');
+    const text = engine.render('Two.', 'slt');
+    engine.restart('the test says so');
+    await expect(text).rejects.toThrow(/the speech worker was lost/);
+    expect((await engine.render('Three.', 'slt')).length).toBeGreaterThan(0);
+    await engine.close();
+  });
+
   it('does not keep the process alive once it has answered', async () => {
     // Only what keeps the process alive is listed.
     const ports = (): number =>

@@ -42,7 +42,8 @@ async function press(line: LocalLine, digits: string, ms = 4000): Promise<void> 
   line.session.interrupt([]);
   const text = `The caller pressed the key ${digits}.`;
   line.session.sendText(text, { role: 'user', respond: true, digits });
-  await line.pass(ms);
+  // The line check waits a second for further keys.
+  await line.pass(1000 + ms);
 }
 
 describe('a session with the line check', () => {
@@ -539,6 +540,24 @@ describe('the keys', () => {
     await press(line, digits);
     expect(line.said[0]).toBe(text);
     expect(line.of('toolCall')).toEqual([]);
+  });
+
+  it('that follow each other are one number, although each one interrupts', async () => {
+    const line = await bridged();
+    for (const digit of '4567') await press(line, digit, -200);
+    await line.pass(4000);
+    expect(line.said[0]).toBe('You pressed four, five, six, seven.');
+    expect(line.of('responseStarted')).toHaveLength(1);
+    for (const digit of '13') await press(line, digit, -200);
+    await line.pass(4000);
+    expect(line.said).toContain('You pressed one, three.');
+  });
+
+  it('that were pressed before the end leave no timer', async () => {
+    const line = await bridged();
+    line.session.sendText('x', { role: 'user', respond: true, digits: '5' });
+    await line.session.close('over');
+    expect(line.clock.pending).toBe(0);
   });
 
   it('end a turn that is open', async () => {

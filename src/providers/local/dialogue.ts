@@ -36,6 +36,8 @@ export interface DialoguePorts {
 }
 
 const TONE_MS = 5000;
+/** Keys that follow each other within this time are one number. */
+const KEY_PAUSE_MS = 1000;
 const TOOL_LIMIT_MS = 3000;
 
 interface PendingTool {
@@ -82,6 +84,8 @@ export class Dialogue {
   readonly #ports: DialoguePorts;
   readonly #pending = new Map<string, PendingTool>();
   #last: Measurement | undefined;
+  #pressed = '';
+  #cancelKeys: Cancel | undefined;
   #introduced = false;
 
   constructor(ports: DialoguePorts) {
@@ -109,7 +113,7 @@ export class Dialogue {
   }
 
   text(text: string, { digits, respond, role }: TextOptions): void {
-    if (digits !== undefined && digits !== '') this.#keys(digits);
+    if (digits !== undefined && digits !== '') this.#press(digits);
     else if (respond)
       this.#reply(role === 'user' ? [words(text), words(NO_ANSWERS)] : [words(AGAIN)], [], true);
   }
@@ -132,12 +136,17 @@ export class Dialogue {
   /** The caller cut in: answers that are still to come are not wanted any more. */
   interrupted(): void {
     const callIds = [...this.#pending.keys()];
-    this.close();
+    this.#giveUpTools();
     if (callIds.length > 0) this.#ports.emit({ type: 'toolCallsCancelled', callIds });
   }
 
   /** Gives up all waits. */
   close(): void {
+    this.#cancelKeys?.();
+    this.#giveUpTools();
+  }
+
+  #giveUpTools(): void {
     for (const { cancel } of this.#pending.values()) cancel();
     this.#pending.clear();
   }
@@ -154,8 +163,19 @@ export class Dialogue {
     return [words(reportWords(this.#last, this.#ports.noiseDbm0(), roundTripOf(result))), words(AGAIN)];
   }
 
-  #keys(digits: string): void {
+  /** The bridge reports each key by itself, and each one interrupts; a number is read back whole. */
+  #press(digits: string): void {
     this.#introduced = true;
+    this.#pressed += digits;
+    this.#cancelKeys?.();
+    this.#cancelKeys = this.#ports.clock.after(KEY_PAUSE_MS, () => {
+      const pressed = this.#pressed;
+      this.#pressed = '';
+      this.#keys(pressed);
+    });
+  }
+
+  #keys(digits: string): void {
     switch (digits) {
       case '1':
         this.#testTone();

@@ -43,6 +43,8 @@ class FliteEngine implements SpeechEngine {
 
   async render(text: string, voice: string): Promise<Int16Array> {
     const worker = await this.#start();
+    // Lost while this waited for its turn: nobody would ever answer.
+    if (worker !== this.#worker) throw new BridgeError('INTERNAL', 'the speech worker was lost');
     this.#jobs += 1;
     const job: SpeechJob = { id: this.#jobs, text, voice };
     return await new Promise((resolve, reject) => {
