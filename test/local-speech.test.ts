@@ -140,13 +140,18 @@ describe('the worker', () => {
     await engine.close();
   });
 
-  it('answers for a text that came just as the thread was given up', async () => {
+  it('answers for a text, whenever the thread is given up while it comes', async () => {
     const engine = createSpeechEngine();
-    await engine.render('One.', 'slt');
-    const text = engine.render('Two.', 'slt');
-    engine.restart('the test says so');
-    await expect(text).rejects.toThrow(/the speech worker was lost/);
-    expect((await engine.render('Three.', 'slt')).length).toBeGreaterThan(0);
+    for (let turns = 0; turns < 8; turns++) {
+      await engine.render('One.', 'slt');
+      const text = engine.render('Two.', 'slt').then(
+        () => 'spoken',
+        () => 'refused',
+      );
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      engine.restart('the test says so');
+      expect(['spoken', 'refused']).toContain(await text);
+    }
     await engine.close();
   });
 
