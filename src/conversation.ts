@@ -147,7 +147,7 @@ export class Conversation {
     }
     this.#floor.leave(reason, true, final);
     if (final) this.#cut();
-    this.#provider.say(goodbye);
+    this.#provider.say(goodbye, final);
   }
 
   onProviderEvent(event: ProviderEvent): void {

@@ -118,8 +118,11 @@ export interface ProviderSession {
    */
   sendAudio(bytes: Uint8Array): boolean;
   sendText(text: string, options: TextOptions): void;
-  /** Has the agent say this now, unasked: a greeting, a re-prompt, a goodbye. Waits for its turn. */
-  say(text: string): void;
+  /**
+   * Has the agent say this now, unasked: a greeting, a re-prompt, a goodbye. Waits for its turn. `insist`: when the caller
+   * cuts in before any of it came, it is said after the caller's turn; otherwise it is dropped then.
+   */
+  say(text: string, insist?: boolean): void;
   sendToolResult(callId: string, result: ToolResult): void;
   /** The caller was heard to cut in. Items in order of play; nothing else of them will be heard. */
   interrupt(heard: readonly HeardItem[]): void;

@@ -287,6 +287,28 @@ describe('the response sequencer', () => {
     expect(sequencer.created('resp_1', 'pc_response_1')).toBe(true);
   });
 
+  it('asks once more for what has to be said, after the caller’s turn, when it was cut off before it came', () => {
+    const { sent, sequencer } = start();
+    sequencer.request({ fields: { instructions: 'Goodbye.' }, items: undefined, insist: true });
+    sequencer.speechStarted();
+    sequencer.doom();
+    sequencer.doom();
+    sequencer.speechStopped(true);
+    expect(sequencer.created('resp_vad', undefined)).toBe(false);
+    expect(sequencer.created('resp_1', 'pc_response_1')).toBe(true);
+    sequencer.done('resp_1', 'pc_response_1');
+    expect(sent).toHaveLength(1);
+    sequencer.done('resp_vad', undefined);
+    expect(sent).toHaveLength(2);
+    expect(sequencer.created('resp_2', 'pc_response_2')).toBe(false);
+    sequencer.unheard('resp_2');
+    sequencer.done('resp_2', 'pc_response_2');
+    expect(sent).toHaveLength(3);
+    expect(sequencer.created('resp_3', 'pc_response_3')).toBe(false);
+    sequencer.done('resp_3', 'pc_response_3');
+    expect(sent).toHaveLength(3);
+  });
+
   it('does not mistake the answer to the caller for the unwanted response', () => {
     const { say, sequencer } = start();
     say('one');

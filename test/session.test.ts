@@ -468,7 +468,7 @@ describe('limits', () => {
     const { clock, provider, endings, session } = await talk({ maxCallMs: 5000 });
     provider.speak('r', 'a', 60_000, false);
     clock.advance(5001);
-    expect(provider.said.at(-1)).toBe(AGENT.maxCallGoodbye);
+    expect(provider.insisted).toEqual([AGENT.maxCallGoodbye]);
     provider.emit({ type: 'responseDone', responseId: 'r', status: 'cancelled', reason: undefined });
     provider.speak('r2', 'b', 1000);
     clock.advance(300);

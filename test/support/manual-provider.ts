@@ -16,6 +16,8 @@ export class ManualProvider implements RealtimeProvider {
   readonly name = 'manual';
   readonly capabilities: ProviderCapabilities;
   readonly said: string[] = [];
+  /** What was to be said whatever the caller does. */
+  readonly insisted: string[] = [];
   readonly texts: { text: string; options: TextOptions }[] = [];
   readonly results: { callId: string; result: ToolResult }[] = [];
   readonly interruptions: (readonly HeardItem[])[] = [];
@@ -64,7 +66,10 @@ export class ManualProvider implements RealtimeProvider {
         return true;
       },
       sendText: (text, options) => this.texts.push({ text, options }),
-      say: (text) => this.said.push(text),
+      say: (text, insist = false) => {
+        this.said.push(text);
+        if (insist) this.insisted.push(text);
+      },
       sendToolResult: (callId, result) => this.results.push({ callId, result }),
       interrupt: (heard) => this.interruptions.push(heard),
       close: (reason) => {

@@ -135,10 +135,10 @@ export class Conversation {
     if (options.respond) this.#sequencer.request({ fields: {}, items: [itemId] });
   }
 
-  say(text: string): void {
+  say(text: string, insist: boolean): void {
     if (text.trim() === '') return;
     const fields = sayFields(text, this.#ports.shape().instructions, this.#ports.language);
-    this.#sequencer.request({ fields, items: undefined });
+    this.#sequencer.request({ fields, items: undefined, insist });
   }
 
   /** Asks for an answer to what is already in the conversation. */
@@ -178,6 +178,7 @@ export class Conversation {
     const cut = this.#responses.open().filter((response) => !response.discarded);
     this.#sequencer.doom();
     for (const response of cut) {
+      if (response.items.every((item) => item.received === 0)) this.#sequencer.unheard(response.id);
       this.#responses.discard(response);
       if (!this.#cutByServer(response)) this.#cancel(response);
     }

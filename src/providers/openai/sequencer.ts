@@ -9,6 +9,8 @@ export interface ResponseRequest {
    * response has seen them and the request is dropped. Undefined: no other response can stand in.
    */
   readonly items: readonly string[] | undefined;
+  /** Asked for again when it becomes unwanted before anything of its response came. */
+  readonly insist?: boolean;
 }
 
 export interface SequencerPorts {
@@ -36,6 +38,7 @@ interface Wanted {
   readonly unconfirmed: Set<string> | undefined;
   /** Of every message that asked for it: the answer to one that was given up may come after all. */
   readonly tokens: string[];
+  readonly insist: boolean;
   attempts: number;
 }
 
@@ -109,7 +112,8 @@ export class ResponseSequencer {
 
   request(request: ResponseRequest): void {
     const unconfirmed = request.items && new Set(request.items);
-    const wanted: Wanted = { fields: request.fields, unconfirmed, tokens: [], attempts: 0 };
+    const insist = request.insist ?? false;
+    const wanted: Wanted = { fields: request.fields, unconfirmed, tokens: [], insist, attempts: 0 };
     const queued = isPlain(wanted) ? this.#queue.find(isPlain) : undefined;
     if (queued === undefined) this.#queue.push(wanted);
     else for (const item of wanted.unconfirmed ?? []) queued.unconfirmed?.add(item);
@@ -157,7 +161,13 @@ export class ResponseSequencer {
    */
   retry(responseId: string, waitMs?: number): boolean {
     const mine = this.#active.get(responseId);
-    const wanted: Wanted = mine?.wanted ?? { fields: {}, unconfirmed: undefined, tokens: [], attempts: 0 };
+    const wanted: Wanted = mine?.wanted ?? {
+      fields: {},
+      unconfirmed: undefined,
+      tokens: [],
+      insist: false,
+      attempts: 0,
+    };
     if (mine?.doomed || wanted.attempts >= mostRetries(waitMs)) return false;
     wanted.attempts += 1;
     this.#queue.unshift(wanted);
@@ -189,8 +199,20 @@ export class ResponseSequencer {
   /** The request under way is unwanted; its response is refused when it shows up. True when there was one. */
   doom(): boolean {
     if (this.#requested === undefined) return false;
+    if (!this.#requested.doomed) this.#insist(this.#requested.wanted);
     this.#requested.doomed = true;
     return true;
+  }
+
+  /** An open response was cut off before anything of it came. */
+  unheard(responseId: string): void {
+    const mine = this.#active.get(responseId);
+    if (mine !== undefined && !mine.doomed) this.#insist(mine.wanted);
+  }
+
+  #insist(wanted: Wanted): void {
+    // Another request, so that an answer to the first one is still known as unwanted.
+    if (wanted.insist) this.#queue.unshift({ ...wanted, tokens: [], attempts: 0 });
   }
 
   speechStarted(): void {

@@ -125,8 +125,8 @@ export class OpenAiSession implements ProviderSession {
     if (this.#stage === 'open') this.#conversation.sendText(text, options);
   }
 
-  say(text: string): void {
-    if (this.#stage === 'open') this.#conversation.say(text);
+  say(text: string, insist = false): void {
+    if (this.#stage === 'open') this.#conversation.say(text, insist);
   }
 
   sendToolResult(callId: string, result: ToolResult): void {
