@@ -165,6 +165,14 @@ describe('a call', () => {
     },
   );
 
+  it('that the caller gave up before the stream was opened ends with the status callback', async () => {
+    const on = await service();
+    const call = dial(on, { faults: { hangUpBeforeUpgrade: true } });
+    await call.ended;
+    expect((await on.event('ended')).reason).toBe('caller-hung-up');
+    expect(on.bridge.calls).toBe(0);
+  });
+
   it('hears a busy tone when there is no room', async () => {
     const on = await service({ MAX_CALLS: '1' });
     const first = dial(on);
