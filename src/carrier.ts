@@ -185,6 +185,12 @@ export type CarrierEvent =
       readonly url: string | undefined;
       readonly durationS: number | undefined;
     }
+  /** Command style: the carrier's own next step in something that the bridge has asked for, such as a transfer. */
+  | {
+      readonly type: 'step';
+      readonly callId: string;
+      readonly perform: (signal: AbortSignal) => Promise<ControlResult>;
+    }
   | { readonly type: 'ignored'; readonly why: string };
 
 /** Somebody else whom the caller is connected with. */
