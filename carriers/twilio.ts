@@ -1,14 +1,21 @@
 import { MULAW_8K } from '../src/audio/format.ts';
 import type { Carrier, CarrierCapabilities } from '../src/carrier.ts';
-import { BridgeError } from '../src/errors.ts';
+import { restBase } from '../src/carrier-rest.ts';
 import { decodeMessage, encodeCommand } from './twilio/media.ts';
-import { requestHangUp } from './twilio/rest.ts';
-import { acceptDocument, afterDocument, emptyDocument, rejectDocument } from './twilio/twiml.ts';
-import { parseWebhook, verifyUpgrade, verifyWebhook } from './twilio/webhook.ts';
+import { createControl } from './twilio/rest.ts';
+import { readSigned, verifyUpgrade, verifyWebhook } from './twilio/signature.ts';
+import {
+  announcementDocument,
+  emptyDocument,
+  nextDocument,
+  rejectDocument,
+  streamDocument,
+} from './twilio/twiml.ts';
+import { parseWebhook } from './twilio/webhook.ts';
 
 /** What the Twilio carrier has to know of its account and of the bridge. */
 export interface TwilioOptions {
-  /** `AC` and 32 hexadecimal digits; without it nothing can be hung up by request. */
+  /** `AC` and 32 hexadecimal digits; without it no request can be made. */
   readonly accountSid: string | undefined;
   /** Signs webhooks and authenticates requests; without it every webhook is refused. */
   readonly authToken: string | undefined;
@@ -21,50 +28,48 @@ export interface TwilioOptions {
 }
 
 const CAPABILITIES: CarrierCapabilities = Object.freeze({
-  answerMode: 'document',
+  webhookAuth: 'url-signature',
+  upgradeAuth: 'signature',
   tokenUses: 1,
   orderedMedia: true,
+  saysStopped: true,
   marksEchoedOnClear: true,
   needsSilenceWhenIdle: false,
   defaultFormat: MULAW_8K,
+  inputs: Object.freeze([MULAW_8K]),
+  outputs: Object.freeze([MULAW_8K]),
+  digitsIn: 'socket',
+  digitsOut: 'interrupts-stream',
+  transfer: Object.freeze({ endsStream: true, announced: true, wayBack: true }),
+  machineDetection: 'beep',
+  dialGives: 'call-id',
 });
 
-/** The Twilio carrier: TwiML answers, Media Streams, hang-up by REST. Throws BAD_CONFIG for a base URL that cannot be used. */
+/** The Twilio carrier: TwiML answers, Media Streams, control by REST. Throws BAD_CONFIG for a base URL that cannot be used. */
 export function createTwilio(options: TwilioOptions): Carrier {
   const auth = {
     authToken: options.authToken === '' ? undefined : options.authToken,
     publicUrl: options.publicUrl,
     insecure: options.insecure,
   };
-  const rest = {
+  const control = createControl({
     accountSid: options.accountSid === '' ? undefined : options.accountSid,
     authToken: auth.authToken,
-    baseUrl: restBase(options.baseUrl),
-  };
+    baseUrl: restBase('Twilio', options.baseUrl ?? 'https://api.twilio.com'),
+  });
   return {
     name: 'twilio',
     capabilities: CAPABILITIES,
     verify: (request) => verifyWebhook(auth, request),
     verifyUpgrade: (request) => verifyUpgrade(auth, request),
-    parse: parseWebhook,
-    accept: (_call, plan) => acceptDocument(plan),
-    reject: rejectDocument,
-    after: afterDocument,
+    parse: (request, route) => parseWebhook(readSigned(request, route), route),
+    accept: (_call, plan) => ({ answer: streamDocument(plan) }),
+    reject: (_call, reason) => ({ answer: rejectDocument(reason) }),
+    document: nextDocument,
+    announcement: announcementDocument,
     acknowledge: emptyDocument,
     decode: decodeMessage,
     encode: encodeCommand,
-    hangUp: (callId, signal) => requestHangUp(rest, callId, signal),
+    ...control,
   };
-}
-
-function restBase(baseUrl = 'https://api.twilio.com'): string {
-  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
-  if (url?.protocol !== 'https:' && url?.protocol !== 'http:') {
-    throw new BridgeError('BAD_CONFIG', 'the Twilio base URL is not an http or https URL');
-  }
-  // fetch refuses such URLs with a message that shows them.
-  if (url.username !== '' || url.password !== '') {
-    throw new BridgeError('BAD_CONFIG', 'the Twilio base URL holds a user name or password; wanted none');
-  }
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }

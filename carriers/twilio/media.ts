@@ -1,6 +1,6 @@
 import type { AudioFormat, Encoding, Rate } from '../../src/audio/format.ts';
 import { formatName, MULAW_8K, RATES } from '../../src/audio/format.ts';
-import type { LegCommand, LegEvent } from '../../src/carrier.ts';
+import type { LegCommand, LegContext, LegEvent } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 
 /** One message of Twilio's media socket. */
@@ -35,9 +35,9 @@ export function decodeMessage(text: string): readonly LegEvent[] {
   }
 }
 
-/** One text frame for Twilio, which tells streams apart by the id in every frame. */
-export function encodeCommand(command: LegCommand, streamId: string): string {
-  const stream = JSON.stringify(streamId);
+/** One text frame for Twilio, which tells streams apart by the id in every frame. Throws BAD_INPUT for digits. */
+export function encodeCommand(command: LegCommand, leg: LegContext): string {
+  const stream = JSON.stringify(leg.streamId);
   switch (command.type) {
     case 'audio':
       return `{"event":"media","streamSid":${stream},"media":{"payload":"${base64(command.bytes)}"}}`;
@@ -45,6 +45,12 @@ export function encodeCommand(command: LegCommand, streamId: string): string {
       return `{"event":"mark","streamSid":${stream},"mark":{"name":${JSON.stringify(command.name)}}}`;
     case 'clear':
       return `{"event":"clear","streamSid":${stream}}`;
+    case 'digits':
+      // Twilio would warn of an unknown event (31951) and the keys would be lost without a word.
+      throw new BridgeError(
+        'BAD_INPUT',
+        'a media stream of Twilio takes no keys; wanted a document that plays them',
+      );
     default:
       return assertNever(command);
   }
@@ -112,7 +118,7 @@ function decodeStart(message: Message): LegEvent {
   if (typeof streamId !== 'string' || streamId === '')
     throw wrong('streamSid', streamId, 'the id of a stream');
   const callId = textField(start, 'callSid', 'start.callSid');
-  const format = mediaFormat(start['mediaFormat']);
+  const { codec, format } = mediaFormat(start['mediaFormat']);
   // Whatever Twilio sends is also what it plays.
   return {
     type: 'started',
@@ -121,6 +127,7 @@ function decodeStart(message: Message): LegEvent {
     params: params(start['customParameters']),
     input: format,
     output: format,
+    codec,
   };
 }
 
@@ -135,6 +142,8 @@ function params(value: unknown): Readonly<Record<string, string>> {
   return Object.fromEntries(entries);
 }
 
+const DEFAULT_CODEC = 'audio/x-mulaw';
+
 /** L16 under its registered name is big-endian, which AudioFormat cannot say; the x- name is little-endian everywhere. */
 const ENCODING_NAMES: ReadonlyMap<string, Encoding> = new Map<string, Encoding>([
   ['audio/x-mulaw', 'mulaw'],
@@ -146,10 +155,16 @@ const ENCODING_NAMES: ReadonlyMap<string, Encoding> = new Map<string, Encoding>(
   ['audio/x-l16', 'pcm16'],
 ]);
 
-function mediaFormat(value: unknown): AudioFormat {
-  if (value === undefined || value === null) return MULAW_8K;
+interface Media {
+  /** As Twilio calls it. */
+  readonly codec: string;
+  readonly format: AudioFormat;
+}
+
+function mediaFormat(value: unknown): Media {
+  if (value === undefined || value === null) return { codec: DEFAULT_CODEC, format: MULAW_8K };
   if (!isRecord(value)) throw wrong('start.mediaFormat', value, 'an object');
-  const { encoding: name = 'audio/x-mulaw', sampleRate = MULAW_8K.rate, channels = 1 } = value;
+  const { encoding: name = DEFAULT_CODEC, sampleRate = MULAW_8K.rate, channels = 1 } = value;
   const encoding = ENCODING_NAMES.get(String(name).toLowerCase());
   const rate = RATES.find((one) => one === Number(sampleRate));
   if (encoding === undefined || rate === undefined || Number(channels) !== 1) {
@@ -160,10 +175,10 @@ function mediaFormat(value: unknown): AudioFormat {
         `or audio/x-alaw or audio/x-l16 at ${RATES.join(', ')} Hz, with 1 channel`,
     );
   }
-  return format(encoding, rate);
+  return { codec: String(name), format: formatOf(encoding, rate) };
 }
 
-function format(encoding: Encoding, rate: Rate): AudioFormat {
+function formatOf(encoding: Encoding, rate: Rate): AudioFormat {
   return encoding === MULAW_8K.encoding && rate === MULAW_8K.rate ? MULAW_8K : { encoding, rate };
 }
 

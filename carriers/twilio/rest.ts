@@ -1,10 +1,14 @@
-import type { ControlResult } from '../../src/carrier.ts';
-import { BridgeError } from '../../src/errors.ts';
-
-/**
- * Requests to Twilio's REST interface. By `fetch` and not by Twilio's own client, which is loaded whole and
- * synchronously while other calls are on the line, takes no AbortSignal and knows no other host.
- */
+import type {
+  CallControl,
+  CallRef,
+  ControlResult,
+  DialRequest,
+  DialResult,
+  LiveResult,
+} from '../../src/carrier.ts';
+import type { RestRequest, RestResponse, RestVerdict } from '../../src/carrier-rest.ts';
+import { askCarrier, cannotAsk, controlResult, judgeStatus, pathId } from '../../src/carrier-rest.ts';
+import { assertNever, BridgeError } from '../../src/errors.ts';
 
 /** The account and the host that requests go to; `baseUrl` has no slash at its end. */
 export interface RestOptions {
@@ -13,139 +17,262 @@ export interface RestOptions {
   readonly baseUrl: string;
 }
 
-/** `again`: the request may not have arrived, and to make it twice changes nothing. */
-interface Attempt {
-  readonly result: ControlResult;
-  readonly again: boolean;
+type Fields = readonly (readonly [name: string, value: string])[];
+
+/** One request about the account or, where `call` is given, about a call. */
+interface Wish {
+  /** For messages: `place a call`, `hang up call`. */
+  readonly what: string;
+  readonly method: 'GET' | 'POST';
+  readonly call?: CallRef;
+  /** After `/Calls`, or after the id of the call: `/Recordings`. */
+  readonly path?: string;
+  readonly fields?: Fields;
+  readonly repeatable: boolean;
 }
 
-/** Ends a call, whatever state it is in. Never rejects; tries a second time, at once, when the first got lost. */
-export async function requestHangUp(
-  options: RestOptions,
-  callId: string,
-  signal: AbortSignal,
-): Promise<ControlResult> {
-  try {
-    const request = hangUpRequest(options, callId);
-    const first = await attempt(request, signal);
-    // A keep-alive connection that Twilio had closed already looks like an outage for exactly one request.
-    return first.again ? (await attempt(request, signal)).result : first.result;
-  } catch (thrown) {
-    return failed(BridgeError.from(thrown));
-  }
-}
-
-interface HangUpRequest {
-  readonly callId: string;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-function hangUpRequest({ accountSid, authToken, baseUrl }: RestOptions, callId: string): HangUpRequest {
-  if (accountSid === undefined || authToken === undefined) {
-    const missing = accountSid === undefined ? 'account SID' : 'auth token';
-    throw new BridgeError('CARRIER_REFUSED', `cannot hang up a call at Twilio: no ${missing} is configured`);
-  }
-  if (!/^[\x21-\x7e]{1,200}$/.test(callId)) {
-    throw new BridgeError(
-      'BAD_INPUT',
-      `cannot hang up a call at Twilio: its id has ${callId.length} characters that are no id`,
-    );
-  }
-  const account = encodeURIComponent(accountSid);
+/** Control of calls by Twilio's REST interface. Nothing rejects. */
+export function createControl(options: RestOptions): CallControl {
+  const change = async (wish: Wish, signal: AbortSignal): Promise<ControlResult> => {
+    try {
+      return controlResult(await askCarrier(restRequest(options, wish), judgeCall, signal));
+    } catch (thrown) {
+      return cannotAsk(BridgeError.from(thrown));
+    }
+  };
+  const hangUp: CallControl['hangUp'] = (call, signal) =>
+    change(update('hang up call', call, [['Status', 'completed']]), signal);
   return {
-    callId,
-    url: `${baseUrl}/2010-04-01/Accounts/${account}/Calls/${encodeURIComponent(callId)}.json`,
-    headers: {
-      authorization: `Basic ${Buffer.from(`${accountSid}:${authToken}`).toString('base64')}`,
-      'content-type': 'application/x-www-form-urlencoded',
-      accept: 'application/json',
-      'user-agent': 'patchcord',
+    dial: (request, signal) => placeCall(options, request, signal),
+    hangUp,
+    direct: (call, next, urls, signal) => {
+      switch (next.type) {
+        case 'nothing':
+          return Promise.resolve({ status: 'ok' });
+        case 'hang-up':
+          return hangUp(call, signal);
+        case 'say':
+        case 'transfer':
+        case 'digits':
+        case 'stream': {
+          const fields: Fields = [
+            ['Url', urls.afterUrl],
+            ['Method', 'POST'],
+          ];
+          return change(update('redirect call', call, fields), signal);
+        }
+        default:
+          return assertNever(next);
+      }
     },
+    sendDigits: () => Promise.resolve(cannotAsk(noDigits())),
+    startRecording: (call, urls, signal) => change(recordingStart(call, urls.statusUrl), signal),
+    stopRecording: (call, signal) => change(recordingStop(call), signal),
+    isLive: (call, signal) => askLive(options, call, signal),
   };
 }
 
-async function attempt(request: HangUpRequest, signal: AbortSignal): Promise<Attempt> {
-  try {
-    const response = await fetch(request.url, {
-      method: 'POST',
-      headers: request.headers,
-      body: 'Status=completed',
-      // A redirect would take the credentials elsewhere or turn the POST into a GET.
-      redirect: 'manual',
-      signal,
-    });
-    // Read to its end in any case, so that the connection can be used again.
-    const body = await response.text().catch(() => '');
-    return judge(request.callId, response.status, errorCode(body));
-  } catch (thrown) {
-    return lost(request, thrown, signal);
-  }
+function update(what: string, call: CallRef, fields: Fields): Wish {
+  return { what, method: 'POST', call, fields, repeatable: true };
 }
 
-/** What the answer means; the code is Twilio's own, in the body. */
-function judge(callId: string, status: number, code: number | undefined): Attempt {
-  if (status >= 200 && status < 300) return { result: { status: 'ok' }, again: false };
-  // A 404 without Twilio's code comes from something else on the way: the call may be up, and cost money.
-  if ((status === 404 && code === 20404) || (status === 400 && code === 21220)) {
-    return { result: { status: 'already-ended' }, again: false };
-  }
-  const found = `HTTP ${status}${code === undefined ? '' : `, error ${code}`}`;
-  if (status === 429 || status >= 500) {
-    const error = new BridgeError('CARRIER_UNAVAILABLE', `Twilio did not hang up call ${callId}: ${found}`);
-    return { result: failed(error), again: status >= 500 };
-  }
-  const why = status === 401 || status === 403 ? ' (are the account SID and the auth token right?)' : '';
-  const error = new BridgeError(
-    'CARRIER_REFUSED',
-    `Twilio refused to hang up call ${callId}: ${found}${why}`,
+/** Not made a second time: there would be two recordings. */
+function recordingStart(call: CallRef, statusUrl: string): Wish {
+  return {
+    what: 'record call',
+    method: 'POST',
+    call,
+    path: '/Recordings',
+    fields: [
+      ['RecordingChannels', 'dual'],
+      ['RecordingStatusCallback', statusUrl],
+      ['RecordingStatusCallbackEvent', 'completed'],
+    ],
+    repeatable: false,
+  };
+}
+
+function recordingStop(call: CallRef): Wish {
+  return {
+    what: 'stop the recording of call',
+    method: 'POST',
+    call,
+    path: '/Recordings/Twilio.CURRENT',
+    fields: [['Status', 'stopped']],
+    repeatable: true,
+  };
+}
+
+function noDigits(): BridgeError {
+  return new BridgeError(
+    'BAD_INPUT',
+    'Twilio sends no keys by request: it plays them from a document, which interrupts the stream',
   );
-  return { result: failed(error), again: false };
 }
 
-function lost(request: HangUpRequest, thrown: unknown, signal: AbortSignal): Attempt {
-  if (signal.aborted) return { result: failed(givenUp(request, signal.reason)), again: false };
-  const message = `Twilio could not be asked to hang up call ${request.callId}: ${reason(thrown)} at ${new URL(request.url).host}`;
-  const error = new BridgeError('CARRIER_UNAVAILABLE', message, { cause: thrown });
-  return { result: failed(error), again: true };
+/** Throws CARRIER_REFUSED without credentials, BAD_INPUT for an id that is none. */
+function restRequest({ accountSid, authToken, baseUrl }: RestOptions, wish: Wish): RestRequest {
+  if (accountSid === undefined || authToken === undefined) {
+    const missing = accountSid === undefined ? 'account SID' : 'auth token';
+    throw new BridgeError(
+      'CARRIER_REFUSED',
+      `cannot ask Twilio to ${wish.what}: no ${missing} is configured`,
+    );
+  }
+  const id =
+    wish.call === undefined ? undefined : pathId(`cannot ask Twilio to ${wish.what}`, wish.call.callId);
+  const callPath = id === undefined ? '' : `/${encodeURIComponent(id)}`;
+  const account = `${baseUrl}/2010-04-01/Accounts/${encodeURIComponent(accountSid)}`;
+  return {
+    carrier: 'Twilio',
+    what: id === undefined ? wish.what : `${wish.what} ${id}`,
+    method: wish.method,
+    url: `${account}/Calls${callPath}${wish.path ?? ''}.json`,
+    headers: {
+      authorization: `Basic ${Buffer.from(`${accountSid}:${authToken}`).toString('base64')}`,
+      ...(wish.fields === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
+    },
+    body: wish.fields === undefined ? undefined : formOf(wish.fields),
+    repeatable: wish.repeatable,
+  };
 }
 
-/** A deadline says something about Twilio; any other abort only that nobody waits any more. */
-function givenUp(request: HangUpRequest, cause: unknown): BridgeError {
-  const late =
-    cause instanceof BridgeError
-      ? cause.code === 'TIMEOUT'
-      : cause instanceof Error && cause.name === 'TimeoutError';
-  return late
-    ? new BridgeError(
-        'CARRIER_UNAVAILABLE',
-        `Twilio did not answer in time when asked to hang up call ${request.callId}`,
-        { cause },
-      )
-    : new BridgeError(
-        'CANCELLED',
-        `the hang-up of call ${request.callId} was given up before Twilio answered`,
-        { cause },
-      );
+function formOf(fields: Fields): string {
+  const form = new URLSearchParams();
+  for (const [name, value] of fields) form.append(name, value);
+  return form.toString();
 }
 
-/** `fetch` says no more than "fetch failed"; the cause has the name of the trouble. */
-function reason(thrown: unknown): string {
-  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
-  if (!(cause instanceof Error)) return 'the connection failed';
-  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
+/** For requests about one call, which may be over. */
+function judgeCall(response: RestResponse): RestVerdict {
+  const code = errorCode(response.body);
+  // A 404 without Twilio's code comes from something else on the way: the call may be up, and cost money.
+  if ((response.status === 404 && code === 20404) || (response.status === 400 && code === 21220)) {
+    return { status: 'already-ended' };
+  }
+  return judge(response);
 }
 
-function errorCode(body: string): number | undefined {
+function judge({ status, body }: RestResponse): RestVerdict {
+  const code = errorCode(body);
+  const found = `HTTP ${status}${code === undefined ? '' : `, error ${code}`}`;
+  if (status === 401 || status === 403) {
+    return { status: 'refused', why: `${found} (are the account SID and the auth token right?)` };
+  }
+  return judgeStatus(status, found);
+}
+
+function errorCode(body: unknown): number | undefined {
+  const code = fieldOf(body, 'code');
+  return typeof code === 'number' ? code : undefined;
+}
+
+function fieldOf(body: unknown, name: string): unknown {
+  return typeof body === 'object' && body !== null
+    ? (body as Readonly<Record<string, unknown>>)[name]
+    : undefined;
+}
+
+async function placeCall(
+  options: RestOptions,
+  request: DialRequest,
+  signal: AbortSignal,
+): Promise<DialResult> {
   try {
-    const value: unknown = JSON.parse(body);
-    if (typeof value !== 'object' || value === null || !('code' in value)) return undefined;
-    return typeof value.code === 'number' ? value.code : undefined;
-  } catch {
-    return undefined;
+    const wish: Wish = {
+      what: 'place a call',
+      method: 'POST',
+      fields: dialFields(request),
+      repeatable: false,
+    };
+    const result = await askCarrier(restRequest(options, wish), judge, signal);
+    if (result.status === 'error') return result;
+    const sid = result.status === 'ok' ? fieldOf(result.response.body, 'sid') : undefined;
+    if (typeof sid === 'string' && /^CA[0-9a-f]{32}$/i.test(sid)) {
+      return { status: 'ok', call: { callId: sid, control: 'document' } };
+    }
+    // Not "unavailable", which may be tried again: somebody's telephone may be ringing.
+    return cannotAsk(
+      new BridgeError(
+        'BAD_FRAME',
+        "Twilio's answer to the wish to place a call has no id of a call; wanted CA…",
+      ),
+    );
+  } catch (thrown) {
+    return cannotAsk(BridgeError.from(thrown));
   }
 }
 
-function failed(error: BridgeError): ControlResult {
-  return { status: 'error', error };
+/** The longest time that Twilio lets a telephone ring. */
+const LONGEST_RING_S = 600;
+
+function dialFields(request: DialRequest): Fields {
+  const { voiceUrl, statusUrl } = request;
+  return [
+    ['To', address('to', request.to)],
+    ['From', address('from', request.from)],
+    ['Url', voiceUrl],
+    ['Method', 'POST'],
+    ['StatusCallback', statusUrl],
+    ['StatusCallbackMethod', 'POST'],
+    ['StatusCallbackEvent', 'initiated'],
+    ['StatusCallbackEvent', 'ringing'],
+    ['StatusCallbackEvent', 'answered'],
+    ['StatusCallbackEvent', 'completed'],
+    ['Timeout', seconds('ring time', request.ringS, LONGEST_RING_S)],
+    ['TimeLimit', seconds('longest duration', request.maxS)],
+    ...machineFields(request),
+  ];
+}
+
+/** Asynchronous: a person who picks up must not wait in silence until Twilio is sure that it is one. */
+function machineFields({ machineDetection, machineUrl }: DialRequest): Fields {
+  if (machineDetection === 'off') return [];
+  return [
+    ['MachineDetection', machineDetection === 'detect' ? 'Enable' : 'DetectMessageEnd'],
+    ['AsyncAmd', 'true'],
+    ['AsyncAmdStatusCallback', machineUrl],
+    ['AsyncAmdStatusCallbackMethod', 'POST'],
+  ];
+}
+
+function address(end: 'to' | 'from', text: string): string {
+  const target = text.trim();
+  if (/^(?:sips?|client):[\x21-\x7e]{1,400}$/i.test(target)) return target;
+  const number = target.replace(/[\s().-]/g, '');
+  if (/^\+\d{3,20}$/.test(number)) return number;
+  throw new BridgeError(
+    'BAD_INPUT',
+    `'${end}' of a call to place has ${target.length} characters that are no address; ` +
+      'wanted + and digits, sip:… or client:…',
+  );
+}
+
+function seconds(what: string, found: number, most = Number.MAX_SAFE_INTEGER): string {
+  if (found > 0 && found < Number.POSITIVE_INFINITY) return String(Math.min(Math.ceil(found), most));
+  throw new BridgeError('BAD_INPUT', `the ${what} of a call to place is ${found}; wanted seconds above 0`);
+}
+
+const LIVE: ReadonlySet<unknown> = new Set(['queued', 'initiated', 'ringing', 'in-progress']);
+const OVER: ReadonlySet<unknown> = new Set(['completed', 'busy', 'failed', 'no-answer', 'canceled']);
+
+async function askLive(options: RestOptions, call: CallRef, signal: AbortSignal): Promise<LiveResult> {
+  try {
+    const wish: Wish = { what: 'show call', method: 'GET', call, repeatable: true };
+    const result = await askCarrier(restRequest(options, wish), judgeCall, signal);
+    if (result.status === 'error') return result;
+    if (result.status === 'already-ended') return { status: 'ok', live: false };
+    const status = fieldOf(result.response.body, 'status');
+    if (LIVE.has(status)) return { status: 'ok', live: true };
+    if (OVER.has(status)) return { status: 'ok', live: false };
+    // An answer that nobody can read must not end a call.
+    return cannotAsk(
+      new BridgeError(
+        'BAD_FRAME',
+        'the status of a call at Twilio is none that is known; wanted such as in-progress',
+      ),
+    );
+  } catch (thrown) {
+    return cannotAsk(BridgeError.from(thrown));
+  }
 }

@@ -1,5 +1,5 @@
 import VoiceResponse from 'twilio/lib/twiml/VoiceResponse.js';
-import type { AfterStream, Answer, AnswerPlan } from '../../src/carrier.ts';
+import type { AfterStream, Answer, AnswerPlan, CallUrls, Next, Transfer } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 
 /** Twilio takes less than this many characters of a parameter's name and value together. */
@@ -9,20 +9,9 @@ const PARAMETER_LIMIT = 500;
  * Connects the call to the media socket; the fallback follows for a stream that cannot be opened.
  * Throws BAD_INPUT for URLs and parameters that Twilio would refuse or cut.
  */
-export function acceptDocument(plan: AnswerPlan): Answer {
-  checkMediaUrl(plan.mediaUrl);
+export function streamDocument(plan: AnswerPlan): Answer {
   const response = new VoiceResponse();
-  const stream = response.connect({ action: clean(plan.afterUrl), method: 'POST' }).stream({
-    url: plan.mediaUrl,
-    name: 'patchcord',
-    statusCallback: clean(plan.streamStatusUrl),
-    statusCallbackMethod: 'POST',
-  });
-  for (const [name, value] of Object.entries(plan.params)) {
-    checkParameter(name, value);
-    stream.parameter({ name: clean(name), value: clean(value) });
-  }
-  appendVerbs(response, plan.fallback);
+  appendStream(response, plan);
   return document(response);
 }
 
@@ -33,10 +22,17 @@ export function rejectDocument(reason: 'busy' | 'rejected'): Answer {
   return document(response);
 }
 
-/** What the caller hears after the stream, or instead of it. Throws BAD_INPUT for a target that cannot be dialled. */
-export function afterDocument(decision: AfterStream): Answer {
+/** What happens to the call next. Throws BAD_INPUT for a target that cannot be dialled and digits that are none. */
+export function nextDocument(next: Next, urls: CallUrls): Answer {
   const response = new VoiceResponse();
-  appendVerbs(response, decision);
+  appendNext(response, next, urls);
+  return document(response);
+}
+
+/** What the other end of a transfer hears; it is connected when the document ends. */
+export function announcementDocument(text: string, language: string | undefined): Answer {
+  const response = new VoiceResponse();
+  appendSay(response, text, language);
   return document(response);
 }
 
@@ -70,21 +66,62 @@ function checkParameter(name: string, value: string): void {
   );
 }
 
-function appendVerbs(response: VoiceResponse, decision: AfterStream): void {
-  switch (decision.type) {
+function appendNext(response: VoiceResponse, next: Next, urls: CallUrls): void {
+  switch (next.type) {
     case 'hang-up':
-      response.hangup();
-      return;
     case 'say':
-      appendSay(response, decision.text, decision.language);
-      response.hangup();
+      appendEnd(response, next);
       return;
     case 'transfer':
-      appendDial(response, decision.to, decision.callerId);
+      appendDial(response, next, urls);
+      return;
+    case 'digits':
+      response.play({ digits: keys(next.digits) });
+      response.redirect({ method: 'POST' }, clean(urls.afterUrl));
+      return;
+    case 'stream':
+      appendStream(response, next.plan);
+      return;
+    case 'nothing':
       return;
     default:
-      assertNever(decision);
+      assertNever(next);
   }
+}
+
+function appendStream(response: VoiceResponse, plan: AnswerPlan): void {
+  checkMediaUrl(plan.mediaUrl);
+  const stream = response.connect({ action: clean(plan.afterUrl), method: 'POST' }).stream({
+    url: plan.mediaUrl,
+    name: 'patchcord',
+    statusCallback: clean(plan.streamStatusUrl),
+    statusCallbackMethod: 'POST',
+  });
+  for (const [name, value] of Object.entries(plan.params)) {
+    checkParameter(name, value);
+    stream.parameter({ name: clean(name), value: clean(value) });
+  }
+  appendFallback(response, plan.fallback);
+}
+
+/** It has to work when the bridge is gone, so nothing of it leads back there. */
+function appendFallback(response: VoiceResponse, fallback: AfterStream): void {
+  if (fallback.type === 'transfer') appendDial(response, fallback, undefined);
+  else appendEnd(response, fallback);
+}
+
+function appendEnd(response: VoiceResponse, end: Exclude<AfterStream, { readonly type: 'transfer' }>): void {
+  if (end.type === 'say') appendSay(response, end.text, end.language);
+  response.hangup();
+}
+
+/** `w` and `W` are pauses of half a second and a second. */
+function keys(digits: string): string {
+  if (/^[0-9A-D#*wW]{1,200}$/.test(digits)) return digits;
+  throw new BridgeError(
+    'BAD_INPUT',
+    `the keys to play are ${digits.length} characters that Twilio has not; wanted 1 to 200 of 0-9 A-D # * w W`,
+  );
 }
 
 function appendSay(response: VoiceResponse, text: string, language: string | undefined): void {
@@ -211,19 +248,37 @@ function sayLanguage(language: string | undefined): SayLanguage | undefined {
   return Object.hasOwn(REGIONS, primary) ? REGIONS[primary] : undefined;
 }
 
-function appendDial(response: VoiceResponse, to: string, callerId: string | undefined): void {
-  const target = clean(to).trim();
-  // A caller who has not been answered yet goes on hearing the ring, and pays only when somebody picks up.
-  const dial = response.dial({ answerOnBridge: true, ...(callerId ? { callerId: clean(callerId) } : {}) });
-  if (/^sips?:\S+$/i.test(target)) {
-    dial.sip(target);
-    return;
-  }
-  if (/^client:\S+$/i.test(target)) {
-    dial.client(target.slice('client:'.length));
-    return;
-  }
-  dial.number(phoneNumber(target));
+/** The longest time that Twilio lets a telephone ring. */
+const LONGEST_RING_S = 600;
+
+/** Without `urls`, nobody is told how it goes, nor asked what comes next. */
+function appendDial(response: VoiceResponse, transfer: Transfer, urls: CallUrls | undefined): void {
+  const target = clean(transfer.to).trim();
+  const dial = response.dial({
+    // A caller who has not been answered yet goes on hearing the ring, and pays only when somebody picks up.
+    answerOnBridge: true,
+    timeout: ringSeconds(transfer.ringS),
+    ...(transfer.callerId ? { callerId: clean(transfer.callerId) } : {}),
+    ...(urls === undefined ? {} : { action: clean(urls.afterUrl), method: 'POST' }),
+  });
+  const reports = urls === undefined ? {} : otherEnd(transfer, urls);
+  if (/^sips?:\S+$/i.test(target)) dial.sip(reports, target);
+  else if (/^client:\S+$/i.test(target)) dial.client(reports, target.slice('client:'.length));
+  else dial.number(reports, phoneNumber(target));
+}
+
+function otherEnd({ announce }: Transfer, urls: CallUrls): VoiceResponse.NumberAttributes {
+  return {
+    ...(announce?.trim() ? { url: clean(urls.announceUrl), method: 'POST' } : {}),
+    statusCallback: clean(urls.statusUrl),
+    statusCallbackMethod: 'POST',
+    statusCallbackEvent: ['answered', 'completed'],
+  };
+}
+
+function ringSeconds(ringS: number): number {
+  if (ringS > 0 && ringS < Number.POSITIVE_INFINITY) return Math.min(Math.ceil(ringS), LONGEST_RING_S);
+  throw new BridgeError('BAD_INPUT', `the ring time of a transfer is ${ringS}; wanted seconds above 0`);
 }
 
 function phoneNumber(target: string): string {

@@ -1,183 +1,24 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
-import { validateRequest } from 'twilio/lib/webhooks/webhooks.js';
 import type {
   CallOutcome,
   CallStatus,
   CarrierEvent,
   IncomingCall,
-  RefusalReason,
-  Verdict,
-  WebhookRequest,
+  MachineResult,
   WebhookRoute,
 } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 
-/** What a signature is checked against. */
-export interface SignatureOptions {
-  readonly authToken: string | undefined;
-  readonly publicUrl: () => string;
-  readonly insecure: boolean;
+/** A webhook that was verified, in decoded parts. */
+export interface Webhook {
+  readonly fields: URLSearchParams;
+  /** The query of the bridge's own address, which holds the `ref` of a call that the bridge placed. */
+  readonly query: URLSearchParams;
+  readonly idempotencyToken: string | undefined;
 }
 
-/** Decoded form fields as Twilio's check takes them; a name that came twice holds an array. */
-type SignedFields = Record<string, string | string[]>;
-
-/** The public URL in two parts: scheme and authority, and a path prefix without a slash at its end. */
-interface PublicUrl {
-  readonly origin: string;
-  readonly prefix: string;
-}
-
-const OK: Verdict = { ok: true };
-
-/** Checks the signature of a webhook over the configured public URL. Never throws. */
-export function verifyWebhook(options: SignatureOptions, request: WebhookRequest): Verdict {
-  if (options.insecure) return OK;
-  const found = credentials(options, request);
-  if ('ok' in found) return found;
-  let fields: SignedFields;
-  try {
-    fields = signedFields(request);
-  } catch {
-    return refuse('bad-body');
-  }
-  const urls = webhookUrls(found.publicUrl, request.target);
-  if (!signed(found, urls, fields)) return refuse('bad-signature');
-  return bodyMatchesHash(request) ? OK : refuse('bad-signature');
-}
-
-/** Checks the signature of a media socket's upgrade, which Twilio makes over the `wss` URL. Never throws. */
-export function verifyUpgrade(options: SignatureOptions, request: WebhookRequest): Verdict {
-  if (options.insecure) return OK;
-  const found = credentials(options, request);
-  if ('ok' in found) return found;
-  return signed(found, upgradeUrls(found.publicUrl, request.target), {}) ? OK : refuse('bad-signature');
-}
-
-interface Credentials {
-  readonly authToken: string;
-  readonly publicUrl: PublicUrl;
-  readonly signature: string;
-}
-
-function credentials(options: SignatureOptions, request: WebhookRequest): Credentials | Verdict {
-  const publicUrl = readPublicUrl(options.publicUrl);
-  if (options.authToken === undefined || publicUrl === undefined) return refuse('not-configured');
-  const signature = header(request, 'x-twilio-signature');
-  if (signature === undefined) return refuse('missing-signature');
-  return { authToken: options.authToken, publicUrl, signature };
-}
-
-function refuse(reason: RefusalReason): Verdict {
-  return { ok: false, reason };
-}
-
-function readPublicUrl(publicUrl: () => string): PublicUrl | undefined {
-  try {
-    // Not through `new URL`: Twilio signs the characters that it was given, not their normal form.
-    const parts = /^(https?:\/\/[^/?#]+)([^?#]*)/i.exec(publicUrl());
-    if (parts?.[1] === undefined) return undefined;
-    return { origin: parts[1], prefix: (parts[2] ?? '').replace(/\/+$/, '') };
-  } catch {
-    return undefined;
-  }
-}
-
-function header(request: WebhookRequest, name: string): string | undefined {
-  const value = request.headers[name];
-  const first = typeof value === 'string' ? value : value?.[0];
-  return first === '' ? undefined : first;
-}
-
-function signed(found: Credentials, urls: readonly string[], fields: SignedFields): boolean {
-  return urls.some((url) => {
-    try {
-      return validateRequest(found.authToken, found.signature, url, fields);
-    } catch {
-      return false; // the last resort of the check is `new URL`, which throws on what is none
-    }
-  });
-}
-
-function webhookUrls({ origin, prefix }: PublicUrl, target: string): string[] {
-  return paths(prefix, target).map((path) => origin + path);
-}
-
-/** A proxy may pass the prefix on or take it off, and a route may begin like the prefix: then both are possible. */
-function paths(prefix: string, target: string): string[] {
-  if (!target.startsWith('/')) return [];
-  const inside = target.startsWith(prefix) && '/?'.includes(target.charAt(prefix.length));
-  if (prefix === '') return [target];
-  return inside ? [target, prefix + target] : [prefix + target];
-}
-
-function upgradeUrls({ origin, prefix }: PublicUrl, target: string): string[] {
-  const socketOrigin = origin.replace(/^http/i, 'ws');
-  const origins = [socketOrigin];
-  // Twilio's own check adds the standard port for https only: for wss it would try port 80.
-  if (/^wss/i.test(socketOrigin) && !/:\d+$/.test(socketOrigin)) origins.push(`${socketOrigin}:443`);
-  // The slash at the end of a stream URL is signed as given by some versions of Twilio, toggled by others.
-  const all = paths(prefix, target).flatMap((path) => [path, toggleSlash(path)]);
-  return all.flatMap((path) => origins.map((start) => start + path));
-}
-
-function toggleSlash(target: string): string {
-  const [path, query] = splitTarget(target);
-  const toggled = path.endsWith('/') ? path.slice(0, -1) : `${path}/`;
-  return query === undefined ? toggled : `${toggled}?${query}`;
-}
-
-function splitTarget(target: string): [path: string, query: string | undefined] {
-  const at = target.indexOf('?');
-  return at < 0 ? [target, undefined] : [target.slice(0, at), target.slice(at + 1)];
-}
-
-function queryOf(request: WebhookRequest): URLSearchParams {
-  return new URLSearchParams(splitTarget(request.target)[1] ?? '');
-}
-
-function hasBody(request: WebhookRequest): boolean {
-  const method = request.method.toUpperCase();
-  return method !== 'GET' && method !== 'HEAD';
-}
-
-/** The fields that the signature covers beside the URL. Throws for a body that nothing would cover. */
-function signedFields(request: WebhookRequest): SignedFields {
-  const fields: SignedFields = Object.create(null);
-  if (!hasBody(request) || request.body.length === 0) return fields;
-  if (queryOf(request).has('bodySHA256')) return fields;
-  if (!isForm(request)) throw new BridgeError('BAD_FRAME', 'the body is no form and has no bodySHA256');
-  const form = formOf(request);
-  for (const name of new Set(form.keys())) {
-    const values = form.getAll(name);
-    fields[name] = values.length === 1 ? (values[0] ?? '') : values;
-  }
-  return fields;
-}
-
-function isForm(request: WebhookRequest): boolean {
-  const type = header(request, 'content-type')?.toLowerCase();
-  return type === undefined || type.startsWith('application/x-www-form-urlencoded');
-}
-
-/** Throws a TypeError when the body is not UTF-8. */
-function formOf(request: WebhookRequest): URLSearchParams {
-  return new URLSearchParams(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(request.body));
-}
-
-/** True when no hash was promised. The hash is over the bytes as they came: text would hide a bad byte. */
-function bodyMatchesHash(request: WebhookRequest): boolean {
-  if (!hasBody(request)) return true;
-  const wanted = queryOf(request).get('bodySHA256');
-  if (wanted === null) return true;
-  const found = Buffer.from(createHash('sha256').update(request.body).digest('hex'));
-  const given = Buffer.from(wanted);
-  return given.length === found.length && timingSafeEqual(given, found);
-}
-
-/** Reads a verified webhook. Throws BAD_FRAME for one without a CallSid. */
-export function parseWebhook(request: WebhookRequest, route: WebhookRoute): CarrierEvent {
-  const fields = readFields(request, route);
+/** What became of a webhook. Throws BAD_FRAME for one without a CallSid. */
+export function parseWebhook(webhook: Webhook, route: WebhookRoute): CarrierEvent {
+  const { fields } = webhook;
   const callId = fields.get('CallSid') ?? '';
   if (callId === '') {
     throw new BridgeError(
@@ -187,31 +28,22 @@ export function parseWebhook(request: WebhookRequest, route: WebhookRoute): Carr
   }
   switch (route) {
     case 'voice':
-      return isProgress(fields) ? progressEvent(callId, fields) : incomingEvent(callId, fields, request);
+      return isProgress(fields) ? statusEvent(callId, webhook) : incomingEvent(callId, webhook);
     case 'status':
-      return progressEvent(callId, fields);
+      return statusEvent(callId, webhook);
     case 'stream-status':
       return streamEvent(callId, fields);
     case 'after':
-      return { type: 'after-stream', callId, ended: isOver(fields) };
+      return { type: 'after-stream', callId, ended: isOver(fields), transfer: transferOutcome(fields) };
+    case 'announce':
+      // Asked by the leg of the other end, about the caller's.
+      return { type: 'announce', callId: fields.get('ParentCallSid') || callId };
+    case 'machine':
+      return machineEvent(callId, webhook);
+    case 'events':
+      return { type: 'ignored', why: 'Twilio has no events beside its callbacks' };
     default:
       return assertNever(route);
-  }
-}
-
-/** Only what the signature covers: a GET request's body is not read. */
-function readFields(request: WebhookRequest, route: WebhookRoute): URLSearchParams {
-  if (!hasBody(request)) return queryOf(request);
-  try {
-    return formOf(request);
-  } catch (error) {
-    throw new BridgeError(
-      'BAD_FRAME',
-      `the body of a Twilio ${route} webhook is not UTF-8; wanted form fields`,
-      {
-        cause: error,
-      },
-    );
   }
 }
 
@@ -224,15 +56,23 @@ function isOver(fields: URLSearchParams): boolean {
   return STATUSES.get(fields.get('CallStatus') ?? '')?.status === 'ended';
 }
 
-function incomingEvent(callId: string, fields: URLSearchParams, request: WebhookRequest): CarrierEvent {
+function refOf(query: URLSearchParams): string | undefined {
+  return query.get('ref') || undefined;
+}
+
+function incomingEvent(callId: string, { fields, query, idempotencyToken }: Webhook): CarrierEvent {
   const call: IncomingCall = {
     callId,
+    control: 'document',
     from: callerOf(fields.get('From') ?? ''),
     to: fields.get('To') ?? '',
     direction: directionOf(fields.get('Direction') ?? ''),
     callerName: fields.get('CallerName') || undefined,
+    ref: refOf(query),
   };
-  return { type: 'incoming', call, idempotencyKey: header(request, 'i-twilio-idempotency-token') ?? callId };
+  const answeredBy = fields.get('AnsweredBy');
+  const machine = answeredBy ? machineResult(answeredBy) : undefined;
+  return { type: 'incoming', call, machine, idempotencyKey: idempotencyToken ?? callId };
 }
 
 /** Twilio spells these words on a telephone's keys and sends them as if they were numbers. */
@@ -277,19 +117,93 @@ const STATUSES: ReadonlyMap<string, StatusRow> = new Map<string, StatusRow>([
   ['failed', ended('failed')],
 ]);
 
-function progressEvent(callId: string, fields: URLSearchParams): CarrierEvent {
+/** News of a call, of a recording, or of the other end of a transfer: all of them come by the same address. */
+function statusEvent(callId: string, webhook: Webhook): CarrierEvent {
+  const { fields } = webhook;
+  // Not RecordingSid, which the last status of a recorded call has too.
+  const recording = fields.get('RecordingStatus') ?? '';
+  if (recording !== '') return recordingEvent(callId, recording, fields);
   const name = fields.get('CallStatus') ?? '';
   const row = STATUSES.get(name);
   if (row === undefined) return { type: 'ignored', why: `CallStatus ${quoted(name)} is not known` };
+  const parent = fields.get('ParentCallSid') ?? '';
+  return parent === '' ? progressEvent(callId, row, webhook) : transferEvent(parent, row);
+}
+
+function progressEvent(callId: string, row: StatusRow, { fields, query }: Webhook): CarrierEvent {
   return {
     type: 'progress',
     callId,
+    requestId: undefined,
+    ref: refOf(query),
     status: row.status,
     outcome: row.outcome,
     sequence: wholeNumber(fields.get('SequenceNumber')),
     // Not `Duration`: that one counts the minutes that are charged.
     durationS: wholeNumber(fields.get('CallDuration')),
   };
+}
+
+function transferEvent(callId: string, { status, outcome }: StatusRow): CarrierEvent {
+  switch (status) {
+    case 'queued':
+    case 'ringing':
+      return { type: 'ignored', why: `the other end of a transfer is ${status}` };
+    case 'in-progress':
+      return { type: 'transfer', callId, status: 'answered', outcome: undefined };
+    case 'ended':
+      // What comes next is asked by the caller's leg.
+      return outcome === 'completed'
+        ? { type: 'ignored', why: 'the other end of a transfer has hung up' }
+        : { type: 'transfer', callId, status: 'failed', outcome };
+    default:
+      return assertNever(status);
+  }
+}
+
+/** Undefined when no `<Dial>` has ended. A word that is not known must not look like the end of the stream. */
+function transferOutcome(fields: URLSearchParams): CallOutcome | undefined {
+  const name = fields.get('DialCallStatus') ?? '';
+  if (name === '') return undefined;
+  if (name === 'answered') return 'completed';
+  return STATUSES.get(name)?.outcome ?? 'failed';
+}
+
+function recordingEvent(callId: string, status: string, fields: URLSearchParams): CarrierEvent {
+  switch (status) {
+    case 'completed': {
+      const url = fields.get('RecordingUrl') || undefined;
+      return { type: 'recording', callId, url, durationS: wholeNumber(fields.get('RecordingDuration')) };
+    }
+    case 'absent':
+    case 'failed':
+      return { type: 'recording', callId, url: undefined, durationS: undefined };
+    default:
+      return { type: 'ignored', why: `RecordingStatus ${quoted(status)} is not the end of a recording` };
+  }
+}
+
+function machineEvent(callId: string, { fields, query }: Webhook): CarrierEvent {
+  const answeredBy = fields.get('AnsweredBy') ?? '';
+  return {
+    type: 'machine',
+    callId,
+    ref: refOf(query),
+    result: machineResult(answeredBy),
+    greetingOver: answeredBy.startsWith('machine_end_'),
+  };
+}
+
+function machineResult(answeredBy: string): MachineResult {
+  switch (answeredBy) {
+    case 'human':
+    case 'fax':
+      return answeredBy;
+    case 'machine_end_beep':
+      return 'machine-beep';
+    default:
+      return answeredBy.startsWith('machine_') ? 'machine' : 'unknown';
+  }
 }
 
 function streamEvent(callId: string, fields: URLSearchParams): CarrierEvent {
