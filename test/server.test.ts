@@ -113,7 +113,7 @@ describe('a call', () => {
     expect(report.warnings.size).toBe(0);
     const [webhook] = call.eventsOf('webhook');
     expect(webhook?.body).toMatch(/<Connect action="[^"]+\/after\/twilio\/[^"]+"/);
-    expect(webhook?.body).toContain(`<Parameter name="call" value="${call.callSid}"/>`);
+    expect(webhook?.body).toContain(`<Parameter name="call" value="${call.callId}"/>`);
     const ended = await on.event('ended');
     expect(ended.reason).toBe('caller-hung-up');
     expect(on.bridge.calls).toBe(0);
@@ -297,7 +297,7 @@ describe('who gets in', () => {
 
   it('no stream that speaks of another call', async () => {
     const on = await service();
-    const call = dial(on, { faults: { wrongCallSid: true } });
+    const call = dial(on, { faults: { wrongCallId: true } });
     await call.ended;
     expect(on.provider.audio).toEqual([]);
     expect((await on.event('ended')).reason).toBe('media-lost');

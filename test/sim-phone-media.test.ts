@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import twilio from 'twilio';
 import { describe, expect, it } from 'vitest';
 import { encodeWav, readWav, samplesToBytes } from '../src/audio/wav.ts';
-import { twilioSignature } from '../src/sim/phone/signature.ts';
+import { twilioSignature } from '../src/sim/phone/twilio/signature.ts';
 import type { PhoneFaults, SimulatedCall } from '../src/sim/phone.ts';
 import {
   atTheBridge,
@@ -29,11 +29,11 @@ describe('the media stream of the simulated phone', () => {
     expect(line.media.messages[1]).toEqual({
       event: 'start',
       sequenceNumber: '1',
-      streamSid: line.call.streamSid,
+      streamSid: line.call.streamId,
       start: {
-        accountSid: line.call.accountSid,
-        streamSid: line.call.streamSid,
-        callSid: line.call.callSid,
+        accountSid: line.call.identity.accountId,
+        streamSid: line.call.streamId,
+        callSid: line.call.callId,
         tracks: ['inbound'],
         mediaFormat: { encoding: 'audio/x-mulaw', sampleRate: 8000, channels: 1 },
         customParameters: {},
@@ -44,7 +44,7 @@ describe('the media stream of the simulated phone', () => {
       [1, 2, 3].map((chunk) => ({
         event: 'media',
         sequenceNumber: String(chunk + 1),
-        streamSid: line.call.streamSid,
+        streamSid: line.call.streamId,
         media: { track: 'inbound', chunk: String(chunk), timestamp: String(chunk * 20 - 15), payload },
       })),
     );
@@ -75,7 +75,7 @@ describe('the play-out queue of the simulated phone', () => {
     expect(first).toEqual({
       event: 'mark',
       sequenceNumber: '5',
-      streamSid: line.call.streamSid,
+      streamSid: line.call.streamId,
       mark: { name: 'sixty' },
     });
     line.clock.advance(20);
@@ -232,8 +232,8 @@ describe('the end of a stream', () => {
     expect(line.media.messages.at(-1)).toEqual({
       event: 'stop',
       sequenceNumber: '3',
-      streamSid: line.call.streamSid,
-      stop: { accountSid: line.call.accountSid, callSid: line.call.callSid },
+      streamSid: line.call.streamId,
+      stop: { accountSid: line.call.identity.accountId, callSid: line.call.callId },
     });
     expect(report).toMatchObject({ endedBy: 'caller', outcome: 'completed' });
     expect(await line.call.hangUp()).toBe(report);
@@ -277,8 +277,8 @@ describe('the end of a stream', () => {
       await call.hangUp();
       const told = place.bridge.requestsTo('/stream-status');
       expect(told[0]?.form).toMatchObject({
-        CallSid: call.callSid,
-        StreamSid: call.streamSid,
+        CallSid: call.callId,
+        StreamSid: call.streamId,
         StreamName: 'agent',
       });
       return told.map(({ form }) => [form['StreamEvent'], form['StreamError']?.slice(0, 5)]);
@@ -404,7 +404,7 @@ describe('the caller', () => {
     expect(await pressed).toBe(true);
     const keys = await line.media.count('dtmf', 2);
     expect(keys[0]).toMatchObject({
-      streamSid: line.call.streamSid,
+      streamSid: line.call.streamId,
       dtmf: { track: 'inbound_track', digit: '1' },
     });
     expect(line.call.eventsOf('key').map((key) => key.atMs)).toEqual([20, 180]);
@@ -576,7 +576,7 @@ describe('faults on the media side', () => {
 
   it('sends numbers for strings, unknown events, a start with nothing in it and a wrong call', async () => {
     await using line = await onTheLine({
-      faults: { numbersForStrings: true, unknownEvents: true, wrongCallSid: true },
+      faults: { numbersForStrings: true, unknownEvents: true, wrongCallId: true },
     });
     line.clock.advance(40);
     await line.media.count('media', 2);
@@ -591,8 +591,8 @@ describe('faults on the media side', () => {
     });
     expect(line.media.of('weather')).toHaveLength(1);
     await using sparse = await onTheLine({ faults: { sparseStart: true } });
-    const { callSid, streamSid } = sparse.call;
-    expect(sparse.media.of('start')[0]?.['start']).toEqual({ streamSid, callSid });
+    const { callId, streamId } = sparse.call;
+    expect(sparse.media.of('start')[0]?.['start']).toEqual({ streamSid: streamId, callSid: callId });
   });
 
   it('sends media before start, or never starts', async () => {

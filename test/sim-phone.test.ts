@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import twilio from 'twilio';
 import { describe, expect, it } from 'vitest';
-import { twilioSignature } from '../src/sim/phone/signature.ts';
-import { parseTwiml } from '../src/sim/phone/twiml.ts';
+import { twilioSignature } from '../src/sim/phone/twilio/signature.ts';
+import { parseTwiml } from '../src/sim/phone/twilio/twiml.ts';
 import { type SimulatedCall, startExchange } from '../src/sim/phone.ts';
 import {
   atTheBridge,
@@ -78,6 +78,7 @@ describe('answer documents', () => {
         type: 'connect',
         action: '/after?a=1&b=2',
         method: 'GET',
+        wait: true,
         stream: {
           url: 'wss://b.example/m',
           name: 'n',
@@ -85,6 +86,7 @@ describe('answer documents', () => {
           statusCallback: '/s',
           statusCallbackMethod: 'POST',
           parameters: { x: '<1>' },
+          settings: {},
         },
       },
       { type: 'pause', lengthS: 3 },
@@ -148,7 +150,7 @@ describe('webhooks of the simulated phone', () => {
       method: 'POST',
       target: '/voice/twilio',
       headers: { host: 'bridge.example.com' },
-      form: { CallSid: call.callSid, From: '+14155559999', Caller: '+14155559999', CallStatus: 'ringing' },
+      form: { CallSid: call.callId, From: '+14155559999', Caller: '+14155559999', CallStatus: 'ringing' },
     });
     expect(request?.headers['content-type']).toBe('application/x-www-form-urlencoded; charset=UTF-8');
     expect(request?.form).toMatchObject({ ApiVersion: '2010-04-01', Direction: 'inbound', ToCity: '' });
@@ -287,7 +289,9 @@ describe('webhooks of the simulated phone', () => {
     });
     const call = place.place({ dialResult: { status: 'busy', durationMs: 0 } });
     await call.ended;
-    const facts = call.events.filter((event) => !['webhook', 'answered', 'ended'].includes(event.type));
+    const facts = call.events.filter(
+      (event) => !['webhook', 'answered', 'leg', 'ended'].includes(event.type),
+    );
     expect(facts).toMatchObject([
       { type: 'say', text: 'un', language: 'fr-FR' },
       { type: 'redirect', url: '/next?x=1' },
@@ -306,7 +310,7 @@ describe('REST during a call', () => {
   it('ends the call with stop, and later requests learn that it is over', async () => {
     await using line = await onTheLine();
     const done = await updateCall(line.exchange, line.call, { Status: 'completed' });
-    expect(done).toMatchObject({ status: 200, body: { sid: line.call.callSid } });
+    expect(done).toMatchObject({ status: 200, body: { sid: line.call.callId } });
     expect(await line.call.ended).toMatchObject({ endedBy: 'rest', outcome: 'completed' });
     expect(line.media.messages.at(-1)?.['event']).toBe('stop');
     const late = await updateCall(line.exchange, line.call, { Status: 'completed' });
@@ -371,7 +375,7 @@ describe('REST during a call', () => {
 
   it('works with the published SDK', async () => {
     await using line = await onTheLine({ accountSid: `AC${'a'.repeat(32)}` });
-    const client = twilio(line.call.accountSid, TOKEN, {
+    const client = twilio(line.call.identity.accountId, TOKEN, {
       httpClient: {
         async request(options: {
           uri: string;
@@ -391,10 +395,10 @@ describe('REST during a call', () => {
         },
       } as never,
     });
-    const updated = await client.calls(line.call.callSid).update({ status: 'completed' });
-    expect(updated.sid).toBe(line.call.callSid);
+    const updated = await client.calls(line.call.callId).update({ status: 'completed' });
+    expect(updated.sid).toBe(line.call.callId);
     await line.call.ended;
-    await expect(client.calls(line.call.callSid).update({ status: 'completed' })).rejects.toMatchObject({
+    await expect(client.calls(line.call.callId).update({ status: 'completed' })).rejects.toMatchObject({
       status: 400,
       code: 21220,
     });
@@ -481,6 +485,6 @@ describe('an exchange', () => {
         Array.from({ length: 50 }, (_, i) => String(i + 1)),
       );
     }
-    expect(new Set(calls.map((call) => call.callSid)).size).toBe(200);
+    expect(new Set(calls.map((call) => call.callId)).size).toBe(200);
   });
 });

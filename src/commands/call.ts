@@ -139,7 +139,7 @@ async function placeAndKeep(
   const release = terminal.onInterrupt(() => stop.abort());
   const report = await converse(placed, steps, view, stop.signal);
   release();
-  const folder = out ?? join('calls', placed.callSid);
+  const folder = out ?? join('calls', placed.callId);
   const files = await keepCall(
     folder,
     placed,

@@ -215,10 +215,12 @@ export async function updateCall(
   form: Record<string, string>,
   token = TOKEN,
 ) {
-  const path = `/2010-04-01/Accounts/${call.accountSid}/Calls/${call.callSid}.json`;
+  const path = `/2010-04-01/Accounts/${call.identity.accountId}/Calls/${call.callId}.json`;
   const response = await fetch(`${exchange.restBaseUrl}${path}`, {
     method: 'POST',
-    headers: { authorization: `Basic ${Buffer.from(`${call.accountSid}:${token}`).toString('base64')}` },
+    headers: {
+      authorization: `Basic ${Buffer.from(`${call.identity.accountId}:${token}`).toString('base64')}`,
+    },
     body: new URLSearchParams(form),
   });
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };

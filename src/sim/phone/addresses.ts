@@ -4,7 +4,7 @@ import { BridgeError } from '../../errors.ts';
 const PARTS = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]+)(.*)$/is;
 
 /**
- * The public addresses of a bridge and where it can be reached from here. Twilio signs the public address; without a
+ * The public addresses of a bridge and where it can be reached from here. Carriers sign the public address; without a
  * tunnel the bridge behind it listens on another one.
  */
 export class Addresses {

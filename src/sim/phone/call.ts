@@ -1,16 +1,29 @@
 import type { Clock } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import { Addresses } from './addresses.ts';
+import { callReport } from './call-report.ts';
 import type { CallOptions, CallReport } from './call-terms.ts';
+import type { Callee } from './callee.ts';
 import { Caller } from './caller.ts';
-import { type CallStatus, CarrierDesk } from './carrier-desk.ts';
-import { type CallEvent, type CallEventOf, type CallEventType, type EndedBy, EventLog } from './events.ts';
+import { CarrierDesk } from './carrier-desk.ts';
+import type { CallHandle, CallIdentity, CarrierCall, CarrierSim } from './carrier-sim.ts';
+import type { CallDriver } from './driver.ts';
+import {
+  type CallEvent,
+  type CallEventOf,
+  type CallEventType,
+  type CallStatus,
+  type EndedBy,
+  EventLog,
+  type MachineResult,
+} from './events.ts';
 import { NO_FAULTS, type PhoneFaults } from './faults.ts';
-import { Line, newSid } from './line.ts';
+import { ringLeg } from './leg.ts';
+import { Line } from './line.ts';
+import { ringCallee } from './outbound.ts';
 import { Recorder, type TurnFact } from './recorder.ts';
 import { saveRecordings } from './recordings.ts';
-import type { RestTarget } from './rest.ts';
-import { Script } from './script.ts';
+import { signalled } from './signalled.ts';
 import type { Ticker } from './ticker.ts';
 import { type Speech, speechToMulaw } from './voice.ts';
 
@@ -18,23 +31,28 @@ import { type Speech, speechToMulaw } from './voice.ts';
 export interface CallContext {
   readonly clock: Clock;
   readonly ticker: Ticker;
+  readonly carrier: CarrierSim;
+}
+
+interface CallEnd {
+  readonly by: EndedBy;
+  readonly outcome: CallReport['outcome'];
 }
 
 const DEFAULT_WAIT_MS = 30_000;
 
-/** One call from a simulated caller by way of Twilio. It begins when it is made and ends by itself or by `hangUp`. */
+/** One call between a simulated caller and the bridge by way of a carrier. It begins when it is made and ends by itself or by `hangUp`. */
 export class SimulatedCall {
-  readonly callSid = newSid('CA');
-  readonly accountSid: string;
-  readonly authToken: string;
+  /** Who calls whom, in the carrier's spelling. */
+  readonly identity: CallIdentity;
   /** Resolves when the first verb that answers runs; rejects with CANCELLED when the call ends before. */
   readonly answered: Promise<void>;
   /** Resolves when the first `start` was sent; rejects with CANCELLED when the call ends without. */
   readonly streaming: Promise<void>;
   /** The end of the call, with the last callback answered; never rejects. */
   readonly ended: Promise<CallReport>;
-  /** What the REST interface may do to this call. */
-  readonly rest: RestTarget;
+  /** What the carrier may know of this call, and do to it. */
+  readonly handle: CallHandle;
   readonly #context: CallContext;
   readonly #options: CallOptions;
   readonly #faults: PhoneFaults;
@@ -42,24 +60,32 @@ export class SimulatedCall {
   readonly #caller: Caller;
   readonly #recorder: Recorder;
   readonly #desk: CarrierDesk;
-  readonly #script: Script;
+  readonly #carrier: CarrierCall;
+  readonly #driver: CallDriver;
   readonly #line: Line;
   readonly #addresses: Addresses;
   readonly #requests = new AbortController();
+  /** Nobody is on the line any more, or soon will not be. */
+  readonly #leaving = new AbortController();
   readonly #answer = signalled();
   readonly #stream = signalled();
   #answeredMs: number | undefined;
   #firstStreamMs: number | undefined;
-  #restCount = 0;
+  #status: CallStatus = 'ringing';
+  #machine: MachineResult | undefined;
+  #hungUpBy: EndedBy | undefined;
   #over = false;
 
   constructor(options: CallOptions, context: CallContext) {
     this.#context = context;
-    this.#options = options;
-    this.#faults = { ...NO_FAULTS, ...options.faults };
-    this.accountSid = options.accountSid ?? `AC${'0'.repeat(31)}1`;
-    this.authToken = options.authToken ?? '12345678901234567890123456789012';
     this.#addresses = new Addresses(options.webhookUrl, options.publicUrl);
+    this.#options = {
+      ...options,
+      fallbackUrl: options.fallbackUrl && this.#addresses.publicForm(options.fallbackUrl),
+      statusCallbackUrl: options.statusCallbackUrl && this.#addresses.publicForm(options.statusCallbackUrl),
+    };
+    this.#faults = { ...NO_FAULTS, ...options.faults };
+    this.identity = context.carrier.identify(options);
     this.answered = this.#answer.promise;
     this.streaming = this.#stream.promise;
     this.#log = new EventLog(context.clock);
@@ -69,16 +95,21 @@ export class SimulatedCall {
     this.#recorder = new Recorder(options.keepAudio ?? true, (speaking) =>
       this.#log.add({ type: speaking ? 'agent-speaking' : 'agent-quiet' }),
     );
+    this.handle = this.#makeHandle();
+    this.#carrier = context.carrier.attend(this.handle);
     this.#desk = this.#makeDesk();
     this.#line = this.#makeLine();
-    this.#script = this.#makeScript();
-    this.rest = this.#makeRestTarget();
+    this.#driver = this.#makeDriver();
     this.ended = this.#run();
   }
 
+  get callId(): string {
+    return this.identity.callId;
+  }
+
   /** Of the latest stream; undefined before there is one. */
-  get streamSid(): string | undefined {
-    return this.#line.streamSid;
+  get streamId(): string | undefined {
+    return this.#line.streamId;
   }
 
   /** Everything that happened so far. */
@@ -91,7 +122,7 @@ export class SimulatedCall {
     return this.#log.events.filter((event): event is CallEventOf<T> => event.type === type);
   }
 
-  /** What Twilio would have written into its debugger, by `code: text`, with how often. */
+  /** What the carrier would have written into its debugger, by `code: text`, with how often. */
   get warnings(): ReadonlyMap<string, number> {
     return this.#log.warnings;
   }
@@ -149,7 +180,7 @@ export class SimulatedCall {
 
   /** The caller hangs up; gives the report when all is over. May be called again. */
   hangUp(): Promise<CallReport> {
-    this.#script.hangUp('caller');
+    this.#hangUp('caller');
     return this.ended;
   }
 
@@ -192,7 +223,7 @@ export class SimulatedCall {
 
   /** Ends the call at once, without callbacks. */
   async destroy(): Promise<void> {
-    this.#script.hangUp('exchange');
+    this.#hangUp('exchange');
     this.#requests.abort(new BridgeError('CANCELLED', 'the exchange was closed'));
     for (const stream of this.#line.streams) stream.destroy();
     await this.ended;
@@ -208,17 +239,19 @@ export class SimulatedCall {
   }
 
   async #run(): Promise<CallReport> {
-    this.#desk.progress('initiated');
-    this.#desk.progress('ringing');
+    this.#progress('initiated');
+    this.#progress('ringing');
     let by: EndedBy = 'carrier';
     let outcome: CallReport['outcome'] = 'failed';
     let failure: string | undefined;
     try {
-      const url = this.#addresses.publicForm(this.#options.webhookUrl);
-      ({ by, outcome } = await this.#script.run({ url, method: 'POST', fields: {} }));
+      const { callee } = this.#options;
+      ({ by, outcome } = await (callee === undefined ? this.#driver.run() : this.#ring(callee)));
     } catch (thrown) {
       failure = BridgeError.from(thrown).message;
-      this.#log.warn(/\b[123]\d{4}\b/.exec(failure)?.[0] ?? '11200', failure);
+      // After our own code comes the carrier's.
+      const { codes } = this.#context.carrier;
+      this.#log.warn(/^[A-Z_]+: ([\w-]+): /.exec(failure)?.[1] ?? codes['http-failure'], failure);
     }
     this.#over = true;
     const durationMs = this.#answeredMs === undefined ? 0 : this.#log.now() - this.#answeredMs;
@@ -227,17 +260,52 @@ export class SimulatedCall {
     await this.#desk.settled();
     this.#requests.abort(new BridgeError('CANCELLED', 'the call is over'));
     this.#log.close();
-    return this.#report(by, outcome, failure, durationMs);
+    const { callId } = this;
+    const end = { callId, endedBy: by, outcome, failure, durationMs, firstStreamMs: this.#firstStreamMs };
+    return callReport(end, this.#line, this.#recorder, this.#log);
+  }
+
+  /** An outbound call: it is led by nobody until somebody has taken it. */
+  async #ring(callee: Callee): Promise<CallEnd> {
+    const result = await ringCallee(callee, {
+      clock: this.#context.clock,
+      log: this.#log,
+      caller: this.#caller,
+      order: this.#options.order,
+      streaming: this.streaming,
+      signal: this.#leaving.signal,
+      answer: () => this.#onAnswer(),
+      detected: (found, afterMs) => {
+        this.#machine = found;
+        this.#desk.tell({ type: 'machine', result: found, afterMs });
+      },
+    });
+    if (this.#hungUpBy !== undefined) {
+      return { by: this.#hungUpBy, outcome: this.#answeredMs === undefined ? 'canceled' : 'completed' };
+    }
+    return result === 'answered' ? await this.#driver.run() : { by: 'carrier', outcome: result };
+  }
+
+  #hangUp(by: EndedBy): void {
+    this.#hungUpBy ??= by;
+    this.#leaving.abort();
+    this.#driver.hangUp(by);
+  }
+
+  #progress(status: CallStatus, durationS?: number, by?: EndedBy): void {
+    this.#status = status;
+    this.#desk.tell({ type: 'progress', status, durationS, by });
   }
 
   #finish(by: EndedBy, outcome: CallReport['outcome'], durationMs: number): void {
+    this.#leaving.abort();
     this.#caller.leave();
     this.#recorder.close();
     this.#log.add({ type: 'ended', by });
     const why = new BridgeError('CANCELLED', `the call is over, ended by ${by}`);
     this.#answer.reject(why);
     this.#stream.reject(why);
-    if (by !== 'exchange') this.#desk.progress(this.#finalStatus(by, outcome), Math.round(durationMs / 1000));
+    if (by !== 'exchange') this.#progress(this.#finalStatus(by, outcome), Math.round(durationMs / 1000), by);
   }
 
   // Once a call was answered it is completed, even when its instructions turned out to be no good.
@@ -247,66 +315,34 @@ export class SimulatedCall {
     return outcome === 'rejected' ? 'no-answer' : outcome;
   }
 
-  #report(
-    endedBy: EndedBy,
-    outcome: CallReport['outcome'],
-    failure: string | undefined,
-    durationMs: number,
-  ): CallReport {
-    return {
-      callSid: this.callSid,
-      endedBy,
-      outcome,
-      failure,
-      durationMs,
-      streams: this.#line.ends,
-      heardBytes: this.#line.streams.reduce((sum, stream) => sum + stream.heardBytes, 0),
-      highWaterBytes: Math.max(0, ...this.#line.streams.map((stream) => stream.highWaterBytes)),
-      firstStreamMs: this.#firstStreamMs,
-      firstAgentMs: this.#recorder.firstAgentMs(),
-      turns: this.#recorder.turns(),
-      ...this.#recorder.timing,
-      warnings: this.#log.warnings,
-      events: this.#log.events,
-    };
-  }
-
   #makeDesk(): CarrierDesk {
-    const { from = '+14155550100', to = '+14155550101', direction = 'inbound' } = this.#options;
-    const identity = {
-      accountSid: this.accountSid,
-      callSid: this.callSid,
-      from,
-      to,
-      direction,
-      extraFields: this.#options.extraFields ?? {},
-    };
-    const url = this.#options.statusCallbackUrl;
-    const statusCallbackUrl = url && this.#addresses.publicForm(url);
-    const http = {
+    return new CarrierDesk({
       clock: this.#context.clock,
-      authToken: this.authToken,
       signal: this.#requests.signal,
-      reach: (address: string) => this.#addresses.reach(address),
-    };
-    return new CarrierDesk({ identity, faults: this.#faults, statusCallbackUrl }, http, this.#log);
+      codes: this.#context.carrier.codes,
+      carrier: this.#carrier,
+      faults: this.#faults,
+      log: this.#log,
+      reach: (address) => this.#addresses.reach(address),
+    });
   }
 
   #makeLine(): Line {
+    const { clock, ticker, carrier } = this.#context;
     return new Line({
-      clock: this.#context.clock,
-      ticker: this.#context.ticker,
+      clock,
+      ticker,
+      codes: carrier.codes,
       log: this.#log,
       caller: this.#caller,
       recorder: this.#recorder,
       trace: this.#options.trace,
       addresses: this.#addresses,
       desk: this.#desk,
+      carrier: this.#carrier,
       faults: this.#faults,
-      accountSid: this.accountSid,
-      callSid: this.callSid,
-      authToken: this.authToken,
-      hangUp: () => this.#script.hangUp('caller'),
+      hangUp: () => this.#hangUp('caller'),
+      pressed: (digit) => this.#desk.tell({ type: 'key', digit }),
       started: () => {
         this.#firstStreamMs ??= this.#log.now();
         this.#stream.resolve();
@@ -314,36 +350,52 @@ export class SimulatedCall {
     });
   }
 
-  #makeScript(): Script {
-    return new Script({
-      clock: this.#context.clock,
+  #makeDriver(): CallDriver {
+    const { webhookUrl, fallbackUrl, order, dialResult } = this.#options;
+    const result = dialResult ?? { status: 'completed', durationMs: 0 };
+    const leg = { clock: this.#context.clock, log: this.#log, desk: this.#desk, result };
+    return this.#carrier.drive({
+      clock: leg.clock,
       log: this.#log,
       desk: this.#desk,
-      dialResult: this.#options.dialResult ?? { status: 'completed', durationMs: 0 },
-      fallbackUrl: this.#options.fallbackUrl && this.#addresses.publicForm(this.#options.fallbackUrl),
+      codes: this.#context.carrier.codes,
+      webhookUrl: order?.url ?? this.#addresses.publicForm(webhookUrl),
+      fallbackUrl,
       answer: () => this.#onAnswer(),
       openStream: (verb, baseUrl, signal) => this.#line.open(verb, baseUrl, signal),
+      ring: (targets, callerId, signal) => ringLeg(targets, callerId, leg, signal),
     });
   }
 
-  #makeRestTarget(): RestTarget {
-    const isOver = (): boolean => this.#over;
-    const status = (): string => this.#desk.status;
+  #makeHandle(): CallHandle {
+    const call = this;
     return {
-      accountSid: this.accountSid,
-      authToken: this.authToken,
-      callSid: this.callSid,
-      faults: this.#faults.rest,
+      identity: this.identity,
+      options: this.#options,
+      faults: this.#faults,
+      clock: this.#context.clock,
+      log: this.#log,
       get isOver() {
-        return isOver();
+        return call.#over;
+      },
+      get isAnswered() {
+        return call.#answeredMs !== undefined;
       },
       get status() {
-        return status();
+        return call.#status;
       },
-      count: () => ++this.#restCount,
-      answered: (operation, code) => this.#log.add({ type: 'rest', operation, status: code }),
-      hangUp: () => this.#script.hangUp('rest'),
-      replaceDocument: (replacement) => this.#script.replace(replacement),
+      get machine() {
+        return call.#machine;
+      },
+      get heard() {
+        return call.heard;
+      },
+      get sent() {
+        return call.sent;
+      },
+      hangUp: (by) => this.#hangUp(by),
+      replaceDocument: (replacement) => this.#driver.replace(replacement),
+      callBack: (callbacks) => this.#desk.send(callbacks),
     };
   }
 
@@ -351,25 +403,7 @@ export class SimulatedCall {
     if (this.#answeredMs !== undefined) return;
     this.#answeredMs = this.#log.now();
     this.#log.add({ type: 'answered' });
-    this.#desk.progress('in-progress');
+    this.#progress('in-progress');
     this.#answer.resolve();
   }
-}
-
-interface Signalled {
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (why: BridgeError) => void;
-}
-
-function signalled(): Signalled {
-  let resolve = (): void => {};
-  let reject: (why: BridgeError) => void = () => {};
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  // Whoever does not wait for it does not want to hear of it either.
-  promise.catch(() => {});
-  return { promise, resolve, reject };
 }

@@ -4,13 +4,27 @@ import { BridgeError } from '../../errors.ts';
 /** Who brought the call to its end. */
 export type EndedBy = 'caller' | 'document' | 'rest' | 'carrier' | 'exchange';
 
+/** Values of `CallHandle.status`; each carrier has its own words for them. */
+export type CallStatus =
+  | 'initiated'
+  | 'ringing'
+  | 'in-progress'
+  | 'completed'
+  | 'busy'
+  | 'no-answer'
+  | 'canceled'
+  | 'failed';
+
+/** What the detection makes of whoever took an outbound call; a greeting may end with a beep, or without. */
+export type MachineResult = 'human' | 'machine' | 'greeting-ended-beep' | 'greeting-ended-silence';
+
 /** How a media stream ended. */
 export type StreamEnd =
-  /** The bridge closed the socket; Twilio writes 31921 into its debugger even when that was meant. */
+  /** The bridge closed the socket. */
   | { readonly how: 'bridge-closed'; readonly code: number; readonly reason: string }
   /** The caller hung up, or the running document was replaced. */
   | { readonly how: 'carrier-stopped' }
-  /** It could not be opened, or it broke: `errorCode` is one of Twilio's 319xx. */
+  /** It could not be opened, or it broke: `errorCode` is the carrier's, as Twilio's 319xx. */
   | {
       readonly how: 'failed';
       readonly errorCode: string;
@@ -27,7 +41,7 @@ export interface ClearFact {
   readonly stretchBytes: number;
   /** Thrown away unheard. */
   readonly droppedBytes: number;
-  /** Marks that were echoed because of the clear and not because their audio had been played. */
+  /** Marks whose audio was dropped; a `mark` event follows for each that the carrier echoes all the same. */
   readonly marks: readonly string[];
 }
 
@@ -48,8 +62,8 @@ export type CallFact =
   | { readonly type: 'hangup' }
   | { readonly type: 'redirect'; readonly url: string }
   | { readonly type: 'reject'; readonly reason: 'busy' | 'rejected' }
-  | { readonly type: 'stream-opening'; readonly url: string; readonly streamSid: string }
-  | { readonly type: 'stream-started'; readonly streamSid: string }
+  | { readonly type: 'stream-opening'; readonly url: string; readonly streamId: string }
+  | { readonly type: 'stream-started'; readonly streamId: string }
   | { readonly type: 'stream-ended'; readonly end: StreamEnd; readonly unheardBytes: number }
   /** A second socket was tried with the same address; `status` is that of the refusal, 101 when it was let in. */
   | { readonly type: 'replayed-upgrade'; readonly status: number }
@@ -62,11 +76,17 @@ export type CallFact =
   | { readonly type: 'caller-speaking' }
   | { readonly type: 'caller-quiet' }
   | { readonly type: 'key'; readonly digit: string }
-  /** What Twilio would write into its debugger; later ones with the same text are only counted. */
+  /** Keys that the bridge pressed by a message on the media socket. */
+  | { readonly type: 'agent-keys'; readonly digits: string }
+  /** Somebody, or something, took an outbound call. */
+  | { readonly type: 'picked-up'; readonly by: 'human' | 'machine' }
+  /** The other leg of a transfer. */
+  | { readonly type: 'leg'; readonly target: string; readonly status: string }
+  /** What the carrier would write into its debugger; later ones with the same text are only counted. */
   | { readonly type: 'warning'; readonly code: string; readonly text: string }
   | {
       readonly type: 'callback';
-      readonly kind: 'progress' | 'stream';
+      readonly kind: 'progress' | 'stream' | 'machine' | 'recording' | 'key' | 'leg';
       readonly event: string;
       /** HTTP status of the bridge's answer; 0 when there was none. */
       readonly status: number;

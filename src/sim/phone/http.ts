@@ -2,16 +2,16 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { type Clock, deadline } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
-import { type FormFields, twilioSignature, withoutFragment } from './signature.ts';
+import type { CarrierCall, FormFields, Payload, TroubleCodes } from './carrier-sim.ts';
 
 /** A request of the carrier to the bridge. */
 export interface CarrierRequest {
-  /** As it is written in the document or the settings, and as it is signed; a fragment may override time limits. */
+  /** As it is written in the document or the settings, and as it is signed; a fragment is not sent. */
   readonly url: string;
   readonly method: 'GET' | 'POST';
-  readonly fields: FormFields;
-  readonly idempotencyToken: string;
-  readonly signature: 'good' | 'bad' | 'missing';
+  readonly payload: Payload;
+  /** The same for each delivery of one webhook. */
+  readonly deliveryId: string;
 }
 
 /** What came back. */
@@ -26,61 +26,47 @@ export interface CarrierResponse {
 /** What one request needs to know about the world. */
 export interface HttpContext {
   readonly clock: Clock;
-  readonly authToken: string;
   readonly signal: AbortSignal;
+  readonly codes: TroubleCodes;
+  readonly carrier: Pick<CarrierCall, 'headers' | 'limits'>;
   /** Where a public address really is, so that a bridge behind no tunnel can be reached. */
   reach(url: string): string;
-}
-
-interface Limits {
-  readonly totalMs: number;
-  readonly retries: number;
 }
 
 const BODY_LIMIT = 1 << 16;
 
 /**
- * Sends a signed webhook or callback. Tries again, with the same idempotency token, when no connection could be made.
- * Rejects with CARRIER_REFUSED and one of Twilio's 112xx codes in the message, with TIMEOUT, or when the signal aborts.
+ * Sends a signed webhook or callback. Tries again, as the same delivery, when no connection could be made. Rejects with
+ * CARRIER_REFUSED and one of the carrier's codes in the message, with TIMEOUT, or when the signal aborts.
  */
 export async function send(request: CarrierRequest, context: HttpContext): Promise<CarrierResponse> {
-  const limits = readLimits(request.url);
-  using limit = deadline(context.clock, limits.totalMs, `11200: ${request.url}`, context.signal);
+  const { clock, codes, carrier } = context;
+  const limits = carrier.limits(request.url);
+  const what = `${codes['http-failure']}: ${request.url}`;
+  using limit = deadline(clock, limits.totalMs, what, context.signal);
   for (let attempt = 1; ; attempt++) {
     try {
       const answer = await sendOnce(request, context, limit.signal);
       return { ...answer, attempts: attempt };
     } catch (thrown) {
-      if (attempt > limits.retries || limit.signal.aborted || !isConnectFailure(thrown)) {
-        throw asError(thrown, request.url, attempt, limit.signal);
+      if (limit.signal.aborted) throw BridgeError.from(limit.signal.reason, 'CANCELLED');
+      if (attempt > limits.retries || !isConnectFailure(thrown)) {
+        throw asError(thrown, request.url, attempt, codes);
       }
     }
   }
-}
-
-// Twilio lets a fragment override its limits: #ct=2000&rt=5000&tt=10000&rc=3
-function readLimits(url: string): Limits {
-  const settings = new URLSearchParams(url.slice(withoutFragment(url).length + 1));
-  return {
-    totalMs: bounded(settings.get('tt'), 15_000, 15_000),
-    retries: bounded(settings.get('rc'), 1, 5),
-  };
-}
-
-function bounded(text: string | null, fallback: number, most: number): number {
-  const value = text === null ? fallback : Number(text);
-  return Number.isInteger(value) && value >= 0 ? Math.min(value, most) : fallback;
 }
 
 function isConnectFailure(thrown: unknown): boolean {
   return thrown instanceof Error && 'syscall' in thrown && thrown.syscall === 'connect';
 }
 
-function asError(thrown: unknown, url: string, attempts: number, signal: AbortSignal): BridgeError {
-  if (signal.aborted) return BridgeError.from(signal.reason, 'CANCELLED');
-  const code = isConnectFailure(thrown) ? '11205: no connection to' : '11200: no answer from';
+function asError(thrown: unknown, url: string, attempts: number, codes: TroubleCodes): BridgeError {
+  const what = isConnectFailure(thrown)
+    ? `${codes['no-connection']}: no connection to`
+    : `${codes['http-failure']}: no answer from`;
   const why = thrown instanceof Error ? thrown.message : String(thrown);
-  return new BridgeError('CARRIER_REFUSED', `${code} ${url} (attempt ${attempts}): ${why}`, {
+  return new BridgeError('CARRIER_REFUSED', `${what} ${url} (attempt ${attempts}): ${why}`, {
     cause: thrown,
   });
 }
@@ -90,10 +76,7 @@ function sendOnce(
   context: HttpContext,
   signal: AbortSignal,
 ): Promise<Omit<CarrierResponse, 'attempts'>> {
-  const isGet = request.method === 'GET';
-  const form = encodeForm(request.fields);
-  const plain = withoutFragment(request.url);
-  const url = isGet && form !== '' ? `${plain}${plain.includes('?') ? '&' : '?'}${form}` : plain;
+  const { url, headers, body } = onTheWire(request, context.carrier);
   const target = context.reach(url);
   const run = target.startsWith('https:') ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
@@ -102,38 +85,46 @@ function sendOnce(
       // A fresh connection each time: nothing stays open between calls.
       agent: false,
       signal,
-      headers: headers(request, context.authToken, url, isGet ? undefined : form),
+      headers,
     });
     outgoing.on('error', reject);
     outgoing.on('response', (incoming) => collect(incoming, resolve, reject));
-    outgoing.end(isGet ? undefined : form);
+    outgoing.end(body);
   });
 }
 
-function headers(
-  request: CarrierRequest,
-  authToken: string,
-  url: string,
-  form: string | undefined,
-): Record<string, string> {
-  const all: Record<string, string> = {
-    host: new URL(url).host,
-    'user-agent': 'TwilioProxy/1.1',
-    accept: '*/*',
-    'i-twilio-idempotency-token': request.idempotencyToken,
-  };
-  if (form !== undefined) all['content-type'] = 'application/x-www-form-urlencoded; charset=UTF-8';
-  if (form !== undefined) all['content-length'] = String(Buffer.byteLength(form));
-  const fields = form === undefined ? {} : request.fields;
-  if (request.signature === 'good') all['x-twilio-signature'] = twilioSignature(authToken, url, fields);
-  if (request.signature === 'bad') {
-    all['x-twilio-signature'] = twilioSignature(authToken, `${url}/another`, fields);
-  }
-  return all;
+interface OnTheWire {
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly body: string | undefined;
 }
 
-/** Form encoding as Twilio does it; a repeated field is written once for each value. */
-export function encodeForm(fields: FormFields): string {
+function onTheWire(request: CarrierRequest, carrier: HttpContext['carrier']): OnTheWire {
+  const { payload, method, deliveryId } = request;
+  const plain = withoutFragment(request.url);
+  const isForm = 'form' in payload;
+  const text = isForm ? encodeForm(payload.form) : JSON.stringify(payload.json);
+  const inQuery = method === 'GET';
+  const url = inQuery && text !== '' ? `${plain}${plain.includes('?') ? '&' : '?'}${text}` : plain;
+  const body = inQuery ? '' : text;
+  const fields = isForm && !inQuery ? payload.form : {};
+  const headers: Record<string, string> = { host: new URL(url).host, accept: '*/*' };
+  if (!inQuery) {
+    headers['content-type'] = isForm ? 'application/x-www-form-urlencoded' : 'application/json';
+    headers['content-length'] = String(Buffer.byteLength(body));
+  }
+  Object.assign(headers, carrier.headers({ method, url, fields, body, deliveryId }));
+  return { url, headers, body: inQuery ? undefined : body };
+}
+
+/** The address as it goes over the wire. */
+export function withoutFragment(url: string): string {
+  const at = url.indexOf('#');
+  return at === -1 ? url : url.slice(0, at);
+}
+
+/** Form encoding; a repeated field is written once for each value. */
+function encodeForm(fields: FormFields): string {
   const form = new URLSearchParams();
   for (const [name, value] of Object.entries(fields)) {
     for (const one of typeof value === 'string' ? [value] : value) form.append(name, one);

@@ -3,7 +3,7 @@ export const FRAME_BYTES = 160;
 
 /** What a `clear` did. */
 export interface Cleared {
-  /** Outstanding marks, in order; Twilio echoes them as if their audio had been played. */
+  /** Outstanding marks, in order. */
   readonly marks: readonly string[];
   readonly droppedBytes: number;
 }

@@ -1,96 +1,88 @@
-import type { Clock } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
-import type { CarrierDesk, Source } from './carrier-desk.ts';
-import type { EndedBy, EventLog, StreamEnd } from './events.ts';
+import type { FormFields } from './carrier-sim.ts';
+import type { CallDriver, DialResult, DriverContext, DriverEnd } from './driver.ts';
+import type { EndedBy } from './events.ts';
 import type { CarrierResponse } from './http.ts';
 import { pause } from './pause.ts';
-import { parseTwiml, type StreamVerb, type Verb } from './twiml.ts';
+import { type AnswerDocument, type Replacement, resolveUrl, type Verb } from './verbs.ts';
 
-/** What a `<Dial>` comes to: nobody is really rung. */
-export interface DialResult {
-  readonly status: 'completed' | 'busy' | 'no-answer' | 'failed';
-  /** How long the two talked. */
-  readonly durationMs: number;
+/** Why a document is asked for. */
+export type DocumentReason =
+  | { readonly why: 'call' | 'redirect' | 'replaced' | 'stream-ended' }
+  | { readonly why: 'dial-ended'; readonly result: DialResult }
+  /** The address that should have given it did not. */
+  | { readonly why: 'fallback'; readonly of: DocumentReason; readonly failedUrl: string };
+
+/** What a carrier's documents are like. */
+export interface DocumentRules {
+  /** Content types that are taken, in lower case. */
+  readonly contentTypes: readonly string[];
+  /** How the first document and the fallback are asked for. */
+  readonly method: 'GET' | 'POST';
+  /** Throws BAD_INPUT, with the carrier's code in front, for what cannot be used. */
+  read(text: string): AnswerDocument;
+  /** All form fields of a request for a document. */
+  fields(reason: DocumentReason): FormFields;
 }
 
-/** A running stream as the script needs it. */
-export interface RunningStream {
-  readonly ended: Promise<StreamEnd>;
-  stop(): void;
+interface Source {
+  readonly url: string;
+  readonly method: 'GET' | 'POST';
+  readonly reason: DocumentReason;
 }
 
-/** What a script can do to its call. */
-export interface ScriptContext {
-  readonly clock: Clock;
-  readonly log: EventLog;
-  readonly desk: CarrierDesk;
-  readonly dialResult: DialResult;
-  readonly fallbackUrl: string | undefined;
-  /** The first verb that needs it answers the call. */
-  answer(): void;
-  /** Opens a stream; undefined when the call ended before that. */
-  openStream(verb: StreamVerb, baseUrl: string, signal: AbortSignal): Promise<RunningStream | undefined>;
-}
-
-/** Instructions that replace the running document. */
-export type Replacement =
-  | { readonly twiml: string }
-  | { readonly url: string; readonly method: 'GET' | 'POST' };
-
-/** Where a document comes from: it is fetched, or it came by REST and takes the address of the one before it. */
+/** Where a document comes from: it is fetched, or it was given and takes the address of the one before it. */
 type Origin =
   | { readonly from: 'address'; readonly source: Source }
-  | { readonly from: 'rest'; readonly twiml: string; readonly baseUrl: string };
+  | { readonly from: 'text'; readonly text: string; readonly baseUrl: string };
 
 type Step =
   | { readonly to: 'next-verb' }
   | { readonly to: 'document'; readonly origin: Origin }
-  | { readonly to: 'end'; readonly by: EndedBy; readonly outcome: ScriptOutcome };
-
-/** How the call is to be reported. */
-export type ScriptOutcome = 'completed' | 'busy' | 'rejected' | 'failed';
-
-/** Who ended the call, and what it came to. */
-export interface ScriptEnd {
-  readonly by: EndedBy;
-  readonly outcome: ScriptOutcome;
-}
+  | ({ readonly to: 'end' } & DriverEnd);
 
 const NEXT: Step = { to: 'next-verb' };
 
-/** Runs the answer documents of one call, verb by verb, until the call is over. */
-export class Script {
-  readonly #context: ScriptContext;
+/** Leads a call by answer documents, verb by verb. */
+export class Script implements CallDriver {
+  readonly #rules: DocumentRules;
+  readonly #context: DriverContext;
+  readonly #first: string | undefined;
   #interruption = new AbortController();
   #replacement: Replacement | undefined;
   #hungUpBy: EndedBy | undefined;
 
-  constructor(context: ScriptContext) {
+  /** `first`: the first document, when it was given and need not be fetched. */
+  constructor(rules: DocumentRules, context: DriverContext, first?: string) {
+    this.#rules = rules;
     this.#context = context;
+    this.#first = first;
   }
 
-  /** The call is over: whatever runs is given up. */
   hangUp(by: EndedBy): void {
     this.#hungUpBy ??= by;
     this.#interruption.abort();
   }
 
-  /** Other instructions take the place of the running document. */
-  replace(replacement: Replacement): void {
+  replace(replacement: Replacement): boolean {
     this.#replacement = replacement;
     this.#interruption.abort();
+    return true;
   }
 
-  /** From the first webhook to the end of the call; rejects with BridgeError when there are no usable instructions. */
-  async run(first: Source): Promise<ScriptEnd> {
-    let step: Step = fetched(first);
+  async run(): Promise<DriverEnd> {
+    const { webhookUrl } = this.#context;
+    let step: Step =
+      this.#first === undefined
+        ? fetched(webhookUrl, this.#rules.method, { why: 'call' })
+        : { to: 'document', origin: { from: 'text', text: this.#first, baseUrl: webhookUrl } };
     while (step.to === 'document') step = await this.#follow(step.origin);
     if (this.#hungUpBy !== undefined) return { by: this.#hungUpBy, outcome: 'completed' };
     return step.to === 'end' ? step : { by: 'document', outcome: 'completed' };
   }
 
   async #follow(origin: Origin): Promise<Step> {
-    const baseUrl = origin.from === 'rest' ? origin.baseUrl : origin.source.url;
+    const baseUrl = origin.from === 'text' ? origin.baseUrl : origin.source.url;
     const verbs = await this.#interruptible(this.#load(origin));
     const step = verbs === undefined ? NEXT : await this.#runVerbs(verbs, baseUrl);
     return this.#afterInterruption(baseUrl) ?? step;
@@ -111,31 +103,37 @@ export class Script {
     if (replacement === undefined) return undefined;
     this.#replacement = undefined;
     this.#interruption = new AbortController();
-    if ('url' in replacement) return fetched({ ...replacement, fields: {} });
-    return { to: 'document', origin: { from: 'rest', twiml: replacement.twiml, baseUrl } };
+    if ('url' in replacement) return fetched(replacement.url, replacement.method, { why: 'replaced' });
+    return { to: 'document', origin: { from: 'text', text: replacement.text, baseUrl } };
   }
 
   async #load(origin: Origin): Promise<readonly Verb[]> {
-    const text = origin.from === 'rest' ? origin.twiml : (await this.#fetch(origin.source)).body;
-    const { verbs, warnings } = parseTwiml(text);
-    for (const warning of warnings) this.#context.log.warn('12200', warning.replace(/^12200: /, ''));
+    const text = origin.from === 'text' ? origin.text : (await this.#fetch(origin.source)).body;
+    const { verbs, warnings } = this.#rules.read(text);
+    for (const warning of warnings) this.#context.log.warn(warning.code, warning.text);
     return verbs;
   }
 
   async #fetch(source: Source): Promise<CarrierResponse> {
-    const { desk, fallbackUrl, log } = this.#context;
-    const fields = { ...desk.fields(), ...source.fields };
+    const { fallbackUrl, log, codes } = this.#context;
     try {
-      return checkType(await desk.webhook({ ...source, fields }));
+      return await this.#ask(source);
     } catch (thrown) {
       const error = BridgeError.from(thrown);
       if (fallbackUrl === undefined || this.#interruption.signal.aborted) throw error;
-      log.warn('11200', error.message);
-      const extra = { ErrorCode: '11200', ErrorUrl: source.url };
-      return checkType(
-        await desk.webhook({ url: fallbackUrl, method: 'POST', fields: { ...fields, ...extra } }),
-      );
+      log.warn(codes['http-failure'], error.message);
+      const reason = { why: 'fallback', of: source.reason, failedUrl: source.url } as const;
+      return await this.#ask({ url: fallbackUrl, method: this.#rules.method, reason });
     }
+  }
+
+  async #ask({ url, method, reason }: Source): Promise<CarrierResponse> {
+    const { desk, codes } = this.#context;
+    const answer = await desk.webhook({ url, method, payload: { form: this.#rules.fields(reason) } });
+    const type = answer.contentType.split(';')[0]?.trim().toLowerCase() ?? '';
+    if (this.#rules.contentTypes.includes(type)) return answer;
+    const message = `${codes['content-type']}: the content type ${JSON.stringify(type)} is not XML`;
+    throw new BridgeError('CARRIER_REFUSED', message);
   }
 
   async #perform(verb: Verb, baseUrl: string): Promise<Step> {
@@ -159,7 +157,7 @@ export class Script {
         return { to: 'end', by: 'document', outcome: 'completed' };
       case 'redirect':
         log.add({ type: 'redirect', url: verb.url });
-        return followUp(verb.url, baseUrl, verb.method, {});
+        return this.#followUp(verb.url, baseUrl, verb.method, { why: 'redirect' });
       case 'reject':
         log.add(verb);
         return { to: 'end', by: 'document', outcome: verb.reason === 'busy' ? 'busy' : 'rejected' };
@@ -170,7 +168,7 @@ export class Script {
 
   async #connect(verb: Extract<Verb, { type: 'connect' }>, baseUrl: string): Promise<Step> {
     const stream = await this.#context.openStream(verb.stream, baseUrl, this.#interruption.signal);
-    if (stream === undefined) return NEXT;
+    if (stream === undefined || !verb.wait) return NEXT;
     const end = await this.#interruptible(stream.ended);
     if (this.#interruption.signal.aborted) {
       stream.stop();
@@ -179,17 +177,18 @@ export class Script {
     // A stream that never began is skipped, so that the verbs behind it work even when the bridge is gone.
     const neverBegan = end?.how === 'failed' && !end.started;
     if (verb.action === undefined || neverBegan) return NEXT;
-    return followUp(verb.action, baseUrl, verb.method, {});
+    return this.#followUp(verb.action, baseUrl, verb.method, { why: 'stream-ended' });
   }
 
   async #dial(verb: Extract<Verb, { type: 'dial' }>, baseUrl: string): Promise<Step> {
-    const { status, durationMs } = this.#context.dialResult;
-    this.#context.log.add({ type: 'dial', targets: verb.targets, callerId: verb.callerId });
-    await pause(this.#context.clock, durationMs, this.#interruption.signal);
-    if (verb.action === undefined || this.#interruption.signal.aborted) return NEXT;
-    const fields: Record<string, string> = { DialCallStatus: status };
-    if (status === 'completed') fields['DialCallDuration'] = String(Math.round(durationMs / 1000));
-    return followUp(verb.action, baseUrl, verb.method, fields);
+    const { signal } = this.#interruption;
+    const result = await this.#context.ring(verb.targets, verb.callerId, signal);
+    if (verb.action === undefined || signal.aborted) return NEXT;
+    return this.#followUp(verb.action, baseUrl, verb.method, { why: 'dial-ended', result });
+  }
+
+  #followUp(url: string, baseUrl: string, method: 'GET' | 'POST', reason: DocumentReason): Step {
+    return fetched(resolveUrl(url, baseUrl, this.#context.codes), method, reason);
   }
 
   /** Undefined when an interruption came first; what was waited for goes on and is not looked at any more. */
@@ -204,31 +203,6 @@ export class Script {
   }
 }
 
-function fetched(source: Source): Step {
-  return { to: 'document', origin: { from: 'address', source } };
-}
-
-function followUp(
-  url: string,
-  baseUrl: string,
-  method: 'GET' | 'POST',
-  fields: Readonly<Record<string, string>>,
-): Step {
-  return fetched({ url: resolveUrl(url, baseUrl), method, fields });
-}
-
-/** An address of a document: absolute ones stay letter by letter as they are. Throws BAD_INPUT for nonsense. */
-export function resolveUrl(url: string, baseUrl: string): string {
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(url)) return url;
-  try {
-    return new URL(url, baseUrl).href;
-  } catch (cause) {
-    throw new BridgeError('BAD_INPUT', `11100: ${JSON.stringify(url)} is not an address`, { cause });
-  }
-}
-
-function checkType(answer: CarrierResponse): CarrierResponse {
-  const type = answer.contentType.split(';')[0]?.trim().toLowerCase() ?? '';
-  if (['text/xml', 'application/xml', 'text/html'].includes(type)) return answer;
-  throw new BridgeError('CARRIER_REFUSED', `12300: the content type ${JSON.stringify(type)} is not XML`);
+function fetched(url: string, method: 'GET' | 'POST', reason: DocumentReason): Step {
+  return { to: 'document', origin: { from: 'address', source: { url, method, reason } } };
 }

@@ -1,40 +1,45 @@
 import { WebSocket } from 'ws';
 import type { Cancel, Clock } from '../../clock.ts';
 import { assertNever } from '../../errors.ts';
+import { base64Bytes } from './base64.ts';
 import type { Caller } from './caller.ts';
-import * as dialect from './dialect.ts';
+import type {
+  BridgeMessage,
+  Complaint,
+  FrameTrouble,
+  MediaDialect,
+  StreamPlan,
+  Trouble,
+  TroubleCodes,
+} from './carrier-sim.ts';
 import type { EventLog, StreamEnd } from './events.ts';
 import type { PhoneFaults } from './faults.ts';
+import { FrameSender } from './frame-sender.ts';
 import { FRAME_BYTES, PlayoutQueue } from './playout.ts';
 import type { Recorder } from './recorder.ts';
+import { socketTrouble } from './socket-trouble.ts';
 import { TICK_MS, type Ticker, type Ticking } from './ticker.ts';
+import { createWireDecoder, createWireEncoder, type WireDecoder, type WireEncoder } from './wire-audio.ts';
 
 const UPGRADE_LIMIT_MS = 10_000;
 const CLOSE_LIMIT_MS = 2_000;
-/** Stream time of the first frame; Twilio's clock does not begin at a round number either. */
+/** Stream time of the first frame; the clocks of carriers do not begin at a round number either. */
 const FIRST_TIMESTAMP_MS = 5;
 /** The first four bytes of a WAV file. */
 const RIFF = 0x52494646;
 const KEY_TICKS = 8;
 const UNKNOWN_TICKS = 50;
-const SILENCE = Buffer.alloc(FRAME_BYTES, 0xff).toString('base64');
 
 /** One text frame on the media socket, for whoever wants to see them all; `atMs` counts from the call's beginning. */
 export type Trace = (direction: 'to-bridge' | 'from-bridge', text: string, atMs: number) => void;
 
 /** What is fixed for one stream. */
 export interface StreamSetup {
-  /** Where to connect: reachable from here, without a query. */
+  readonly plan: StreamPlan;
+  /** Where to connect: reachable from here. */
   readonly socketUrl: string;
   /** The host as the document has it. */
   readonly host: string;
-  /** Undefined: the header is left out. */
-  readonly signature: string | undefined;
-  readonly accountSid: string;
-  readonly callSid: string;
-  readonly streamSid: string;
-  readonly parameters: Readonly<Record<string, string>>;
-  readonly faults: PhoneFaults;
 }
 
 /** What a stream shares with its call. */
@@ -45,6 +50,10 @@ export interface StreamContext {
   readonly caller: Caller;
   readonly recorder: Recorder;
   readonly trace: Trace | undefined;
+  readonly faults: PhoneFaults;
+  readonly codes: TroubleCodes;
+  /** The caller pressed a key, and the bridge was told on the socket. */
+  pressed(digit: string): void;
   /** Called once, when `start` was sent. */
   started(): void;
   /** Called once, last. */
@@ -66,13 +75,14 @@ export class MediaStream implements Ticking {
   readonly #sentFrame = Buffer.alloc(FRAME_BYTES, 0xff);
   readonly #keys: Key[] = [];
   readonly #lateMarks: { readonly name: string; readonly dueMs: number }[] = [];
-  readonly #held: string[] = [];
   readonly #cancelLimit: Cancel;
-  readonly #mediaText: typeof dialect.mediaMessage;
+  readonly #dialect: MediaDialect;
+  readonly #encoder: WireEncoder;
+  readonly #decoder: WireDecoder | undefined;
+  readonly #frames: FrameSender;
+  readonly #headers: Readonly<Record<string, string>>;
   #scratch = Buffer.alloc(1 << 12);
   #replay: WebSocket | undefined;
-  #sequence = 0;
-  #chunk = 0;
   #ticks = 0;
   #nextKeyTick = 0;
   #clearedAt = 0;
@@ -85,7 +95,12 @@ export class MediaStream implements Ticking {
   constructor(setup: StreamSetup, context: StreamContext) {
     this.#setup = setup;
     this.#context = context;
-    this.#mediaText = setup.faults.numbersForStrings ? dialect.mediaMessageWithNumbers : dialect.mediaMessage;
+    const { plan } = setup;
+    this.#dialect = plan.dialect();
+    this.#encoder = createWireEncoder(plan.sends);
+    this.#decoder = createWireDecoder(plan.takes);
+    this.#headers = plan.headers();
+    this.#frames = new FrameSender(context.faults, (text) => this.#send(text));
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -95,15 +110,18 @@ export class MediaStream implements Ticking {
     this.#socket.on('close', (code, reason) => this.#onClose(code, reason.toString('utf8')));
     this.#socket.on('error', (error) => this.#onError(error));
     this.#socket.on('unexpected-response', (request, response) => {
-      this.#fail('31920', `the upgrade was answered with ${response.statusCode} and not with 101`);
+      this.#fail(
+        'stream-not-upgraded',
+        `the upgrade was answered with ${response.statusCode} and not with 101`,
+      );
       request.destroy();
     });
     this.#cancelLimit = context.clock.after(UPGRADE_LIMIT_MS, () =>
-      this.#fail('31901', `no answer to the upgrade within ${UPGRADE_LIMIT_MS} ms`),
+      this.#fail('stream-unanswered', `no answer to the upgrade within ${UPGRADE_LIMIT_MS} ms`),
     );
   }
 
-  /** Bytes of agent audio that the caller has heard. */
+  /** Agent audio that the caller has heard, in bytes of mu-law. */
   get heardBytes(): number {
     return this.#queue.taken;
   }
@@ -124,10 +142,9 @@ export class MediaStream implements Ticking {
   /** The carrier ends the stream: the caller hung up, or another document runs now. */
   stop(): void {
     if (this.#ended) return;
-    const { faults } = this.#setup;
-    if (this.#started && !faults.omitStop) {
-      this.#send(dialect.stopMessage(++this.#sequence, this.#setup, faults));
-    }
+    const { faults } = this.#context;
+    this.#frames.flush();
+    if (this.#started && !faults.omitStop) this.#say(this.#dialect.stop());
     if (faults.abruptClose) this.#socket.terminate();
     else this.#socket.close(1000);
     this.#end({ how: 'carrier-stopped' });
@@ -140,8 +157,7 @@ export class MediaStream implements Ticking {
   }
 
   tick(lateMs: number): void {
-    const { faults } = this.#setup;
-    const { caller, recorder } = this.#context;
+    const { caller, recorder, faults } = this.#context;
     this.#queue.finishFrame();
     for (let name = this.#queue.reachedMark(); name !== undefined; name = this.#queue.reachedMark()) {
       this.#echo(name, false);
@@ -154,16 +170,18 @@ export class MediaStream implements Ticking {
     this.#ticks++;
     if (this.#keys.length > 0) this.#sendKeys();
     if (this.#lateMarks.length > 0) this.#sendLateMarks();
-    if (faults.unknownEvents && this.#ticks % UNKNOWN_TICKS === 1) this.#sendUnknown();
+    if (faults.unknownEvents && this.#ticks % UNKNOWN_TICKS === 1) this.#send(this.#dialect.unknown());
     if (faults.loseSocketAtMs !== undefined && this.#ticks * TICK_MS >= faults.loseSocketAtMs) this.#lose();
   }
 
   #connect(): WebSocket {
-    const headers: Record<string, string> = { host: this.#setup.host, 'user-agent': 'Twilio.TmeWs/1.0' };
-    if (this.#setup.signature !== undefined) headers['x-twilio-signature'] = this.#setup.signature;
+    const { plan, host, socketUrl } = this.#setup;
+    const headers = { host, ...this.#headers };
     // A variable, because the types do not know closeTimeout yet.
     const options = { headers, perMessageDeflate: false, closeTimeout: CLOSE_LIMIT_MS };
-    return new WebSocket(this.#setup.socketUrl, options);
+    return plan.subprotocol === undefined
+      ? new WebSocket(socketUrl, options)
+      : new WebSocket(socketUrl, plan.subprotocol, options);
   }
 
   #onOpen(): void {
@@ -172,23 +190,16 @@ export class MediaStream implements Ticking {
       this.#socket.terminate();
       return;
     }
-    const { faults } = this.#setup;
-    this.#send(dialect.CONNECTED);
+    const { faults, log } = this.#context;
+    this.#say(this.#dialect.connected());
     if (faults.neverStart) return;
     for (let i = 0; faults.mediaBeforeStart && i < 3; i++) this.#sendFrame(false);
-    this.#send(this.#startText());
-    this.#context.log.add({ type: 'stream-started', streamSid: this.#setup.streamSid });
+    this.#send(this.#dialect.start());
+    log.add({ type: 'stream-started', streamId: this.#setup.plan.streamId });
     this.#started = true;
     this.#context.ticker.add(this);
     this.#context.started();
     if (faults.replayUpgrade) this.#replayUpgrade();
-  }
-
-  #startText(): string {
-    const { faults, callSid } = this.#setup;
-    const named = faults.wrongCallSid ? `CA${'f'.repeat(32)}` : callSid;
-    const facts = { ...this.#setup, callSid: named, sparse: faults.sparseStart };
-    return dialect.startMessage(++this.#sequence, facts, faults);
   }
 
   #replayUpgrade(): void {
@@ -211,17 +222,26 @@ export class MediaStream implements Ticking {
     if (this.#ended) return;
     const { log, trace } = this.#context;
     if (isBinary) {
-      log.warn('31950', 'a binary frame on the media socket');
+      this.#complain('binary-frame', 'a binary frame on the media socket');
       return;
     }
     const text = data.toString('utf8');
     trace?.('from-bridge', text, log.now());
-    const message = dialect.readBridgeMessage(text, this.#setup.streamSid);
-    if (message.complaint !== undefined) log.warn('31951', message.complaint);
+    const message = this.#dialect.read(text);
+    if (message.complaint !== undefined) this.#raise(message.complaint);
     this.#obey(message);
   }
 
-  #obey(message: dialect.BridgeMessage): void {
+  #complain(about: FrameTrouble, text: string): void {
+    this.#raise(this.#dialect.complain(about, text));
+  }
+
+  #raise(complaint: Complaint): void {
+    this.#context.log.warn(complaint.code, complaint.text);
+    this.#say(complaint.reply);
+  }
+
+  #obey(message: BridgeMessage): void {
     switch (message.type) {
       case 'media':
         this.#onMedia(message.payload);
@@ -232,7 +252,10 @@ export class MediaStream implements Ticking {
       case 'clear':
         this.#onClear();
         break;
-      case 'invalid':
+      case 'keys':
+        this.#context.log.add({ type: 'agent-keys', digits: message.digits });
+        break;
+      case 'ignored':
         break;
       default:
         assertNever(message);
@@ -240,18 +263,24 @@ export class MediaStream implements Ticking {
   }
 
   #onMedia(payload: string): void {
-    const expected = dialect.base64Bytes(payload);
+    const expected = base64Bytes(payload);
     if (expected > this.#scratch.length) this.#scratch = Buffer.alloc(expected * 2);
     const length = this.#scratch.write(payload, 0, 'base64');
     if (length !== expected) {
-      this.#context.log.warn('31951', 'media.payload is not base64');
+      this.#complain('bad-audio', 'the payload is not base64');
       return;
     }
     if (length > 4 && this.#scratch.readUInt32BE(0) === RIFF) {
-      // It is played all the same, as a click: Twilio knows no files here.
-      this.#context.log.warn('31951', 'media.payload begins with a WAV header');
+      // It is played all the same, as a click: carriers know no files here.
+      this.#complain('bad-audio', 'the payload begins with a WAV header');
     }
-    this.#queue.append(this.#scratch, length);
+    if (this.#decoder === undefined) this.#queue.append(this.#scratch, length);
+    else this.#appendDecoded(this.#decoder, length);
+  }
+
+  #appendDecoded(decoder: WireDecoder, length: number): void {
+    if (length % decoder.sampleBytes !== 0) this.#complain('bad-audio', 'the payload has half a sample');
+    this.#queue.append(decoder.push(this.#scratch, length));
   }
 
   #onClear(): void {
@@ -266,16 +295,18 @@ export class MediaStream implements Ticking {
     });
     this.#clearedAt = this.#queue.taken;
     recorder.cleared();
-    for (const name of marks) this.#echo(name, true);
+    this.#decoder?.reset();
+    if (this.#setup.plan.marksOnClear === 'echoed') for (const name of marks) this.#echo(name, true);
+    this.#say(this.#dialect.cleared());
   }
 
   #echo(name: string, flushed: boolean): void {
-    const { marks } = this.#setup.faults;
-    const { log, clock } = this.#context;
+    const { log, clock, faults } = this.#context;
+    const { marks } = faults;
     log.add({ type: 'mark', name, flushed, echoed: marks !== 'never' });
     if (marks === 'never') return;
     if (marks > 0) this.#lateMarks.push({ name, dueMs: clock.now() + marks });
-    else this.#sendMark(name);
+    else this.#send(this.#dialect.mark(name));
   }
 
   #sendLateMarks(): void {
@@ -283,44 +314,34 @@ export class MediaStream implements Ticking {
     for (let first = this.#lateMarks[0]; first !== undefined; first = this.#lateMarks[0]) {
       if (first.dueMs > nowMs) return;
       this.#lateMarks.shift();
-      this.#sendMark(first.name);
+      this.#send(this.#dialect.mark(first.name));
     }
-  }
-
-  #sendMark(name: string): void {
-    this.#send(dialect.markMessage(++this.#sequence, this.#setup.streamSid, name, this.#setup.faults));
-  }
-
-  #sendUnknown(): void {
-    this.#send(dialect.unknownMessage(++this.#sequence, this.#setup.streamSid, this.#setup.faults));
   }
 
   #sendFrame(speaking: boolean): void {
-    const { faults, streamSid } = this.#setup;
+    const { dropInbound: hole } = this.#context.faults;
     const streamMs = this.#ticks * TICK_MS;
-    const hole = faults.dropInbound;
+    // Also in a hole, because the encoder has to hear everything.
+    const payload = this.#encoder.payload(this.#sentFrame, speaking);
     if (hole !== undefined && streamMs >= hole.fromMs && streamMs < hole.fromMs + hole.forMs) return;
-    const payload = speaking ? this.#sentFrame.toString('base64') : SILENCE;
-    const timestamp = streamMs + FIRST_TIMESTAMP_MS;
-    const text = this.#mediaText(++this.#sequence, ++this.#chunk, timestamp, streamSid, payload);
-    if (faults.burstMs === 0) {
-      this.#send(text);
-      return;
-    }
-    this.#held.push(text);
-    if (streamMs % faults.burstMs < TICK_MS) for (const held of this.#held.splice(0)) this.#send(held);
+    this.#frames.frame(this.#dialect.media(streamMs + FIRST_TIMESTAMP_MS, payload), streamMs);
   }
 
   #sendKeys(): void {
-    const { faults, streamSid } = this.#setup;
+    const { faults, log } = this.#context;
     while (this.#keys.length > 0 && (faults.dtmfBurst || this.#ticks >= this.#nextKeyTick)) {
       const key = this.#keys.shift();
       if (key === undefined) return;
       this.#nextKeyTick = this.#ticks + KEY_TICKS;
-      this.#send(dialect.dtmfMessage(++this.#sequence, streamSid, key.digit, faults));
-      this.#context.log.add({ type: 'key', digit: key.digit });
+      this.#send(this.#dialect.key(key.digit));
+      log.add({ type: 'key', digit: key.digit });
+      this.#context.pressed(key.digit);
       key.done(true);
     }
+  }
+
+  #say(text: string | undefined): void {
+    if (text !== undefined) this.#send(text);
   }
 
   #send(text: string): void {
@@ -330,24 +351,21 @@ export class MediaStream implements Ticking {
   }
 
   #lose(): void {
-    this.#fail('31903', 'the connection broke');
+    this.#fail('stream-broken', 'the connection broke');
   }
 
   #onClose(code: number, reason: string): void {
-    if (code === 1006) this.#fail('31903', 'the connection broke without a close frame');
+    if (code === 1006) this.#fail('stream-broken', 'the connection broke without a close frame');
     else this.#end({ how: 'bridge-closed', code, reason });
   }
 
   #onError(error: Error): void {
-    const code = 'code' in error ? String(error.code) : '';
-    if (code === 'ECONNREFUSED') this.#fail('31902', 'the connection was refused');
-    else if (code.startsWith('WS_ERR')) this.#fail('31924', `a WebSocket rule was broken: ${error.message}`);
-    else if (code.includes('CERT') || code.includes('SSL') || code === 'EPROTO') {
-      this.#fail('31910', `TLS failed: ${error.message}`);
-    } else this.#fail(this.#started ? '31903' : '31920', error.message);
+    const [trouble, text] = socketTrouble(error, this.#started);
+    this.#fail(trouble, text);
   }
 
-  #fail(errorCode: string, text: string): void {
+  #fail(trouble: Trouble, text: string): void {
+    const errorCode = this.#context.codes[trouble];
     this.#end({ how: 'failed', errorCode, text, started: this.#started });
     this.#socket.terminate();
   }

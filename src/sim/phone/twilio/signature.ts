@@ -1,7 +1,6 @@
 import { createHmac } from 'node:crypto';
-
-/** Form fields of a webhook; a repeated field is an array. */
-export type FormFields = Readonly<Record<string, string | readonly string[]>>;
+import type { FormFields } from '../carrier-sim.ts';
+import { withoutFragment } from '../http.ts';
 
 /**
  * What Twilio puts into `X-Twilio-Signature`: base64 HMAC-SHA1 of the address, followed by every form field's name and
@@ -21,10 +20,4 @@ export function twilioSignature(authToken: string, url: string, fields: FormFiel
 function signedValues(value: string | readonly string[] | undefined): readonly string[] {
   if (value === undefined) return [];
   return typeof value === 'string' ? [value] : [...new Set(value)].sort();
-}
-
-/** The address as it goes over the wire: a fragment only holds connection settings for Twilio itself. */
-export function withoutFragment(url: string): string {
-  const at = url.indexOf('#');
-  return at === -1 ? url : url.slice(0, at);
 }

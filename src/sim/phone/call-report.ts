@@ -1,0 +1,24 @@
+import type { CallReport } from './call-terms.ts';
+import type { EventLog } from './events.ts';
+import type { Line } from './line.ts';
+import type { Recorder } from './recorder.ts';
+
+/** What is left of a call: how it ended, and the figures of its streams, its recording and its log. */
+export function callReport(
+  end: Pick<CallReport, 'callId' | 'endedBy' | 'outcome' | 'failure' | 'durationMs' | 'firstStreamMs'>,
+  line: Line,
+  recorder: Recorder,
+  log: EventLog,
+): CallReport {
+  return {
+    ...end,
+    streams: line.ends,
+    heardBytes: line.streams.reduce((sum, stream) => sum + stream.heardBytes, 0),
+    highWaterBytes: Math.max(0, ...line.streams.map((stream) => stream.highWaterBytes)),
+    firstAgentMs: recorder.firstAgentMs(),
+    turns: recorder.turns(),
+    ...recorder.timing,
+    warnings: log.warnings,
+    events: log.events,
+  };
+}
