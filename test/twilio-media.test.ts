@@ -5,6 +5,7 @@ import type { LegEvent } from '../src/carrier.ts';
 import { ACCOUNT, CALL, carrier, dice, outcome, STREAM, scramble, swapOne } from './support/twilio.ts';
 
 describe('media messages', () => {
+  const LEG = { streamId: STREAM, output: MULAW_8K };
   const decode = (message: unknown): readonly LegEvent[] => carrier().decode(JSON.stringify(message));
   const startMessage = (change: object = {}, top: object = { streamSid: STREAM }) => ({
     event: 'start',
@@ -26,11 +27,12 @@ describe('media messages', () => {
     streamSid: STREAM,
     media: { track: 'inbound', chunk: '1', timestamp: '5', payload: 'f/8A', ...change },
   });
+  const MULAW = { input: MULAW_8K, output: MULAW_8K, codec: 'audio/x-mulaw' };
   const started = { type: 'started', streamId: STREAM, callId: CALL, params: { callRef: 'c_42' } };
 
   it('reads every message of a call', () => {
     expect(decode({ event: 'connected', protocol: 'Call', version: '1.0.0' })).toEqual([{ type: 'opened' }]);
-    expect(decode(startMessage())).toEqual([{ ...started, input: MULAW_8K, output: MULAW_8K }]);
+    expect(decode(startMessage())).toEqual([{ ...started, ...MULAW }]);
     expect(decode(mediaMessage())).toEqual([{ type: 'audio', bytes: Buffer.from([0x7f, 0xff, 0]), atMs: 5 }]);
     const dtmf = { track: 'inbound_track', digit: '1' };
     expect(decode({ event: 'dtmf', sequenceNumber: '57', streamSid: STREAM, dtmf })).toEqual([
@@ -80,7 +82,7 @@ describe('media messages', () => {
 
   it('reads a start with only what it needs', () => {
     const none = { mediaFormat: undefined, customParameters: undefined };
-    const wanted = [{ ...started, params: {}, input: MULAW_8K, output: MULAW_8K }];
+    const wanted = [{ ...started, params: {}, ...MULAW }];
     expect(decode(startMessage(none, {}))).toEqual(wanted);
     expect(decode(startMessage({ ...none, streamSid: undefined }))).toEqual(wanted);
     expect(decode(startMessage({ mediaFormat: null, customParameters: null }))).toEqual(wanted);
@@ -116,7 +118,8 @@ describe('media messages', () => {
     ],
     [{}, MULAW_8K],
   ])('takes media format %j', (mediaFormat, format) => {
-    expect(decode(startMessage({ mediaFormat }))).toMatchObject([{ input: format, output: format }]);
+    const codec = 'encoding' in mediaFormat ? mediaFormat.encoding : 'audio/x-mulaw';
+    expect(decode(startMessage({ mediaFormat }))).toMatchObject([{ input: format, output: format, codec }]);
   });
 
   it.each([
@@ -177,23 +180,32 @@ describe('media messages', () => {
 
   it('writes frames that Twilio can read', () => {
     const bytes = new Uint8Array([9, 0x7f, 0xff, 0, 9]).subarray(1, 4);
-    const audio = carrier().encode({ type: 'audio', bytes }, STREAM);
+    const audio = carrier().encode({ type: 'audio', bytes }, LEG);
     expect(audio).toBe(`{"event":"media","streamSid":"${STREAM}","media":{"payload":"f/8A"}}`);
-    expect(carrier().encode({ type: 'mark', name: 'm-7' }, STREAM)).toBe(
+    expect(carrier().encode({ type: 'mark', name: 'm-7' }, LEG)).toBe(
       `{"event":"mark","streamSid":"${STREAM}","mark":{"name":"m-7"}}`,
     );
-    expect(carrier().encode({ type: 'clear' }, STREAM)).toBe(`{"event":"clear","streamSid":"${STREAM}"}`);
+    expect(carrier().encode({ type: 'clear' }, LEG)).toBe(`{"event":"clear","streamSid":"${STREAM}"}`);
+  });
+
+  it('does not pass keys off as something that the stream can carry', () => {
+    const press = () => carrier().encode({ type: 'digits', digits: '4915' }, LEG);
+    expect(press).toThrow(expect.objectContaining({ code: 'BAD_INPUT' }));
+    expect(press).not.toThrow(/4915/);
   });
 
   it('keeps hostile names and ids inside their quotes', () => {
     const hostile = '"},"event":"clear","x":"\\\n';
     for (const command of [{ type: 'mark', name: hostile }, { type: 'clear' }] as const) {
-      expect(JSON.parse(carrier().encode(command, hostile))).toMatchObject({
+      expect(JSON.parse(carrier().encode(command, { ...LEG, streamId: hostile }))).toMatchObject({
         event: command.type,
         streamSid: hostile,
       });
     }
-    const audio = carrier().encode({ type: 'audio', bytes: new Uint8Array(3) }, hostile);
+    const audio = carrier().encode(
+      { type: 'audio', bytes: new Uint8Array(3) },
+      { ...LEG, streamId: hostile },
+    );
     expect(JSON.parse(audio)).toEqual({ event: 'media', streamSid: hostile, media: { payload: 'AAAA' } });
   });
 });

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { TwilioOptions } from '../../carriers/twilio.ts';
 import { createTwilio } from '../../carriers/twilio.ts';
-import type { Carrier, WebhookRequest } from '../../src/carrier.ts';
+import type { Carrier, IncomingCall, WebhookRequest } from '../../src/carrier.ts';
 import { BridgeError } from '../../src/errors.ts';
 import { seeded } from './signal.ts';
 
@@ -19,6 +19,17 @@ export const VOICE_FIELDS = {
   CallStatus: 'ringing',
   ApiVersion: '2010-04-01',
   Direction: 'inbound',
+};
+
+/** The call of `VOICE_FIELDS`. */
+export const CALLER: IncomingCall = {
+  callId: CALL,
+  control: 'document',
+  from: '+14155550100',
+  to: '+14155550101',
+  direction: 'inbound',
+  callerName: undefined,
+  ref: undefined,
 };
 
 export function carrier(options: Partial<TwilioOptions> = {}): Carrier {
