@@ -51,8 +51,11 @@ export async function askCarrier(
   judge: (response: RestResponse) => RestVerdict,
   signal: AbortSignal,
 ): Promise<RestResult> {
-  const first = await attempt(request, judge, signal);
-  return first.again && request.repeatable ? (await attempt(request, judge, signal)).result : first.result;
+  const headers = headersOf(request);
+  if (headers === undefined) return cannotAsk(badHeader(request));
+  const first = await attempt(request, headers, judge, signal);
+  if (!first.again || !request.repeatable) return first.result;
+  return (await attempt(request, headers, judge, signal)).result;
 }
 
 /** The result without the answer. */
@@ -88,12 +91,30 @@ export function restBase(carrier: string, baseUrl: string): string {
 
 /** An id that can stand in a path. Throws BAD_INPUT for anything else, without showing it. */
 export function pathId(what: string, id: string | undefined): string {
-  if (id !== undefined && /^[\x21-\x7e]{1,400}$/.test(id) && !/[/?#\\]/.test(id) && !/^\.+$/.test(id)) return id;
+  if (id !== undefined && /^[\x21-\x7e]{1,400}$/.test(id) && !/[/?#\\]/.test(id) && !/^\.+$/.test(id))
+    return id;
   throw new BridgeError('BAD_INPUT', `${what}: the id has ${id?.length ?? 0} characters that are no id`);
+}
+
+/** Undefined for what HTTP cannot carry: the platform's own complaint quotes the header, and with it the key. */
+function headersOf({ headers }: RestRequest): Headers | undefined {
+  try {
+    return new Headers({ accept: 'application/json', 'user-agent': 'patchcord', ...headers });
+  } catch {
+    return undefined;
+  }
+}
+
+function badHeader({ carrier, what }: RestRequest): BridgeError {
+  return new BridgeError(
+    'CARRIER_REFUSED',
+    `${carrier} cannot be asked to ${what}: a header has characters that HTTP cannot carry (are the credentials right?)`,
+  );
 }
 
 async function attempt(
   request: RestRequest,
+  headers: Headers,
   judge: (response: RestResponse) => RestVerdict,
   signal: AbortSignal,
 ): Promise<Attempt> {
@@ -101,7 +122,7 @@ async function attempt(
   try {
     const response = await fetch(request.url, {
       method: request.method,
-      headers: { accept: 'application/json', 'user-agent': 'patchcord', ...request.headers },
+      headers,
       ...(request.body === undefined ? {} : { body: request.body }),
       // A redirect would take the credentials elsewhere or turn the POST into a GET.
       redirect: 'manual',
