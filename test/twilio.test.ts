@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MULAW_8K } from '../src/audio/format.ts';
 import type { AnswerPlan, CarrierEvent, IncomingCall, Next, Transfer, WebhookRoute } from '../src/carrier.ts';
 import { WEBHOOK_ROUTES } from '../src/carrier.ts';
 import type { Headers } from './support/twilio.ts';
@@ -16,6 +17,34 @@ import {
 } from './support/twilio.ts';
 import type { Element } from './support/xml.ts';
 import { el, readXml } from './support/xml.ts';
+
+describe('what Twilio can do', () => {
+  it('is data that nobody can change, the same for every carrier of an account', () => {
+    const { capabilities, commandCapabilities } = carrier();
+    expect(commandCapabilities).toBeUndefined();
+    expect(capabilities).toEqual({
+      webhookAuth: 'url-signature',
+      upgradeAuth: 'signature',
+      tokenUses: 1,
+      orderedMedia: true,
+      saysStopped: true,
+      marksEchoedOnClear: true,
+      needsSilenceWhenIdle: false,
+      defaultFormat: MULAW_8K,
+      inputs: [MULAW_8K],
+      outputs: [MULAW_8K],
+      digitsIn: 'socket',
+      digitsOut: 'interrupts-stream',
+      transfer: { endsStream: true, announced: true, wayBack: true },
+      machineDetection: 'beep',
+      dialGives: 'call-id',
+    });
+    const { inputs, outputs, transfer, defaultFormat } = capabilities;
+    for (const part of [capabilities, inputs, outputs, transfer, defaultFormat]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+  });
+});
 
 describe('webhooks', () => {
   const parse = (
