@@ -22,6 +22,11 @@ const IMPORTS: readonly (readonly [path: string, text: string, message: string])
   ['src/providers/openai/bad-import.ts', "import { x } from '../local.ts';", 'a provider knows only'],
   ['src/sim/bad-import.ts', "import { decode } from '../../carriers/twilio.ts';", 'shares no protocol code'],
   ['src/sim/phone/bad-import.ts', "import { x } from '../../carrier.ts';", 'shares no protocol code'],
+  [
+    'src/sim/phone/twilio/bad-import.ts',
+    "import { x } from '../telnyx/dialect.ts';",
+    'nor with other carriers',
+  ],
   ['src/bad-import.ts', "import { createTwilio } from '../carriers/twilio.ts';", 'only server.ts'],
 ];
 

@@ -18,7 +18,7 @@ export interface CarrierSim {
   readonly name: CarrierName;
   readonly codes: TroubleCodes;
   readonly rest: RestRules;
-  /** Who calls whom, in this carrier's spelling. Called first for each call. */
+  /** Who calls whom, in this carrier's spelling, with a fresh id. Called first for each call, and once for the account. */
   identify(options: CallOptions): CallIdentity;
   /**
    * The carrier's part of one call. `call` is the same object that `RestExchange.find` gives later, so it can be the key

@@ -1,7 +1,7 @@
 import type { RestFaultStatus } from './carrier-sim.ts';
 
-/** How a signature is made: rightly, over another address, or not at all. */
-export type SignatureFault = 'good' | 'bad' | 'missing';
+/** How a signature is made: rightly, over something else, not at all, or too long ago where a carrier signs the time. */
+export type SignatureFault = 'good' | 'bad' | 'missing' | 'stale';
 
 /** Faults of the carrier's REST interface, for requests that name this call. */
 export interface RestFaults {

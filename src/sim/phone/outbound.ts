@@ -28,18 +28,20 @@ export async function ringCallee(
   context: OutboundContext,
 ): Promise<'answered' | 'busy' | 'no-answer'> {
   const { clock, log, order, signal, streaming } = context;
-  const result = await ring(clock, callee, order, signal);
-  if (signal.aborted || result !== 'answered') return result;
-  log.add({ type: 'picked-up', by: callee.kind === 'machine' ? 'machine' : 'human' });
-  context.answer();
   const words = firstWords(callee);
-  const answeredMs = log.now();
+  let answeredMs = 0;
   // The words are said whether or not the bridge hears them yet.
   const sayRest = (): void => {
     const missed = Math.round(log.now() - answeredMs) * 8;
     context.caller.say(words.subarray(missed)).catch(() => {});
   };
+  // Before anybody else can wait for the stream, so that nobody sees it without the words.
   streaming.then(sayRest).catch(() => {});
+  const result = await ring(clock, callee, order, signal);
+  if (signal.aborted || result !== 'answered') return result;
+  log.add({ type: 'picked-up', by: callee.kind === 'machine' ? 'machine' : 'human' });
+  context.answer();
+  answeredMs = log.now();
   const detecting = detect(callee, words, context);
   if (order?.detection === 'sync') await detecting;
   return 'answered';
