@@ -1,0 +1,229 @@
+import type { AudioFormat } from '../../src/audio/format.ts';
+import type { Answer, AnswerPlan, CallUrls, Next, Transfer } from '../../src/carrier.ts';
+import { element, writeXml, type XmlAttributes, type XmlElement } from '../../src/carrier-xml.ts';
+import { assertNever, BridgeError } from '../../src/errors.ts';
+
+/** Plivo opens no longer address. */
+const MEDIA_URL_LIMIT = 2048;
+/** All of them together, as `key=value,key=value`. */
+const EXTRA_HEADERS_LIMIT = 512;
+
+/**
+ * Connects the call to the media socket, and asks what comes next when that is over; `format` is what both sides send.
+ * Throws BAD_INPUT for a media URL that Plivo would not open.
+ */
+export function streamDocument(plan: AnswerPlan, format: AudioFormat): Answer {
+  return answer(...streamElements(plan, format));
+}
+
+/** Refuses the call without answering it, so it costs nothing. */
+export function rejectDocument(reason: 'busy' | 'rejected'): Answer {
+  return answer(element('Hangup', { reason }));
+}
+
+/** What happens to the call next. Throws BAD_INPUT for a target that cannot be dialled and digits that are none. */
+export function nextDocument(next: Next, urls: CallUrls, format: AudioFormat): Answer {
+  switch (next.type) {
+    case 'hang-up':
+      return answer(element('Hangup'));
+    case 'say':
+      return answer(...speak(next.text, next.language), element('Hangup'));
+    case 'transfer':
+      return answer(dial(next, urls));
+    case 'digits':
+      return answer(element('DTMF', { async: false }, keys(next.digits)), redirect(urls.afterUrl));
+    case 'stream':
+      return streamDocument(next.plan, format);
+    case 'nothing':
+      return emptyDocument();
+    default:
+      return assertNever(next);
+  }
+}
+
+/** What the other end of a transfer hears; it is connected when the document ends. Anything but speech is ignored there. */
+export function announcementDocument(text: string, language: string | undefined): Answer {
+  return answer(...speak(text, language));
+}
+
+/** No element at all. For callbacks only: a call that is given it has come to the end of its instructions. */
+export function emptyDocument(): Answer {
+  return answer();
+}
+
+function answer(...elements: readonly XmlElement[]): Answer {
+  return { status: 200, contentType: 'application/xml', body: writeXml(element('Response', {}, elements)) };
+}
+
+function redirect(url: string): XmlElement {
+  return element('Redirect', { method: 'POST' }, url);
+}
+
+function streamElements(plan: AnswerPlan, format: AudioFormat): XmlElement[] {
+  const attributes: XmlAttributes = {
+    bidirectional: true,
+    // Three pages explain it in three ways. With it, and something after the stream, the call lives on in all of them.
+    keepCallAlive: true,
+    // Never left out: the pages disagree about the default.
+    contentType: contentType(plan, format),
+    audioTrack: 'inbound',
+    streamTimeout: 86_400,
+    statusCallbackUrl: plan.streamStatusUrl,
+    statusCallbackMethod: 'POST',
+    extraHeaders: extraHeaders(plan.params),
+  };
+  // The fallback is given when Plivo asks: whatever stood behind this element would never be reached.
+  return [element('Stream', attributes, mediaUrl(plan.mediaUrl)), redirect(plan.afterUrl)];
+}
+
+function contentType({ plainCodec }: AnswerPlan, { encoding, rate }: AudioFormat): string {
+  return plainCodec || encoding !== 'pcm16' ? 'audio/x-mulaw;rate=8000' : `audio/x-l16;rate=${rate}`;
+}
+
+function mediaUrl(url: string): string {
+  if (URL.canParse(url) && /^wss?:\/\/[^#]+$/i.test(url) && url.length <= MEDIA_URL_LIMIT) return url;
+  throw new BridgeError(
+    'BAD_INPUT',
+    `the media URL for Plivo has ${url.length} characters that it would not open; ` +
+      `wanted wss://host/path without fragment, at most ${MEDIA_URL_LIMIT} characters`,
+  );
+}
+
+/**
+ * Plivo promises to bring back letters and digits only, so a parameter with anything else, as a UUID has it, is left
+ * out: whoever reads them takes a missing one for unknown, but a mangled one for wrong.
+ */
+function extraHeaders(params: Readonly<Record<string, string>>): string | undefined {
+  let all = '';
+  for (const [name, value] of Object.entries(params)) {
+    if (!/^[A-Za-z0-9]+$/.test(name) || !/^[A-Za-z0-9]+$/.test(value)) continue;
+    const longer = all === '' ? `${name}=${value}` : `${all},${name}=${value}`;
+    if (longer.length <= EXTRA_HEADERS_LIMIT) all = longer;
+  }
+  return all === '' ? undefined : all;
+}
+
+function speak(text: string, language: string | undefined): XmlElement[] {
+  const words = text.trim();
+  return words === '' ? [] : [element('Speak', voiceOf(language), words)];
+}
+
+/**
+ * Languages of `<Speak>`. Plivo takes a document with any other for none at all, and the caller is dropped; its lists
+ * differ in length, and these are in all of them. For the rest a voice of the synthesizer is asked for by name, which
+ * brings its language along.
+ */
+const VOICES: Readonly<Record<string, XmlAttributes>> = {
+  'da-dk': { language: 'da-DK' },
+  'de-de': { language: 'de-DE' },
+  'en-au': { language: 'en-AU' },
+  'en-gb': { language: 'en-GB' },
+  'en-us': { language: 'en-US' },
+  'es-es': { language: 'es-ES' },
+  'es-us': { language: 'es-US' },
+  'fr-ca': { language: 'fr-CA' },
+  'fr-fr': { language: 'fr-FR' },
+  'it-it': { language: 'it-IT' },
+  'nl-nl': { language: 'nl-NL' },
+  'pl-pl': { language: 'pl-PL' },
+  'pt-br': { language: 'pt-BR' },
+  // One list knows no woman who speaks it, and a woman is the default.
+  'pt-pt': { language: 'pt-PT', voice: 'MAN' },
+  'ru-ru': { language: 'ru-RU' },
+  'sv-se': { language: 'sv-SE' },
+  'ar-xa': { voice: 'Polly.Zeina' },
+  'cmn-cn': { voice: 'Polly.Zhiyu' },
+  'cy-gb': { voice: 'Polly.Gwyneth' },
+  'en-in': { voice: 'Polly.Raveena' },
+  'es-mx': { voice: 'Polly.Mia' },
+  'hi-in': { voice: 'Polly.Aditi' },
+  'is-is': { voice: 'Polly.Dora' },
+  'ja-jp': { voice: 'Polly.Mizuki' },
+  'ko-kr': { voice: 'Polly.Seoyeon' },
+  'nb-no': { voice: 'Polly.Liv' },
+  'ro-ro': { voice: 'Polly.Carmen' },
+  'tr-tr': { voice: 'Polly.Filiz' },
+};
+
+/** Of a language that is given without a region, or with one that nobody speaks. */
+const REGIONS: Readonly<Record<string, string>> = {
+  ar: 'ar-xa',
+  arb: 'ar-xa',
+  cmn: 'cmn-cn',
+  cy: 'cy-gb',
+  da: 'da-dk',
+  de: 'de-de',
+  en: 'en-us',
+  es: 'es-es',
+  fr: 'fr-fr',
+  hi: 'hi-in',
+  is: 'is-is',
+  it: 'it-it',
+  ja: 'ja-jp',
+  ko: 'ko-kr',
+  nb: 'nb-no',
+  nl: 'nl-nl',
+  no: 'nb-no',
+  pl: 'pl-pl',
+  pt: 'pt-pt',
+  ro: 'ro-ro',
+  ru: 'ru-ru',
+  sv: 'sv-se',
+  tr: 'tr-tr',
+  zh: 'cmn-cn',
+};
+
+function voiceOf(language: string | undefined): XmlAttributes {
+  const tag = language?.trim().replaceAll('_', '-').toLowerCase() ?? '';
+  const primary = tag.split('-', 1)[0] ?? '';
+  const usual = Object.hasOwn(REGIONS, primary) ? (REGIONS[primary] ?? '') : '';
+  const known = Object.hasOwn(VOICES, tag) ? tag : usual;
+  return Object.hasOwn(VOICES, known) ? (VOICES[known] ?? {}) : {};
+}
+
+function dial(transfer: Transfer, urls: CallUrls): XmlElement {
+  const announced = (transfer.announce ?? '').trim() !== '';
+  const attributes: XmlAttributes = {
+    action: urls.afterUrl,
+    method: 'POST',
+    timeout: seconds(transfer.ringS),
+    callerId: transfer.callerId === undefined ? undefined : callerId(transfer.callerId),
+    // Played without confirmKey too; with one the other end would have to press it.
+    confirmSound: announced ? urls.announceUrl : undefined,
+    callbackUrl: urls.statusUrl,
+    callbackMethod: 'POST',
+  };
+  const target = transfer.to.trim();
+  const called = /^sip:[^\s<>]+$/i.test(target)
+    ? element('User', {}, target)
+    : element('Number', {}, phoneNumber('transfer target', target));
+  return element('Dial', attributes, [called]);
+}
+
+function callerId(text: string): string {
+  return phoneNumber('caller id of a transfer', text.trim());
+}
+
+/** As Plivo writes numbers: without the plus. */
+function phoneNumber(what: string, text: string): string {
+  const digits = text.replace(/[\s().-]/g, '').replace(/^\+/, '');
+  if (/^\d{3,20}$/.test(digits)) return digits;
+  throw new BridgeError(
+    'BAD_INPUT',
+    `the ${what} has ${text.length} characters that are no address; wanted a number such as +14155550100, or sip:…`,
+  );
+}
+
+function seconds(ringS: number): number {
+  if (ringS > 0 && ringS < Number.POSITIVE_INFINITY) return Math.ceil(ringS);
+  throw new BridgeError('BAD_INPUT', `the ring time of a transfer is ${ringS}; wanted seconds above 0`);
+}
+
+function keys(digits: string): string {
+  if (/^[0-9#*wW]{1,200}$/.test(digits)) return digits;
+  // Plivo skips the whole element for one wrong character.
+  throw new BridgeError(
+    'BAD_INPUT',
+    `the keys to play are ${digits.length} characters that Plivo has not; wanted 1 to 200 of 0-9 # * w W`,
+  );
+}

@@ -1,0 +1,238 @@
+import type { AudioFormat, Encoding } from '../../src/audio/format.ts';
+import { MULAW_8K, RATES } from '../../src/audio/format.ts';
+import type { LegCommand, LegContext, LegEvent } from '../../src/carrier.ts';
+import { assertNever, BridgeError } from '../../src/errors.ts';
+
+/** One message of Plivo's media socket. */
+
+type Message = Readonly<Record<string, unknown>>;
+type Params = Readonly<Record<string, string>>;
+
+const NOTHING: readonly LegEvent[] = [];
+const CLEARED: readonly LegEvent[] = [{ type: 'cleared' }];
+const STOPPED: readonly LegEvent[] = [{ type: 'stopped' }];
+
+/**
+ * Reads one text frame; `usual` is what a stream holds whose `start` does not say. Gives nothing for events and tracks
+ * that are not ours to act on. Throws BAD_FRAME for nonsense; its message never holds what the caller said or typed.
+ */
+export function decodeMessage(text: string, usual: AudioFormat): readonly LegEvent[] {
+  const message = readJson(text);
+  switch (message['event']) {
+    case 'media':
+      return decodeMedia(message);
+    case 'playedStream':
+    case 'played':
+      return [{ type: 'mark', name: textField(message, 'name', 'name') }];
+    case 'clearedAudio':
+      return CLEARED;
+    case 'dtmf':
+      return decodeDtmf(inner(message, 'dtmf'));
+    case 'start':
+      return [decodeStart(message, usual)];
+    case 'stop':
+      return STOPPED;
+    case 'playFailed':
+    case 'error':
+      return [{ type: 'carrierError', code: message['event'], message: reasonOf(message) }];
+    default:
+      if (typeof message['event'] !== 'string')
+        throw wrong('event', message['event'], 'the name of an event');
+      return NOTHING; // Plivo adds events without notice
+  }
+}
+
+/** One text frame for Plivo. Throws BAD_INPUT for digits that it has not. */
+export function encodeCommand(command: LegCommand, leg: LegContext): string {
+  switch (command.type) {
+    case 'audio':
+      return `{"event":"playAudio","media":{"contentType":"${mediaName(leg.output)}","sampleRate":${leg.output.rate},"payload":"${base64(command.bytes)}"}}`;
+    case 'mark':
+      return `{"event":"checkpoint","streamId":${JSON.stringify(leg.streamId)},"name":${JSON.stringify(command.name)}}`;
+    case 'clear':
+      return `{"event":"clearAudio","streamId":${JSON.stringify(leg.streamId)}}`;
+    case 'digits':
+      return `{"event":"sendDTMF","dtmf":"${keys(command.digits)}"}`;
+    default:
+      return assertNever(command);
+  }
+}
+
+/** Without the rate, which has a field of its own. */
+function mediaName(format: AudioFormat): string {
+  return format.encoding === 'pcm16' ? 'audio/x-l16' : 'audio/x-mulaw';
+}
+
+function keys(digits: string): string {
+  if (/^[0-9A-D#*]{1,200}$/.test(digits)) return digits;
+  throw new BridgeError(
+    'BAD_INPUT',
+    `the keys to send are ${digits.length} characters that Plivo has not; wanted 1 to 200 of 0-9 A-D # *`,
+  );
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+}
+
+function readJson(text: string): Message {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Without its cause: the text of a SyntaxError quotes the message, and with it the caller's audio.
+    throw new BridgeError('BAD_FRAME', `a Plivo media message of ${text.length} characters is not JSON`);
+  }
+  if (!isRecord(value)) throw wrong('message', value, 'an object');
+  return value;
+}
+
+function decodeMedia(message: Message): readonly LegEvent[] {
+  const media = inner(message, 'media');
+  // The agent's own voice, if somebody asks for both tracks.
+  if (media['track'] === 'outbound') return NOTHING;
+  const payload = media['payload'];
+  if (typeof payload !== 'string') throw wrong('media.payload', payload, 'base64 text');
+  if (payload === '') return NOTHING;
+  // No time. One page has `timestamp` count from the start of the stream, another show the time of day, at which a
+  // message that was only late would look like a hole. `chunk` counts messages, and how long one is is promised nowhere.
+  return [{ type: 'audio', bytes: fromBase64(payload), atMs: undefined }];
+}
+
+function fromBase64(payload: string): Uint8Array {
+  let digits = payload.length;
+  while (digits > 0 && payload.length - digits < 2 && payload.charCodeAt(digits - 1) === 0x3d) digits--;
+  const bytes = Buffer.from(payload, 'base64');
+  // Buffer skips what is not base64 and stops early; only the number of bytes tells.
+  if (digits % 4 === 1 || bytes.length !== Math.floor((digits * 3) / 4)) {
+    throw wrong('media.payload', payload, 'base64 text');
+  }
+  return bytes;
+}
+
+function decodeDtmf(dtmf: Message): readonly LegEvent[] {
+  if (dtmf['track'] === 'outbound') return NOTHING;
+  const found = dtmf['digit'];
+  const digit = typeof found === 'number' ? String(found) : found;
+  if (typeof digit !== 'string' || !/^[0-9*#A-D]$/i.test(digit)) {
+    throw wrong('dtmf.digit', digit, 'one of 0-9 * # A-D');
+  }
+  return [{ type: 'dtmf', digit: digit.toUpperCase() }];
+}
+
+function decodeStart(message: Message, usual: AudioFormat): LegEvent {
+  const start = inner(message, 'start');
+  const streamId = start['streamId'] ?? message['streamId'];
+  if (typeof streamId !== 'string' || streamId === '')
+    throw wrong('start.streamId', streamId, 'the id of a stream');
+  const callId = textField(start, 'callId', 'start.callId');
+  const { input, codec } = mediaFormat(start['mediaFormat'], usual);
+  return {
+    type: 'started',
+    streamId,
+    callId,
+    params: params(message['extra_headers'] ?? start['extra_headers']),
+    input,
+    // A stream has one content type for both directions.
+    output: input ?? MULAW_8K,
+    codec,
+  };
+}
+
+/** A-law is not among them: what came would be understood, but nothing says what Plivo then takes. */
+const ENCODING_NAMES: ReadonlyMap<string, Encoding> = new Map<string, Encoding>([
+  ['audio/x-mulaw', 'mulaw'],
+  ['audio/x-l16', 'pcm16'],
+]);
+
+interface Codec {
+  readonly input: AudioFormat | undefined;
+  readonly codec: string;
+}
+
+function mediaFormat(value: unknown, usual: AudioFormat): Codec {
+  if (value === undefined || value === null) return { input: usual, codec: 'not said' };
+  if (!isRecord(value)) throw wrong('start.mediaFormat', value, 'an object');
+  const { encoding: name = mediaName(usual), sampleRate } = value;
+  if (typeof name !== 'string') throw wrong('start.mediaFormat.encoding', name, 'the name of a codec');
+  // Some write the rate behind the name, as in the document.
+  const [media = '', inName] = name.split(/;\s*rate=/, 2);
+  const rate = sampleRate ?? inName ?? usual.rate;
+  const codec = `${media}/${shown(rate)}`;
+  const encoding = ENCODING_NAMES.get(media.trim().toLowerCase());
+  const known = RATES.find((one) => one === Number(rate));
+  if (encoding === undefined || known === undefined) return { input: undefined, codec };
+  if (encoding === 'mulaw') return { input: known === MULAW_8K.rate ? MULAW_8K : undefined, codec };
+  return { input: { encoding, rate: known }, codec };
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 20) : kindOf(value);
+}
+
+/** An object, JSON, or `name=value` with `;` or `,` between them: the pages and the clients of Plivo show all of these. */
+function params(value: unknown): Params {
+  if (isRecord(value)) return textEntries(value);
+  if (typeof value !== 'string') return {};
+  const text = value.trim();
+  if (text.startsWith('{')) {
+    try {
+      const parsed: unknown = JSON.parse(text);
+      return isRecord(parsed) ? textEntries(parsed) : {};
+    } catch {
+      return {};
+    }
+  }
+  const entries: [string, string][] = [];
+  for (const pair of text.split(/[;,]/)) {
+    const at = pair.indexOf('=');
+    if (at > 0) entries.push([pair.slice(0, at).trim(), pair.slice(at + 1).trim()]);
+  }
+  return Object.fromEntries(entries);
+}
+
+function textEntries(record: Message): Params {
+  const entries: [string, string][] = [];
+  for (const [name, one] of Object.entries(record)) {
+    if (typeof one === 'string') entries.push([name, one]);
+    else if (typeof one === 'number' || typeof one === 'boolean') entries.push([name, String(one)]);
+  }
+  return Object.fromEntries(entries);
+}
+
+function reasonOf(message: Message): string {
+  const found = message['reason'] ?? message['message'] ?? message['error'];
+  return typeof found === 'string' && found !== '' ? found.slice(0, 200) : 'no reason was given';
+}
+
+function inner(message: Message, name: string): Message {
+  const value = message[name];
+  if (!isRecord(value)) throw wrong(name, value, 'an object');
+  return value;
+}
+
+function textField(message: Message, name: string, path: string): string {
+  const value = message[name];
+  if (typeof value !== 'string' || value === '') throw wrong(path, value, 'text');
+  return value;
+}
+
+function isRecord(value: unknown): value is Message {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function wrong(field: string, found: unknown, wanted: string): BridgeError {
+  return new BridgeError(
+    'BAD_FRAME',
+    `${field} of a Plivo media message is ${kindOf(found)}; wanted ${wanted}`,
+  );
+}
+
+/** What was found, without showing it. */
+function kindOf(value: unknown): string {
+  if (value === undefined) return 'missing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'string') return value === '' ? 'empty' : `text of ${value.length} characters`;
+  return `of type ${typeof value}`;
+}
