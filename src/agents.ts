@@ -1,5 +1,6 @@
 import { type AudioFormat, MULAW_8K } from './audio/format.ts';
 import type { AfterStream } from './carrier.ts';
+import type { DigitRule } from './digits.ts';
 import type { TurnDetection } from './provider.ts';
 import type { SilencePolicy } from './silence.ts';
 import { currentTime, endCall, lineStatus, type Tool } from './tools.ts';
@@ -22,8 +23,26 @@ export interface Agent {
   readonly maxCallMs: number;
   readonly maxCallGoodbye: string;
   readonly silence: SilencePolicy;
+  readonly digits: AgentDigits;
   /** What the caller gets when no provider is left. */
   readonly lastResort: AfterStream;
+}
+
+/** What becomes of the keys that the caller presses. */
+export interface AgentDigits extends DigitRule {
+  /**
+   * Takes the place of the model for keys. What it returns is told to the model, which then answers; undefined: the
+   * model is not told anything. A handler that throws is reported, and the model is given the keys.
+   */
+  readonly handle?: ((digits: string, call: DigitContext) => DigitAnswer | Promise<DigitAnswer>) | undefined;
+}
+
+type DigitAnswer = string | undefined;
+
+export interface DigitContext {
+  readonly callId: string;
+  readonly from: string;
+  readonly to: string;
 }
 
 /** Formats that spare a conversion for this agent on a line of this format. */
@@ -71,6 +90,8 @@ export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
       prompts: ['Are you still there?', 'I cannot hear you. Are you still there?'],
       goodbye: 'I still cannot hear you, so I will hang up. Please call again. Goodbye.',
     },
+    // Long enough for somebody who reads a number off a card, short enough for a menu.
+    digits: { endKey: '#', timeoutMs: 1500, max: 32 },
     lastResort: LAST_RESORT,
   };
 }
@@ -80,6 +101,8 @@ export function lineCheckAgent(text: AgentText, tools: readonly Tool[] = []): Ag
   return {
     ...voiceAgent(text, []),
     name: 'line-check',
+    // It reads single keys back.
+    digits: { endKey: undefined, timeoutMs: 1500, max: 1 },
     instructions: 'Line check. This agent is a measuring program and has no model.',
     greeting:
       text.greeting === ''

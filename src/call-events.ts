@@ -1,4 +1,4 @@
-import type { CarrierName } from './carrier.ts';
+import type { CallOutcome, CarrierName, MachineResult } from './carrier.ts';
 import type { HeardItem } from './provider.ts';
 import type { TranscriptEntry } from './transcript.ts';
 
@@ -6,6 +6,10 @@ import type { TranscriptEntry } from './transcript.ts';
 export const END_REASONS = [
   'caller-hung-up',
   'agent-hung-up',
+  'operator-hung-up',
+  'transferred',
+  'machine-answered',
+  'message-left',
   'caller-silent',
   'max-duration',
   'provider-failed',
@@ -46,6 +50,20 @@ export type CallEvent =
       readonly isError: boolean;
     }
   | { readonly type: 'digit'; readonly atMs: number; readonly digit: string }
+  /** `completed` is never told here: a call that was put through ends with the reason `transferred`. */
+  | {
+      readonly type: 'transfer';
+      readonly atMs: number;
+      readonly status: 'started' | 'failed';
+      readonly outcome: CallOutcome | undefined;
+    }
+  | { readonly type: 'machine'; readonly atMs: number; readonly result: MachineResult }
+  | {
+      readonly type: 'recording';
+      readonly atMs: number;
+      readonly url: string | undefined;
+      readonly durationS: number | undefined;
+    }
   | {
       readonly type: 'ended';
       readonly atMs: number;

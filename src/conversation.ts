@@ -1,25 +1,35 @@
-import type { Agent } from './agents.ts';
+import type { Agent, DigitContext } from './agents.ts';
+import type { MachinePolicy } from './answering-machine.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { CallEventBody, EndReason } from './call-events.ts';
-import type { CallLeg } from './carrier.ts';
+import type { CallLeg, MachineResult } from './carrier.ts';
 import type { Clock } from './clock.ts';
+import type { DigitSource } from './digits.ts';
 import { Downlink } from './downlink.ts';
 import { assertNever, type BridgeError } from './errors.ts';
 import { Floor } from './floor.ts';
+import { Hearing } from './hearing.ts';
+import { Keypad } from './keypad.ts';
+import { LeadIn } from './lead-in.ts';
 import type { Log } from './log.ts';
+import { STREAM_BROKE } from './notices.ts';
 import type { Pacer } from './pacer.ts';
 import type { HeardItem, ProviderEvent, ProviderSession } from './provider.ts';
 import type { ToolRunner } from './tools.ts';
 import { Transcript } from './transcript.ts';
-import { Uplink } from './uplink.ts';
+import type { UplinkCounts } from './uplink.ts';
 
 export interface ConversationOptions {
+  readonly call: DigitContext;
   readonly agent: Agent;
   readonly clock: Clock;
   readonly pacer: Pacer;
   readonly log: Log;
   readonly leadMs: number;
+  /** The line needs some audio, if only silence, from its beginning. */
+  readonly leadIn: boolean;
+  readonly machine: MachinePolicy;
   readonly tools: ToolRunner;
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
   /** Ms since the call began. */
@@ -37,8 +47,6 @@ type StateEvent = Extract<
   { type: 'usage' | 'expiring' | 'resumable' | 'warning' | 'error' | 'closed' }
 >;
 
-const NO_COUNTS = { framesIn: 0, filledMs: 0, lostBeforeReadyMs: 0, refused: 0 };
-
 /**
  * What is said in a call: the caller's speech on its way to the provider, the agent's on its way to the caller's ear,
  * interruptions, keys and function calls. It does not know how calls begin and end; that is the session's.
@@ -49,12 +57,15 @@ export class Conversation {
   readonly #options: ConversationOptions;
   readonly #downlink: Downlink;
   readonly #floor: Floor;
-  #uplink: Uplink | undefined;
+  readonly #keypad: Keypad;
+  readonly #hearing: Hearing;
+  #leadIn: LeadIn | undefined;
   #provider: ProviderSession | undefined;
   #leg: CallLeg | undefined;
   #hasSpoken = false;
-  /** Keys pressed before the provider was ready. */
-  readonly #earlyDigits: string[] = [];
+  #wasHeard = false;
+  /** The stream broke while the agent spoke. */
+  #spokeIntoVoid = false;
   #closed = false;
 
   constructor(options: ConversationOptions) {
@@ -77,59 +88,105 @@ export class Conversation {
       onSilent: (goodbye) => this.takeLeave('caller-silent', goodbye, false),
       onGoodbyeHeard: (reason) => options.onOver(reason),
     });
+    this.#keypad = new Keypad({
+      rule: options.agent.digits,
+      call: options.call,
+      clock: options.clock,
+      log: options.log,
+      onInput: () => this.#floor.check(),
+    });
+    this.#hearing = new Hearing({
+      policy: options.machine,
+      clock: options.clock,
+      pacer: options.pacer,
+      createTranscoder: options.createTranscoder,
+      onMachine: () => this.#fallSilent(),
+      onHangUp: () => options.onOver('machine-answered'),
+      onLeaveMessage: (message) => this.takeLeave('message-left', message, true),
+      onFailed: (error) => options.onFailed(error),
+    });
   }
 
-  get uplinkCounts(): typeof NO_COUNTS {
-    return this.#uplink?.counts ?? NO_COUNTS;
+  get uplinkCounts(): Readonly<UplinkCounts> {
+    return this.#hearing.counts;
   }
 
   get refusedDownlinkMs(): number {
     return this.#downlink.refusedMs;
   }
 
-  /** The carrier's stream is there. Throws BAD_AUDIO when the formats cannot be converted. */
-  attach(leg: CallLeg): void {
-    const { clock, pacer } = this.#options;
+  /** When the last media message came; undefined while there is no stream. */
+  get lastMediaAt(): number | undefined {
+    return this.#hearing.lastMediaAt;
+  }
+
+  /**
+   * The carrier's stream is there. Throws BAD_AUDIO when the formats cannot be converted.
+   * @param broken it is the successor of one that broke
+   */
+  attach(leg: CallLeg, broken: boolean): void {
     this.#leg = leg;
-    this.#uplink = new Uplink({
-      format: leg.input,
-      clock,
-      pacer,
-      onFailed: (error) => this.#options.onFailed(error),
-    });
-    if (!this.#downlink.idle) this.#options.emit({ type: 'firstAudio' });
+    if (!this.#downlink.idle) this.#firstHeard();
+    this.#hearing.attach(leg);
     this.#downlink.attach(leg);
-    this.#join();
+    if (this.#options.leadIn) this.#leadIn = new LeadIn(leg, this.#options.pacer, () => !this.#downlink.idle);
+    if (broken && this.#spokeIntoVoid) this.notice(STREAM_BROKE);
+    this.#spokeIntoVoid = false;
+  }
+
+  /** The carrier's stream is gone and may come again. What was being said is cut, at what was heard of it. */
+  detach(): void {
+    this.#leadIn?.close();
+    this.#spokeIntoVoid ||= !this.#downlink.idle;
+    this.#takeBack(this.#downlink.detach(this.#floor.openResponses));
+    this.#hearing.detach();
+    this.#leg = undefined;
+  }
+
+  /** Tells the model something that only the bridge knows; it then speaks. */
+  notice(text: string): void {
+    this.#provider?.sendText(text, { role: 'system', respond: true });
+  }
+
+  /** While the caller is being put through, silence is not asked about. */
+  hold(on: boolean): void {
+    this.#floor.hold(on);
+  }
+
+  /** What answering-machine detection has found. */
+  machine(result: MachineResult, greetingOver: boolean): void {
+    this.#options.emit({ type: 'machine', result });
+    this.#hearing.machine(result, greetingOver);
   }
 
   /** The provider is ready: it hears what the caller said meanwhile, and greets. */
   connect(provider: ProviderSession): void {
     this.#provider = provider;
     this.#downlink.setFormat(provider.output);
-    this.#join();
+    this.#hearing.connect(provider);
     const { greeting } = this.#options.agent;
     if (greeting !== undefined) provider.say(greeting);
-    for (const digit of this.#earlyDigits.splice(0)) this.#tellDigit(digit);
+    this.#keypad.connect(provider);
     // Also after what was asked for: it may never be answered.
     this.#floor.check();
   }
 
   /** One media message of the caller. */
   hear(bytes: Uint8Array, atMs: number | undefined): void {
-    this.#uplink?.receive(bytes, atMs);
+    this.#hearing.hear(bytes, atMs);
   }
 
   acknowledge(mark: string): void {
     this.#downlink.acknowledge(mark);
   }
 
-  /** The caller pressed a key: it cuts in like speech, and the agent is told. */
-  digit(digit: string): void {
+  /** The caller pressed a key: it cuts in like speech, and the agent is told when the input is complete. */
+  digit(digit: string, source: DigitSource): void {
+    if (!this.#keypad.isNew(digit, source)) return;
     this.#options.emit({ type: 'digit', digit });
     this.#floor.callerActive();
     this.#bargeIn();
-    if (this.#provider === undefined) this.#earlyDigits.push(digit);
-    else this.#tellDigit(digit);
+    this.#keypad.press(digit);
     this.#floor.check();
   }
 
@@ -165,7 +222,7 @@ export class Conversation {
         this.#onCallerSpeaks(event.itemId);
         break;
       case 'speechStopped':
-        this.#uplink?.speechStopped();
+        this.#hearing.speechStopped();
         this.#floor.callerStopped();
         break;
       case 'interrupted':
@@ -190,8 +247,10 @@ export class Conversation {
 
   close(): void {
     this.#closed = true;
+    this.#leadIn?.close();
+    this.#keypad.close();
     this.#floor.close();
-    this.#uplink?.close();
+    this.#hearing.close();
     this.#downlink.close();
   }
 
@@ -225,12 +284,6 @@ export class Conversation {
     }
   }
 
-  #join(): void {
-    const { createTranscoder } = this.#options;
-    if (this.#provider === undefined || this.#leg === undefined) return;
-    this.#uplink?.connect(this.#provider, createTranscoder(this.#leg.input, this.#provider.input));
-  }
-
   #onSpeech(responseId: string, itemId: string, bytes: Uint8Array): void {
     if (!this.#downlink.audio(responseId, itemId, bytes)) return;
     this.#floor.agentSpeaks(responseId);
@@ -238,7 +291,13 @@ export class Conversation {
     if (this.#hasSpoken) return;
     this.#hasSpoken = true;
     // Without a leg it waits for one, and nobody hears it yet.
-    if (this.#leg !== undefined) this.#options.emit({ type: 'firstAudio' });
+    if (this.#leg !== undefined) this.#firstHeard();
+  }
+
+  #firstHeard(): void {
+    if (this.#wasHeard) return;
+    this.#wasHeard = true;
+    this.#options.emit({ type: 'firstAudio' });
   }
 
   #onText(role: 'user' | 'assistant', itemId: string, text: string, final: boolean): void {
@@ -248,14 +307,15 @@ export class Conversation {
 
   #onCallerSpeaks(itemId: string | undefined): void {
     if (itemId !== undefined) this.transcript.open('user', itemId, this.#options.atMs());
-    this.#uplink?.speechStarted();
+    this.#hearing.speechStarted();
     this.#floor.callerSpeaks();
     this.#bargeIn();
   }
 
-  #tellDigit(digit: string): void {
-    const text = `The caller pressed the key ${digit}.`;
-    this.#provider?.sendText(text, { role: 'user', respond: true, digits: digit });
+  /** The agent neither hears nor answers what is on the line, and stops in mid-word. */
+  #fallSilent(): void {
+    this.#floor.hold(true);
+    this.#cut();
   }
 
   /**
@@ -263,7 +323,10 @@ export class Conversation {
    * before the carrier's buffer is emptied, and only then is the provider told what was heard.
    */
   #cut(): readonly HeardItem[] {
-    const heard = this.#downlink.interrupt(this.#floor.openResponses);
+    return this.#takeBack(this.#downlink.interrupt(this.#floor.openResponses));
+  }
+
+  #takeBack(heard: readonly HeardItem[]): readonly HeardItem[] {
     this.#provider?.interrupt(heard);
     for (const item of heard) this.transcript.interrupted(item);
     return heard;

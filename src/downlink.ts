@@ -47,6 +47,8 @@ export class Downlink {
   #itemId: string | undefined;
   #responseId = '';
   #refusedMs = 0;
+  /** Of legs that are gone. */
+  #lostMs = 0;
 
   constructor(options: DownlinkOptions) {
     this.#options = options;
@@ -59,7 +61,7 @@ export class Downlink {
 
   /** Late speech of interrupted responses that was kept from the caller, plus what no queue could hold. */
   get refusedMs(): number {
-    return this.#refusedMs + (this.#playout?.droppedMs ?? 0);
+    return this.#refusedMs + this.#lostMs + (this.#playout?.droppedMs ?? 0);
   }
 
   /** Speech on its way to the caller's ear. */
@@ -85,6 +87,17 @@ export class Downlink {
       onFailed: (error) => this.#options.onFailed(error),
     });
     this.#flow();
+  }
+
+  /** The carrier's stream is gone and may come again; what was still to be heard is lost, and reported. */
+  detach(open: Iterable<string>): HeardItem[] {
+    const heard = this.interrupt(open);
+    this.#playout?.close();
+    this.#lostMs += this.#playout?.droppedMs ?? 0;
+    this.#playout = undefined;
+    this.#transcoder = undefined;
+    this.#leg = undefined;
+    return heard;
   }
 
   /** Speech in the provider's format; `bytes` is not kept. False when it belongs to a response that is over. */

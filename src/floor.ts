@@ -25,6 +25,7 @@ export class Floor {
   /** Of these, the ones that the bridge asked for. */
   readonly #asked = new Set<string>();
   #callerSpeaks = false;
+  #held = false;
 
   constructor(options: FloorOptions) {
     this.#options = options;
@@ -54,6 +55,13 @@ export class Floor {
   leave(reason: EndReason, awaited: boolean, final: boolean): void {
     this.#silence.busy();
     this.#goodbye.begin(reason, awaited, final);
+  }
+
+  /** While the caller is being put through, nobody asks whether they are there. */
+  hold(on: boolean): void {
+    this.#held = on;
+    if (on) this.#silence.busy();
+    else this.check();
   }
 
   /** The agent has said its goodbye already: what plays now is the last of it. */
@@ -104,7 +112,7 @@ export class Floor {
   /** Something has come to its end: if it was the last thing under way, the line is quiet. */
   check(): void {
     if (this.#callerSpeaks || this.#open.size > 0 || !this.#options.agentIdle()) return;
-    if (!this.#goodbye.leaving) this.#silence.quiet();
+    if (!this.#goodbye.leaving && !this.#held) this.#silence.quiet();
     this.#goodbye.quiet();
   }
 

@@ -4,6 +4,9 @@ import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { settleWithin } from './settle.ts';
 
+/** What is asked of the carrier, as often as it takes. Must not reject. */
+type Act = (signal: AbortSignal) => Promise<ControlResult>;
+
 /** The carrier asks what comes after the stream, or reports the end, well within this time. */
 const CONFIRM_MS = 3000;
 const REST_MS = 5000;
@@ -29,16 +32,23 @@ export class HangUpWatch {
     this.#metrics = deps.metrics;
   }
 
-  /** @param byRest false: the carrier is only waited for, so that it can still ask what comes next */
-  watch(carrier: Carrier, callId: string, byRest: boolean): void {
+  /**
+   * Waits for a sign that the call is over or that the carrier knows what comes next; without one, `act` is done.
+   * @param act undefined: the carrier is only waited for, so that it can still ask
+   */
+  watch(carrier: Carrier, callId: string, act: Act | undefined): void {
     const key = keyOf(carrier.name, callId);
     const cancel = this.#clock.after(CONFIRM_MS, () => {
       this.#waiting.delete(key);
-      if (!byRest) return;
-      const work = this.#hangUp(carrier, callId).finally(() => this.#running.delete(work));
-      this.#running.add(work);
+      if (act !== undefined) this.now(carrier, callId, act);
     });
     this.#waiting.set(key, cancel);
+  }
+
+  /** Does at once what would otherwise be waited for. */
+  now(carrier: Carrier, callId: string, act: Act): void {
+    const work = this.#insist(carrier, callId, act).finally(() => this.#running.delete(work));
+    this.#running.add(work);
   }
 
   /** The carrier knows that the call is over. */
@@ -65,24 +75,24 @@ export class HangUpWatch {
     await settleWithin(this.#clock, REST_MS, [...this.#running]);
   }
 
-  async #hangUp(carrier: Carrier, callId: string): Promise<void> {
-    let result = await this.#ask(carrier, callId);
+  async #insist(carrier: Carrier, callId: string, act: Act): Promise<void> {
+    let result = await this.#ask(act);
     for (const pauseMs of PAUSES_MS) {
       if (result.status !== 'error' || !result.error.verdict.retry || this.#closed) break;
       await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve));
-      result = await this.#ask(carrier, callId);
+      result = await this.#ask(act);
     }
     if (result.status !== 'error') {
-      this.#log.info({ callId, carrier: carrier.name, result: result.status }, 'call hung up by REST');
+      this.#log.info({ callId, carrier: carrier.name, result: result.status }, 'call ended by REST');
       return;
     }
     this.#metrics.hangUpFailed(carrier.name);
     this.#log.error({ callId, carrier: carrier.name, err: result.error }, 'the call could not be hung up');
   }
 
-  async #ask(carrier: Carrier, callId: string): Promise<ControlResult> {
+  async #ask(act: Act): Promise<ControlResult> {
     using limit = deadline(this.#clock, REST_MS, 'the hang-up by REST');
-    return await carrier.hangUp(callId, limit.signal);
+    return await act(limit.signal);
   }
 }
 

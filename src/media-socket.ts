@@ -2,9 +2,18 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import { type AudioFormat, formatName } from './audio/format.ts';
-import { type CallLeg, type Carrier, type CarrierName, carrierNamed, type LegEvent } from './carrier.ts';
+import {
+  type CallLeg,
+  type Carrier,
+  type CarrierName,
+  capabilitiesFor,
+  carrierNamed,
+  type LegCommand,
+  type LegEvent,
+} from './carrier.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { BridgeError } from './errors.ts';
+import { ByteOrder, ReorderWindow } from './intake.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Session } from './session.ts';
@@ -33,6 +42,9 @@ const REFUSAL_MS = 2000;
 const MAX_BUFFERED_BYTES = 1_048_576;
 /** Messages in a row that cannot be read before the stream is given up. */
 const MAX_BAD_MESSAGES = 50;
+
+/** Normal closure, and a close frame without a code. */
+const CLEAN_CLOSES: readonly number[] = [1000, 1005];
 
 const PATH = /\/media\/([a-z]+)\/([A-Za-z0-9_-]{1,128})\/?$/;
 
@@ -80,16 +92,18 @@ export class MediaSockets {
       refuse('404 Not Found', 'unknown-path');
       return;
     }
-    const verdict = carrier.verifyUpgrade(webhookRequest(request, new Uint8Array(0)));
-    if (!verdict.ok) {
-      refuse('403 Forbidden', verdict.reason);
-      return;
-    }
-    const session = this.#deps.manager.redeem(carrier.name, token);
+    const session = this.#deps.manager.owner(carrier.name, token);
     if (session === undefined) {
       refuse('403 Forbidden', 'bad-token');
       return;
     }
+    const verdict = carrier.verifyUpgrade(webhookRequest(request, new Uint8Array(0)), session.call);
+    if (!verdict.ok) {
+      refuse('403 Forbidden', verdict.reason);
+      return;
+    }
+    // Only now: whoever cannot sign must not use up the token of somebody who can.
+    this.#deps.manager.redeem(token);
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       const leg = new MediaSocket(webSocket, carrier, session, this.#deps, () => this.#open.delete(leg));
       this.#open.add(leg);
@@ -116,12 +130,13 @@ class MediaSocket implements CallLeg {
   readonly #roundTrips: number[] = [];
   #missedPongs = 0;
   #badMessages = 0;
-  #streamId = '';
+  #leg: { streamId: string; output: AudioFormat };
   #started = false;
   #closing = false;
   #roundTripMs = 0;
   #input: AudioFormat;
-  #output: AudioFormat;
+  readonly #order: ReorderWindow | undefined;
+  #byteOrder: ByteOrder | undefined;
 
   constructor(
     socket: WebSocket,
@@ -135,12 +150,14 @@ class MediaSocket implements CallLeg {
     this.#session = session;
     this.#deps = deps;
     this.#onGone = onGone;
-    this.#input = carrier.capabilities.defaultFormat;
-    this.#output = carrier.capabilities.defaultFormat;
+    const { defaultFormat, orderedMedia } = capabilitiesFor(carrier, session.call);
+    this.#input = defaultFormat;
+    this.#leg = { streamId: '', output: defaultFormat };
+    if (!orderedMedia) this.#order = new ReorderWindow((audio) => session.onLegEvent(audio));
     this.#cancelStart = deps.clock.after(START_DEADLINE_MS, () => this.#refuse('no start message in time'));
     socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
     socket.on('pong', (data) => this.#onPong(String(data)));
-    socket.on('close', () => this.#onClose());
+    socket.on('close', (code) => this.#onClose(code));
     socket.on('error', (error) =>
       deps.log.warn({ callId: session.callId, err: error }, 'media socket error'),
     );
@@ -152,7 +169,7 @@ class MediaSocket implements CallLeg {
   }
 
   get output(): AudioFormat {
-    return this.#output;
+    return this.#leg.output;
   }
 
   get roundTripMs(): number {
@@ -160,18 +177,22 @@ class MediaSocket implements CallLeg {
   }
 
   play(bytes: Uint8Array): void {
-    this.#send(this.#carrier.encode({ type: 'audio', bytes }, this.#streamId));
+    this.#command({ type: 'audio', bytes });
     if (this.#socket.bufferedAmount <= MAX_BUFFERED_BYTES) return;
     this.#deps.log.error({ callId: this.#session.callId }, 'the carrier has stopped reading');
     this.terminate();
   }
 
   mark(name: string): void {
-    this.#send(this.#carrier.encode({ type: 'mark', name }, this.#streamId));
+    this.#command({ type: 'mark', name });
   }
 
   clear(): void {
-    this.#send(this.#carrier.encode({ type: 'clear' }, this.#streamId));
+    this.#command({ type: 'clear' });
+  }
+
+  sendDigits(digits: string): void {
+    this.#command({ type: 'digits', digits });
   }
 
   close(code: number, reason: string): void {
@@ -184,8 +205,9 @@ class MediaSocket implements CallLeg {
     this.#socket.terminate();
   }
 
-  #send(text: string): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(text);
+  #command(command: LegCommand): void {
+    if (this.#socket.readyState === WebSocket.OPEN)
+      this.#socket.send(this.#carrier.encode(command, this.#leg));
   }
 
   #onMessage(data: RawData, isBinary: boolean): void {
@@ -216,7 +238,15 @@ class MediaSocket implements CallLeg {
 
   #onEvent(event: LegEvent): void {
     if (event.type === 'started') this.#onStart(event);
-    else if (this.#started) this.#session.onLegEvent(event);
+    else if (!this.#started) return;
+    else if (event.type === 'audio') this.#onAudio(event);
+    else this.#session.onLegEvent(event);
+  }
+
+  #onAudio(event: Extract<LegEvent, { type: 'audio' }>): void {
+    this.#byteOrder?.apply(event.bytes);
+    if (this.#order === undefined) this.#session.onLegEvent(event);
+    else this.#order.push(event);
   }
 
   #onStart(event: Extract<LegEvent, { type: 'started' }>): void {
@@ -229,14 +259,24 @@ class MediaSocket implements CallLeg {
     }
     this.#started = true;
     this.#cancelStart();
-    this.#streamId = event.streamId;
+    this.#leg = { streamId: event.streamId, output: event.output };
+    if (event.input === undefined) {
+      this.#onForeignCodec(event.codec);
+      return;
+    }
     this.#input = event.input;
-    this.#output = event.output;
+    if (event.byteOrder !== undefined) this.#byteOrder = new ByteOrder(event.byteOrder);
     this.#deps.log.debug(
       { callId: event.callId, in: formatName(event.input), out: formatName(event.output) },
       'media formats',
     );
     this.#session.attach(this);
+  }
+
+  /** Played as something else it would be noise for the whole call. */
+  #onForeignCodec(codec: string): void {
+    if (this.#session.refuseCodec(codec)) this.close(1000, 'another codec is asked for');
+    else this.#refuse(`the carrier sends ${codec}, which cannot be decoded`);
   }
 
   #refuse(why: string): void {
@@ -267,10 +307,11 @@ class MediaSocket implements CallLeg {
     this.#roundTripMs = Math.min(...this.#roundTrips);
   }
 
-  #onClose(): void {
+  #onClose(code: number): void {
     this.#cancelStart();
     this.#cancelPing?.();
+    this.#order?.flush();
     this.#onGone();
-    this.#session.onLegClosed(this);
+    this.#session.onLegClosed(this, CLEAN_CLOSES.includes(code));
   }
 }

@@ -4,7 +4,9 @@ import type { AddressInfo } from 'node:net';
 import express, { type Express, type Request } from 'express';
 import { type Agent, lineCheckAgent, voiceAgent } from './agents.ts';
 import { createTranscoder } from './audio/transcode.ts';
+import { CallDesk } from './call-desk.ts';
 import type { CallObserver } from './call-events.ts';
+import { PublicAddresses } from './call-urls.ts';
 import type { Carrier, CarrierName } from './carrier.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
@@ -69,21 +71,38 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const http = createServer();
   const publicUrl = (): string => config.publicUrl ?? localUrl(http);
   const carriers = await makeCarriers(config, localAuthToken, publicUrl, options.insecure ?? false);
-  const manager = new SessionManager({
+  const addresses = new PublicAddresses(publicUrl);
+  const desk = new CallDesk({
+    clock,
+    log,
+    metrics,
+    carriers,
+    addresses,
+    agentName: () => agent.name,
+    manager: () => manager,
+  });
+  const manager: SessionManager = new SessionManager({
     clock,
     pacer,
     log,
     metrics,
     provider,
-    agentFor: () => agent,
+    termsFor: (call) => ({ agent, machine: desk.machineFor(call) }),
+    addresses,
+    callsToCome: () => desk.pending,
+    onBegin: (session) => desk.begun(session),
+    onEnded: (session, reason) => desk.ended(session, reason),
     createTranscoder,
     maxCalls: config.maxCalls,
     leadMs: options.leadMs ?? LEAD_MS,
-    observe: options.observe,
+    observe: (carrier, callId, event) => {
+      desk.observe(carrier, callId, event);
+      options.observe?.(callId, event);
+    },
   });
   const media = new MediaSockets({ carriers, manager, clock, log, metrics });
   const app = makeApp(config, manager, metrics);
-  const webhooks = createWebhooks({ carriers, manager, log, metrics, publicUrl });
+  const webhooks = createWebhooks({ carriers, manager, desk, clock, log, metrics });
   // A proxy may pass the path of PUBLIC_URL on, or strip it.
   if (config.publicUrl !== undefined) app.use(new URL(config.publicUrl).pathname, webhooks);
   app.use(webhooks);
@@ -93,6 +112,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   http.requestTimeout = 15_000;
   let closing: Promise<void> | undefined;
   const closeAll = async (): Promise<void> => {
+    await desk.close();
     await manager.close();
     media.close();
     pacer.close();

@@ -1,9 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import type { Agent } from './agents.ts';
+import type { MachinePolicy } from './answering-machine.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
-import type { CallObserver, EndReason } from './call-events.ts';
-import type { AfterStream, Carrier, CarrierName, IncomingCall } from './carrier.ts';
+import type { CallEvent, EndReason } from './call-events.ts';
+import type { PublicAddresses } from './call-urls.ts';
+import {
+  type AnswerPlan,
+  type CallUrls,
+  type Carrier,
+  type CarrierEvent,
+  type CarrierName,
+  capabilitiesFor,
+  type IncomingCall,
+  type Next,
+} from './carrier.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { HangUpWatch } from './hang-up-watch.ts';
 import type { Log } from './log.ts';
@@ -12,30 +23,45 @@ import type { Pacer } from './pacer.ts';
 import type { RealtimeProvider } from './provider.ts';
 import { Session } from './session.ts';
 
+/** How one call is to be treated. */
+export interface CallTerms {
+  readonly agent: Agent;
+  readonly machine: MachinePolicy;
+}
+
 export interface SessionManagerDeps {
   readonly clock: Clock;
   readonly pacer: Pacer;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly provider: RealtimeProvider;
-  readonly agentFor: (call: IncomingCall) => Agent;
+  readonly termsFor: (call: IncomingCall) => CallTerms;
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
+  readonly addresses: PublicAddresses;
   readonly maxCalls: number;
+  /** Calls that were placed and may still be answered: they take room too. */
+  readonly callsToCome: () => number;
   readonly leadMs: number;
-  readonly observe: CallObserver | undefined;
+  readonly observe: ((carrier: CarrierName, callId: string, event: CallEvent) => void) | undefined;
+  /** Called before anything happens in the session, and after it has ended. */
+  readonly onBegin?: ((session: Session) => void) | undefined;
+  readonly onEnded?: ((session: Session, reason: EndReason) => void) | undefined;
 }
 
 /** What the answer to the carrier needs to know of an admitted call. */
 export interface Admission {
-  readonly mediaToken: string;
-  readonly afterToken: string;
-  readonly lastResort: AfterStream;
+  readonly session: Session;
+  readonly plan: AnswerPlan;
   readonly agent: string;
 }
 
 interface Entry {
   readonly session: Session;
-  readonly admission: Admission;
+  readonly afterToken: string;
+  readonly urls: CallUrls;
+  /** Of the newest media stream. */
+  plan: AnswerPlan;
+  mediaToken: string;
   /** How often the media token may still be used. */
   tokenUses: number;
   cancelMedia: Cancel;
@@ -53,7 +79,8 @@ export class SessionManager {
   readonly #deps: SessionManagerDeps;
   readonly #calls = new Map<string, Entry>();
   readonly #byMedia = new Map<string, Entry>();
-  /** Calls that are up or have just ended, by the token of their after-stream address. */
+  /** Calls that are up or have just ended, by their id and by the token of their after-stream address. */
+  readonly #recent = new Map<string, Entry>();
   readonly #byAfter = new Map<string, Entry>();
   readonly #forget = new Set<Cancel>();
   /** Calls that are over, oldest first. */
@@ -76,73 +103,82 @@ export class SessionManager {
     return this.#draining;
   }
 
+  /** There is room for one call more, and the process is not about to stop. */
+  get hasRoom(): boolean {
+    return !this.#draining && this.#calls.size + this.#deps.callsToCome() < this.#deps.maxCalls;
+  }
+
   /**
    * A new call, or the same one again when the carrier repeats its webhook: one call is one session. `busy` when there
    * is no room or the process is about to stop, `over` for a webhook of a call that has ended.
+   * @param reserved the call was placed by the bridge and has its room
    */
-  admit(carrier: Carrier, call: IncomingCall): Admission | 'busy' | 'over' {
+  admit(carrier: Carrier, call: IncomingCall, reserved = false): Admission | 'busy' | 'over' {
     const key = keyOf(carrier.name, call.callId);
     const known = this.#calls.get(key);
-    if (known !== undefined) return known.admission;
+    if (known !== undefined) return admission(known);
     if (this.#ended.has(key)) return 'over';
-    if (this.#draining || this.#calls.size >= this.#deps.maxCalls) return 'busy';
-    const { clock, metrics, log } = this.#deps;
-    const agent = this.#deps.agentFor(call);
-    const session = new Session({
-      call,
-      carrier,
-      agent,
-      provider: this.#deps.provider,
-      clock,
-      pacer: this.#deps.pacer,
-      log: log.child({ callId: call.callId, carrier: carrier.name, agent: agent.name }),
-      leadMs: this.#deps.leadMs,
-      createTranscoder: this.#deps.createTranscoder,
-      observe: this.#deps.observe,
-      onEnding: (ending, reason) => this.#onEnding(key, ending, reason),
-    });
-    const entry: Entry = {
-      session,
-      admission: {
-        mediaToken: newToken(),
-        afterToken: newToken(),
-        lastResort: agent.lastResort,
-        agent: agent.name,
-      },
-      tokenUses: carrier.capabilities.tokenUses,
-      cancelMedia: clock.after(MEDIA_DEADLINE_MS, () => {
-        if (!session.hasLeg) void session.end('media-never-came');
-      }),
-    };
+    if (!reserved && !this.hasRoom) return 'busy';
+    const afterToken = newToken();
+    const urls = this.#deps.addresses.forCall(carrier.name, afterToken);
+    const entry = this.#enter(carrier, call, key, afterToken, urls);
     this.#calls.set(key, entry);
-    this.#byMedia.set(entry.admission.mediaToken, entry);
-    this.#byAfter.set(entry.admission.afterToken, entry);
-    metrics.callStarted();
-    session.start();
-    return entry.admission;
+    this.#recent.set(key, entry);
+    this.#byAfter.set(afterToken, entry);
+    this.#deps.metrics.callStarted();
+    this.#deps.onBegin?.(entry.session);
+    entry.session.start();
+    return admission(entry);
   }
 
-  /** The call that this media token was made for. Uses the token up; undefined when it is not worth anything. */
-  redeem(carrier: CarrierName, token: string): Session | undefined {
+  /** The call that this media token was made for; undefined when it is not worth anything. */
+  owner(carrier: CarrierName, token: string): Session | undefined {
+    const session = this.#byMedia.get(token)?.session;
+    return session?.carrier.name === carrier ? session : undefined;
+  }
+
+  /** Uses the token up. */
+  redeem(token: string): void {
     const entry = this.#byMedia.get(token);
-    if (entry === undefined || entry.session.carrier.name !== carrier) return undefined;
+    if (entry === undefined) return;
     entry.tokenUses -= 1;
     if (entry.tokenUses <= 0) this.#byMedia.delete(token);
-    return entry.session;
   }
 
   find(carrier: CarrierName, callId: string): Session | undefined {
     return this.#calls.get(keyOf(carrier, callId))?.session;
   }
 
-  /** The stream of this call is over: what the caller gets next. Undefined for a call that is not known. */
-  afterStream(carrier: CarrierName, token: string, callId: string): AfterStream | undefined {
-    const session = this.#byAfter.get(token)?.session;
-    if (session === undefined || session.callId !== callId || session.carrier.name !== carrier)
+  /** What is needed to open the stream of a call that has been answered; undefined for a call that is not known. */
+  planOf(carrier: CarrierName, callId: string): Admission | undefined {
+    const entry = this.#calls.get(keyOf(carrier, callId));
+    return entry === undefined ? undefined : admission(entry);
+  }
+
+  /**
+   * The stream of this call is over, or what came in its place: what the carrier is told to do next, and the addresses
+   * for it. Undefined for a call that is not known. Without a token the carrier is known by its signature alone.
+   */
+  asked(
+    carrier: CarrierName,
+    token: string | undefined,
+    event: Extract<CarrierEvent, { type: 'after-stream' }>,
+  ): { readonly next: Next; readonly urls: CallUrls; readonly session: Session } | undefined {
+    const entry =
+      token === undefined ? this.#recent.get(keyOf(carrier, event.callId)) : this.#byAfter.get(token);
+    const session = entry?.session;
+    if (entry === undefined || session?.callId !== event.callId || session.carrier.name !== carrier) {
       return undefined;
-    if (session.endReason === undefined) void session.end('media-lost');
-    this.#hangUps.confirmed(carrier, callId);
-    return session.afterStream;
+    }
+    const next = session.next(event);
+    this.#hangUps.confirmed(carrier, event.callId);
+    return { next, urls: entry.urls, session };
+  }
+
+  /** The call whose after-stream address holds this token. */
+  byAfterToken(carrier: CarrierName, token: string): Session | undefined {
+    const session = this.#byAfter.get(token)?.session;
+    return session?.carrier.name === carrier ? session : undefined;
   }
 
   /** The carrier says that the call is over. */
@@ -179,6 +215,62 @@ export class SessionManager {
     this.#byAfter.clear();
   }
 
+  #enter(carrier: Carrier, call: IncomingCall, key: string, afterToken: string, urls: CallUrls): Entry {
+    const { clock, pacer, log, provider, leadMs, createTranscoder, observe } = this.#deps;
+    const { agent, machine } = this.#deps.termsFor(call);
+    const session = new Session({
+      call,
+      carrier,
+      agent,
+      machine,
+      provider,
+      clock,
+      pacer,
+      log: log.child({ callId: call.callId, carrier: carrier.name, agent: agent.name }),
+      leadMs,
+      createTranscoder,
+      observe: (callId, event) => observe?.(carrier.name, callId, event),
+      urls,
+      plan: (plainCodec) => this.#planAgain(entry, plainCodec),
+      onEnding: (ending, reason) => this.#onEnding(key, ending, reason),
+    });
+    const entry: Entry = {
+      session,
+      afterToken,
+      urls,
+      ...this.#mint(carrier, call, agent, urls, false),
+      cancelMedia: clock.after(MEDIA_DEADLINE_MS, () => {
+        if (!session.hadLeg) void session.end('media-never-came');
+      }),
+    };
+    this.#byMedia.set(entry.mediaToken, entry);
+    return entry;
+  }
+
+  /** A new media token and the plan that holds it. */
+  #mint(carrier: Carrier, call: IncomingCall, agent: Agent, urls: CallUrls, plainCodec: boolean) {
+    const { addresses } = this.#deps;
+    const mediaToken = newToken();
+    const plan: AnswerPlan = {
+      ...urls,
+      mediaUrl: addresses.media(carrier.name, mediaToken),
+      streamStatusUrl: addresses.streamStatus(carrier.name),
+      // Comes back in the start message; also says in the carrier's debugger who answers.
+      params: { call: call.callId, agent: agent.name },
+      fallback: agent.lastResort,
+      plainCodec,
+    };
+    return { mediaToken, plan, tokenUses: capabilitiesFor(carrier, call).tokenUses };
+  }
+
+  #planAgain(entry: Entry, plainCodec: boolean): AnswerPlan {
+    const { session, urls } = entry;
+    this.#byMedia.delete(entry.mediaToken);
+    Object.assign(entry, this.#mint(session.carrier, session.call, session.agent, urls, plainCodec));
+    this.#byMedia.set(entry.mediaToken, entry);
+    return entry.plan;
+  }
+
   #onEnding(key: string, session: Session, reason: EndReason): void {
     const entry = this.#calls.get(key);
     if (entry === undefined) return;
@@ -186,20 +278,33 @@ export class SessionManager {
     this.#remember(key);
     const ending = session.end(reason).finally(() => this.#endings.delete(ending));
     this.#endings.add(ending);
-    this.#byMedia.delete(entry.admission.mediaToken);
+    this.#byMedia.delete(entry.mediaToken);
     entry.cancelMedia();
     const forget = this.#deps.clock.after(REMEMBER_MS, () => {
       this.#forget.delete(forget);
-      this.#byAfter.delete(entry.admission.afterToken);
+      this.#recent.delete(key);
+      this.#byAfter.delete(entry.afterToken);
     });
     this.#forget.add(forget);
     const labels = { reason, carrier: session.carrier.name, provider: session.provider.name };
     this.#deps.metrics.callEnded(labels, session.counts);
-    // A caller who has hung up is gone; any other is about to be told what comes next.
-    if (session.hasLeg && reason !== 'caller-hung-up') {
-      this.#hangUps.watch(session.carrier, session.callId, session.mustHangUp);
-    }
+    // A caller who has hung up or was put through is gone; any other is about to be told what comes next.
+    if (reason !== 'caller-hung-up' && reason !== 'transferred') this.#seeToTheEnd(entry);
+    this.#deps.onEnded?.(session, reason);
     if (this.#calls.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
+  }
+
+  #seeToTheEnd({ session, urls }: Entry): void {
+    const { carrier, call } = session;
+    const hangUp = (signal: AbortSignal) => carrier.hangUp(call, signal);
+    if (session.mustHangUp) {
+      // Nobody asks about a call in command style: it ends when it is told to.
+      if (call.control === 'command') this.#hangUps.now(carrier, call.callId, hangUp);
+      else if (session.hadLeg) this.#hangUps.watch(carrier, call.callId, hangUp);
+    } else if (call.control === 'command') {
+      const go = (signal: AbortSignal) => carrier.direct(call, session.next(streamOver(call)), urls, signal);
+      this.#hangUps.watch(carrier, call.callId, go);
+    } else if (session.hadLeg) this.#hangUps.watch(carrier, call.callId, undefined);
   }
 
   /** Sessions are closed, and the carriers know of it. */
@@ -213,6 +318,14 @@ export class SessionManager {
     const [oldest] = this.#ended;
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
   }
+}
+
+function admission({ session, plan }: Entry): Admission {
+  return { session, plan, agent: session.agent.name };
+}
+
+function streamOver({ callId }: IncomingCall): Extract<CarrierEvent, { type: 'after-stream' }> {
+  return { type: 'after-stream', callId, ended: false, transfer: undefined };
 }
 
 function keyOf(carrier: CarrierName, callId: string): string {

@@ -1,13 +1,29 @@
 import { type Agent, preferredFormats } from './agents.ts';
+import type { MachinePolicy } from './answering-machine.ts';
 import { type AudioFormat, formatName } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { CallEventBody, CallObserver, EndReason } from './call-events.ts';
-import type { AfterStream, CallLeg, Carrier, IncomingCall, LegEvent } from './carrier.ts';
+import {
+  type AnswerPlan,
+  type CallLeg,
+  type CallOutcome,
+  type CallUrls,
+  type Carrier,
+  type CarrierEvent,
+  type ControlResult,
+  capabilitiesFor,
+  type IncomingCall,
+  type LegEvent,
+  type Next,
+  type Transfer,
+} from './carrier.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { Conversation } from './conversation.ts';
 import { assertNever, BridgeError } from './errors.ts';
+import { Line } from './line.ts';
 import type { Log } from './log.ts';
 import type { CallCounts } from './metrics.ts';
+import { transferFailed } from './notices.ts';
 import type { Pacer } from './pacer.ts';
 import type { ProviderSession, RealtimeProvider } from './provider.ts';
 import { settleWithin } from './settle.ts';
@@ -24,12 +40,25 @@ export interface SessionDeps {
   readonly leadMs: number;
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
   readonly observe: CallObserver | undefined;
+  /** What is done when the call, which the bridge placed, is answered by a machine. */
+  readonly machine: MachinePolicy;
+  readonly urls: CallUrls;
+  /** A plan for one more media stream of this call, with a token of its own. */
+  plan(plainCodec: boolean): AnswerPlan;
   /** Called once, when the end has begun. */
   onEnding(session: Session, reason: EndReason): void;
 }
 
 /** Ends of the bridge's own choosing: the carrier has to be told to hang up. */
-const BRIDGE_ENDS: readonly EndReason[] = ['agent-hung-up', 'caller-silent', 'max-duration', 'shutdown'];
+const BRIDGE_ENDS: readonly EndReason[] = [
+  'agent-hung-up',
+  'operator-hung-up',
+  'machine-answered',
+  'message-left',
+  'caller-silent',
+  'max-duration',
+  'shutdown',
+];
 const CLOSE_LIMIT_MS = 2000;
 const GOODBYE_MARGIN_MS = 60_000;
 
@@ -45,10 +74,11 @@ export class Session {
   readonly #startedAt: number;
   readonly #abort = new AbortController();
   readonly #conversation: Conversation;
+  readonly #line: Line;
   readonly #over: Promise<void>;
   #resolveOver: () => void = () => undefined;
   #providerSession: ProviderSession | undefined;
-  #leg: CallLeg | undefined;
+  #resorted = false;
   #cancelLimit: Cancel | undefined;
   #endReason: EndReason | undefined;
 
@@ -66,11 +96,14 @@ export class Session {
       callId: call.callId,
       from: call.from,
       to: call.to,
-      roundTripMs: () => this.#leg?.roundTripMs ?? 0,
+      roundTripMs: () => this.#line.roundTripMs,
       epoch: () => clock.epoch(),
       hangUpAfterGoodbye: () => this.#conversation.leaveAfterGoodbye('agent-hung-up'),
     };
     this.#conversation = new Conversation({
+      call,
+      machine: deps.machine,
+      leadIn: capabilitiesFor(deps.carrier, call).needsSilenceWhenIdle,
       agent: deps.agent,
       clock,
       pacer: deps.pacer,
@@ -84,6 +117,28 @@ export class Session {
       onProviderLost: (error) => this.#providerLost(error),
       onFailed: (thrown) => this.#failed(thrown),
     });
+    this.#line = new Line({
+      call,
+      carrier: deps.carrier,
+      clock,
+      log: deps.log,
+      urls: deps.urls,
+      signal: this.#abort.signal,
+      plan: (plainCodec) => deps.plan(plainCodec),
+      lastMediaAt: () => this.#conversation.lastMediaAt,
+      onAttached: (leg, broken) => this.#attached(leg, broken),
+      onDetached: () => this.#conversation.detach(),
+      onOver: (reason) => this.#endQuietly(reason),
+      onTransferFailed: (outcome) => this.#transferFailed(outcome),
+    });
+  }
+
+  get call(): IncomingCall {
+    return this.#deps.call;
+  }
+
+  get agent(): Agent {
+    return this.#deps.agent;
   }
 
   /** Why the call ended; undefined while it is up. */
@@ -91,8 +146,9 @@ export class Session {
     return this.#endReason;
   }
 
-  get hasLeg(): boolean {
-    return this.#leg !== undefined;
+  /** A media stream of this call was there once. */
+  get hadLeg(): boolean {
+    return this.#line.hadLeg;
   }
 
   get counts(): CallCounts {
@@ -108,15 +164,19 @@ export class Session {
     };
   }
 
-  /** What the caller gets now that the stream is over. */
-  get afterStream(): AfterStream {
-    if (this.#endReason === 'caller-hung-up' || this.#endedByBridge) return { type: 'hang-up' };
-    return this.#deps.agent.lastResort;
+  /** The bridge wanted this end: the carrier's side has to be seen to be over. */
+  get mustHangUp(): boolean {
+    return this.#endReason !== undefined && BRIDGE_ENDS.includes(this.#endReason);
   }
 
-  /** The bridge wanted this end of a call that was up: the carrier's side has to be seen to be over. */
-  get mustHangUp(): boolean {
-    return this.#leg !== undefined && this.#endedByBridge;
+  /** What the carrier is told to do when it asks what comes next. */
+  next(event: Extract<CarrierEvent, { type: 'after-stream' }>): Next {
+    if (this.#endReason === undefined) {
+      const planned = this.#line.switchboard.asked(event);
+      if (planned !== undefined) return planned;
+      this.#endQuietly('media-lost');
+    }
+    return this.#nextAfterEnd();
   }
 
   /** Dials the provider at once: it is ready by the time the carrier has opened its stream. */
@@ -133,18 +193,13 @@ export class Session {
 
   /** The carrier's stream has begun. */
   attach(leg: CallLeg): void {
-    if (this.#endReason !== undefined || this.#leg !== undefined) {
-      leg.close(1000, 'the call is over');
-      return;
-    }
-    this.#leg = leg;
-    this.#deps.log.info({ codec: formatName(leg.output) }, 'media stream started');
-    this.#emit({ type: 'mediaStarted' });
-    try {
-      this.#conversation.attach(leg);
-    } catch (error) {
-      this.#failed(error);
-    }
+    if (this.#endReason === undefined) this.#line.attach(leg);
+    else leg.close(1000, 'the call is over');
+  }
+
+  /** The carrier sends a codec that nobody here can decode. False: nothing else can be had. */
+  refuseCodec(codec: string): boolean {
+    return this.#endReason === undefined && this.#line.refuseCodec(codec);
   }
 
   /** Everything the leg reports after `started`. */
@@ -166,10 +221,10 @@ export class Session {
         this.#conversation.acknowledge(event.name);
         break;
       case 'dtmf':
-        this.#conversation.digit(event.digit);
+        this.#conversation.digit(event.digit, 'socket');
         break;
       case 'stopped':
-        this.#endQuietly('caller-hung-up');
+        this.#line.stopped();
         break;
       case 'carrierError':
         this.#deps.log.warn({ code: event.code, detail: event.message }, 'the carrier reported an error');
@@ -183,11 +238,51 @@ export class Session {
     }
   }
 
-  /** A media socket is gone; without a `stopped` before it, the stream broke. */
-  onLegClosed(leg: CallLeg): void {
-    // A carrier that opens its stream again may have a socket that never became the leg, or is the leg no more.
-    const again = this.carrier.capabilities.tokenUses > 1;
-    if (this.#leg === leg || (this.#leg === undefined && !again)) this.#endQuietly('media-lost');
+  /** A media socket of this call is gone. `clean`: it was closed by a closing handshake. */
+  onLegClosed(leg: CallLeg, clean: boolean): void {
+    if (this.#endReason === undefined) this.#line.closed(leg, clean);
+  }
+
+  /**
+   * Puts the caller through to somebody else. Resolves when the carrier has taken the order; when the other end picks up
+   * the session ends as `transferred`, and when nobody does the agent has the caller back. Never rejects.
+   */
+  async transfer(transfer: Transfer): Promise<ControlResult> {
+    if (this.#endReason !== undefined) return { status: 'already-ended' };
+    this.#conversation.hold(true);
+    const result = await this.#line.switchboard.transfer(transfer);
+    if (result.status === 'ok') this.#emit({ type: 'transfer', status: 'started', outcome: undefined });
+    else if (!this.#line.switchboard.transferring) this.#conversation.hold(false);
+    return result;
+  }
+
+  /** Presses keys for the other end of the line: 0-9 * # A-D, w and W are pauses. Never rejects. */
+  async sendDigits(digits: string): Promise<ControlResult> {
+    if (this.#endReason !== undefined) return { status: 'already-ended' };
+    return await this.#line.switchboard.sendDigits(digits);
+  }
+
+  /** Has the carrier record the call, or stop doing so. Never rejects. */
+  async record(on: boolean): Promise<ControlResult> {
+    if (this.#endReason !== undefined) return { status: 'already-ended' };
+    const { switchboard } = this.#line;
+    return await (on ? switchboard.startRecording() : switchboard.stopRecording());
+  }
+
+  /** What the other end of the transfer is told before it is connected; undefined: nothing. */
+  get announcement(): { readonly text: string; readonly language: string | undefined } | undefined {
+    return this.#line.switchboard.announcement;
+  }
+
+  /** What the carrier has to say of this call beside its media; nothing of it matters after the end. */
+  onCarrierEvent(event: CarrierEvent): void {
+    if (this.#endReason !== undefined) return;
+    if (event.type === 'machine') this.#conversation.machine(event.result, event.greetingOver);
+    else if (event.type === 'digit') this.#conversation.digit(event.digit, 'webhook');
+    else if (event.type === 'transfer') this.#line.switchboard.transferNews(event);
+    else if (event.type === 'recording') {
+      this.#emit({ type: 'recording', url: event.url, durationS: event.durationS });
+    }
   }
 
   /** Takes leave of the caller in words: used when the process has to stop. */
@@ -210,8 +305,30 @@ export class Session {
     return this.#over;
   }
 
-  get #endedByBridge(): boolean {
-    return this.#endReason !== undefined && BRIDGE_ENDS.includes(this.#endReason);
+  /** After the end: the last resort is given once, whatever follows it is the end of the call. */
+  #nextAfterEnd(): Next {
+    if (this.#endReason === 'transferred' && this.call.control === 'command') return { type: 'nothing' };
+    const done = this.#endReason === 'caller-hung-up' || this.#endReason === 'transferred';
+    if (done || this.mustHangUp || this.#resorted) return { type: 'hang-up' };
+    this.#resorted = true;
+    return this.#deps.agent.lastResort;
+  }
+
+  #attached(leg: CallLeg, broken: boolean): void {
+    this.#emit({ type: 'mediaStarted' });
+    try {
+      this.#conversation.attach(leg, broken);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #transferFailed(outcome: CallOutcome): void {
+    if (this.#endReason !== undefined) return;
+    this.#deps.log.info({ outcome }, 'the transfer came to nothing');
+    this.#emit({ type: 'transfer', status: 'failed', outcome });
+    this.#conversation.hold(false);
+    this.#conversation.notice(transferFailed(outcome));
   }
 
   async #connect(): Promise<void> {
@@ -224,7 +341,7 @@ export class Session {
         tools: agent.tools.map((tool) => tool.definition),
         turnDetection: agent.turnDetection,
         transcribeCaller: agent.transcribeCaller,
-        preferredFormats: preferredFormats(agent, carrier.capabilities.defaultFormat),
+        preferredFormats: preferredFormats(agent, capabilitiesFor(carrier, this.call).defaultFormat),
         history: [],
         overrides: agent.overrides[provider.name] ?? {},
         clock,
@@ -266,7 +383,7 @@ export class Session {
     this.#cancelLimit?.();
     this.#conversation.close();
     this.#abort.abort(new BridgeError('CANCELLED', `the call is over: ${reason}`));
-    this.#leg?.close(1000, reason);
+    this.#line.close(reason);
     const { seconds, bargeIns } = this.counts;
     log.info({ reason, seconds: Math.round(seconds * 10) / 10, bargeIns }, 'call ended');
     this.#emit({ type: 'ended', reason, transcript: this.#conversation.transcript.turns });

@@ -48,7 +48,7 @@ export class Uplink implements Paced {
   /** Stream time of the first frame minus what had been received by then, and stream time received since. */
   #base: number | undefined;
   #receivedMs = 0;
-  #lastMediaAt = 0;
+  #lastMediaAt: number;
   #speechOpen = false;
   #paced = false;
 
@@ -64,6 +64,12 @@ export class Uplink implements Paced {
     this.#silence = silenceByte(options.format);
     this.#piece = new Uint8Array(this.#perMs * CATCH_UP_MS);
     this.#onFailed = options.onFailed;
+    this.#lastMediaAt = options.clock.now();
+  }
+
+  /** When the last media message came, or when this began to listen. */
+  get lastMediaAt(): number {
+    return this.#lastMediaAt;
   }
 
   /** One media message of the carrier; `atMs` is its presentation time in the stream. */
@@ -73,6 +79,12 @@ export class Uplink implements Paced {
     if (atMs !== undefined) this.#fillHole(atMs);
     this.#receivedMs += bytes.length / this.#perMs;
     this.#forward(bytes);
+  }
+
+  /** A media message that is not for the provider. */
+  pass(): void {
+    this.#lastMediaAt = this.#clock.now();
+    this.counts.framesIn += 1;
   }
 
   /** The provider is ready: delivers what was kept, then everything as it comes. `transcoder` ends in its input format. */

@@ -1,29 +1,42 @@
 import express, { type NextFunction, type Request, type Response, type Router } from 'express';
 import { LAST_RESORT } from './agents.ts';
+import type { CallDesk } from './call-desk.ts';
 import {
   type Answer,
   type Carrier,
   type CarrierEvent,
   type CarrierName,
+  type ControlResult,
   carrierNamed,
+  type IncomingCall,
+  type Next,
+  type Reply,
   type WebhookRoute,
 } from './carrier.ts';
-import { BridgeError } from './errors.ts';
+import { type Clock, deadline } from './clock.ts';
+import { assertNever, BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import type { Session } from './session.ts';
 import type { SessionManager } from './session-manager.ts';
 import { webhookRequest } from './webhook-request.ts';
 
 export interface WebhooksDeps {
   readonly carriers: ReadonlyMap<CarrierName, Carrier>;
   readonly manager: SessionManager;
+  readonly desk: CallDesk;
+  readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Base of all public addresses, without a slash at its end. */
-  readonly publicUrl: () => string;
 }
 
+type EventOf<T extends CarrierEvent['type']> = Extract<CarrierEvent, { type: T }>;
+
 const MAX_BODY = '64kb';
+/** For what has to be done at the carrier after its webhook was answered. */
+const ACTION_MS = 8000;
+/** Nothing that can be said to the other end of a transfer whose caller nobody knows. */
+const NO_ANNOUNCEMENT = '';
 
 /** Carrier-facing HTTP: every request is verified before anything in it is believed. */
 export function createWebhooks(deps: WebhooksDeps): Router {
@@ -33,9 +46,12 @@ export function createWebhooks(deps: WebhooksDeps): Router {
     router.all(path, raw, (request, response) => new Webhook(deps, request, response).handle(name));
   };
   route('/voice/:carrier', 'voice');
+  route('/events/:carrier', 'events');
   route('/status/:carrier', 'status');
+  route('/machine/:carrier', 'machine');
   route('/stream-status/:carrier', 'stream-status');
   route('/after/:carrier/:token', 'after');
+  route('/announce/:carrier/:token', 'announce');
   router.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
     const status = httpStatus(error);
     deps.log.warn({ err: BridgeError.from(error, 'BAD_FRAME'), status }, 'webhook could not be read');
@@ -69,77 +85,187 @@ class Webhook {
       this.#refuse(403, verdict.reason);
       return;
     }
-    this.#answer(this.#on(carrier, carrier.parse(request, route)));
+    this.#reply(carrier, this.#on(carrier, carrier.parse(request, route)));
   }
 
-  #on(carrier: Carrier, event: CarrierEvent): Answer {
-    const { manager, log } = this.#deps;
+  #on(carrier: Carrier, event: CarrierEvent): Reply {
+    const { log } = this.#deps;
     switch (event.type) {
       case 'incoming':
         return this.#onIncoming(carrier, event);
+      case 'answered':
+        return this.#onAnswered(carrier, event);
       case 'progress':
-        log.debug({ callId: event.callId, status: event.status, outcome: event.outcome }, 'call progress');
-        if (event.status === 'ended') manager.callOver(carrier.name, event.callId);
-        return carrier.acknowledge();
+        this.#onProgress(carrier, event);
+        break;
       case 'stream':
-        if (event.kind === 'failed') {
-          log.warn(
-            { callId: event.callId, error: event.error },
-            'the carrier could not use the media stream',
-          );
-        }
-        return carrier.acknowledge();
+        this.#onStream(event);
+        break;
       case 'after-stream':
-        // A caller who has hung up may be reported here before the socket says so.
-        if (event.ended) manager.callOver(carrier.name, event.callId);
-        return this.#onAfterStream(carrier, event.callId);
+        return this.#onAfterStream(carrier, event);
+      case 'announce':
+        return { answer: this.#announcement(carrier) };
+      case 'machine':
+        log.info({ callId: event.callId, result: event.result }, 'answering machine detection');
+        this.#deps.desk.machine(carrier, event);
+        this.#session(carrier, event.callId)?.onCarrierEvent(event);
+        break;
+      case 'transfer':
+      case 'digit':
+      case 'recording':
+        this.#session(carrier, event.callId)?.onCarrierEvent(event);
+        break;
+      case 'step':
+        return { answer: carrier.acknowledge(), action: event.perform };
       case 'ignored':
         log.debug({ why: event.why }, 'webhook ignored');
-        return carrier.acknowledge();
+        break;
+      default:
+        assertNever(event);
     }
+    return { answer: carrier.acknowledge() };
   }
 
-  #onIncoming(carrier: Carrier, event: Extract<CarrierEvent, { type: 'incoming' }>): Answer {
-    const { manager, log, publicUrl } = this.#deps;
+  #onIncoming(carrier: Carrier, event: EventOf<'incoming'>): Reply {
+    const { log, desk } = this.#deps;
     const { call } = event;
-    const admission = manager.admit(carrier, call);
+    const admission = this.#admit(carrier, call);
     if (admission === 'over') {
       log.warn({ callId: call.callId }, 'webhook of a call that is over');
-      return carrier.after({ type: 'hang-up' });
+      return this.#next(carrier, { type: 'hang-up' });
     }
+    if (admission === 'busy') return carrier.reject(call, 'busy');
+    if (event.machine !== undefined) {
+      const { callId, ref } = call;
+      const found = { type: 'machine', callId, ref, result: event.machine, greetingOver: false } as const;
+      desk.machine(carrier, found);
+      admission.session.onCarrierEvent(found);
+    }
+    return carrier.accept(call, admission.plan);
+  }
+
+  /** Command style: the stream can be opened now. */
+  #onAnswered(carrier: Carrier, event: EventOf<'answered'>): Reply {
+    const { manager, desk, log } = this.#deps;
+    const answer = carrier.acknowledge();
+    const known = manager.planOf(carrier.name, event.call.callId);
+    const parties = desk.partiesOf(event.ref);
+    if (known === undefined && parties === undefined) {
+      log.warn({ callId: event.call.callId }, 'a call was answered that nobody here knows');
+      return { answer };
+    }
+    const call: IncomingCall = known?.session.call ?? {
+      ...event.call,
+      from: parties?.from ?? '',
+      to: parties?.to ?? '',
+      direction: 'outbound',
+      callerName: undefined,
+      ref: event.ref,
+    };
+    const admission = known ?? this.#admit(carrier, call);
+    if (admission === 'over' || admission === 'busy') {
+      return { answer, action: (signal) => carrier.hangUp(event.call, signal) };
+    }
+    const { session, plan } = admission;
+    // The same webhook twice, or one that was overtaken by the stream.
+    if (session.hadLeg) return { answer };
+    return {
+      answer,
+      action: (signal) => carrier.direct(call, { type: 'stream', plan }, plan, signal),
+    };
+  }
+
+  #admit(carrier: Carrier, call: IncomingCall): ReturnType<SessionManager['admit']> {
+    const { manager, desk, log } = this.#deps;
+    const admission = manager.admit(carrier, call, desk.isPlaced(carrier, call.ref));
     if (admission === 'busy') {
       const { size, draining } = manager;
       log.warn({ callId: call.callId, calls: size, draining }, 'call refused: busy');
-      return carrier.reject('busy');
+    } else if (admission !== 'over') {
+      const pii = { from: call.from, to: call.to };
+      log.info(
+        { callId: call.callId, carrier: carrier.name, direction: call.direction, pii },
+        'call answered',
+      );
     }
-    log.info(
-      { callId: call.callId, carrier: carrier.name, pii: { from: call.from, to: call.to } },
-      'call answered',
-    );
-    const base = publicUrl();
-    return carrier.accept(call, {
-      mediaUrl: `${base.replace(/^http/, 'ws')}/media/${carrier.name}/${admission.mediaToken}`,
-      afterUrl: `${base}/after/${carrier.name}/${admission.afterToken}`,
-      streamStatusUrl: `${base}/stream-status/${carrier.name}`,
-      // Comes back in the start message; also says in the carrier's debugger who answers.
-      params: { call: call.callId, agent: admission.agent },
-      fallback: admission.lastResort,
-    });
+    return admission;
   }
 
-  #onAfterStream(carrier: Carrier, callId: string): Answer {
+  #onProgress(carrier: Carrier, event: EventOf<'progress'>): void {
+    const { manager, desk, log } = this.#deps;
+    const { callId, status, outcome } = event;
+    log.debug({ callId, status, outcome }, 'call progress');
+    if (status === 'ended') manager.callOver(carrier.name, callId);
+    desk.progress(carrier, event);
+  }
+
+  #onStream({ callId, kind, error }: EventOf<'stream'>): void {
+    const { log } = this.#deps;
+    if (kind === 'failed') log.warn({ callId, error }, 'the carrier could not use the media stream');
+    if (kind === 'degraded')
+      log.warn({ callId, error }, 'the carrier holds too much audio, or is read too slowly');
+  }
+
+  #onAfterStream(carrier: Carrier, event: EventOf<'after-stream'>): Reply {
+    const { manager, log } = this.#deps;
+    const { callId } = event;
+    // A caller who has hung up may be reported here before the socket says so.
+    if (event.ended) manager.callOver(carrier.name, callId);
     const token = this.#request.params['token'];
-    const decision =
-      typeof token === 'string' ? this.#deps.manager.afterStream(carrier.name, token, callId) : undefined;
-    // A call that nobody here knows was up in a process that has died: the caller is still on the line.
-    if (decision === undefined) this.#deps.log.warn({ callId }, 'stream of an unknown call ended');
-    return carrier.after(decision ?? LAST_RESORT);
+    const asked = manager.asked(carrier.name, typeof token === 'string' ? token : undefined, event);
+    if (asked === undefined) {
+      // A transfer may outlive the memory of its call: they have talked, and that is the end.
+      if (event.transfer === 'completed' || event.ended) return this.#next(carrier, { type: 'hang-up' });
+      // A call that nobody here knows was up in a process that has died: the caller is still on the line.
+      log.warn({ callId }, 'stream of an unknown call ended');
+      return this.#next(carrier, LAST_RESORT);
+    }
+    const { session, next, urls } = asked;
+    if (session.call.control === 'document') return { answer: carrier.document(next, urls) };
+    const answer = carrier.acknowledge();
+    // What the bridge ended is being hung up already.
+    if (next.type === 'nothing' || (next.type === 'hang-up' && session.mustHangUp)) return { answer };
+    return { answer, action: (signal) => carrier.direct(session.call, next, urls, signal) };
   }
 
-  #answer(answer: Answer): void {
+  /** For a call without a session. */
+  #next(carrier: Carrier, next: Next): Reply {
+    return { answer: carrier.document(next, { afterUrl: '', announceUrl: '', statusUrl: '' }) };
+  }
+
+  #announcement(carrier: Carrier): Answer {
+    const token = this.#request.params['token'];
+    const session =
+      typeof token === 'string' ? this.#deps.manager.byAfterToken(carrier.name, token) : undefined;
+    const { text = NO_ANNOUNCEMENT, language } = session?.announcement ?? {};
+    return text === '' ? carrier.acknowledge() : carrier.announcement(text, language);
+  }
+
+  #session(carrier: Carrier, callId: string): Session | undefined {
+    return this.#deps.manager.find(carrier.name, callId);
+  }
+
+  #reply(carrier: Carrier, { answer, action }: Reply): void {
     this.#response.status(answer.status);
     if (answer.contentType !== '') this.#response.type(answer.contentType);
     this.#response.send(answer.body);
+    // After the answer: a carrier may not take a command for a call whose webhook is still open.
+    if (action !== undefined) this.#act(carrier, action);
+  }
+
+  #act(carrier: Carrier, action: (signal: AbortSignal) => Promise<ControlResult>): void {
+    const { clock, log } = this.#deps;
+    const limit = deadline(clock, ACTION_MS, 'what was to be done after a webhook');
+    action(limit.signal)
+      .then((result) => {
+        if (result.status === 'ok') return;
+        const err = result.status === 'error' ? result.error : undefined;
+        log.error({ carrier: carrier.name, result: result.status, err }, 'the carrier did not do its part');
+      })
+      .catch((error: unknown) =>
+        log.error({ err: BridgeError.from(error) }, 'an action after a webhook failed'),
+      )
+      .finally(() => limit[Symbol.dispose]());
   }
 
   #refuse(status: number, reason: string): void {

@@ -1,0 +1,183 @@
+import type { CallEvent, EndReason } from './call-events.ts';
+import type { CallOutcome, CallRef, CallStatus, CarrierName, MachineResult } from './carrier.ts';
+import type { Cancel, Clock } from './clock.ts';
+
+/** What operators are told of a call. Times are ms since 1970 UTC. */
+export interface CallView {
+  /** The bridge's own id of the call. */
+  readonly id: string;
+  readonly carrier: CarrierName;
+  /** The carrier's id; undefined for a call that was placed and does not ring yet. */
+  readonly carrierCallId: string | undefined;
+  readonly direction: 'inbound' | 'outbound';
+  readonly from: string;
+  readonly to: string;
+  readonly agent: string;
+  readonly status: CallStatus;
+  /** Set once the call is over. */
+  readonly outcome: CallOutcome | undefined;
+  /** Why the conversation ended; undefined for a call that never had one. */
+  readonly endReason: EndReason | undefined;
+  /** What answering-machine detection found. */
+  readonly machine: MachineResult | undefined;
+  readonly createdAt: number;
+  readonly answeredAt: number | undefined;
+  readonly endedAt: number | undefined;
+}
+
+/** Something that happened in a call, numbered from 1. Keys that the caller pressed are blanked. */
+export interface RecordedEvent {
+  readonly number: number;
+  readonly type: string;
+  /** Ms since 1970 UTC. */
+  readonly at: number;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** Told of every event; `undefined`: the call is over and nothing more will come. */
+export type RecordListener = (event: RecordedEvent | undefined) => void;
+
+/** What is kept of one call. */
+const MAX_EVENTS = 2000;
+/** Calls that are over are kept this long, and no more than so many. */
+const KEEP_MS = 600_000;
+const MAX_ENDED = 1000;
+
+/** One call as operators see it. */
+export class CallRecord {
+  /** How to name the call to its carrier; known once it rings at the latest. */
+  ref: CallRef | undefined;
+  #view: CallView;
+  readonly #clock: Clock;
+  readonly #events: RecordedEvent[] = [];
+  readonly #listeners = new Set<RecordListener>();
+  #count = 0;
+
+  constructor(clock: Clock, view: CallView, ref: CallRef | undefined) {
+    this.#clock = clock;
+    this.#view = view;
+    this.ref = ref;
+  }
+
+  get view(): CallView {
+    return this.#view;
+  }
+
+  get isOver(): boolean {
+    return this.#view.status === 'ended';
+  }
+
+  update(change: Partial<CallView>): void {
+    this.#view = { ...this.#view, ...change };
+  }
+
+  add(type: string, data: Readonly<Record<string, unknown>>): void {
+    this.#count += 1;
+    const event = { number: this.#count, type, at: this.#clock.epoch(), data };
+    this.#events.push(event);
+    if (this.#events.length > MAX_EVENTS) this.#events.shift();
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Tells of the events after `number`, then of every one to come. Gives the way to stop it. */
+  follow(after: number, listener: RecordListener): () => void {
+    for (const event of this.#events) if (event.number > after) listener(event);
+    if (this.isOver) {
+      listener(undefined);
+      return () => undefined;
+    }
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** No more events will come. */
+  finish(): void {
+    for (const listener of this.#listeners) listener(undefined);
+    this.#listeners.clear();
+  }
+}
+
+/** The calls of this process that are being placed, are up, or ended a little while ago. */
+export class CallRecords {
+  readonly #clock: Clock;
+  readonly #byId = new Map<string, CallRecord>();
+  readonly #byCall = new Map<string, CallRecord>();
+  /** Ended calls, oldest first, with the timer that forgets them. */
+  readonly #ended = new Map<CallRecord, Cancel>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  add(view: Omit<CallView, 'createdAt'>, ref: CallRef | undefined): CallRecord {
+    const record = new CallRecord(this.#clock, { ...view, createdAt: this.#clock.epoch() }, ref);
+    this.#byId.set(view.id, record);
+    if (ref !== undefined) this.link(record, ref);
+    return record;
+  }
+
+  /** The carrier has said by which id it knows the call. */
+  link(record: CallRecord, ref: CallRef): void {
+    record.ref = ref;
+    if (ref.callId === undefined) return;
+    record.update({ carrierCallId: ref.callId });
+    this.#byCall.set(keyOf(record.view.carrier, ref.callId), record);
+  }
+
+  get(id: string): CallRecord | undefined {
+    return this.#byId.get(id);
+  }
+
+  byCall(carrier: CarrierName, callId: string): CallRecord | undefined {
+    return this.#byCall.get(keyOf(carrier, callId));
+  }
+
+  /** Newest first. */
+  list(): CallRecord[] {
+    return [...this.#byId.values()].reverse();
+  }
+
+  /** The call is over, with what came of it; the first word on this stays. */
+  end(record: CallRecord, outcome: CallOutcome): void {
+    if (record.isOver) return;
+    record.update({ status: 'ended', outcome, endedAt: this.#clock.epoch() });
+    record.add('over', { outcome });
+    record.finish();
+    this.#ended.set(
+      record,
+      this.#clock.after(KEEP_MS, () => this.#forget(record)),
+    );
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#forget(oldest);
+  }
+
+  /** What a session reports, put down in the record of its call. */
+  observe(carrier: CarrierName, callId: string, event: CallEvent): void {
+    const record = this.byCall(carrier, callId);
+    if (record === undefined) return;
+    const { type, atMs: _, ...data } = event;
+    if (event.type === 'digit') record.add(type, {});
+    else if (event.type === 'ended') record.add(type, { reason: event.reason });
+    else record.add(type, data);
+  }
+
+  close(): void {
+    for (const cancel of this.#ended.values()) cancel();
+    for (const record of this.#byId.values()) record.finish();
+    this.#ended.clear();
+    this.#byId.clear();
+    this.#byCall.clear();
+  }
+
+  #forget(record: CallRecord): void {
+    this.#ended.get(record)?.();
+    this.#ended.delete(record);
+    this.#byId.delete(record.view.id);
+    const { carrier, carrierCallId } = record.view;
+    if (carrierCallId !== undefined) this.#byCall.delete(keyOf(carrier, carrierCallId));
+  }
+}
+
+function keyOf(carrier: CarrierName, callId: string): string {
+  return `${carrier} ${callId}`;
+}

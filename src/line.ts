@@ -1,0 +1,170 @@
+import { formatName } from './audio/format.ts';
+import {
+  type AnswerPlan,
+  type CallLeg,
+  type CallOutcome,
+  type CallUrls,
+  type Carrier,
+  type CarrierCapabilities,
+  capabilitiesFor,
+  type IncomingCall,
+} from './carrier.ts';
+import { type Cancel, type Clock, deadline } from './clock.ts';
+import { LineWatch } from './line-watch.ts';
+import type { Log } from './log.ts';
+import { Switchboard } from './switchboard.ts';
+
+export interface LineOptions {
+  readonly call: IncomingCall;
+  readonly carrier: Carrier;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly urls: CallUrls;
+  /** Aborts when the call is over. */
+  readonly signal: AbortSignal;
+  /** A plan for one more media stream of this call, with a token of its own. */
+  plan(plainCodec: boolean): AnswerPlan;
+  /** When the last media message came; undefined while there is no stream. */
+  lastMediaAt(): number | undefined;
+  /** The stream is there. `broken`: it is the successor of one that broke. */
+  onAttached(leg: CallLeg, broken: boolean): void;
+  /** The stream is gone and may come again. */
+  onDetached(): void;
+  onOver(reason: 'caller-hung-up' | 'media-lost' | 'transferred'): void;
+  onTransferFailed(outcome: CallOutcome): void;
+}
+
+/** A carrier that opens a broken stream again does so at once. */
+const REOPEN_MS = 8000;
+const LIVE_MS = 5000;
+
+/**
+ * The carrier's side of one call: the media stream, which may go and come again, what the carrier is told to do
+ * meanwhile, and a watch on a stream that says nothing any more.
+ */
+export class Line {
+  /** What a person at a switchboard would do. */
+  readonly switchboard: Switchboard;
+  readonly #options: LineOptions;
+  readonly #can: CarrierCapabilities;
+  readonly #watch: LineWatch;
+  #leg: CallLeg | undefined;
+  #hadLeg = false;
+  #broken = false;
+  #plainCodec = false;
+  #cancelReopen: Cancel | undefined;
+
+  constructor(options: LineOptions) {
+    this.#options = options;
+    const { call, carrier, clock, log, urls, signal } = options;
+    this.#can = capabilitiesFor(carrier, call);
+    this.switchboard = new Switchboard({
+      call,
+      carrier,
+      clock,
+      log,
+      urls,
+      signal,
+      plan: (plainCodec) => options.plan(plainCodec),
+      socketDigits: () => this.#leg?.sendDigits.bind(this.#leg),
+      onTransferred: () => options.onOver('transferred'),
+      onTransferFailed: (outcome) => options.onTransferFailed(outcome),
+      onLost: () => options.onOver('media-lost'),
+    });
+    this.#watch = new LineWatch({
+      clock,
+      log,
+      lastMediaAt: () => options.lastMediaAt(),
+      isLive: async () => {
+        using limit = deadline(clock, LIVE_MS, 'the question whether the call lives', signal);
+        return await carrier.isLive(call, limit.signal);
+      },
+      onDead: () => options.onOver('caller-hung-up'),
+    });
+  }
+
+  /** A media stream of this call was there once. */
+  get hadLeg(): boolean {
+    return this.#hadLeg;
+  }
+
+  get roundTripMs(): number {
+    return this.#leg?.roundTripMs ?? 0;
+  }
+
+  /** The carrier's stream has begun. */
+  attach(leg: CallLeg): void {
+    if (this.#leg !== undefined && !this.#mayReopen) {
+      leg.close(1000, 'the call has its stream already');
+      return;
+    }
+    // The carrier has noticed before us that the old socket is dead.
+    if (this.#leg !== undefined) this.#breakOff(this.#leg);
+    this.#cancelReopen?.();
+    this.#leg = leg;
+    const broken = this.#broken;
+    this.#broken = false;
+    this.#hadLeg = true;
+    this.switchboard.streamStarted();
+    this.#watch.begin();
+    this.#options.log.info({ codec: formatName(leg.output), again: broken }, 'media stream started');
+    this.#options.onAttached(leg, broken);
+  }
+
+  /** The carrier has ended the stream in good order. */
+  stopped(): void {
+    if (this.switchboard.streamMayEnd) this.#detach();
+    else this.#options.onOver('caller-hung-up');
+  }
+
+  /**
+   * A media socket is gone; without `stopped` before it the stream broke, unless the carrier never says that word.
+   * @param clean it was closed by a closing handshake
+   */
+  closed(leg: CallLeg, clean: boolean): void {
+    if (this.switchboard.streamMayEnd) {
+      if (this.#leg === leg) this.#detach();
+      return;
+    }
+    // A socket that never became the leg, or is the leg no more.
+    if (this.#leg !== leg && (this.#leg !== undefined || this.#mayReopen)) return;
+    if (clean && !this.#can.saysStopped) this.#options.onOver('caller-hung-up');
+    else if (this.#mayReopen) this.#breakOff(leg);
+    else this.#options.onOver('media-lost');
+  }
+
+  /** The carrier sends a codec that nobody here can decode. False: another one was asked for in vain. */
+  refuseCodec(codec: string): boolean {
+    if (this.#plainCodec) return false;
+    this.#plainCodec = true;
+    this.#options.log.warn({ codec }, 'the codec of the carrier cannot be decoded; another one is asked for');
+    this.switchboard.changeCodec();
+    return true;
+  }
+
+  close(reason: string): void {
+    this.#cancelReopen?.();
+    this.#watch.close();
+    this.switchboard.close();
+    this.#leg?.close(1000, reason);
+  }
+
+  get #mayReopen(): boolean {
+    return this.#can.tokenUses > 1;
+  }
+
+  #detach(): void {
+    this.#leg = undefined;
+    this.#options.onDetached();
+  }
+
+  /** The stream broke, and the carrier may open it again. */
+  #breakOff(leg: CallLeg): void {
+    this.#detach();
+    leg.close(1000, 'replaced');
+    this.#broken = true;
+    this.#options.log.warn('the media stream broke; the carrier may open it again');
+    this.#cancelReopen?.();
+    this.#cancelReopen = this.#options.clock.after(REOPEN_MS, () => this.#options.onOver('media-lost'));
+  }
+}

@@ -1,0 +1,20 @@
+import type { CallOutcome } from './carrier.ts';
+
+/** What the model is told of things that only the bridge knows. */
+
+export const STREAM_BROKE =
+  'The connection to the caller broke for a moment and is back. They did not hear the end of what you said last.';
+
+const OUTCOMES: Readonly<Record<CallOutcome, string>> = {
+  completed: 'the other end has hung up',
+  busy: 'the line is busy',
+  'no-answer': 'nobody answered',
+  rejected: 'the call was not accepted',
+  canceled: 'it was given up',
+  failed: 'the number could not be reached',
+  'time-limit': 'it took too long',
+};
+
+export function transferFailed(outcome: CallOutcome): string {
+  return `The transfer came to nothing: ${OUTCOMES[outcome]}. The caller is on the line with you again. Tell them.`;
+}
