@@ -42,6 +42,45 @@ export const SETTINGS = [
   { name: 'TWILIO_ACCOUNT_SID', fallback: '', text: 'from the Twilio console; needed to hang up by REST' },
   { name: 'TWILIO_AUTH_TOKEN', fallback: '', text: 'from the Twilio console; checks signatures' },
   { name: 'TWILIO_BASE_URL', fallback: 'https://api.twilio.com', text: 'REST host' },
+  {
+    name: 'TELNYX_PUBLIC_KEY',
+    fallback: '',
+    text: 'from the Telnyx portal (keys & credentials); checks signatures',
+  },
+  {
+    name: 'TELNYX_API_KEY',
+    fallback: '',
+    text: 'needed for Call Control, for transfers and to hang up by REST',
+  },
+  {
+    name: 'TELNYX_CONNECTION_ID',
+    fallback: '',
+    text: 'id of the Call Control application that places calls',
+  },
+  {
+    name: 'TELNYX_CODEC',
+    fallback: 'PCMU',
+    text: 'what Telnyx is sent: `PCMU`, `PCMA`, `L16-8000`, `L16-16000` or `L16-24000`; what it sends is its own choice',
+  },
+  {
+    name: 'TELNYX_L16_ORDER',
+    fallback: 'detect',
+    text: 'byte order of L16: `little`, `big`, or `detect` from the first second',
+  },
+  { name: 'TELNYX_BASE_URL', fallback: 'https://api.telnyx.com/v2', text: 'REST host' },
+  { name: 'PLIVO_AUTH_ID', fallback: '', text: 'from the Plivo console; needed for all requests by REST' },
+  { name: 'PLIVO_AUTH_TOKEN', fallback: '', text: 'from the Plivo console; checks signatures' },
+  {
+    name: 'PLIVO_AUDIO',
+    fallback: 'mulaw',
+    text: 'both directions at Plivo: `mulaw`, `l16-8000` or `l16-16000`',
+  },
+  {
+    name: 'PLIVO_UPGRADE_SIGNATURE',
+    fallback: 'if-present',
+    text: '`required` refuses media sockets without a signature, which not every account sends',
+  },
+  { name: 'PLIVO_BASE_URL', fallback: 'https://api.plivo.com', text: 'REST host' },
   { name: 'OPENAI_API_KEY', fallback: '', text: 'key of OpenAI or of a compatible server' },
   {
     name: 'OPENAI_BASE_URL',
@@ -66,6 +105,8 @@ export const SETTINGS = [
 ] as const;
 type Setting = (typeof SETTINGS)[number]['name'];
 
+const TELNYX_CODECS = ['PCMU', 'PCMA', 'L16-8000', 'L16-16000', 'L16-24000'] as const;
+
 export interface Config {
   readonly port: number;
   readonly host: string;
@@ -86,6 +127,21 @@ export interface Config {
   readonly twilio: {
     readonly accountSid: string | undefined;
     readonly authToken: string | undefined;
+    readonly baseUrl: string | undefined;
+  };
+  readonly telnyx: {
+    readonly publicKey: string | undefined;
+    readonly apiKey: string | undefined;
+    readonly connectionId: string | undefined;
+    readonly codec: (typeof TELNYX_CODECS)[number];
+    readonly l16ByteOrder: 'little' | 'big' | 'detect';
+    readonly baseUrl: string | undefined;
+  };
+  readonly plivo: {
+    readonly authId: string | undefined;
+    readonly authToken: string | undefined;
+    readonly audio: 'mulaw' | 'l16-8000' | 'l16-16000';
+    readonly requireUpgradeSignature: boolean;
     readonly baseUrl: string | undefined;
   };
   readonly openai: {
@@ -133,6 +189,26 @@ export function loadConfig(env: Env): Config {
       authToken: read.text('TWILIO_AUTH_TOKEN'),
       baseUrl: read.url('TWILIO_BASE_URL', ['http:', 'https:']),
     },
+    telnyx: {
+      publicKey: read.matching(
+        'TELNYX_PUBLIC_KEY',
+        /^[A-Za-z0-9+/]{43}=$/,
+        '32 bytes in base64, as the portal shows them',
+      ),
+      apiKey: read.text('TELNYX_API_KEY'),
+      connectionId: read.text('TELNYX_CONNECTION_ID'),
+      codec: read.oneOf('TELNYX_CODEC', TELNYX_CODECS, 'PCMU'),
+      l16ByteOrder: read.oneOf('TELNYX_L16_ORDER', ['little', 'big', 'detect'], 'detect'),
+      baseUrl: read.url('TELNYX_BASE_URL', ['http:', 'https:']),
+    },
+    plivo: {
+      authId: read.matching('PLIVO_AUTH_ID', /^(MA|SA)[A-Z0-9]{10,40}$/i, 'MA or SA and letters and digits'),
+      authToken: read.text('PLIVO_AUTH_TOKEN'),
+      audio: read.oneOf('PLIVO_AUDIO', ['mulaw', 'l16-8000', 'l16-16000'], 'mulaw'),
+      requireUpgradeSignature:
+        read.oneOf('PLIVO_UPGRADE_SIGNATURE', ['if-present', 'required'], 'if-present') === 'required',
+      baseUrl: read.url('PLIVO_BASE_URL', ['http:', 'https:']),
+    },
     openai: {
       apiKey: openaiKey,
       baseUrl: openaiUrl,
@@ -145,6 +221,9 @@ export function loadConfig(env: Env): Config {
       session: read.object('OPENAI_SESSION'),
     },
   };
+  if (config.telnyx.publicKey === undefined && config.telnyx.apiKey !== undefined) {
+    read.bad.push('TELNYX_PUBLIC_KEY: found nothing, wanted the public key that belongs to TELNYX_API_KEY');
+  }
   if (read.bad.length > 0) throw new BridgeError('BAD_CONFIG', read.bad.join('; '));
   return deepFreeze(config);
 }
@@ -234,7 +313,7 @@ class Reader {
 
   #wrong(name: Setting, found: string, wanted: string): void {
     // What is pasted into the wrong variable is often a key.
-    const secret = /KEY|TOKEN|SID/.test(name) || /[?@]/.test(found);
+    const secret = /KEY|TOKEN|SID|AUTH_ID/.test(name) || /[?@]/.test(found);
     this.bad.push(
       `${name}: found ${secret ? `${found.length} characters` : JSON.stringify(found)}, wanted ${wanted}`,
     );
