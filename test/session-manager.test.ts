@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { lineCheckAgent } from '../src/agents.ts';
 import { createTranscoder } from '../src/audio/transcode.ts';
-import type { Carrier, ControlResult } from '../src/carrier.ts';
+import { PublicAddresses } from '../src/call-urls.ts';
+import type { Carrier, CarrierName, ControlResult, Next } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
 import { createLog } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { Pacer } from '../src/pacer.ts';
+import type { Session } from '../src/session.ts';
 import { type Admission, SessionManager } from '../src/session-manager.ts';
 import { fakeCarrier } from './support/fake-carrier.ts';
 import { ManualProvider, settled } from './support/manual-provider.ts';
@@ -23,7 +25,15 @@ const AGENT = lineCheckAgent({
 });
 
 function call(callId: string) {
-  return { callId, from: '+1', to: '+2', direction: 'inbound', callerName: undefined } as const;
+  return {
+    callId,
+    from: '+1',
+    to: '+2',
+    direction: 'inbound',
+    callerName: undefined,
+    ref: undefined,
+    control: 'document',
+  } as const;
 }
 
 function start(maxCalls = 10, result: ControlResult = { status: 'ok' }) {
@@ -38,7 +48,9 @@ function start(maxCalls = 10, result: ControlResult = { status: 'ok' }) {
     log: createLog('silent'),
     metrics,
     provider,
-    agentFor: () => AGENT,
+    termsFor: () => ({ agent: AGENT, machine: { mode: 'report' } }),
+    addresses: new PublicAddresses(() => 'https://bridge.test'),
+    callsToCome: () => 0,
     createTranscoder,
     maxCalls,
     leadMs: 1000,
@@ -54,6 +66,32 @@ function admitted(manager: SessionManager, carrier: Carrier, id: string): Admiss
   return admission;
 }
 
+/** The last part of an address, which nobody can guess. */
+function tokenOf(url: string): string {
+  return url.slice(url.lastIndexOf('/') + 1);
+}
+
+function mediaToken({ plan }: Admission): string {
+  return tokenOf(plan.mediaUrl);
+}
+
+function afterToken({ plan }: Admission): string {
+  return tokenOf(plan.afterUrl);
+}
+
+/** Whose stream it is that came with this token, which is used for it. */
+function redeem(manager: SessionManager, carrier: CarrierName, token: string): Session | undefined {
+  const session = manager.owner(carrier, token);
+  if (session !== undefined) manager.redeem(token);
+  return session;
+}
+
+/** The carrier asks what comes after the stream. */
+function afterStream(manager: SessionManager, token: string, callId: string): Next | undefined {
+  const event = { type: 'after-stream', callId, ended: false, transfer: undefined } as const;
+  return manager.asked('twilio', token, event)?.next;
+}
+
 /** Brings a call up to where both sides talk. */
 async function up(
   manager: SessionManager,
@@ -64,7 +102,7 @@ async function up(
 ) {
   const admission = admitted(manager, carrier, id);
   await provider.ready();
-  const session = manager.redeem('twilio', admission.mediaToken);
+  const session = redeem(manager, 'twilio', mediaToken(admission));
   const leg = new VirtualLeg(clock);
   session?.attach(leg);
   return { admission, session, leg };
@@ -84,7 +122,7 @@ describe('admission', () => {
     manager.admit(carrier, call('CA2'));
     expect(manager.admit(carrier, call('CA3'))).toBe('busy');
     await manager.find('twilio', 'CA1')?.end('caller-hung-up');
-    expect(manager.admit(carrier, call('CA3'))).toHaveProperty('mediaToken');
+    expect(manager.admit(carrier, call('CA3'))).toHaveProperty('plan.mediaUrl');
   });
 
   it('does not take the webhook of a call that has ended for a new call', async () => {
@@ -99,7 +137,7 @@ describe('admission', () => {
     const { manager, carrier } = start();
     const tokens = ['CA1', 'CA2'].flatMap((id) => {
       const admission = admitted(manager, carrier, id);
-      return [admission.mediaToken, admission.afterToken];
+      return [mediaToken(admission), afterToken(admission)];
     });
     expect(new Set(tokens).size).toBe(4);
     for (const token of tokens) expect(token).toMatch(/^[A-Za-z0-9_-]{32}$/);
@@ -109,33 +147,33 @@ describe('admission', () => {
 describe('media tokens', () => {
   it('are good for one stream of one carrier', () => {
     const { manager, carrier } = start();
-    const token = admitted(manager, carrier, 'CA1').mediaToken;
-    expect(manager.redeem('plivo', token)).toBeUndefined();
-    expect(manager.redeem('twilio', 'guess')).toBeUndefined();
-    expect(manager.redeem('twilio', token)?.callId).toBe('CA1');
-    expect(manager.redeem('twilio', token)).toBeUndefined();
+    const token = mediaToken(admitted(manager, carrier, 'CA1'));
+    expect(redeem(manager, 'plivo', token)).toBeUndefined();
+    expect(redeem(manager, 'twilio', 'guess')).toBeUndefined();
+    expect(redeem(manager, 'twilio', token)?.callId).toBe('CA1');
+    expect(redeem(manager, 'twilio', token)).toBeUndefined();
   });
 
   it('are worth nothing once their time is over, and the call that nobody joined has ended', () => {
     const { manager, carrier, clock } = start();
-    const token = admitted(manager, carrier, 'CA1').mediaToken;
+    const token = mediaToken(admitted(manager, carrier, 'CA1'));
     clock.advance(30_001);
-    expect(manager.redeem('twilio', token)).toBeUndefined();
+    expect(redeem(manager, 'twilio', token)).toBeUndefined();
     expect(manager.size).toBe(0);
   });
 
   it('that were used for a stream which never came up do not keep the call for ever', () => {
     const { manager, carrier, clock } = start();
-    manager.redeem('twilio', admitted(manager, carrier, 'CA1').mediaToken);
+    redeem(manager, 'twilio', mediaToken(admitted(manager, carrier, 'CA1')));
     clock.advance(30_001);
     expect(manager.size).toBe(0);
   });
 
   it('are worth nothing once the provider has refused the call', async () => {
     const { manager, carrier, provider } = start();
-    const token = admitted(manager, carrier, 'CA1').mediaToken;
+    const token = mediaToken(admitted(manager, carrier, 'CA1'));
     await provider.fail(new BridgeError('PROVIDER_AUTH', 'no'));
-    expect(manager.redeem('twilio', token)).toBeUndefined();
+    expect(redeem(manager, 'twilio', token)).toBeUndefined();
   });
 });
 
@@ -144,19 +182,19 @@ describe('after the stream', () => {
     const { manager, carrier, provider, clock } = start();
     const ended = await up(manager, carrier, provider, clock, 'CA1');
     await ended.session?.end('agent-hung-up');
-    expect(manager.afterStream('twilio', ended.admission.afterToken, 'CA1')).toEqual({
+    expect(afterStream(manager, afterToken(ended.admission), 'CA1')).toEqual({
       type: 'hang-up',
     });
     const broken = await up(manager, carrier, provider, clock, 'CA2');
-    broken.session?.onLegClosed(broken.leg);
-    expect(manager.afterStream('twilio', broken.admission.afterToken, 'CA2')).toEqual(AGENT.lastResort);
+    broken.session?.onLegClosed(broken.leg, false);
+    expect(afterStream(manager, afterToken(broken.admission), 'CA2')).toEqual(AGENT.lastResort);
   });
 
   it('does not tell one call about another', async () => {
     const { manager, carrier, provider, clock } = start();
     const { admission } = await up(manager, carrier, provider, clock, 'CA1');
-    expect(manager.afterStream('twilio', admission.afterToken, 'CA2')).toBeUndefined();
-    expect(manager.afterStream('twilio', 'guess', 'CA1')).toBeUndefined();
+    expect(afterStream(manager, afterToken(admission), 'CA2')).toBeUndefined();
+    expect(afterStream(manager, 'guess', 'CA1')).toBeUndefined();
   });
 
   it('forgets ended calls', async () => {
@@ -164,7 +202,7 @@ describe('after the stream', () => {
     const { admission, session } = await up(manager, carrier, provider, clock, 'CA1');
     await session?.end('caller-hung-up');
     clock.advance(61_000);
-    expect(manager.afterStream('twilio', admission.afterToken, 'CA1')).toBeUndefined();
+    expect(afterStream(manager, afterToken(admission), 'CA1')).toBeUndefined();
     expect(clock.pending).toBe(0);
   });
 });
@@ -185,7 +223,7 @@ describe('hanging up', () => {
     const { manager, carrier, provider, clock, hungUp } = start();
     const asked = await up(manager, carrier, provider, clock, 'CA1');
     await asked.session?.end('agent-hung-up');
-    manager.afterStream('twilio', asked.admission.afterToken, 'CA1');
+    afterStream(manager, afterToken(asked.admission), 'CA1');
     const reported = await up(manager, carrier, provider, clock, 'CA2');
     await reported.session?.end('agent-hung-up');
     manager.callOver('twilio', 'CA2');
@@ -262,7 +300,7 @@ describe('draining', () => {
     await session?.end('provider-failed');
     await settled();
     expect(done).toBe(false);
-    expect(manager.afterStream('twilio', admission.afterToken, 'CA1')).toEqual(AGENT.lastResort);
+    expect(afterStream(manager, afterToken(admission), 'CA1')).toEqual(AGENT.lastResort);
     clock.advance(4000);
     await settled();
     await drained;

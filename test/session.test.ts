@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Agent, lineCheckAgent } from '../src/agents.ts';
 import { createTranscoder } from '../src/audio/transcode.ts';
 import type { CallEvent, EndReason } from '../src/call-events.ts';
-import type { Carrier } from '../src/carrier.ts';
+import type { AnswerPlan, Carrier } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
 import { createLog } from '../src/log.ts';
 import { Pacer } from '../src/pacer.ts';
@@ -19,7 +19,30 @@ const CALL = {
   to: '+14155550101',
   direction: 'inbound',
   callerName: undefined,
+  ref: undefined,
+  control: 'document',
 } as const;
+
+const URLS = {
+  afterUrl: 'https://bridge.test/after/twilio/token',
+  announceUrl: 'https://bridge.test/announce/twilio/token',
+  statusUrl: 'https://bridge.test/status/twilio',
+} as const;
+
+/** A plan for one more stream. */
+function plan(plainCodec: boolean): AnswerPlan {
+  return {
+    ...URLS,
+    mediaUrl: 'wss://bridge.test/media/twilio/again',
+    streamStatusUrl: 'https://bridge.test/stream-status/twilio',
+    params: {},
+    fallback: { type: 'hang-up' },
+    plainCodec,
+  };
+}
+
+/** The carrier asks what comes after the stream. */
+const STREAM_OVER = { type: 'after-stream', callId: 'CA1', ended: false, transfer: undefined } as const;
 
 const AGENT: Agent = {
   ...lineCheckAgent({
@@ -51,6 +74,9 @@ function start(change: Partial<Agent> = {}, carrier: Carrier = fakeCarrier(), ma
     leadMs: 1000,
     createTranscoder,
     observe: (_callId, event) => events.push(event),
+    machine: { mode: 'report' },
+    urls: URLS,
+    plan,
     onEnding: (_session, reason) => endings.push(reason),
   });
   leg.onMark = (name) => session.onLegEvent({ type: 'mark', name });
@@ -121,7 +147,7 @@ describe('the beginning of a call', () => {
     await provider.fail(new BridgeError('PROVIDER_AUTH', 'no'));
     expect(endings).toEqual(['provider-failed']);
     expect(leg.closed).toBe('provider-failed');
-    expect(session.afterStream).toEqual(AGENT.lastResort);
+    expect(session.next(STREAM_OVER)).toEqual(AGENT.lastResort);
     await session.end('failed');
     expect(clock.pending).toBe(0);
   });
@@ -487,7 +513,7 @@ describe('the end of a call', () => {
         run: ({ session }) => session.onLegEvent({ type: 'stopped' }),
         reason: 'caller-hung-up',
       },
-      { name: 'socket', run: ({ session, leg }) => session.onLegClosed(leg), reason: 'media-lost' },
+      { name: 'socket', run: ({ session, leg }) => session.onLegClosed(leg, false), reason: 'media-lost' },
       {
         name: 'provider',
         run: ({ provider }) => provider.emit({ type: 'closed', expected: false, error: undefined }),
@@ -516,7 +542,7 @@ describe('the end of a call', () => {
 
   it('ends cleanly when closing the leg reports the close at once', async () => {
     const call = await talk();
-    call.leg.close = () => call.session.onLegClosed(call.leg);
+    call.leg.close = () => call.session.onLegClosed(call.leg, true);
     await call.session.end('agent-hung-up');
     expect(call.endings).toEqual(['agent-hung-up']);
   });
@@ -537,12 +563,15 @@ describe('the end of a call', () => {
     const carrier = fakeCarrier();
     const patient = { ...carrier, capabilities: { ...carrier.capabilities, tokenUses: 3 } };
     const { session, leg, clock } = start({}, patient);
-    session.onLegClosed(new VirtualLeg(clock));
+    session.onLegClosed(new VirtualLeg(clock), false);
     expect(session.endReason).toBeUndefined();
     session.attach(leg);
-    session.onLegClosed(new VirtualLeg(clock));
+    session.onLegClosed(new VirtualLeg(clock), false);
+    clock.advance(9000);
     expect(session.endReason).toBeUndefined();
-    session.onLegClosed(leg);
+    session.onLegClosed(leg, false);
+    expect(session.endReason).toBeUndefined();
+    clock.advance(8001);
     expect(session.endReason).toBe('media-lost');
   });
 
@@ -562,6 +591,9 @@ describe('the end of a call', () => {
       observe: () => {
         throw new BridgeError('INTERNAL', 'a watcher failed');
       },
+      machine: { mode: 'report' },
+      urls: URLS,
+      plan,
       onEnding: () => undefined,
     });
     session.start();

@@ -11,6 +11,7 @@ export class VirtualLeg implements CallLeg {
   echoesMarks = true;
   readonly log: string[] = [];
   readonly played: Uint8Array[] = [];
+  readonly digits: string[] = [];
   closed: string | undefined;
   onMark: (name: string) => void = () => undefined;
   readonly #clock: Clock;
@@ -61,6 +62,10 @@ export class VirtualLeg implements CallLeg {
       // As Twilio and Telnyx do: marks that were cleared come back as if they had been played.
       if (this.echoesMarks) this.#clock.after(1, () => this.onMark(name));
     }
+  }
+
+  sendDigits(digits: string): void {
+    this.digits.push(digits);
   }
 
   close(_code: number, reason: string): void {
