@@ -60,7 +60,7 @@ export const SETTINGS = [
   {
     name: 'TELNYX_CODEC',
     fallback: 'PCMU',
-    text: 'what Telnyx is sent: `PCMU`, `PCMA`, `L16-8000`, `L16-16000` or `L16-24000`; what it sends is its own choice',
+    text: 'what Telnyx is sent: `PCMU`, `PCMA`, `L16/8000`, `L16/16000` or `L16/24000`; what it sends is its own choice',
   },
   {
     name: 'TELNYX_L16_ORDER',
@@ -105,7 +105,7 @@ export const SETTINGS = [
 ] as const;
 type Setting = (typeof SETTINGS)[number]['name'];
 
-const TELNYX_CODECS = ['PCMU', 'PCMA', 'L16-8000', 'L16-16000', 'L16-24000'] as const;
+const TELNYX_CODECS = ['PCMU', 'PCMA', 'L16/8000', 'L16/16000', 'L16/24000'] as const;
 
 export interface Config {
   readonly port: number;

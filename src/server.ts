@@ -1,4 +1,4 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, { type Express, type Request } from 'express';
@@ -42,7 +42,10 @@ export interface BridgeOptions {
 export interface Bridge extends AsyncDisposable {
   /** Resolves to the address listened on. Rejects with BAD_CONFIG when the port is taken. */
   listen(): Promise<string>;
-  /** Secret that signs calls to a bridge without a configured carrier, for the simulated phone. */
+  /**
+   * Secret that signs calls to a bridge without a configured carrier, for the simulated phone: an auth token, or the
+   * origin of the key (its seed is the SHA-256) where a carrier signs with one.
+   */
   readonly localAuthToken: string | undefined;
   readonly calls: number;
   readonly agent: Agent;
@@ -67,10 +70,17 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const provider = options.provider ?? made;
   if (provider === undefined) throw new BridgeError('INTERNAL', 'no provider was made');
   const agent = options.agent ?? makeAgent(config, provider, options.tools ?? []);
-  const localAuthToken = config.twilio.authToken === undefined ? randomBytes(16).toString('hex') : undefined;
+  const localAuthToken = hasCarrier(config) ? undefined : randomBytes(16).toString('hex');
   const http = createServer();
   const publicUrl = (): string => config.publicUrl ?? localUrl(http);
-  const carriers = await makeCarriers(config, localAuthToken, publicUrl, options.insecure ?? false);
+  const carriers = await makeCarriers({
+    config,
+    localAuthToken,
+    publicUrl,
+    insecure: options.insecure ?? false,
+    clock,
+    log,
+  });
   const addresses = new PublicAddresses(publicUrl);
   const desk = new CallDesk({
     clock,
@@ -158,22 +168,66 @@ async function makeProvider(config: Config): Promise<ClosableProvider> {
   return createOpenAiProvider({ ...openai, apiKey: apiKey ?? 'no-key' });
 }
 
-async function makeCarriers(
-  config: Config,
-  localAuthToken: string | undefined,
-  publicUrl: () => string,
-  insecure: boolean,
-): Promise<ReadonlyMap<CarrierName, Carrier>> {
+/** Somebody has said which carriers there are. Otherwise the simulated phone gets in, with a secret made for this run. */
+function hasCarrier({ twilio, telnyx, plivo }: Config): boolean {
+  return [twilio.authToken, telnyx.publicKey, plivo.authToken].some((secret) => secret !== undefined);
+}
+
+interface CarrierSetup {
+  readonly config: Config;
+  /** Takes the place of every carrier's secret. */
+  readonly localAuthToken: string | undefined;
+  readonly publicUrl: () => string;
+  readonly insecure: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Loads only the carriers that are configured; without any, or without signatures, there are all of them. */
+async function makeCarriers(setup: CarrierSetup): Promise<ReadonlyMap<CarrierName, Carrier>> {
+  const { twilio, telnyx, plivo } = setup.config;
+  const all = setup.localAuthToken !== undefined || setup.insecure;
+  const carriers: Carrier[] = [];
+  if (all || twilio.authToken !== undefined) carriers.push(await makeTwilio(setup));
+  if (all || telnyx.publicKey !== undefined) carriers.push(await makeTelnyx(setup));
+  if (all || plivo.authToken !== undefined) carriers.push(await makePlivo(setup));
+  return new Map(carriers.map((carrier) => [carrier.name, carrier]));
+}
+
+async function makeTwilio({ config, localAuthToken, publicUrl, insecure }: CarrierSetup): Promise<Carrier> {
   const { createTwilio } = await import('../carriers/twilio.ts');
-  const { accountSid, authToken, baseUrl } = config.twilio;
-  const twilio = createTwilio({
-    accountSid,
-    authToken: authToken ?? localAuthToken,
+  const { authToken = localAuthToken, ...account } = config.twilio;
+  return createTwilio({ ...account, authToken, publicUrl, insecure });
+}
+
+async function makeTelnyx(setup: CarrierSetup): Promise<Carrier> {
+  const { createTelnyx } = await import('../carriers/telnyx.ts');
+  const { config, localAuthToken, publicUrl, insecure, clock } = setup;
+  const { publicKey = localPublicKey(localAuthToken), apiKey = localAuthToken, ...rest } = config.telnyx;
+  return createTelnyx({ ...rest, publicKey, apiKey, publicUrl, insecure, epochMs: () => clock.epoch() });
+}
+
+async function makePlivo(setup: CarrierSetup): Promise<Carrier> {
+  const { createPlivo } = await import('../carriers/plivo.ts');
+  const { config, localAuthToken, publicUrl, insecure, clock, log } = setup;
+  const { authToken = localAuthToken, ...account } = config.plivo;
+  return createPlivo({
+    ...account,
+    authToken,
     publicUrl,
     insecure,
-    ...(baseUrl === undefined ? {} : { baseUrl }),
+    epochMs: () => clock.epoch(),
+    onUpgradeSignature: (candidate) => log.debug({ candidate }, 'the media socket of Plivo was signed'),
   });
-  return new Map([[twilio.name, twilio]]);
+}
+
+/** The public half of the Ed25519 key whose seed is the SHA-256 of the local secret. */
+function localPublicKey(localAuthToken: string | undefined): string | undefined {
+  if (localAuthToken === undefined) return undefined;
+  const seed = createHash('sha256').update(localAuthToken).digest();
+  const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
+  const key = createPublicKey(createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }));
+  return key.export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64');
 }
 
 function makeAgent(config: Config, provider: RealtimeProvider, tools: readonly Tool[]): Agent {
