@@ -47,6 +47,8 @@ export interface Bridge extends AsyncDisposable {
    * origin of the key (its seed is the SHA-256) where a carrier signs with one.
    */
   readonly localAuthToken: string | undefined;
+  /** Those that are configured, or all of them. */
+  readonly carriers: readonly CarrierName[];
   readonly calls: number;
   readonly agent: Agent;
   readonly providerName: string;
@@ -143,6 +145,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   return {
     localAuthToken,
     agent,
+    carriers: [...carriers.keys()],
     providerName: provider.name,
     get calls() {
       return manager.size;

@@ -92,8 +92,8 @@ describe('patchcord call', () => {
       LOG_LEVEL: 'silent',
     });
     const url = await service.listening;
-    await expect.poll(() => service.written.err).toContain('TWILIO_AUTH_TOKEN=');
-    const [, secret] = /TWILIO_AUTH_TOKEN=(\w+)/.exec(service.written.err) ?? [];
+    await expect.poll(() => service.written.err).toContain('--secret ');
+    const [, secret] = /--secret (\w+)/.exec(service.written.err) ?? [];
     const wrong = start(call, ['--to', url, '--out', folder()], { TWILIO_AUTH_TOKEN: 'guess' });
     expect(await wrong.exit).toBe(1);
     expect(wrong.written.err).toContain('TWILIO_AUTH_TOKEN has to be that of the service');

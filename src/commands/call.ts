@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { readWav } from '../audio/wav.ts';
 import type { CallEvent } from '../call-events.ts';
+import { CARRIERS, type CarrierName } from '../carrier.ts';
 import { loadConfig } from '../config.ts';
 import { BridgeError } from '../errors.ts';
 import { createBridge } from '../server.ts';
@@ -15,13 +16,15 @@ import { converse, keepCall, type Step, summary } from './phone-call.ts';
 export const call: Command = {
   name: 'call',
   summary: 'places a simulated phone call',
-  help: `patchcord call [--to URL] [--wav FILE]… [--keys KEYS] [--out FOLDER]
+  help: `patchcord call [--to URL] [--carrier NAME] [--wav FILE]… [--keys KEYS] [--out FOLDER]
 
 Plays the carrier and the caller: signs the webhook, opens the media stream, speaks, listens, and keeps the call.
 Without --to, a service is started for this one call, with the settings of the environment.
 
-  --to URL          voice webhook of the service, such as http://127.0.0.1:8080/voice/twilio;
-                    TWILIO_AUTH_TOKEN (and TWILIO_ACCOUNT_SID) must be those of the service
+  --to URL          voice webhook of the service, such as http://127.0.0.1:8080/voice/twilio
+  --carrier NAME    twilio, telnyx or plivo; default: the last part of --to, else twilio
+  --secret TEXT     what signs the call: the service says it when no carrier is configured; default: TWILIO_AUTH_TOKEN
+                    or PLIVO_AUTH_TOKEN, which must be those of the service (and TWILIO_ACCOUNT_SID)
   --public-url URL  the service's PUBLIC_URL, when --to reaches it by another address
   --wav FILE        what the caller says, WAV of any rate; may be given several times; default: a sentence
   --keys KEYS       keys that the caller presses at the end (0-9 * # A-D)
@@ -30,17 +33,21 @@ Without --to, a service is started for this one call, with the settings of the e
   async run(argv, terminal) {
     const { values } = readArguments(argv, {
       to: { type: 'string' },
+      carrier: { type: 'string' },
+      secret: { type: 'string' },
       'public-url': { type: 'string' },
       wav: { type: 'string', multiple: true },
       keys: { type: 'string' },
       out: { type: 'string' },
     });
     const steps = await readSteps(values.wav, values.keys);
-    if (values.to === undefined) return callOwnService(terminal, steps, values.out);
+    const carrier = carrierOf(values.carrier, values.to);
+    if (values.to === undefined) return callOwnService(terminal, steps, values.out, carrier);
     const outcome = await placeAndKeep(terminal, steps, values.out, {
-      webhookUrl: voiceUrl(values.to),
+      carrier,
+      webhookUrl: voiceUrl(values.to, carrier),
       publicUrl: values['public-url'],
-      authToken: terminal.env['TWILIO_AUTH_TOKEN'],
+      authToken: values.secret ?? secretFrom(terminal.env, carrier),
     });
     return outcome;
   },
@@ -69,12 +76,27 @@ async function readSteps(wavs: readonly string[] | undefined, keys: string | und
   return steps;
 }
 
+/** What is asked for, or what the address says. */
+function carrierOf(asked: string | undefined, to: string | undefined): CarrierName {
+  const name = asked ?? CARRIERS.find((candidate) => to?.endsWith(`/${candidate}`)) ?? 'twilio';
+  const carrier = CARRIERS.find((candidate) => candidate === name);
+  if (carrier !== undefined) return carrier;
+  throw new BridgeError(
+    'BAD_INPUT',
+    `--carrier: found ${JSON.stringify(name)}, wanted ${CARRIERS.join(', ')}`,
+  );
+}
+
+function secretFrom(env: Terminal['env'], carrier: CarrierName): string | undefined {
+  return carrier === 'telnyx' ? undefined : env[`${carrier.toUpperCase()}_AUTH_TOKEN`];
+}
+
 /** Lets people give the address of the service alone. */
-function voiceUrl(to: string): string {
+function voiceUrl(to: string, carrier: CarrierName): string {
   if (!URL.canParse(to))
     throw new BridgeError('BAD_INPUT', `--to: found ${JSON.stringify(to)}, wanted an http:// address`);
   const url = new URL(to);
-  if (url.pathname === '/') url.pathname = '/voice/twilio';
+  if (url.pathname === '/') url.pathname = `/voice/${carrier}`;
   return url.href;
 }
 
@@ -82,6 +104,7 @@ async function callOwnService(
   terminal: Terminal,
   steps: readonly Step[],
   out: string | undefined,
+  carrier: CarrierName,
 ): Promise<number> {
   const config = loadConfig({
     ...terminal.env,
@@ -95,9 +118,10 @@ async function callOwnService(
   const url = await bridge.listen();
   // Awaited here: the service is disposed of when this function returns.
   return await placeAndKeep(terminal, steps, out, {
-    webhookUrl: `${url}/voice/twilio`,
+    carrier,
+    webhookUrl: `${url}/voice/${carrier}`,
     publicUrl: config.publicUrl,
-    authToken: bridge.localAuthToken ?? config.twilio.authToken,
+    authToken: bridge.localAuthToken ?? secretFrom(terminal.env, carrier),
     onBridgeEvent: (listener) => {
       for (const event of events) listener(event);
       watch = listener;
@@ -106,6 +130,7 @@ async function callOwnService(
 }
 
 interface Target {
+  readonly carrier: CarrierName;
   readonly webhookUrl: string;
   readonly publicUrl: string | undefined;
   readonly authToken: string | undefined;
@@ -119,7 +144,7 @@ async function placeAndKeep(
   out: string | undefined,
   target: Target,
 ): Promise<number> {
-  await using exchange = await startExchange();
+  await using exchange = await startExchange({ carrier: target.carrier });
   const view = new LiveView(terminal);
   const transcript = new Promise<readonly TranscriptEntry[] | undefined>((resolve) => {
     if (target.onBridgeEvent === undefined) resolve(undefined);
@@ -155,7 +180,7 @@ async function placeAndKeep(
 /** A call can be completed for the carrier and still have been no conversation. */
 function whatWentWrong(report: CallReport): string | undefined {
   if (report.failure?.includes('403') === true) {
-    return 'the service refused the webhook: TWILIO_AUTH_TOKEN has to be that of the service';
+    return 'the service refused the webhook: --secret (or TWILIO_AUTH_TOKEN) has to be that of the service';
   }
   if (report.outcome !== 'completed') return report.failure ?? `the call was ${report.outcome}`;
   if (report.events.some((event) => event.type === 'say')) return 'the service apologised: its log says why';

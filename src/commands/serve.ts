@@ -62,14 +62,16 @@ function introduction(config: Config, bridge: Bridge, url: string, insecure: boo
   if (localAuthToken !== undefined && !insecure) {
     lines.push(
       'no carrier is configured; a simulated call gets in with a secret made for this run:',
-      `  TWILIO_AUTH_TOKEN=${localAuthToken} patchcord call --to ${url}/voice/twilio`,
+      `  patchcord call --to ${url}/voice/twilio --secret ${localAuthToken}`,
+      '(or /voice/telnyx, /voice/plivo)',
     );
   } else if (insecure) {
     lines.push(`a simulated call: patchcord call --to ${url}/voice/twilio`);
   } else if (config.publicUrl === undefined) {
     lines.push(`PUBLIC_URL is not set: only calls that are signed for ${url} get in`);
   } else {
-    lines.push(`point the number at ${config.publicUrl}/voice/twilio`);
+    const names = bridge.carriers.map((name) => `${config.publicUrl}/voice/${name}`);
+    lines.push(`point the number at ${names.join(' or ')}; docs/carriers.md says where to type it`);
   }
   return `${lines.join('\n')}\n`;
 }
