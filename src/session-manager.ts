@@ -186,6 +186,8 @@ export class SessionManager {
     this.#hangUps.confirmed(carrier, callId);
     const session = this.find(carrier, callId);
     if (session !== undefined) void session.end('caller-hung-up');
+    // Where webhooks may overtake each other, the first word of a call can be its last.
+    else this.#remember(keyOf(carrier, callId));
   }
 
   /**

@@ -180,7 +180,7 @@ async function placeAndKeep(
 /** A call can be completed for the carrier and still have been no conversation. */
 function whatWentWrong(report: CallReport): string | undefined {
   if (report.failure?.includes('403') === true) {
-    return 'the service refused the webhook: --secret (or TWILIO_AUTH_TOKEN) has to be that of the service';
+    return 'the service refused the webhook: --secret or TWILIO_AUTH_TOKEN has to be that of the service';
   }
   if (report.outcome !== 'completed') return report.failure ?? `the call was ${report.outcome}`;
   if (report.events.some((event) => event.type === 'say')) return 'the service apologised: its log says why';
