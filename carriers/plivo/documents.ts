@@ -104,8 +104,13 @@ function extraHeaders(params: Readonly<Record<string, string>>): string | undefi
 }
 
 function speak(text: string, language: string | undefined): XmlElement[] {
-  const words = text.trim();
+  const words = spoken(text);
   return words === '' ? [] : [element('Speak', voiceOf(language), words)];
+}
+
+/** What XML cannot write is not spoken either; to leave it out later could leave an element without text. */
+function spoken(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cs}\ufffe\uffff]+/gu, ' ').trim();
 }
 
 /**
@@ -182,7 +187,7 @@ function voiceOf(language: string | undefined): XmlAttributes {
 }
 
 function dial(transfer: Transfer, urls: CallUrls): XmlElement {
-  const announced = (transfer.announce ?? '').trim() !== '';
+  const announced = spoken(transfer.announce ?? '') !== '';
   const attributes: XmlAttributes = {
     action: urls.afterUrl,
     method: 'POST',
