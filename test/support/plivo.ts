@@ -72,7 +72,7 @@ export interface RequestParts {
   readonly target: string;
   readonly fields?: Fields;
   readonly body?: string | Uint8Array;
-  readonly headers?: Record<string, string | string[] | undefined>;
+  readonly headers?: WebhookRequest['headers'];
 }
 
 export function request({
