@@ -273,6 +273,16 @@ describe('the signature of a webhook', () => {
     expect(one().verify(request({ target: '/voice/plivo?ref=s', ...parts }))).toEqual(BAD);
   });
 
+  it('is over the prefix and the path where a route begins like the prefix', () => {
+    const one = carrier({ publicUrl: () => 'https://edge.example.com/voice' });
+    for (const path of ['/voice/voice/plivo', '/voice/plivo']) {
+      const nonce = path;
+      const signature = sign('POST', `https://edge.example.com${path}`, VOICE_FIELDS, { nonce });
+      const parts = { target: '/voice/plivo', fields: VOICE_FIELDS, headers: signed(signature, nonce) };
+      expect(one.verify(request(parts))).toEqual(OK);
+    }
+  });
+
   it('agrees with the package of Plivo on seeded forms and queries', () => {
     const words = ['a', 'A', 'b c', 'é', '+1', '', 'x=y', 'a&b', '漢', '%', '~', "'", 'Z'];
     let state = 7;

@@ -58,6 +58,7 @@ describe('a webhook about a call', () => {
     [' 918041234567 ', '+918041234567'],
     ['6834000', '+6834000'],
     ['72345', '72345'],
+    ['723456', '723456'],
     ['911', '911'],
     ['0123456789', '0123456789'],
     ['1234567890123456', '1234567890123456'],
@@ -192,6 +193,12 @@ describe('news of a call', () => {
       outcome: 'busy',
     });
     expect(status({ CallStatus: 'dreaming' })).toMatchObject({ type: 'ignored' });
+  });
+
+  it('of a call that never came to be has the id of its request only', () => {
+    const fields = { Event: 'Hangup', CallStatus: 'failed', RequestUUID: 'req-1' };
+    expect(parse('status', fields)).toMatchObject({ callId: 'req-1', requestId: 'req-1', outcome: 'failed' });
+    expect(outcome(() => parse('voice', { ...fields, Event: 'StartApp' }))).toBe('BAD_FRAME');
   });
 
   it('that comes by the address for answers starts no second agent', () => {

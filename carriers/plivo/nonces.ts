@@ -1,5 +1,5 @@
 /** Tells a webhook that was recorded and sent again from one that the carrier repeats. */
-export interface NonceCache {
+interface NonceCache {
   /** True when this nonce was used already for something else, or for the same thing too long ago. Remembers it. */
   isReplay(nonce: string, fingerprint: string): boolean;
 }

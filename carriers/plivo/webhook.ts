@@ -43,7 +43,7 @@ export function parseWebhook({ fields: form, query }: Webhook, route: WebhookRou
   }
   const news: News = {
     callId,
-    requestId: fields.get('requestuuid') || fields.get('alegrequestuuid') || undefined,
+    requestId: requestIdOf(fields),
     ref: query.get('ref') || undefined,
     event: (fields.get('event') ?? '').toLowerCase(),
     fields,
@@ -92,11 +92,18 @@ function readJson(text: string | undefined): object {
   }
 }
 
-/** News of the other end of a transfer may come under its own id: what is meant is the caller's leg. */
+/**
+ * News of the other end of a transfer may come under its own id: what is meant is the caller's leg. A call that never
+ * came to be has the id of its request only.
+ */
 function callIdOf(fields: Fields, route: WebhookRoute): string {
-  const own = fields.get('calluuid') ?? '';
+  const own = fields.get('calluuid') || (route === 'status' ? requestIdOf(fields) : undefined) || '';
   if (route === 'announce') return fields.get('dialaleguuid') || fields.get('aleguuid') || own;
   return isDial(fields) ? fields.get('dialaleguuid') || own : own;
+}
+
+function requestIdOf(fields: Fields): string | undefined {
+  return fields.get('requestuuid') || fields.get('alegrequestuuid') || undefined;
 }
 
 /** A callback that was pointed at the voice address must not start a second agent. */
