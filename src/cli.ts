@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { call } from './commands/call.ts';
+import { carriers } from './commands/carriers.ts';
 import type { Command, Terminal } from './commands/command.ts';
 import { demo } from './commands/demo.ts';
 import { packageFile } from './commands/package-file.ts';
@@ -8,7 +9,7 @@ import { serve } from './commands/serve.ts';
 import { simulate } from './commands/simulate.ts';
 import { BridgeError } from './errors.ts';
 
-const COMMANDS: readonly Command[] = [serve, call, simulate, demo];
+const COMMANDS: readonly Command[] = [serve, call, simulate, demo, carriers];
 
 function usage(): string {
   const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);

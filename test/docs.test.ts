@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { END_REASONS } from '../src/call-events.ts';
+import { carrierTable } from '../src/commands/carriers.ts';
 import { SETTINGS } from '../src/config.ts';
 import { ERRORS } from '../src/errors.ts';
 
@@ -46,6 +47,12 @@ describe('docs/errors.md', () => {
   });
 });
 
+describe('docs/carriers.md', () => {
+  it('has the table of what the carriers can do, as the code has it', async () => {
+    expect(read('docs/carriers.md')).toContain(`\n\n${await carrierTable()}\n`);
+  });
+});
+
 describe('README.md', () => {
   const page = read('README.md');
 
@@ -58,7 +65,7 @@ describe('README.md', () => {
     const named = tableRows(page, '| command | what it does |').map(([cell]) =>
       cell?.split(' ')[1]?.replace('`', ''),
     );
-    expect(named).toEqual(['serve', 'call', 'simulate', 'demo']);
+    expect(named).toEqual(['serve', 'call', 'simulate', 'demo', 'carriers']);
   });
 });
 
