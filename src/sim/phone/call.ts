@@ -363,7 +363,7 @@ export class SimulatedCall {
       fallbackUrl,
       answer: () => this.#onAnswer(),
       openStream: (verb, baseUrl, signal) => this.#line.open(verb, baseUrl, signal),
-      ring: (targets, callerId, signal) => ringLeg(targets, callerId, leg, signal),
+      ring: (targets, callerId, signal, terms) => ringLeg(targets, callerId, leg, signal, terms),
     });
   }
 

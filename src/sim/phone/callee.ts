@@ -15,6 +15,8 @@ export type Callee =
       readonly beeps?: boolean;
     }
   | { readonly kind: 'busy'; readonly ringMs?: number }
+  /** Declines the call. */
+  | { readonly kind: 'rejects'; readonly ringMs?: number }
   /** Rings until the order's timeout. */
   | { readonly kind: 'no-answer' };
 
@@ -34,11 +36,12 @@ export async function ring(
   callee: Callee,
   order: DialOrder | undefined,
   signal: AbortSignal,
-): Promise<'answered' | 'busy' | 'no-answer'> {
+): Promise<'answered' | 'busy' | 'rejected' | 'no-answer'> {
   const timeoutMs = order?.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const ringMs = callee.kind === 'no-answer' ? timeoutMs : (callee.ringMs ?? RING_MS);
   await pause(clock, Math.min(ringMs, timeoutMs), signal);
   if (ringMs > timeoutMs || callee.kind === 'no-answer') return 'no-answer';
+  if (callee.kind === 'rejects') return 'rejected';
   return callee.kind === 'busy' ? 'busy' : 'answered';
 }
 

@@ -128,6 +128,14 @@ export type Happening =
       readonly baseUrl: string;
       readonly end: StreamEnd;
     }
+  /** One of `StreamPlan.aheadMs` was passed. */
+  | {
+      readonly type: 'stream-ahead';
+      readonly verb: StreamVerb;
+      readonly plan: StreamPlan;
+      readonly baseUrl: string;
+      readonly aheadMs: number;
+    }
   | { readonly type: 'key'; readonly digit: string }
   /** Who took an outbound call, when the order asked for detection. */
   | { readonly type: 'machine'; readonly result: MachineResult; readonly afterMs: number }
@@ -184,6 +192,8 @@ export interface StreamPlan {
   readonly marksOnClear: 'echoed' | 'dropped';
   /** How often the stream is opened again when it could not be opened or broke, and how long after. */
   readonly reopen: { readonly times: number; readonly delayMs: number };
+  /** When so many ms wait to be played the bridge is told; rising. Default: never. */
+  readonly aheadMs?: readonly number[] | undefined;
   /** Called once. */
   dialect(): MediaDialect;
 }

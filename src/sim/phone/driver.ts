@@ -48,7 +48,20 @@ export interface DriverContext {
   /** Opens a stream and does not wait for it; undefined when `signal` aborted before that. */
   openStream(verb: StreamVerb, baseUrl: string, signal: AbortSignal): Promise<RunningStream | undefined>;
   /** Rings the other leg of a transfer; resolves when the two have talked or it came to nothing. */
-  ring(targets: readonly string[], callerId: string | undefined, signal: AbortSignal): Promise<DialResult>;
+  ring(
+    targets: readonly string[],
+    callerId: string | undefined,
+    signal: AbortSignal,
+    terms?: LegTerms,
+  ): Promise<DialResult>;
+}
+
+/** How another leg is rung. */
+export interface LegTerms {
+  /** How long it rings at most. Default: until it is taken or given up. */
+  readonly timeoutMs?: number | undefined;
+  /** Called when it was taken and before the two are connected; false: it does not want to be. */
+  readonly taken?: ((signal: AbortSignal) => Promise<boolean>) | undefined;
 }
 
 /** What ringing another leg comes to. */

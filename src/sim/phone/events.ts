@@ -82,6 +82,8 @@ export type CallFact =
   | { readonly type: 'picked-up'; readonly by: 'human' | 'machine' }
   /** The other leg of a transfer. */
   | { readonly type: 'leg'; readonly target: string; readonly status: string }
+  /** What the other leg of a transfer heard before it was connected. */
+  | { readonly type: 'leg-told'; readonly text: string }
   /** What the carrier would write into its debugger; later ones with the same text are only counted. */
   | { readonly type: 'warning'; readonly code: string; readonly text: string }
   | {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { CarrierDesk } from './carrier-desk.ts';
-import type { DialResult } from './driver.ts';
+import type { DialResult, LegTerms } from './driver.ts';
 import type { EventLog } from './events.ts';
 import { pause } from './pause.ts';
 
@@ -19,6 +19,7 @@ export async function ringLeg(
   callerId: string | undefined,
   { clock, log, desk, result }: LegContext,
   signal: AbortSignal,
+  terms: LegTerms = {},
 ): Promise<DialResult> {
   log.add({ type: 'dial', targets, callerId });
   const target = targets[0] ?? '';
@@ -28,9 +29,15 @@ export async function ringLeg(
     desk.tell({ type: 'leg', target, status });
   };
   tell('ringing');
-  await pause(clock, result.ringMs ?? 0, signal);
-  if (result.status === 'completed') tell('in-progress');
-  await pause(clock, result.durationMs, signal);
-  tell(result.status);
-  return result;
+  const { timeoutMs = Number.POSITIVE_INFINITY, taken } = terms;
+  const ringMs = result.ringMs ?? (result.status === 'no-answer' ? (terms.timeoutMs ?? 0) : 0);
+  await pause(clock, Math.min(ringMs, timeoutMs), signal);
+  const isTaken = result.status === 'completed' && ringMs <= timeoutMs && !signal.aborted;
+  const isWanted = isTaken && (await taken?.(signal)) !== false;
+  if (isWanted) tell('in-progress');
+  const end: DialResult =
+    isWanted || result.status !== 'completed' ? result : { ...result, status: 'no-answer', durationMs: 0 };
+  await pause(clock, end.durationMs, signal);
+  tell(end.status);
+  return end;
 }

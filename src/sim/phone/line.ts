@@ -8,7 +8,7 @@ import { MediaStream, type StreamContext } from './stream.ts';
 import type { StreamVerb } from './verbs.ts';
 
 /** What all streams of one call share. */
-export interface LineSetup extends Omit<StreamContext, 'started' | 'ended'> {
+export interface LineSetup extends Omit<StreamContext, 'started' | 'ahead' | 'ended'> {
   readonly addresses: Addresses;
   readonly desk: CarrierDesk;
   readonly carrier: Pick<CarrierCall, 'planStream'>;
@@ -60,6 +60,7 @@ export class Line {
           desk.tell({ type: 'stream-started', plan, verb, baseUrl });
           this.#setup.started(stream);
         },
+        ahead: (aheadMs) => desk.tell({ type: 'stream-ahead', plan, verb, baseUrl, aheadMs }),
         ended: (end) => this.#onEnd(plan, verb, baseUrl, end),
       },
     );

@@ -26,7 +26,7 @@ export interface OutboundContext {
 export async function ringCallee(
   callee: Callee,
   context: OutboundContext,
-): Promise<'answered' | 'busy' | 'no-answer'> {
+): Promise<'answered' | 'busy' | 'rejected' | 'no-answer'> {
   const { clock, log, order, signal, streaming } = context;
   const words = firstWords(callee);
   let answeredMs = 0;

@@ -2,14 +2,14 @@ import { assertNever, BridgeError } from '../../errors.ts';
 import type { FormFields } from './carrier-sim.ts';
 import type { CallDriver, DialResult, DriverContext, DriverEnd } from './driver.ts';
 import type { EndedBy } from './events.ts';
-import type { CarrierResponse } from './http.ts';
 import { pause } from './pause.ts';
-import { type AnswerDocument, type Replacement, resolveUrl, type Verb } from './verbs.ts';
+import { type AnswerDocument, type OwnVerb, type Replacement, resolveUrl, type Verb } from './verbs.ts';
 
 /** Why a document is asked for. */
 export type DocumentReason =
   | { readonly why: 'call' | 'redirect' | 'replaced' | 'stream-ended' }
   | { readonly why: 'dial-ended'; readonly result: DialResult }
+  | { readonly why: 'own'; readonly fields: FormFields }
   /** The address that should have given it did not. */
   | { readonly why: 'fallback'; readonly of: DocumentReason; readonly failedUrl: string };
 
@@ -23,6 +23,15 @@ export interface DocumentRules {
   read(text: string): AnswerDocument;
   /** All form fields of a request for a document. */
   fields(reason: DocumentReason): FormFields;
+  /** Does what an own verb says; a follow-up takes the place of the verbs behind it. Gives up when `signal` aborts. */
+  perform?(verb: OwnVerb, baseUrl: string, signal: AbortSignal): Promise<FollowUp | undefined>;
+}
+
+/** Where to ask what comes after an own verb, with the fields that are sent besides the usual ones. */
+export interface FollowUp {
+  readonly url: string;
+  readonly method: 'GET' | 'POST';
+  readonly fields: FormFields;
 }
 
 interface Source {
@@ -108,13 +117,13 @@ export class Script implements CallDriver {
   }
 
   async #load(origin: Origin): Promise<readonly Verb[]> {
-    const text = origin.from === 'text' ? origin.text : (await this.#fetch(origin.source)).body;
-    const { verbs, warnings } = this.#rules.read(text);
+    const { verbs, warnings } =
+      origin.from === 'text' ? this.#rules.read(origin.text) : await this.#fetch(origin.source);
     for (const warning of warnings) this.#context.log.warn(warning.code, warning.text);
     return verbs;
   }
 
-  async #fetch(source: Source): Promise<CarrierResponse> {
+  async #fetch(source: Source): Promise<AnswerDocument> {
     const { fallbackUrl, log, codes } = this.#context;
     try {
       return await this.#ask(source);
@@ -127,11 +136,12 @@ export class Script implements CallDriver {
     }
   }
 
-  async #ask({ url, method, reason }: Source): Promise<CarrierResponse> {
+  // What cannot be read is as bad as no answer: the fallback is asked for both.
+  async #ask({ url, method, reason }: Source): Promise<AnswerDocument> {
     const { desk, codes } = this.#context;
     const answer = await desk.webhook({ url, method, payload: { form: this.#rules.fields(reason) } });
     const type = answer.contentType.split(';')[0]?.trim().toLowerCase() ?? '';
-    if (this.#rules.contentTypes.includes(type)) return answer;
+    if (this.#rules.contentTypes.includes(type)) return this.#rules.read(answer.body);
     const message = `${codes['content-type']}: the content type ${JSON.stringify(type)} is not XML`;
     throw new BridgeError('CARRIER_REFUSED', message);
   }
@@ -152,6 +162,8 @@ export class Script implements CallDriver {
         return NEXT;
       case 'dial':
         return await this.#dial(verb, baseUrl);
+      case 'own':
+        return await this.#own(verb, baseUrl);
       case 'hangup':
         log.add(verb);
         return { to: 'end', by: 'document', outcome: 'completed' };
@@ -185,6 +197,13 @@ export class Script implements CallDriver {
     const result = await this.#context.ring(verb.targets, verb.callerId, signal);
     if (verb.action === undefined || signal.aborted) return NEXT;
     return this.#followUp(verb.action, baseUrl, verb.method, { why: 'dial-ended', result });
+  }
+
+  async #own(verb: OwnVerb, baseUrl: string): Promise<Step> {
+    const { signal } = this.#interruption;
+    const next = await this.#rules.perform?.(verb, baseUrl, signal);
+    if (next === undefined || signal.aborted) return NEXT;
+    return this.#followUp(next.url, baseUrl, next.method, { why: 'own', fields: next.fields });
   }
 
   #followUp(url: string, baseUrl: string, method: 'GET' | 'POST', reason: DocumentReason): Step {

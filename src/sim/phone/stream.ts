@@ -15,6 +15,7 @@ import type {
 import type { EventLog, StreamEnd } from './events.ts';
 import type { PhoneFaults } from './faults.ts';
 import { FrameSender } from './frame-sender.ts';
+import { LeadWatch } from './lead-watch.ts';
 import { FRAME_BYTES, PlayoutQueue } from './playout.ts';
 import type { Recorder } from './recorder.ts';
 import { socketTrouble } from './socket-trouble.ts';
@@ -56,6 +57,8 @@ export interface StreamContext {
   pressed(digit: string): void;
   /** Called once, when `start` was sent. */
   started(): void;
+  /** The bridge has passed one of `StreamPlan.aheadMs`. */
+  ahead(aheadMs: number): void;
   /** Called once, last. */
   ended(end: StreamEnd): void;
 }
@@ -80,6 +83,7 @@ export class MediaStream implements Ticking {
   readonly #encoder: WireEncoder;
   readonly #decoder: WireDecoder | undefined;
   readonly #frames: FrameSender;
+  readonly #lead: LeadWatch | undefined;
   readonly #headers: Readonly<Record<string, string>>;
   #scratch = Buffer.alloc(1 << 12);
   #replay: WebSocket | undefined;
@@ -100,6 +104,7 @@ export class MediaStream implements Ticking {
     this.#encoder = createWireEncoder(plan.sends);
     this.#decoder = createWireDecoder(plan.takes);
     this.#headers = plan.headers();
+    this.#lead = plan.aheadMs && new LeadWatch(plan.aheadMs, (aheadMs) => context.ahead(aheadMs));
     this.#frames = new FrameSender(context.faults, (text) => this.#send(text));
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve;
@@ -276,6 +281,7 @@ export class MediaStream implements Ticking {
     }
     if (this.#decoder === undefined) this.#queue.append(this.#scratch, length);
     else this.#appendDecoded(this.#decoder, length);
+    this.#lead?.look(this.#queue.buffered);
   }
 
   #appendDecoded(decoder: WireDecoder, length: number): void {

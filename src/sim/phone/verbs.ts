@@ -43,7 +43,18 @@ export type Verb =
     }
   | { readonly type: 'hangup' }
   | { readonly type: 'redirect'; readonly url: string; readonly method: 'GET' | 'POST' }
-  | { readonly type: 'reject'; readonly reason: 'busy' | 'rejected' };
+  | { readonly type: 'reject'; readonly reason: 'busy' | 'rejected' }
+  /** What only this carrier has: `DocumentRules.perform` does it. */
+  | {
+      readonly type: 'own';
+      readonly name: string;
+      readonly settings: Readonly<Record<string, string>>;
+      /** Its text, or what its children say. */
+      readonly values: readonly string[];
+    };
+
+/** Verbs that a carrier performs itself. */
+export type OwnVerb = Extract<Verb, { readonly type: 'own' }>;
 
 /** What the carrier would write into its debugger. */
 export interface DocumentWarning {
