@@ -320,7 +320,8 @@ describe('news of the other end of a transfer', () => {
     });
   });
 
-  it('asks what it is told under the id of the caller', () => {
+  it('asks what it is told under the id of the caller, or under none', () => {
+    expect(parse('announce', {})).toEqual({ type: 'announce', callId: '' });
     expect(parse('announce', { CallUUID: CALL })).toEqual({ type: 'announce', callId: CALL });
     expect(parse('announce', { CallUUID: 'b', ALegUUID: CALL })).toEqual({ type: 'announce', callId: CALL });
     expect(parse('announce', { DialALegUUID: CALL, DialBLegUUID: 'b' })).toEqual({
@@ -553,6 +554,17 @@ describe('a document', () => {
     const to = 'sip:desk@phone.plivo.com';
     expect(next({ ...transfer, to, callerId: undefined })).toEqual(
       response(el('Dial', usual, el('User', {}, to))),
+    );
+  });
+
+  it('of a call that nobody knows any more names no address', () => {
+    const nowhere = { afterUrl: '', announceUrl: '', statusUrl: '' };
+    const { timeout, callerId } = dialled;
+    expect(read(carrier().document({ ...transfer, announce: 'x' }, nowhere))).toEqual(
+      response(el('Dial', { timeout, callerId }, el('Number', {}, '14155550199'))),
+    );
+    expect(read(carrier().document({ type: 'digits', digits: '1' }, nowhere))).toEqual(
+      response(el('DTMF', { async: 'false' }, '1')),
     );
   });
 

@@ -31,7 +31,7 @@ export function nextDocument(next: Next, urls: CallUrls, format: AudioFormat): A
     case 'transfer':
       return answer(dial(next, urls));
     case 'digits':
-      return answer(element('DTMF', { async: false }, keys(next.digits)), redirect(urls.afterUrl));
+      return answer(element('DTMF', { async: false }, keys(next.digits)), ...redirect(urls.afterUrl));
     case 'stream':
       return streamDocument(next.plan, format);
     case 'nothing':
@@ -55,8 +55,9 @@ function answer(...elements: readonly XmlElement[]): Answer {
   return { status: 200, contentType: 'application/xml', body: writeXml(element('Response', {}, elements)) };
 }
 
-function redirect(url: string): XmlElement {
-  return element('Redirect', { method: 'POST' }, url);
+/** Nothing for a call that nobody here knows any more: Plivo drops a call with an empty address at once. */
+function redirect(url: string): XmlElement[] {
+  return url === '' ? [] : [element('Redirect', { method: 'POST' }, url)];
 }
 
 function streamElements(plan: AnswerPlan, format: AudioFormat): XmlElement[] {
@@ -73,7 +74,7 @@ function streamElements(plan: AnswerPlan, format: AudioFormat): XmlElement[] {
     extraHeaders: extraHeaders(plan.params),
   };
   // The fallback is given when Plivo asks: whatever stood behind this element would never be reached.
-  return [element('Stream', attributes, mediaUrl(plan.mediaUrl)), redirect(plan.afterUrl)];
+  return [element('Stream', attributes, mediaUrl(plan.mediaUrl)), ...redirect(plan.afterUrl)];
 }
 
 function contentType({ plainCodec }: AnswerPlan, { encoding, rate }: AudioFormat): string {
@@ -189,20 +190,23 @@ function voiceOf(language: string | undefined): XmlAttributes {
 function dial(transfer: Transfer, urls: CallUrls): XmlElement {
   const announced = spoken(transfer.announce ?? '') !== '';
   const attributes: XmlAttributes = {
-    action: urls.afterUrl,
-    method: 'POST',
+    ...called('action', 'method', urls.afterUrl),
     timeout: seconds(transfer.ringS),
     callerId: transfer.callerId === undefined ? undefined : callerId(transfer.callerId),
     // Played without confirmKey too; with one the other end would have to press it.
-    confirmSound: announced ? urls.announceUrl : undefined,
-    callbackUrl: urls.statusUrl,
-    callbackMethod: 'POST',
+    confirmSound: announced && urls.announceUrl !== '' ? urls.announceUrl : undefined,
+    ...called('callbackUrl', 'callbackMethod', urls.statusUrl),
   };
   const target = transfer.to.trim();
-  const called = /^sip:[^\s<>]+$/i.test(target)
+  const end = /^sip:[^\s<>]+$/i.test(target)
     ? element('User', {}, target)
     : element('Number', {}, phoneNumber('transfer target', target));
-  return element('Dial', attributes, [called]);
+  return element('Dial', attributes, [end]);
+}
+
+/** An address and its method; an empty one is left out. */
+function called(url: string, method: string, value: string): XmlAttributes {
+  return value === '' ? {} : { [url]: value, [method]: 'POST' };
 }
 
 function callerId(text: string): string {
