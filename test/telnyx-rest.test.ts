@@ -629,6 +629,7 @@ describe('a request that fails', () => {
     [answers(302, ''), 'CARRIER_REFUSED', 'HTTP 302', 1],
     [failure(429, '10011'), 'CARRIER_UNAVAILABLE', 'HTTP 429', 1],
     [answers(503, 'x'), 'CARRIER_UNAVAILABLE', 'HTTP 503', 2],
+    [failure(500, '90018'), 'CARRIER_UNAVAILABLE', 'HTTP 500, error 90018', 2],
     [breaks, 'CARRIER_UNAVAILABLE', 'could not be asked to hang up call v3:abc', 2],
   ])('says why, and is made again only where that helps (%#)', async (reply, code, why, times) => {
     const { seen, result, ids } = await asked(hangUp, reply);
