@@ -4,16 +4,16 @@ import { MULAW_8K, PCM16_24K } from '../src/audio/format.ts';
 import type { Answer, Carrier, CarrierCapabilities, CarrierEvent, WebhookRequest } from '../src/carrier.ts';
 import { restBase } from '../src/carrier-rest.ts';
 import { BridgeError } from '../src/errors.ts';
-import type { Control } from './telnyx/control/control.ts';
-import { createControl } from './telnyx/control/control.ts';
+import type { Control } from './telnyx/control.ts';
+import { createControl } from './telnyx/control.ts';
+import type { ControlEvent } from './telnyx/events.ts';
+import { parseEvent, readEvent } from './telnyx/events.ts';
+import { parseForm, readFlat, readForm } from './telnyx/form.ts';
 import type { L16ByteOrder } from './telnyx/media.ts';
 import { decodeMessage, encodeCommand } from './telnyx/media.ts';
 import { Seen } from './telnyx/seen.ts';
 import { isJson, readPublicKey, streamToken, verifyUpgrade, verifyWebhook } from './telnyx/signature.ts';
 import { createTexml } from './telnyx/texml.ts';
-import type { ControlEvent } from './telnyx/webhooks/events.ts';
-import { parseEvent, readEvent } from './telnyx/webhooks/events.ts';
-import { parseForm, readFlat, readForm } from './telnyx/webhooks/form.ts';
 import { address, seconds, spokenLanguage } from './telnyx/words.ts';
 
 /** What is sent to Telnyx: a codec, and for L16 its rate in samples per second. */

@@ -159,6 +159,8 @@ export type CarrierEvent =
       readonly ended: boolean;
       /** What became of the transfer that was under way; `completed`: they talked, and the other end has hung up. */
       readonly transfer: CallOutcome | undefined;
+      /** Command style: it is not a stream that is over, but what the carrier was told to say. */
+      readonly spoken?: true | undefined;
     }
   /** News of the other end of a transfer while it is rung. `callId` is that of the caller's leg. */
   | {

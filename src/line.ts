@@ -67,6 +67,7 @@ export class Line {
       signal,
       plan: (plainCodec) => options.plan(plainCodec),
       socketDigits: () => this.#leg?.sendDigits.bind(this.#leg),
+      endStream: () => this.#leg?.close(1000, 'something else comes next'),
       onTransferred: () => options.onOver('transferred'),
       onTransferFailed: (outcome) => options.onTransferFailed(outcome),
       onLost: () => options.onOver('media-lost'),

@@ -176,7 +176,7 @@ export class Session {
       if (planned !== undefined) return planned;
       this.#endQuietly('media-lost');
     }
-    return this.#nextAfterEnd();
+    return this.#nextAfterEnd(event.spoken ?? false);
   }
 
   /** Dials the provider at once: it is ready by the time the carrier has opened its stream. */
@@ -306,8 +306,11 @@ export class Session {
   }
 
   /** After the end: the last resort is given once, whatever follows it is the end of the call. */
-  #nextAfterEnd(): Next {
-    if (this.#endReason === 'transferred' && this.call.control === 'command') return { type: 'nothing' };
+  #nextAfterEnd(spoken: boolean): Next {
+    const command = this.call.control === 'command';
+    if (this.#endReason === 'transferred' && command) return { type: 'nothing' };
+    // The end of the stream may be told twice, and the last resort is still being spoken.
+    if (this.#resorted && command && !spoken) return { type: 'nothing' };
     const done = this.#endReason === 'caller-hung-up' || this.#endReason === 'transferred';
     if (done || this.mustHangUp || this.#resorted) return { type: 'hang-up' };
     this.#resorted = true;

@@ -30,6 +30,8 @@ export interface SwitchboardOptions {
   onTransferred(): void;
   /** The transfer came to nothing, and the caller is back or about to be. */
   onTransferFailed(outcome: CallOutcome): void;
+  /** The carrier waits for the end of the media stream before it does what it was told. */
+  endStream(): void;
   /** The caller was to come back to the agent and did not. */
   onLost(): void;
 }
@@ -43,6 +45,7 @@ interface Errand {
   /** The carrier was told `next`. */
   told: boolean;
   cancel: Cancel;
+  cancelEndStream: Cancel;
 }
 
 const REST_MS = 5000;
@@ -50,6 +53,8 @@ const REST_MS = 5000;
 const TURNAROUND_MS = 20_000;
 /** A key and the pause after it. */
 const MS_PER_DIGIT = 1500;
+/** By then the carrier has ended the stream by itself, or is not going to. */
+const STREAM_GRACE_MS = 1500;
 const KEYS = /^[0-9A-Da-d*#wW]{1,64}$/;
 
 /**
@@ -106,7 +111,9 @@ export class Switchboard {
     switch (this.#can.digitsOut) {
       case 'socket': {
         const press = this.#options.socketDigits();
-        if (press === undefined) return this.#ask((signal) => carrier.sendDigits(call, digits, signal));
+        // A socket knows keys and no pauses.
+        if (press === undefined || /w/i.test(digits))
+          return this.#ask((signal) => carrier.sendDigits(call, digits, signal));
         press(digits);
         return { status: 'ok' };
       }
@@ -142,7 +149,11 @@ export class Switchboard {
       this.#awaitReturn();
       return errand.next;
     }
-    if (!errand.told && event.transfer === undefined) {
+    const isTransfer = errand.kind === 'transfer';
+    // The stream beside it may end at any time; the transfer goes on.
+    if (isTransfer && !this.#can.transfer.endsStream) return { type: 'nothing' };
+    // A transfer is over only when its outcome is told: until then whoever asks again has missed the answer.
+    if (event.transfer === undefined && (isTransfer || !errand.told)) {
       errand.told = true;
       return errand.next;
     }
@@ -151,7 +162,7 @@ export class Switchboard {
       this.#options.onTransferred();
       return { type: 'hang-up' };
     }
-    if (errand.kind === 'transfer') this.#options.onTransferFailed(event.transfer ?? 'failed');
+    if (isTransfer) this.#options.onTransferFailed(event.transfer ?? 'failed');
     return this.#back();
   }
 
@@ -196,6 +207,7 @@ export class Switchboard {
     const errand = this.#begin(kind, next, limitMs, words);
     const result = await this.#ask((signal) => carrier.direct(call, next, urls, signal));
     if (result.status !== 'ok' && !errand.told) this.#giveUp(errand);
+    else if (result.status === 'ok') this.#awaitStreamEnd(errand);
     return result;
   }
 
@@ -208,8 +220,14 @@ export class Switchboard {
     this.#over();
     const { announce, language } = words ?? {};
     const cancel = this.#options.clock.after(limitMs, () => this.#late());
-    this.#errand = { kind, next, announce, language, told: false, cancel };
+    this.#errand = { kind, next, announce, language, told: false, cancel, cancelEndStream: () => undefined };
     return this.#errand;
+  }
+
+  /** Plivo goes on to the new document only when the running stream is over. */
+  #awaitStreamEnd(errand: Errand): void {
+    if (this.#errand !== errand || !this.streamMayEnd) return;
+    errand.cancelEndStream = this.#options.clock.after(STREAM_GRACE_MS, () => this.#options.endStream());
   }
 
   #giveUp(errand: Errand): void {
@@ -244,6 +262,7 @@ export class Switchboard {
 
   #over(): void {
     this.#errand?.cancel();
+    this.#errand?.cancelEndStream();
     this.#errand = undefined;
   }
 

@@ -17,6 +17,7 @@ f();
 const IMPORTS: readonly (readonly [path: string, text: string, message: string])[] = [
   ['carriers/bad-import.ts', "import { Session } from '../src/session.ts';", 'a carrier knows only'],
   ['carriers/bad-neighbour.ts', "import { createTwilio } from './twilio.ts';", 'a carrier knows only'],
+  ['carriers/twilio/bad-import.ts', "import { decode } from '../plivo/media.ts';", 'a carrier knows only'],
   ['src/audio/bad-import.ts', "import { ERRORS } from '../errors.ts';", 'imports nothing but'],
   ['src/providers/bad-import.ts', "import { Session } from '../session.ts';", 'a provider knows only'],
   ['src/providers/openai/bad-import.ts', "import { x } from '../local.ts';", 'a provider knows only'],

@@ -9,14 +9,14 @@ import type {
   DialResult,
   LiveResult,
   Next,
-} from '../../../src/carrier.ts';
-import { cannotAsk, controlResult } from '../../../src/carrier-rest.ts';
-import { assertNever, BridgeError } from '../../../src/errors.ts';
-import { writeClientState } from '../client-state.ts';
-import { ask, commandId, dataField, idPart } from '../rest.ts';
-import type { Command, ControlOptions, OtherLeg, Tools } from '../transfer/transfer.ts';
-import { announce, connect, noConnection, speechOf, transfer } from '../transfer/transfer.ts';
-import { address, seconds } from '../words.ts';
+} from '../../src/carrier.ts';
+import { cannotAsk, controlResult } from '../../src/carrier-rest.ts';
+import { assertNever, BridgeError } from '../../src/errors.ts';
+import { writeClientState } from './client-state.ts';
+import { ask, commandId, dataField, idPart } from './rest.ts';
+import type { Command, ControlOptions, OtherLeg, Tools } from './transfer.ts';
+import { announce, connect, noConnection, speechOf, transfer } from './transfer.ts';
+import { address, seconds } from './words.ts';
 
 /** Control of calls by Telnyx's REST interface, of both styles. Nothing rejects. */
 export interface Control extends CallControl {

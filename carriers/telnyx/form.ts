@@ -1,12 +1,6 @@
-import type {
-  CallOutcome,
-  CallStatus,
-  CarrierEvent,
-  IncomingCall,
-  WebhookRoute,
-} from '../../../src/carrier.ts';
-import { assertNever, BridgeError } from '../../../src/errors.ts';
-import { keyOf, machineResult, outcomeOf, party, quoted } from '../words.ts';
+import type { CallOutcome, CallStatus, CarrierEvent, IncomingCall, WebhookRoute } from '../../src/carrier.ts';
+import { assertNever, BridgeError } from '../../src/errors.ts';
+import { keyOf, machineResult, outcomeOf, party, quoted } from './words.ts';
 
 /** The fields of a TeXML webhook; a field that came twice has its first value. */
 export type FormFields = ReadonlyMap<string, string>;

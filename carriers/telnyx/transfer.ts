@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { CallControl, CallRef, ControlResult, Next } from '../../../src/carrier.ts';
-import { cannotAsk, controlResult } from '../../../src/carrier-rest.ts';
-import { BridgeError } from '../../../src/errors.ts';
-import { writeClientState } from '../client-state.ts';
-import type { RestOptions } from '../rest.ts';
-import { ask, commandId } from '../rest.ts';
-import { address, seconds, spokenLanguage } from '../words.ts';
+import type { CallControl, CallRef, ControlResult, Next } from '../../src/carrier.ts';
+import { cannotAsk, controlResult } from '../../src/carrier-rest.ts';
+import { BridgeError } from '../../src/errors.ts';
+import { writeClientState } from './client-state.ts';
+import type { RestOptions } from './rest.ts';
+import { ask, commandId } from './rest.ts';
+import { address, seconds, spokenLanguage } from './words.ts';
 
 /** What calls are controlled with. */
 export interface ControlOptions extends RestOptions {

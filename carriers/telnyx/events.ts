@@ -1,14 +1,8 @@
-import type {
-  CallOutcome,
-  CallRef,
-  CarrierEvent,
-  ControlResult,
-  IncomingCall,
-} from '../../../src/carrier.ts';
-import { BridgeError } from '../../../src/errors.ts';
-import type { ClientState } from '../client-state.ts';
-import { readClientState } from '../client-state.ts';
-import { keyOf, machineResult, outcomeOf, party, quoted } from '../words.ts';
+import type { CallOutcome, CallRef, CarrierEvent, ControlResult, IncomingCall } from '../../src/carrier.ts';
+import { BridgeError } from '../../src/errors.ts';
+import type { ClientState } from './client-state.ts';
+import { readClientState } from './client-state.ts';
+import { keyOf, machineResult, outcomeOf, party, quoted } from './words.ts';
 
 /** What an announced transfer does when the other end picks up, and when it has been told. */
 export interface TransferSteps {
@@ -81,6 +75,7 @@ function callersLeg(event: ControlEvent): CarrierEvent {
         callId: legOf(event),
         ended: payload['status'] === 'call_hangup',
         transfer: undefined,
+        spoken: true,
       };
     case 'call.dtmf.received':
       return digit(event);
