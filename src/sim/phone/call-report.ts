@@ -1,5 +1,6 @@
 import type { CallReport } from './call-terms.ts';
-import type { EventLog } from './events.ts';
+import type { CallOutcome } from './carrier-sim.ts';
+import type { CallStatus, EndedBy, EventLog } from './events.ts';
 import type { Line } from './line.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -21,4 +22,17 @@ export function callReport(
     warnings: log.warnings,
     events: log.events,
   };
+}
+
+/** The last status of a call. Once it was answered it is completed, even when its instructions turned out to be no good. */
+export function finalStatus(
+  by: EndedBy,
+  outcome: CallOutcome,
+  wasAnswered: boolean,
+  isPlaced: boolean,
+): CallStatus {
+  if (wasAnswered) return 'completed';
+  if (by === 'caller') return 'canceled';
+  if (outcome !== 'rejected') return outcome;
+  return isPlaced ? 'busy' : 'no-answer';
 }

@@ -1,5 +1,5 @@
 import type { Callee } from './callee.ts';
-import type { DialOrder, FormFields } from './carrier-sim.ts';
+import type { CallOutcome, DialOrder, FormFields } from './carrier-sim.ts';
 import type { DialResult } from './driver.ts';
 import type { CallEvent, EndedBy, StreamEnd } from './events.ts';
 import type { PhoneFaults } from './faults.ts';
@@ -30,8 +30,8 @@ export interface CallOptions {
   readonly faults?: Partial<PhoneFaults> | undefined;
   /** False saves 16 kB a second; `saveRecordings` then has nothing. */
   readonly keepAudio?: boolean | undefined;
-  /** What ringing another leg comes to. Default: it is taken at once, and over at once. */
-  readonly dialResult?: DialResult | undefined;
+  /** What ringing another leg comes to, or by its target. Default: it is taken at once, and over at once. */
+  readonly dialResult?: DialResult | ((target: string) => DialResult) | undefined;
   /** Who is rung, when the bridge placed the call. Without one the call begins like an inbound one. */
   readonly callee?: Callee | undefined;
   /** Set by the exchange for a call that was placed through the REST interface. */
@@ -45,7 +45,7 @@ export interface CallReport {
   readonly callId: string;
   readonly endedBy: EndedBy;
   /** The last two only of outbound calls. */
-  readonly outcome: 'completed' | 'busy' | 'rejected' | 'failed' | 'no-answer' | 'canceled';
+  readonly outcome: CallOutcome;
   /** Why the call failed, with the carrier's error code in front. */
   readonly failure: string | undefined;
   readonly durationMs: number;

@@ -1,12 +1,12 @@
 import type { Clock } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import { Addresses } from './addresses.ts';
-import { callReport } from './call-report.ts';
+import { callReport, finalStatus } from './call-report.ts';
 import type { CallOptions, CallReport } from './call-terms.ts';
 import type { Callee } from './callee.ts';
 import { Caller } from './caller.ts';
 import { CarrierDesk } from './carrier-desk.ts';
-import type { CallHandle, CallIdentity, CarrierCall, CarrierSim } from './carrier-sim.ts';
+import type { CallHandle, CallIdentity, CallOutcome, CarrierCall, CarrierSim } from './carrier-sim.ts';
 import type { CallDriver } from './driver.ts';
 import {
   type CallEvent,
@@ -36,7 +36,7 @@ export interface CallContext {
 
 interface CallEnd {
   readonly by: EndedBy;
-  readonly outcome: CallReport['outcome'];
+  readonly outcome: CallOutcome;
 }
 
 const DEFAULT_WAIT_MS = 30_000;
@@ -242,7 +242,7 @@ export class SimulatedCall {
     this.#progress('initiated');
     this.#progress('ringing');
     let by: EndedBy = 'carrier';
-    let outcome: CallReport['outcome'] = 'failed';
+    let outcome: CallOutcome = 'failed';
     let failure: string | undefined;
     try {
       const { callee } = this.#options;
@@ -292,12 +292,12 @@ export class SimulatedCall {
     this.#driver.hangUp(by);
   }
 
-  #progress(status: CallStatus, durationS?: number, by?: EndedBy): void {
+  #progress(status: CallStatus, durationS?: number, by?: EndedBy, outcome?: CallOutcome): void {
     this.#status = status;
-    this.#desk.tell({ type: 'progress', status, durationS, by });
+    this.#desk.tell({ type: 'progress', status, durationS, by, outcome });
   }
 
-  #finish(by: EndedBy, outcome: CallReport['outcome'], durationMs: number): void {
+  #finish(by: EndedBy, outcome: CallOutcome, durationMs: number): void {
     this.#leaving.abort();
     this.#caller.leave();
     this.#recorder.close();
@@ -305,14 +305,10 @@ export class SimulatedCall {
     const why = new BridgeError('CANCELLED', `the call is over, ended by ${by}`);
     this.#answer.reject(why);
     this.#stream.reject(why);
-    if (by !== 'exchange') this.#progress(this.#finalStatus(by, outcome), Math.round(durationMs / 1000), by);
-  }
-
-  // Once a call was answered it is completed, even when its instructions turned out to be no good.
-  #finalStatus(by: EndedBy, outcome: CallReport['outcome']): CallStatus {
-    if (this.#answeredMs !== undefined) return 'completed';
-    if (by === 'caller') return 'canceled';
-    return outcome === 'rejected' ? 'no-answer' : outcome;
+    if (by === 'exchange') return;
+    const isPlaced = this.#options.callee !== undefined;
+    const status = finalStatus(by, outcome, this.#answeredMs !== undefined, isPlaced);
+    this.#progress(status, Math.round(durationMs / 1000), by, outcome);
   }
 
   #makeDesk(): CarrierDesk {
@@ -375,6 +371,7 @@ export class SimulatedCall {
       faults: this.#faults,
       clock: this.#context.clock,
       log: this.#log,
+      leaving: this.#leaving.signal,
       get isOver() {
         return call.#over;
       },

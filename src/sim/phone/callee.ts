@@ -17,8 +17,22 @@ export type Callee =
   | { readonly kind: 'busy'; readonly ringMs?: number }
   /** Declines the call. */
   | { readonly kind: 'rejects'; readonly ringMs?: number }
+  /** There is no such number. */
+  | { readonly kind: 'unreachable'; readonly ringMs?: number }
   /** Rings until the order's timeout. */
   | { readonly kind: 'no-answer' };
+
+/** What ringing a callee comes to. */
+export type Rung = 'answered' | 'busy' | 'rejected' | 'no-answer' | 'failed';
+
+const RUNG: Readonly<Record<Callee['kind'], Rung>> = {
+  human: 'answered',
+  machine: 'answered',
+  busy: 'busy',
+  rejects: 'rejected',
+  unreachable: 'failed',
+  'no-answer': 'no-answer',
+};
 
 /** Somebody who answers after a second and waits. */
 export const A_HUMAN: Callee = Object.freeze({ kind: 'human' });
@@ -36,13 +50,11 @@ export async function ring(
   callee: Callee,
   order: DialOrder | undefined,
   signal: AbortSignal,
-): Promise<'answered' | 'busy' | 'rejected' | 'no-answer'> {
+): Promise<Rung> {
   const timeoutMs = order?.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const ringMs = callee.kind === 'no-answer' ? timeoutMs : (callee.ringMs ?? RING_MS);
   await pause(clock, Math.min(ringMs, timeoutMs), signal);
-  if (ringMs > timeoutMs || callee.kind === 'no-answer') return 'no-answer';
-  if (callee.kind === 'rejects') return 'rejected';
-  return callee.kind === 'busy' ? 'busy' : 'answered';
+  return ringMs > timeoutMs ? 'no-answer' : RUNG[callee.kind];
 }
 
 /** What a callee says by itself, in mu-law from the moment the call was taken. */

@@ -70,6 +70,8 @@ export interface CallHandle {
   readonly clock: Clock;
   readonly log: EventLog;
   readonly isOver: boolean;
+  /** Aborts when somebody hangs up, or else at the end of the call. */
+  readonly leaving: AbortSignal;
   /** Somebody took the call, or a document answered it. */
   readonly isAnswered: boolean;
   readonly status: CallStatus;
@@ -113,6 +115,8 @@ export type Happening =
       /** Set at the end of the call; 0 when it was never answered. */
       readonly durationS: number | undefined;
       readonly by: EndedBy | undefined;
+      /** Set at the end of the call; finer than `status`, which has no word for a callee who rejects. */
+      readonly outcome?: CallOutcome | undefined;
     }
   | {
       readonly type: 'stream-started';
@@ -141,6 +145,9 @@ export type Happening =
   | { readonly type: 'machine'; readonly result: MachineResult; readonly afterMs: number }
   /** The other leg of a transfer: rung, taken (or not), over. */
   | { readonly type: 'leg'; readonly target: string; readonly status: 'ringing' | 'in-progress' | LegResult };
+
+/** What became of a call. */
+export type CallOutcome = 'completed' | 'busy' | 'rejected' | 'failed' | 'no-answer' | 'canceled';
 
 /** What became of the other leg of a transfer. */
 export type LegResult = 'completed' | 'busy' | 'no-answer' | 'failed';

@@ -60,6 +60,8 @@ export interface DriverContext {
 export interface LegTerms {
   /** How long it rings at most. Default: until it is taken or given up. */
   readonly timeoutMs?: number | undefined;
+  /** How long the two may talk. Default: as long as they want. */
+  readonly limitMs?: number | undefined;
   /** Called when it was taken and before the two are connected; false: it does not want to be. */
   readonly taken?: ((signal: AbortSignal) => Promise<boolean>) | undefined;
 }

@@ -76,7 +76,7 @@ export type CallFact =
   | { readonly type: 'caller-speaking' }
   | { readonly type: 'caller-quiet' }
   | { readonly type: 'key'; readonly digit: string }
-  /** Keys that the bridge pressed by a message on the media socket. */
+  /** Keys that the bridge pressed: by a message on the media socket, a document or a request. */
   | { readonly type: 'agent-keys'; readonly digits: string }
   /** Somebody, or something, took an outbound call. */
   | { readonly type: 'picked-up'; readonly by: 'human' | 'machine' }

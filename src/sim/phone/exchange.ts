@@ -4,6 +4,7 @@ import { SimulatedCall } from './call.ts';
 import type { CallOptions } from './call-terms.ts';
 import { A_HUMAN, type Callee } from './callee.ts';
 import type { CallHandle, CarrierSim, DialOrder } from './carrier-sim.ts';
+import type { RestFaults } from './faults.ts';
 import { type RestStub, startRest } from './rest.ts';
 import { Ticker } from './ticker.ts';
 
@@ -14,6 +15,8 @@ export interface ExchangeOptions {
   readonly speed?: number | undefined;
   /** False: no REST interface is started. */
   readonly rest?: boolean | undefined;
+  /** Faults of REST requests about no call, such as orders; those about a call have the faults of the call. */
+  readonly restFaults?: RestFaults | undefined;
   /** What a call does not say itself; also the account that the REST interface takes orders from. */
   readonly defaults?: Partial<CallOptions> | undefined;
   /** Who is rung when the bridge places a call; by default somebody who answers after a second. */
@@ -62,11 +65,12 @@ class CallExchange implements Exchange {
   async startRest(): Promise<void> {
     // Nobody is called with these: only the account is looked at.
     const account = this.#carrier.identify({ webhookUrl: '', ...this.#options.defaults });
-    this.#rest = await startRest(this.#clock, this.#carrier.rest, {
+    const exchange = {
       account,
-      find: (callId) => this.#calls.get(callId)?.handle,
-      dial: (order) => this.#dial(order),
-    });
+      find: (callId: string) => this.#calls.get(callId)?.handle,
+      dial: (order: DialOrder) => this.#dial(order),
+    };
+    this.#rest = await startRest(this.#clock, this.#carrier.rest, exchange, this.#options.restFaults);
   }
 
   get restBaseUrl(): string | undefined {

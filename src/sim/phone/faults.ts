@@ -3,7 +3,7 @@ import type { RestFaultStatus } from './carrier-sim.ts';
 /** How a signature is made: rightly, over something else, not at all, or too long ago where a carrier signs the time. */
 export type SignatureFault = 'good' | 'bad' | 'missing' | 'stale';
 
-/** Faults of the carrier's REST interface, for requests that name this call. */
+/** Faults of the carrier's REST interface: for requests that name one call, or for those that name none. */
 export interface RestFaults {
   /** Answer with this HTTP status and the carrier's error for it instead of doing what was asked. */
   readonly status?: RestFaultStatus;

@@ -10,19 +10,20 @@ export interface LegContext {
   readonly log: EventLog;
   readonly desk: CarrierDesk;
   /** What it comes to. */
-  readonly result: DialResult;
+  readonly result: DialResult | ((target: string) => DialResult);
 }
 
 /** Rings the other leg; resolves when the two have talked, when it came to nothing, or when the signal aborts. */
 export async function ringLeg(
   targets: readonly string[],
   callerId: string | undefined,
-  { clock, log, desk, result }: LegContext,
+  { clock, log, desk, result: wanted }: LegContext,
   signal: AbortSignal,
   terms: LegTerms = {},
 ): Promise<DialResult> {
   log.add({ type: 'dial', targets, callerId });
   const target = targets[0] ?? '';
+  const result = typeof wanted === 'function' ? wanted(target) : wanted;
   const tell = (status: 'ringing' | 'in-progress' | DialResult['status']): void => {
     if (signal.aborted) return;
     log.add({ type: 'leg', target, status });
@@ -36,7 +37,9 @@ export async function ringLeg(
   const isWanted = isTaken && (await taken?.(signal)) !== false;
   if (isWanted) tell('in-progress');
   const end: DialResult =
-    isWanted || result.status !== 'completed' ? result : { ...result, status: 'no-answer', durationMs: 0 };
+    isWanted || result.status !== 'completed'
+      ? { ...result, durationMs: Math.min(result.durationMs, terms.limitMs ?? Number.POSITIVE_INFINITY) }
+      : { ...result, status: 'no-answer', durationMs: 0 };
   await pause(clock, end.durationMs, signal);
   tell(end.status);
   return end;

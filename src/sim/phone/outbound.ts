@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts';
-import { type Callee, detection, firstWords, ring } from './callee.ts';
+import { type Callee, detection, firstWords, type Rung, ring } from './callee.ts';
 import type { Caller } from './caller.ts';
 import type { DialOrder } from './carrier-sim.ts';
 import type { EventLog, MachineResult } from './events.ts';
@@ -23,10 +23,7 @@ export interface OutboundContext {
  * Rings somebody for the bridge. Resolves when the call may be led: at once when it was taken, or when it is known who
  * took it; or when it was not taken. When the signal aborts the result means nothing.
  */
-export async function ringCallee(
-  callee: Callee,
-  context: OutboundContext,
-): Promise<'answered' | 'busy' | 'rejected' | 'no-answer'> {
+export async function ringCallee(callee: Callee, context: OutboundContext): Promise<Rung> {
   const { clock, log, order, signal, streaming } = context;
   const words = firstWords(callee);
   let answeredMs = 0;

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Clock } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import type { CallHandle, RestExchange, RestReply, RestRequest, RestRules } from './carrier-sim.ts';
+import type { RestFaults } from './faults.ts';
 import { pause } from './pause.ts';
 
 /** The carrier's REST interface for the calls of one exchange, on 127.0.0.1. */
@@ -15,8 +16,10 @@ interface RestContext {
   readonly rules: RestRules;
   readonly exchange: RestExchange;
   readonly signal: AbortSignal;
-  /** How many requests named each call. */
-  readonly counts: WeakMap<CallHandle, number>;
+  /** Of requests about no call. */
+  readonly faults: RestFaults;
+  /** How many requests named each call, or none. */
+  readonly counts: WeakMap<CallHandle | RestExchange, number>;
 }
 
 /** Starts the interface. */
@@ -24,6 +27,7 @@ export async function startRest(
   clock: Clock,
   rules: RestRules,
   exchange: Omit<RestExchange, 'baseUrl'>,
+  faults: RestFaults = {},
 ): Promise<RestStub> {
   const closing = new AbortController();
   let context: RestContext | undefined;
@@ -48,6 +52,7 @@ export async function startRest(
     rules,
     exchange: { ...exchange, baseUrl },
     signal: closing.signal,
+    faults,
     counts: new WeakMap(),
   };
   return {
@@ -66,21 +71,22 @@ async function handle(incoming: IncomingMessage, context: RestContext): Promise<
   const request = await readRequest(incoming);
   const callId = rules.callId(request);
   const call = callId === undefined ? undefined : exchange.find(callId);
-  if (call === undefined) return await rules.serve(request, undefined, exchange);
-  const reply = await withFaults(call, context, () => rules.serve(request, call, exchange));
+  const serve = (): RestReply | Promise<RestReply> => rules.serve(request, call, exchange);
+  if (call === undefined) return await withFaults(exchange, context.faults, context, serve);
+  const reply = await withFaults(call, call.faults.rest, context, serve);
   const operation = `${request.method} ${request.path} ${request.body}`.trim();
   call.log.add({ type: 'rest', operation, status: reply.status });
   return reply;
 }
 
 async function withFaults(
-  call: CallHandle,
+  about: CallHandle | RestExchange,
+  { status, times = Number.POSITIVE_INFINITY, delayMs = 0 }: RestFaults,
   { clock, counts, signal, rules }: RestContext,
   serve: () => RestReply | Promise<RestReply>,
 ): Promise<RestReply> {
-  const count = (counts.get(call) ?? 0) + 1;
-  counts.set(call, count);
-  const { status, times = Number.POSITIVE_INFINITY, delayMs = 0 } = call.faults.rest;
+  const count = (counts.get(about) ?? 0) + 1;
+  counts.set(about, count);
   await pause(clock, delayMs, signal);
   return status !== undefined && count <= times ? rules.fault(status) : await serve();
 }

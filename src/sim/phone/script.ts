@@ -1,9 +1,16 @@
 import { assertNever, BridgeError } from '../../errors.ts';
 import type { FormFields } from './carrier-sim.ts';
-import type { CallDriver, DialResult, DriverContext, DriverEnd } from './driver.ts';
+import type { CallDriver, DialResult, DriverContext, DriverEnd, LegTerms } from './driver.ts';
 import type { EndedBy } from './events.ts';
 import { pause } from './pause.ts';
-import { type AnswerDocument, type OwnVerb, type Replacement, resolveUrl, type Verb } from './verbs.ts';
+import {
+  type AnswerDocument,
+  type DialVerb,
+  type OwnVerb,
+  type Replacement,
+  resolveUrl,
+  type Verb,
+} from './verbs.ts';
 
 /** Why a document is asked for. */
 export type DocumentReason =
@@ -23,6 +30,8 @@ export interface DocumentRules {
   read(text: string): AnswerDocument;
   /** All form fields of a request for a document. */
   fields(reason: DocumentReason): FormFields;
+  /** How the other leg of a transfer is rung. Default: until it is taken or given up. */
+  legTerms?(verb: DialVerb, baseUrl: string): LegTerms;
   /** Does what an own verb says; a follow-up takes the place of the verbs behind it. Gives up when `signal` aborts. */
   perform?(verb: OwnVerb, baseUrl: string, signal: AbortSignal): Promise<FollowUp | undefined>;
 }
@@ -148,13 +157,16 @@ export class Script implements CallDriver {
 
   async #perform(verb: Verb, baseUrl: string): Promise<Step> {
     const { log } = this.#context;
-    if (verb.type !== 'reject') this.#context.answer();
+    if (answers(verb)) this.#context.answer();
     switch (verb.type) {
       case 'connect':
         return await this.#connect(verb, baseUrl);
       case 'say':
+        log.add(verb);
+        return NEXT;
       case 'play':
         log.add(verb);
+        if (verb.digits !== undefined) await this.#press(verb.digits);
         return NEXT;
       case 'pause':
         log.add(verb);
@@ -192,9 +204,15 @@ export class Script implements CallDriver {
     return this.#followUp(verb.action, baseUrl, verb.method, { why: 'stream-ended' });
   }
 
-  async #dial(verb: Extract<Verb, { type: 'dial' }>, baseUrl: string): Promise<Step> {
+  async #press(digits: string): Promise<void> {
+    this.#context.log.add({ type: 'agent-keys', digits });
+    await pause(this.#context.clock, keysMs(digits), this.#interruption.signal);
+  }
+
+  async #dial(verb: DialVerb, baseUrl: string): Promise<Step> {
     const { signal } = this.#interruption;
-    const result = await this.#context.ring(verb.targets, verb.callerId, signal);
+    const terms = this.#rules.legTerms?.(verb, baseUrl);
+    const result = await this.#context.ring(verb.targets, verb.callerId, signal, terms);
     if (verb.action === undefined || signal.aborted) return NEXT;
     return this.#followUp(verb.action, baseUrl, verb.method, { why: 'dial-ended', result });
   }
@@ -220,6 +238,19 @@ export class Script implements CallDriver {
       work.then(resolve, reject).finally(() => signal.removeEventListener('abort', give));
     });
   }
+}
+
+function answers(verb: Verb): boolean {
+  if (verb.type === 'dial') return verb.answersLate !== true;
+  return verb.type !== 'reject';
+}
+
+const KEY_MS = 200;
+const WAITS_MS: Readonly<Record<string, number>> = { w: 500, W: 1000 };
+
+/** How long it takes to press keys: `w` waits half a second and `W` a whole one. */
+export function keysMs(digits: string): number {
+  return [...digits].reduce((sum, key) => sum + (WAITS_MS[key] ?? KEY_MS), 0);
 }
 
 function fetched(url: string, method: 'GET' | 'POST', reason: DocumentReason): Step {

@@ -14,6 +14,13 @@ export interface StreamVerb {
   readonly settings: Readonly<Record<string, string>>;
 }
 
+/** One of those whom a transfer rings; `kind` and `settings` by the carrier's own names. */
+export interface DialLeg {
+  readonly kind: string;
+  readonly target: string;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
 /** A verb of an answer document, in the words of no carrier. */
 export type Verb =
   | {
@@ -40,6 +47,12 @@ export type Verb =
       readonly callerId: string | undefined;
       /** Numbers, SIP addresses and clients that are rung. */
       readonly targets: readonly string[];
+      /** The same targets with all that was written about each, where a carrier has more than the address. */
+      readonly legs?: readonly DialLeg[];
+      /** Everything else that was written, by the carrier's own names. */
+      readonly settings?: Readonly<Record<string, string>>;
+      /** A call that rings goes on ringing until the other leg is connected. */
+      readonly answersLate?: boolean;
     }
   | { readonly type: 'hangup' }
   | { readonly type: 'redirect'; readonly url: string; readonly method: 'GET' | 'POST' }
@@ -55,6 +68,9 @@ export type Verb =
 
 /** Verbs that a carrier performs itself. */
 export type OwnVerb = Extract<Verb, { readonly type: 'own' }>;
+
+/** A transfer. */
+export type DialVerb = Extract<Verb, { readonly type: 'dial' }>;
 
 /** What the carrier would write into its debugger. */
 export interface DocumentWarning {
