@@ -85,8 +85,8 @@ export function createTelnyx(options: TelnyxOptions): Carrier {
   const { answer, reject, announce, connect, ...rest } = control;
   return {
     name: 'telnyx',
-    capabilities: capabilities(output, 'document'),
-    commandCapabilities: capabilities(output, 'command'),
+    capabilities: capabilities('document'),
+    commandCapabilities: capabilities('command'),
     verify: (request) => verifyWebhook(signatures, request),
     verifyUpgrade: (request, call) => verifyUpgrade({ secret, insecure }, request, call),
     parse: webhookParser({ announce, connect }, epochMs),
@@ -110,7 +110,7 @@ export function createTelnyx(options: TelnyxOptions): Carrier {
 
 const EMPTY: Answer = Object.freeze({ status: 200, contentType: '', body: '' });
 
-function capabilities(output: AudioFormat, control: 'document' | 'command'): CarrierCapabilities {
+function capabilities(control: 'document' | 'command'): CarrierCapabilities {
   const document = control === 'document';
   return Object.freeze({
     webhookAuth: 'body-signature',
@@ -123,7 +123,7 @@ function capabilities(output: AudioFormat, control: 'document' | 'command'): Car
     needsSilenceWhenIdle: true,
     defaultFormat: MULAW_8K,
     inputs: Object.freeze([MULAW_8K, ALAW_8K, PCM16_8K, PCM16_16K, PCM16_24K]),
-    outputs: Object.freeze([output]),
+    outputs: Object.freeze(Object.values(FORMATS)),
     digitsIn: 'socket-and-webhook',
     digitsOut: 'request',
     transfer: Object.freeze({ endsStream: document, announced: true, wayBack: true }),

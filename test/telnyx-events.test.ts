@@ -108,6 +108,7 @@ describe('an event of Call Control about the caller', () => {
       type: 'after-stream',
       callId: LEG,
       ended,
+      spoken: true,
       transfer: undefined,
     });
   });
