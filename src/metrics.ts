@@ -7,7 +7,7 @@ export interface Metrics {
     labels: { readonly reason: string; readonly carrier: string; readonly provider: string },
     counts: CallCounts,
   ): void;
-  refused(what: 'webhook' | 'upgrade', reason: string): void;
+  refused(what: 'webhook' | 'upgrade' | 'api', reason: string): void;
   hangUpFailed(carrier: string): void;
   /** Prometheus text. */
   text(): Promise<string>;
@@ -54,10 +54,11 @@ export function createMetrics(): Metrics {
   const bargeIns = counter('barge_ins_total', 'Interruptions by the caller', []);
   const tools = counter('tool_calls_total', 'Function calls run', []);
   const errors = counter('provider_errors_total', 'Errors reported by providers', []);
-  const refused = counter('refused_requests_total', 'Webhooks and upgrades that were refused', [
-    'what',
-    'reason',
-  ]);
+  const refused = counter(
+    'refused_requests_total',
+    'Webhooks, upgrades and requests of operators that were refused',
+    ['what', 'reason'],
+  );
   const hangUps = counter('hang_up_failures_total', 'Hang-ups by REST that failed', ['carrier']);
   return {
     callStarted: () => active.inc(),

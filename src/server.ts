@@ -1,7 +1,7 @@
-import { createHash, createPrivateKey, createPublicKey, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import express, { type Express, type Request } from 'express';
+import express from 'express';
 import { type Agent, lineCheckAgent, voiceAgent } from './agents.ts';
 import { createTranscoder } from './audio/transcode.ts';
 import { CallDesk } from './call-desk.ts';
@@ -13,7 +13,8 @@ import type { Config } from './config.ts';
 import { BridgeError } from './errors.ts';
 import { createLog, type Log } from './log.ts';
 import { MediaSockets } from './media-socket.ts';
-import { createMetrics, type Metrics } from './metrics.ts';
+import { createMetrics } from './metrics.ts';
+import { createOperators } from './operators.ts';
 import { Pacer } from './pacer.ts';
 import type { RealtimeProvider } from './provider.ts';
 import { SessionManager } from './session-manager.ts';
@@ -113,7 +114,11 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     },
   });
   const media = new MediaSockets({ carriers, manager, clock, log, metrics });
-  const app = makeApp(config, manager, metrics);
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  const { apiToken: token, maxCalls, maxCallMs } = config;
+  app.use(createOperators({ desk, manager, clock, log, metrics, token, maxCalls, maxCallMs }));
   const webhooks = createWebhooks({ carriers, manager, desk, clock, log, metrics });
   // A proxy may pass the path of PUBLIC_URL on, or strip it.
   if (config.publicUrl !== undefined) app.use(new URL(config.publicUrl).pathname, webhooks);
@@ -239,40 +244,6 @@ function makeAgent(config: Config, provider: RealtimeProvider, tools: readonly T
   const text = { instructions, greeting, language, audio, maxCallMs, silenceMs, voice: undefined };
   if (provider.name === 'local') return lineCheckAgent(text, tools);
   return { ...voiceAgent(text, tools), transcribeCaller: config.openai.transcriptionModel !== '' };
-}
-
-/** What operators ask for. */
-function makeApp(config: Config, manager: SessionManager, metrics: Metrics): Express {
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag');
-  app.get('/healthz', (_request, response) => {
-    response.json({ status: 'ok' });
-  });
-  app.get('/readyz', (_request, response) => {
-    // Full is not unready: live calls still need their webhooks, and one caller more gets a busy tone from here.
-    const { draining, size } = manager;
-    const status = draining ? 'draining' : size < config.maxCalls ? 'ready' : 'full';
-    response.status(draining ? 503 : 200).json({ status, calls: size, maxCalls: config.maxCalls });
-  });
-  app.get('/metrics', (request, response, next) => {
-    if (!mayOperate(config, request)) {
-      response.status(401).end();
-      return;
-    }
-    metrics
-      .text()
-      .then((text) => response.type(metrics.contentType).send(text))
-      .catch(next);
-  });
-  return app;
-}
-
-function mayOperate(config: Config, request: Request): boolean {
-  if (config.apiToken === undefined) return true;
-  const found = Buffer.from(request.headers.authorization ?? '');
-  const wanted = Buffer.from(`Bearer ${config.apiToken}`);
-  return found.length === wanted.length && timingSafeEqual(found, wanted);
 }
 
 function listen(http: Server, config: Config): Promise<string> {

@@ -1,0 +1,143 @@
+import express, {
+  type NextFunction,
+  type Request,
+  type RequestHandler,
+  type Response,
+  type Router,
+} from 'express';
+import { createTokenCheck } from './calls-api/access.ts';
+import { createHandlers, type Handler, type HandlersDeps } from './calls-api/handlers.ts';
+import { CALL_OPERATIONS, type CallOperation, type Operation } from './calls-api/operations.ts';
+import { failure, problem, type Reply } from './calls-api/replies.ts';
+import { BridgeError } from './errors.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface CallsApiDeps extends HandlersDeps {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Undefined: every route answers 404. */
+  readonly token: string | undefined;
+}
+
+const MAX_BODY = '64kb';
+
+/** Operators' HTTP over the calls: `CALL_OPERATIONS` says what there is. Mounted at the root; knows only `/calls…`. */
+export function createCallsApi(deps: CallsApiDeps): Router {
+  const router = express.Router();
+  const handlers = createHandlers(deps);
+  router.use('/calls', guard(deps));
+  for (const [name, operation] of Object.entries(CALL_OPERATIONS) as [CallOperation, Operation][]) {
+    const reading = operation.request === undefined ? [] : [jsonOnly, express.json({ limit: MAX_BODY })];
+    router.route(operation.path)[operation.method](...reading, answering(deps, name, handlers[name]));
+  }
+  for (const path of new Set(Object.values(CALL_OPERATIONS).map((operation) => operation.path))) {
+    router.all(path, wrongMethod(path));
+  }
+  router.use('/calls', (_request, response) =>
+    send(response, problem(404, 'NOT_FOUND', 'there is nothing at this address')),
+  );
+  router.use('/calls', (error: unknown, _request: Request, response: Response, next: NextFunction) => {
+    if (response.headersSent) next(error);
+    else send(response, unreadable(error, deps.log));
+  });
+  return router;
+}
+
+/** Sends an answer; nothing of it may be kept on the way. */
+export function send(response: Response, { status, body, headers = {} }: Reply): void {
+  response
+    .status(status)
+    .set({ 'cache-control': 'no-store', ...headers })
+    .json(body);
+}
+
+/** The answer to a request without the right token. */
+export function unauthorized(access: 'missing' | 'wrong'): Reply {
+  const found = access === 'missing' ? 'none' : 'another one';
+  const hint = access === 'wrong' ? ', error="invalid_token"' : '';
+  return problem(401, 'UNAUTHORIZED', `the bearer token: found ${found}, wanted that of API_TOKEN`, {
+    headers: { 'www-authenticate': `Bearer realm="patchcord"${hint}` },
+  });
+}
+
+function guard({ token, log, metrics }: CallsApiDeps): RequestHandler {
+  const check = createTokenCheck(token);
+  return (request, response, next) => {
+    const access = check(request.headers.authorization);
+    if (access === 'granted') {
+      next();
+    } else if (access === 'not-set') {
+      send(response, problem(404, 'API_OFF', 'calls cannot be controlled here: API_TOKEN is not set'));
+    } else {
+      metrics.refused('api', access);
+      log.warn({ reason: access }, 'a request of an operator was refused');
+      send(response, unauthorized(access));
+    }
+  };
+}
+
+/** A body that is not read is a body that is not understood. */
+const jsonOnly: RequestHandler = (request, response, next) => {
+  if (request.is('application/json') !== false) next();
+  else send(response, problem(415, 'UNSUPPORTED_TYPE', 'Content-Type: wanted application/json'));
+};
+
+/** Runs a handler; what it throws is an answer too. */
+function answering({ log }: CallsApiDeps, name: CallOperation, handler: Handler): RequestHandler {
+  const run = async (request: Request, response: Response): Promise<Reply | undefined> => {
+    try {
+      return await handler(request, response);
+    } catch (thrown) {
+      const error = BridgeError.from(thrown);
+      if (error.code === 'INTERNAL') log.error({ err: error }, 'a request of an operator failed');
+      // An order whose answer was lost may be ringing somewhere.
+      return failure(error, name !== 'placeCall');
+    }
+  };
+  return async (request, response) => {
+    const reply = await run(request, response);
+    if (reply === undefined) return;
+    if (CALL_OPERATIONS[name].method !== 'get') {
+      log.info({ operation: name, call: request.params['id'], status: reply.status }, 'an operator asked');
+    }
+    send(response, reply);
+  };
+}
+
+function wrongMethod(path: string): RequestHandler {
+  const allow = Object.values(CALL_OPERATIONS)
+    .filter((operation) => operation.path === path)
+    .map(({ method }) => method.toUpperCase())
+    .join(', ');
+  return (request, response) => {
+    const message = `found ${request.method}, wanted ${allow}`;
+    send(response, problem(405, 'METHOD_NOT_ALLOWED', message, { headers: { allow } }));
+  };
+}
+
+/** For requests that never came to a handler. What the parser has to say quotes the request, and is not repeated. */
+function unreadable(error: unknown, log: Log): Reply {
+  const status =
+    typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number'
+      ? error.status
+      : 500;
+  if (status === 413) return problem(413, 'TOO_LARGE', `the body: found more than ${MAX_BODY}, wanted less`);
+  if (status === 415) {
+    return problem(
+      415,
+      'UNSUPPORTED_TYPE',
+      'the body: found an encoding that cannot be read, wanted plain UTF-8',
+    );
+  }
+  if (status >= 400 && status < 500) {
+    return problem(
+      400,
+      'BAD_INPUT',
+      'the request cannot be read; wanted a JSON object and a well-formed address',
+    );
+  }
+  const failed = BridgeError.from(error);
+  log.error({ err: failed }, 'a request of an operator failed');
+  return failure(failed, false);
+}
