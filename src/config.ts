@@ -17,7 +17,11 @@ export const SETTINGS = [
     fallback: 'info',
     text: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`',
   },
-  { name: 'API_TOKEN', fallback: '', text: 'bearer token that `/metrics` asks for; without one it is open' },
+  {
+    name: 'API_TOKEN',
+    fallback: '',
+    text: 'bearer token of operators: without one there are no `/calls`, and `/metrics` is open',
+  },
   { name: 'MAX_CALLS', fallback: '200', text: 'calls at once; one more is answered busy' },
   { name: 'MAX_CALL_SECONDS', fallback: '3600', text: 'longest call' },
   { name: 'SILENCE_SECONDS', fallback: '15', text: 'quiet line after which the caller is asked; 0: never' },
