@@ -6,6 +6,8 @@ type Audio = Extract<LegEvent, { type: 'audio' }>;
 const WINDOW = 3;
 /** A place further off than this is no disorder but a stream that counts anew. */
 const RESTART = 1000;
+/** So many late messages one after the other are no late messages: they count anew, from a place close by. */
+const LATE_RUN = 10;
 
 /**
  * Puts media messages back in order where a carrier does not promise it. A message that is missing is waited for until
@@ -16,6 +18,8 @@ export class ReorderWindow {
   readonly #waiting: Audio[] = [];
   #next: number | undefined;
   #late = 0;
+  /** Late messages since the last one that was in time. */
+  #lateRun = 0;
 
   constructor(deliver: (audio: Audio) => void) {
     this.#deliver = deliver;
@@ -39,8 +43,11 @@ export class ReorderWindow {
     if (Math.abs(order - this.#next) > RESTART) this.#restart(order);
     if (order < this.#next) {
       this.#late += 1;
+      this.#lateRun += 1;
+      if (this.#lateRun >= LATE_RUN) this.#restart(order + 1);
       return;
     }
+    this.#lateRun = 0;
     if (order === this.#next) this.#give(audio);
     else this.#keep(audio, order);
     this.#drain();
@@ -82,15 +89,19 @@ export class ReorderWindow {
   #restart(order: number): void {
     this.flush();
     this.#next = order;
+    this.#lateRun = 0;
   }
 }
 
 /** Audio after which the order of the bytes is settled: a second of 20 ms messages. */
 const DECIDE_AFTER = 50;
+/** Speech and the noise of a line move many times less in the right order. What does not, says nothing. */
+const CLEARLY = 2;
 
 /**
  * Turns PCM16 into little-endian. Where the carrier does not say its order, the first messages are read both ways: speech
- * and noise move less from sample to sample in the right one. Until that is settled they are taken for little-endian.
+ * and noise move less from sample to sample in the right one. As long as that is not clear they are taken for
+ * little-endian.
  */
 export class ByteOrder {
   #mode: 'big' | 'detect' | 'little';
@@ -105,8 +116,7 @@ export class ByteOrder {
   /** Swaps the bytes in place where that is needed. */
   apply(bytes: Uint8Array): void {
     if (this.#mode === 'detect') this.#measure(bytes);
-    const big = this.#mode === 'big' || (this.#mode === 'detect' && this.#big < this.#little);
-    if (big) swapPairs(bytes);
+    if (this.#mode === 'big' || (this.#mode === 'detect' && this.#seemsBig)) swapPairs(bytes);
   }
 
   #measure(bytes: Uint8Array): void {
@@ -116,9 +126,13 @@ export class ByteOrder {
       this.#big += Math.abs(view.getInt16(at, false) - view.getInt16(at - 2, false));
     }
     this.#seen += 1;
-    if (this.#seen >= DECIDE_AFTER && this.#little !== this.#big) {
-      this.#mode = this.#big < this.#little ? 'big' : 'little';
-    }
+    if (this.#seen < DECIDE_AFTER) return;
+    if (this.#seemsBig) this.#mode = 'big';
+    else if (this.#little * CLEARLY < this.#big) this.#mode = 'little';
+  }
+
+  get #seemsBig(): boolean {
+    return this.#big * CLEARLY < this.#little;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { AgentDigits, DigitContext } from './agents.ts';
-import type { Clock } from './clock.ts';
+import type { Cancel, Clock } from './clock.ts';
 import { DigitCollector, type DigitSource, DigitTwins } from './digits.ts';
 import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
@@ -19,13 +19,23 @@ export interface KeypadOptions {
   onInput(): void;
 }
 
+/** A caller who has pressed keys does not wait longer than this for an answer. */
+const HANDLER_MS = 10_000;
+
+interface Message {
+  readonly text: string;
+  readonly options: TextOptions;
+}
+
 /** The keys that the caller presses: gathered into inputs, which go to the model or to the agent's handler. */
 export class Keypad {
   readonly #options: KeypadOptions;
   readonly #twins: DigitTwins;
   readonly #collector: DigitCollector;
-  /** Inputs from before the provider was ready. */
-  readonly #early: string[] = [];
+  /** What is to be told to a provider that is not ready. */
+  readonly #early: Message[] = [];
+  /** Time limits of handlers that have not answered. */
+  readonly #limits = new Set<Cancel>();
   #provider: KeypadProvider | undefined;
   #closed = false;
 
@@ -46,33 +56,49 @@ export class Keypad {
 
   connect(provider: KeypadProvider): void {
     this.#provider = provider;
-    for (const digits of this.#early.splice(0)) this.#deliver(digits);
+    for (const message of this.#early.splice(0)) this.#tell(message);
   }
 
   close(): void {
     this.#closed = true;
     this.#collector.close();
+    for (const cancel of this.#limits) cancel();
+    this.#limits.clear();
   }
 
   #onInput(digits: string): void {
     const { handle } = this.#options.rule;
-    if (handle === undefined) {
-      this.#deliver(digits);
-      return;
-    }
+    if (handle === undefined) this.#deliver(digits);
+    else this.#ask(handle, digits);
+  }
+
+  #ask(handle: NonNullable<AgentDigits['handle']>, digits: string): void {
+    const { call, clock } = this.#options;
+    let open = true;
+    const settle = (then: () => void): void => {
+      // An answer after the limit comes too late: the model has the keys.
+      if (!open) return;
+      open = false;
+      cancel();
+      this.#limits.delete(cancel);
+      then();
+    };
+    const late = new BridgeError('TIMEOUT', `the handler of keys took longer than ${HANDLER_MS} ms`);
+    const cancel = clock.after(HANDLER_MS, () => settle(() => this.#onHandlerFailed(late, digits)));
+    this.#limits.add(cancel);
     // Within the promise, so that a handler that throws at once is one that rejects.
     Promise.resolve()
-      .then(() => handle(digits, this.#options.call))
+      .then(() => handle(digits, call))
       .then(
-        (answer) => this.#onAnswer(answer),
-        (thrown: unknown) => this.#onHandlerFailed(thrown, digits),
+        (answer) => settle(() => this.#onAnswer(answer)),
+        (thrown: unknown) => settle(() => this.#onHandlerFailed(thrown, digits)),
       );
   }
 
   #onAnswer(answer: string | undefined): void {
     if (this.#closed) return;
-    if (answer !== undefined) this.#provider?.sendText(answer, { role: 'user', respond: true });
-    this.#options.onInput();
+    if (answer === undefined) this.#options.onInput();
+    else this.#tell({ text: answer, options: { role: 'user', respond: true } });
   }
 
   #onHandlerFailed(thrown: unknown, digits: string): void {
@@ -83,12 +109,16 @@ export class Keypad {
   }
 
   #deliver(digits: string): void {
+    const text = `The caller pressed the ${digits.length === 1 ? 'key' : 'keys'} ${digits}.`;
+    this.#tell({ text, options: { role: 'user', respond: true, digits } });
+  }
+
+  #tell(message: Message): void {
     if (this.#provider === undefined) {
-      this.#early.push(digits);
+      this.#early.push(message);
       return;
     }
-    const text = `The caller pressed the ${digits.length === 1 ? 'key' : 'keys'} ${digits}.`;
-    this.#provider.sendText(text, { role: 'user', respond: true, digits });
+    this.#provider.sendText(message.text, message.options);
     this.#options.onInput();
   }
 }
