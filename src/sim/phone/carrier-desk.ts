@@ -47,10 +47,11 @@ export class CarrierDesk {
     this.send(this.#context.carrier.tell(happening));
   }
 
-  /** Sends callbacks. Those of the call's progress keep their order; others do not wait for anything. */
+  /** Sends callbacks. Those of the call's progress keep their order, like those that ask for it; others do not wait. */
   send(callbacks: readonly Callback[]): void {
     for (const callback of callbacks) {
-      if (callback.kind === 'progress') this.#queue(() => this.#callBack(callback));
+      if (callback.inOrder) this.#chain(() => this.#callBack(callback));
+      else if (callback.kind === 'progress') this.#queue(() => this.#callBack(callback));
       else this.#overlap(this.#callBack(callback));
     }
   }

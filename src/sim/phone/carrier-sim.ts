@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Clock } from '../../clock.ts';
 import type { CallOptions } from './call-terms.ts';
+import type { Callee } from './callee.ts';
 import type { CallDriver, DriverContext } from './driver.ts';
 import type { CallStatus, EndedBy, EventLog, MachineResult, StreamEnd } from './events.ts';
 import type { PhoneFaults } from './faults.ts';
@@ -166,6 +167,8 @@ export interface Callback {
   readonly url: string;
   readonly method: 'GET' | 'POST';
   readonly payload: Payload;
+  /** True: waits for the callbacks before it, whatever its kind, and is never held back. */
+  readonly inOrder?: boolean | undefined;
 }
 
 /** A request as it goes over the wire, for its headers and signature. */
@@ -304,6 +307,8 @@ export interface DialOrder {
   readonly untilGreetingEnds: boolean;
   /** How long it rings at most. */
   readonly timeoutMs: number;
+  /** Who is rung, where that is known already; else the exchange decides. */
+  readonly callee?: Callee | undefined;
   /** The order as it came, by the carrier's own names, for whatever else the carrier needs of it. */
   readonly fields: Readonly<Record<string, unknown>>;
 }

@@ -119,7 +119,7 @@ class CallExchange implements Exchange {
       to,
       direction: 'outbound',
       ...(statusCallbackUrl === undefined ? {} : { statusCallbackUrl }),
-      callee: this.#options.callee?.(order) ?? A_HUMAN,
+      callee: order.callee ?? this.#options.callee?.(order) ?? A_HUMAN,
       order,
     });
     const waiting = this.#waiting.shift();
