@@ -8,7 +8,7 @@ import express, {
 import { createTokenCheck } from './calls-api/access.ts';
 import { createHandlers, type Handler, type HandlersDeps } from './calls-api/handlers.ts';
 import { CALL_OPERATIONS, type CallOperation, type Operation } from './calls-api/operations.ts';
-import { failure, problem, type Reply } from './calls-api/replies.ts';
+import { failure, problem, type Reply, unknownCall } from './calls-api/replies.ts';
 import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -21,6 +21,8 @@ export interface CallsApiDeps extends HandlersDeps {
 }
 
 const MAX_BODY = '64kb';
+/** How much of a header comes back in a message. */
+const MAX_SHOWN = 60;
 
 /** Operators' HTTP over the calls: `CALL_OPERATIONS` says what there is. Mounted at the root; knows only `/calls…`. */
 export function createCallsApi(deps: CallsApiDeps): Router {
@@ -77,10 +79,16 @@ function guard({ token, log, metrics }: CallsApiDeps): RequestHandler {
   };
 }
 
-/** A body that is not read is a body that is not understood. */
+/** A body of another type is not read at all, and would look like none. */
 const jsonOnly: RequestHandler = (request, response, next) => {
-  if (request.is('application/json') !== false) next();
-  else send(response, problem(415, 'UNSUPPORTED_TYPE', 'Content-Type: wanted application/json'));
+  const empty = request.headers['content-length'] === '0';
+  if (empty || request.is('application/json') !== false) {
+    next();
+    return;
+  }
+  const found = request.headers['content-type']?.slice(0, MAX_SHOWN) ?? 'none';
+  const message = `Content-Type: found ${found}, wanted application/json`;
+  send(response, problem(415, 'UNSUPPORTED_TYPE', message));
 };
 
 /** Runs a handler; what it throws is an answer too. */
@@ -118,6 +126,8 @@ function wrongMethod(path: string): RequestHandler {
 
 /** For requests that never came to a handler. What the parser has to say quotes the request, and is not repeated. */
 function unreadable(error: unknown, log: Log): Reply {
+  // An id that is no text is not the id of a call.
+  if (error instanceof URIError) return unknownCall();
   const status =
     typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number'
       ? error.status

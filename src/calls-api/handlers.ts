@@ -9,7 +9,7 @@ import { EventStream } from './event-stream.ts';
 import type { CallOperation } from './operations.ts';
 import { PlacedOnce } from './placed-once.ts';
 import { readInput, withNumbers } from './read.ts';
-import { controlReply, noConversation, problem, type Reply } from './replies.ts';
+import { controlReply, noConversation, problem, type Reply, unknownCall } from './replies.ts';
 import { callAnswer, EventsQuery, ListQuery, REQUESTS } from './shapes.ts';
 
 export interface HandlersDeps {
@@ -149,8 +149,4 @@ function controlling<T extends z.ZodType = z.ZodUndefined>(
 function recordOf(desk: CallDesk, request: Request): CallRecord | undefined {
   const id = request.params['id'];
   return typeof id === 'string' ? desk.records.get(id) : undefined;
-}
-
-function unknownCall(): Reply {
-  return problem(404, 'NOT_FOUND', 'there is no such call, or not any more');
 }

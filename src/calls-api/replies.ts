@@ -63,6 +63,11 @@ export function noConversation({ view, isOver }: CallRecord): Reply | undefined 
   );
 }
 
+/** The answer to a request about a call that nobody knows. */
+export function unknownCall(): Reply {
+  return problem(404, 'NOT_FOUND', 'there is no such call, or not any more');
+}
+
 function alreadyEnded(): Reply {
   const error = { code: 'ALREADY_ENDED', message: 'the call is over', retry: false } as const;
   return { status: 409, body: { status: 'already-ended', error } };
