@@ -127,7 +127,7 @@ export const CALL_OPERATIONS = {
     answers: {
       ...OF_A_CALL,
       200: { text: 'The events so far, then the ones to come.', type: 'text/event-stream' },
-      400: problem('`after` or Last-Event-ID is no number.'),
+      400: problem('What `after` or Last-Event-ID holds is no number.'),
     },
   },
   hangUp: {

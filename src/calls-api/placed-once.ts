@@ -43,6 +43,7 @@ export class PlacedOnce {
       if (known.fingerprint !== fingerprint) return { status: 'other-order' };
       return { status: 'placed', view: (await known.placed).view, repeated: true };
     }
+    this.#makeRoom();
     const placed = place().then((record) => new Placed(record));
     const entry = { fingerprint, at: this.#clock.now(), placed };
     this.#entries.set(key, entry);
@@ -58,9 +59,14 @@ export class PlacedOnce {
   #forgetOld(): void {
     const limit = this.#clock.now() - KEEP_MS;
     for (const [key, { at }] of this.#entries) {
-      if (at > limit && this.#entries.size < MAX_KEYS) break;
+      if (at > limit) break;
       this.#entries.delete(key);
     }
+  }
+
+  #makeRoom(): void {
+    const [oldest] = this.#entries.keys();
+    if (this.#entries.size >= MAX_KEYS && oldest !== undefined) this.#entries.delete(oldest);
   }
 }
 
