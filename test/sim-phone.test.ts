@@ -69,7 +69,7 @@ describe('signatures', () => {
 describe('answer documents', () => {
   it('are read with entities, CDATA, comments and parameters', () => {
     const { verbs, warnings } = parseTwiml(
-      `<?xml version="1.0"?><!-- hello --><Response><Say language="de-DE">A &amp; B <![CDATA[<C>]]></Say><Connect action="/after?a=1&amp;b=2" method="GET"><Stream url="wss://b.example/m" name="n" statusCallback="/s"><Parameter name="x" value="&lt;1&gt;"/></Stream></Connect><Pause length="3"/><Dial callerId="+1"><Number>+2</Number><Sip>sip:a@b</Sip></Dial><Dial>+3</Dial><Redirect method="get"> /r </Redirect><Play digits="w1"/><Hangup/><Reject reason="busy"/></Response>`,
+      `<?xml version="1.0"?><!-- hello --><Response><Say language="de-DE">A &amp; B <![CDATA[<C>]]></Say><Connect action="/after?a=1&amp;b=2" method="GET"><Stream url="wss://b.example/m" name="n" statusCallback="/s"><Parameter name="x" value="&lt;1&gt;"/></Stream></Connect><Pause length="3"/><Dial callerId="+1" timeout="9" answerOnBridge="true"><Number url="/whisper">+2</Number><Sip>sip:a@b</Sip></Dial><Dial>+3</Dial><Redirect method="get"> /r </Redirect><Play digits="w1"/><Hangup/><Reject reason="busy"/></Response>`,
     );
     expect(warnings).toEqual([]);
     expect(verbs).toEqual([
@@ -86,12 +86,33 @@ describe('answer documents', () => {
           statusCallback: '/s',
           statusCallbackMethod: 'POST',
           parameters: { x: '<1>' },
-          settings: {},
+          settings: { '<Connect action>': '/after?a=1&b=2', '<Connect method>': 'GET' },
         },
       },
       { type: 'pause', lengthS: 3 },
-      { type: 'dial', action: undefined, method: 'POST', callerId: '+1', targets: ['+2', 'sip:a@b'] },
-      { type: 'dial', action: undefined, method: 'POST', callerId: undefined, targets: ['+3'] },
+      {
+        type: 'dial',
+        action: undefined,
+        method: 'POST',
+        callerId: '+1',
+        targets: ['+2', 'sip:a@b'],
+        legs: [
+          { kind: 'Number', target: '+2', settings: { url: '/whisper' } },
+          { kind: 'Sip', target: 'sip:a@b', settings: {} },
+        ],
+        settings: { timeout: '9', answerOnBridge: 'true' },
+        answersLate: true,
+      },
+      {
+        type: 'dial',
+        action: undefined,
+        method: 'POST',
+        callerId: undefined,
+        targets: ['+3'],
+        legs: [{ kind: 'Number', target: '+3', settings: {} }],
+        settings: {},
+        answersLate: false,
+      },
       { type: 'redirect', url: '/r', method: 'GET' },
       { type: 'play', url: '', digits: 'w1' },
       { type: 'hangup' },
@@ -282,7 +303,8 @@ describe('webhooks of the simulated phone', () => {
     await using place = await atTheBridge(({ target, method, form }) => {
       if (target === '/voice/twilio')
         return xml('<Say language="fr-FR">un</Say><Redirect>/next?x=1</Redirect>');
-      if (target === '/next?x=1') return xml('<Dial action="after" method="GET" callerId="+1">+2</Dial>');
+      if (target === '/next?x=1')
+        return xml('<Dial action="after" method="GET" callerId="+14155550111">+14155550122</Dial>');
       return xml(
         `<Say>${method} ${target.split('?')[0]} ${form['DialCallStatus']}</Say><Play>http://x/y.mp3</Play>`,
       );
@@ -295,7 +317,7 @@ describe('webhooks of the simulated phone', () => {
     expect(facts).toMatchObject([
       { type: 'say', text: 'un', language: 'fr-FR' },
       { type: 'redirect', url: '/next?x=1' },
-      { type: 'dial', targets: ['+2'], callerId: '+1' },
+      { type: 'dial', targets: ['+14155550122'], callerId: '+14155550111' },
       { type: 'say', text: 'GET /after undefined' },
       { type: 'play', url: 'http://x/y.mp3' },
     ]);
@@ -344,8 +366,13 @@ describe('REST during a call', () => {
     });
     const long = { Twiml: `<Response><Say>${'x'.repeat(4000)}</Say></Response>` };
     expect(await updateCall(line.exchange, line.call, long)).toMatchObject({ status: 400 });
-    const path = '/2010-04-01/Accounts/AC0/Calls/CA0.json';
-    const unknown = await fetch(`${line.exchange.restBaseUrl}${path}`, { method: 'POST' });
+    const { accountId } = line.call.identity;
+    const path = `/2010-04-01/Accounts/${accountId}/Calls/CA${'0'.repeat(32)}.json`;
+    const ask = (headers: Record<string, string>) =>
+      fetch(`${line.exchange.restBaseUrl}${path}`, { method: 'POST', headers });
+    expect((await ask({})).status).toBe(401);
+    const authorization = `Basic ${Buffer.from(`${accountId}:${TOKEN}`).toString('base64')}`;
+    const unknown = await ask({ authorization });
     expect(unknown.status).toBe(404);
     expect(await unknown.json()).toMatchObject({ code: 20404, status: 404 });
     expect(line.call.isOver).toBe(false);

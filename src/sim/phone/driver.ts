@@ -58,6 +58,8 @@ export interface DriverContext {
 
 /** How another leg is rung. */
 export interface LegTerms {
+  /** It is not even rung, because the carrier does not know such an address: the transfer fails. */
+  readonly refused?: boolean | undefined;
   /** How long it rings at most. Default: until it is taken or given up. */
   readonly timeoutMs?: number | undefined;
   /** How long the two may talk. Default: as long as they want. */

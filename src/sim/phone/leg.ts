@@ -29,6 +29,10 @@ export async function ringLeg(
     log.add({ type: 'leg', target, status });
     desk.tell({ type: 'leg', target, status });
   };
+  if (terms.refused) {
+    tell('failed');
+    return { status: 'failed', durationMs: 0 };
+  }
   tell('ringing');
   const { timeoutMs = Number.POSITIVE_INFINITY, taken } = terms;
   const ringMs = result.ringMs ?? (result.status === 'no-answer' ? (terms.timeoutMs ?? 0) : 0);

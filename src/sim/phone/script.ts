@@ -30,8 +30,8 @@ export interface DocumentRules {
   read(text: string): AnswerDocument;
   /** All form fields of a request for a document. */
   fields(reason: DocumentReason): FormFields;
-  /** How the other leg of a transfer is rung. Default: until it is taken or given up. */
-  legTerms?(verb: DialVerb, baseUrl: string): LegTerms;
+  /** How the other leg of a transfer is rung; given up when `signal` aborts. Default: until it is taken or given up. */
+  legTerms?(verb: DialVerb, baseUrl: string, signal: AbortSignal): LegTerms;
   /** Does what an own verb says; a follow-up takes the place of the verbs behind it. Gives up when `signal` aborts. */
   perform?(verb: OwnVerb, baseUrl: string, signal: AbortSignal): Promise<FollowUp | undefined>;
 }
@@ -211,7 +211,7 @@ export class Script implements CallDriver {
 
   async #dial(verb: DialVerb, baseUrl: string): Promise<Step> {
     const { signal } = this.#interruption;
-    const terms = this.#rules.legTerms?.(verb, baseUrl);
+    const terms = this.#rules.legTerms?.(verb, baseUrl, signal);
     const result = await this.#context.ring(verb.targets, verb.callerId, signal, terms);
     if (verb.action === undefined || signal.aborted) return NEXT;
     return this.#followUp(verb.action, baseUrl, verb.method, { why: 'dial-ended', result });

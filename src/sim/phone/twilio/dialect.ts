@@ -75,6 +75,7 @@ export class TwilioDialect implements MediaDialect {
     return this.#message('weather', { weather: { sky: ['clear', null], degrees: 21.5 } });
   }
 
+  /** Never throws. */
   read(text: string): BridgeMessage {
     return readBridgeMessage(text, this.#streamSid);
   }
@@ -87,6 +88,13 @@ export class TwilioDialect implements MediaDialect {
     const sequence = ++this.#sequence;
     const sequenceNumber = this.#isNumbers ? sequence : String(sequence);
     return JSON.stringify({ event, sequenceNumber, streamSid: this.#streamSid, ...rest });
+  }
+}
+
+/** A stream under `<Start>`, which only listens: whatever the bridge sends is against the protocol. */
+export class OneWayDialect extends TwilioDialect {
+  override read(): BridgeMessage {
+    return { type: 'ignored', complaint: { code: '31924', text: 'a message on a stream that only listens' } };
   }
 }
 

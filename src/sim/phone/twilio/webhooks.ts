@@ -1,19 +1,42 @@
-import type { Callback, CallHandle, FormFields, Happening, StreamPlan, WireRequest } from '../carrier-sim.ts';
-import type { StreamEnd } from '../events.ts';
+import type { Callback, CallHandle, FormFields, WireRequest } from '../carrier-sim.ts';
 import type { DocumentReason } from '../script.ts';
-import type { StreamVerb } from '../verbs.ts';
+import { rfc2822 } from './sid.ts';
 import { twilioSignature } from './signature.ts';
 
-/** Form fields that Twilio sends along with every request about a call, and some that nobody knows yet. */
-export function callFields({ identity, options, status }: CallHandle): FormFields {
-  const { accountId, callId, from, to, direction } = identity;
+/** Whose call a request is about: the caller's, or that of another leg. */
+export interface CallParty {
+  readonly callSid: string;
+  readonly parentCallSid: string | undefined;
+  readonly from: string;
+  readonly to: string;
+  readonly direction: 'inbound' | 'outbound-api' | 'outbound-dial';
+  readonly status: string;
+}
+
+/** The call itself as a party. */
+export function ownParty({ identity, status }: CallHandle): CallParty {
+  const { callId, from, to, direction } = identity;
   return {
-    AccountSid: accountId,
+    callSid: callId,
+    parentCallSid: undefined,
+    from,
+    to,
+    direction: direction === 'outbound' ? 'outbound-api' : 'inbound',
+    status,
+  };
+}
+
+/** Form fields that Twilio sends along with every request about a call, and some that nobody knows yet. */
+export function callFields(call: CallHandle, party: CallParty = ownParty(call)): FormFields {
+  const { from, to, parentCallSid } = party;
+  return {
+    AccountSid: call.identity.accountId,
     ApiVersion: '2010-04-01',
-    CallSid: callId,
-    CallStatus: status,
+    CallSid: party.callSid,
+    ...(parentCallSid === undefined ? {} : { ParentCallSid: parentCallSid }),
+    CallStatus: party.status,
     CallToken: '%7B%22parentCallInfoToken%22%3A%22simulated%22%7D',
-    Direction: direction === 'outbound' ? 'outbound-api' : 'inbound',
+    Direction: party.direction,
     From: from,
     Caller: from,
     FromCity: 'SAN FRANCISCO',
@@ -37,23 +60,26 @@ export function callFields({ identity, options, status }: CallHandle): FormField
     CalledCountry: 'US',
     StirVerstat: 'TN-Validation-Passed-A',
     FieldOfTomorrow: 'ü + a&b=c%20 "’"',
-    ...options.extraFields,
+    ...call.options.extraFields,
   };
 }
 
-/** Form fields of a request for a document. */
-export function documentFields(call: CallHandle, reason: DocumentReason): FormFields {
+/** Form fields of a request for a document; `dialled` says what became of the transfer that has just ended. */
+export function documentFields(
+  call: CallHandle,
+  reason: DocumentReason,
+  answeredBy: string | undefined,
+  dialled: FormFields,
+): FormFields {
   switch (reason.why) {
-    case 'dial-ended': {
-      const { status, durationMs } = reason.result;
-      const duration =
-        status === 'completed' ? { DialCallDuration: String(Math.round(durationMs / 1000)) } : {};
-      return { ...callFields(call), DialCallStatus: status, ...duration };
+    case 'dial-ended':
+      return { ...callFields(call), ...dialled };
+    case 'fallback': {
+      const fields = documentFields(call, reason.of, answeredBy, dialled);
+      return { ...fields, ErrorCode: '11200', ErrorUrl: reason.failedUrl };
     }
-    case 'fallback':
-      return { ...documentFields(call, reason.of), ErrorCode: '11200', ErrorUrl: reason.failedUrl };
     default:
-      return callFields(call);
+      return { ...callFields(call), ...(answeredBy === undefined ? {} : { AnsweredBy: answeredBy }) };
   }
 }
 
@@ -81,61 +107,63 @@ export function webhookHeaders(call: CallHandle, request: WireRequest): Record<s
   return headers;
 }
 
-/** The status callback of one call; it numbers its reports. */
+/** Where a status callback goes, and which events it is sent for. */
+export interface StatusTarget {
+  readonly url: string;
+  readonly method: 'GET' | 'POST';
+  readonly events: readonly string[];
+}
+
+/** What can be subscribed to. */
+export const STATUS_EVENTS: readonly string[] = ['initiated', 'ringing', 'answered', 'completed'];
+
+/** Status callbacks about one party; it numbers its reports. */
 export class StatusReports {
   readonly #call: CallHandle;
-  readonly #url: string | undefined;
+  readonly #kind: 'progress' | 'leg';
+  #target: StatusTarget | undefined;
   #sequence = 0;
 
-  constructor(call: CallHandle, url: string | undefined) {
+  constructor(call: CallHandle, kind: 'progress' | 'leg', target: StatusTarget | undefined) {
     this.#call = call;
-    this.#url = url;
+    this.#kind = kind;
+    this.#target = target;
   }
 
-  of({ status, durationS }: Extract<Happening, { type: 'progress' }>): readonly Callback[] {
-    if (this.#url === undefined) return [];
+  /** From now on the reports go elsewhere. */
+  redirect(target: StatusTarget): void {
+    this.#target = target;
+  }
+
+  /** `durationS` only at the end; `more` are fields that only this report has. */
+  of(party: CallParty, durationS: number | undefined, more: FormFields = {}): readonly Callback[] {
+    const { status } = party;
+    if (this.#target?.events.includes(eventOf(status)) !== true) return [];
     const fields: Record<string, string> = {
       CallbackSource: 'call-progress-events',
       SequenceNumber: String(this.#sequence++),
-      Timestamp: new Date(this.#call.clock.epoch()).toUTCString().replace('GMT', '+0000'),
+      Timestamp: rfc2822(this.#call.clock.epoch()),
     };
     if (durationS !== undefined) {
       fields['CallDuration'] = String(durationS);
       fields['Duration'] = String(Math.ceil(durationS / 60));
-      fields['SipResponseCode'] = '200';
+      fields['SipResponseCode'] = SIP_CODES[status] ?? '200';
     }
-    const form = { ...callFields(this.#call), ...fields };
-    return [{ kind: 'progress', event: status, url: this.#url, method: 'POST', payload: { form } }];
+    const form = { ...callFields(this.#call, party), ...fields, ...more };
+    const { url, method } = this.#target;
+    return [{ kind: this.#kind, event: status, url, method, payload: { form } }];
   }
 }
 
-/** The stream status callback, when the document wants one. */
-export function streamReport(
-  call: CallHandle,
-  { verb, plan, url }: { readonly verb: StreamVerb; readonly plan: StreamPlan; readonly url: string },
-  event: 'stream-started' | 'stream-stopped' | 'stream-error',
-  error: string | undefined,
-): Callback {
-  const form: Record<string, string> = {
-    AccountSid: call.identity.accountId,
-    CallSid: call.identity.callId,
-    StreamSid: plan.streamId,
-    StreamName: verb.name ?? plan.streamId,
-    StreamEvent: event,
-    Timestamp: new Date(call.clock.epoch()).toISOString(),
-  };
-  if (error !== undefined) form['StreamError'] = error;
-  return { kind: 'stream', event, url, method: verb.statusCallbackMethod, payload: { form } };
-}
+const SIP_CODES: Readonly<Record<string, string>> = {
+  busy: '486',
+  'no-answer': '487',
+  canceled: '487',
+  failed: '404',
+};
 
-/** What Twilio calls the end of a stream, and why. A close by the bridge is 31921 even when that was meant. */
-export function streamEnding(
-  call: CallHandle,
-  end: StreamEnd,
-): readonly [event: 'stream-stopped' | 'stream-error', error?: string] {
-  if (end.how === 'carrier-stopped') return ['stream-stopped'];
-  if (end.how === 'failed') return ['stream-error', `${end.errorCode}: ${end.text}`];
-  const text = `the server closed (${end.code})`;
-  call.log.warn('31921', text);
-  return call.faults.reportCloseAsError ? ['stream-error', `31921: ${text}`] : ['stream-stopped'];
+/** All ways in which a call may end are one event. */
+function eventOf(status: string): string {
+  if (status === 'initiated' || status === 'ringing') return status;
+  return status === 'in-progress' ? 'answered' : 'completed';
 }
