@@ -15,6 +15,8 @@ export type MachinePolicy =
 export interface AnsweringMachineOptions {
   readonly policy: MachinePolicy;
   readonly clock: Clock;
+  /** The carrier says when the greeting is over. */
+  readonly greetingEndTold: boolean;
   /** From now on the agent neither hears nor answers the greeting. */
   onMachine(): void;
   onHangUp(): void;
@@ -24,12 +26,17 @@ export interface AnsweringMachineOptions {
 const LISTEN_FORMAT: AudioFormat = { encoding: 'pcm16', rate: 8000 };
 /** A greeting pauses for breath; the pause before and after the beep is longer. */
 const GREETING_OVER_MS = 1500;
+/** Nothing has been said since it is known that it is a machine: its greeting was over before that. */
+const NO_GREETING_MS = 4000;
+/** Where the carrier says when the greeting is over, silence counts for this much longer: it may be the pause before the beep. */
+const PATIENCE_MS = 6000;
 /** No greeting is longer than this; what speaks then is a loop or a radio. */
 const LONGEST_GREETING_MS = 45_000;
 
 /**
  * A call that was answered by a machine. Where the carrier tells of the beep or of the end of the greeting, that is
- * believed; where it only says that it is a machine, the greeting is listened to until it is over.
+ * believed; where it only says that it is a machine, or does not keep its word, the greeting is listened to until it is
+ * over.
  */
 export class AnsweringMachine {
   readonly #options: AnsweringMachineOptions;
@@ -98,6 +105,7 @@ export class AnsweringMachine {
     this.#state = 'greeting';
     this.#options.onMachine();
     this.#cancelLimit = this.#options.clock.after(LONGEST_GREETING_MS, () => this.#speak());
+    this.#awaitQuiet(NO_GREETING_MS);
   }
 
   #makeTurns(): TurnDetector {
@@ -105,14 +113,15 @@ export class AnsweringMachine {
       rate: 8000,
       listener: {
         onSpeechStart: () => this.#cancelQuiet?.(),
-        onSpeechEnd: () => this.#awaitQuiet(),
+        onSpeechEnd: () => this.#awaitQuiet(GREETING_OVER_MS),
       },
     });
   }
 
-  #awaitQuiet(): void {
+  #awaitQuiet(ms: number): void {
+    const { clock, greetingEndTold } = this.#options;
     this.#cancelQuiet?.();
-    this.#cancelQuiet = this.#options.clock.after(GREETING_OVER_MS, () => this.#speak());
+    this.#cancelQuiet = clock.after(ms + (greetingEndTold ? PATIENCE_MS : 0), () => this.#speak());
   }
 
   #speak(): void {

@@ -7,8 +7,8 @@ import type { CallLeg, MachineResult } from './carrier.ts';
 import type { Clock } from './clock.ts';
 import type { DigitSource } from './digits.ts';
 import { Downlink } from './downlink.ts';
-import { assertNever, type BridgeError } from './errors.ts';
-import { Floor } from './floor.ts';
+import type { BridgeError } from './errors.ts';
+import { Floor, type HoldReason } from './floor.ts';
 import { Hearing } from './hearing.ts';
 import { Keypad } from './keypad.ts';
 import { LeadIn } from './lead-in.ts';
@@ -16,6 +16,7 @@ import type { Log } from './log.ts';
 import { STREAM_BROKE } from './notices.ts';
 import type { Pacer } from './pacer.ts';
 import type { HeardItem, ProviderEvent, ProviderSession } from './provider.ts';
+import { onProviderNews } from './provider-news.ts';
 import type { ToolRunner } from './tools.ts';
 import { Transcript } from './transcript.ts';
 import type { UplinkCounts } from './uplink.ts';
@@ -30,6 +31,8 @@ export interface ConversationOptions {
   /** The line needs some audio, if only silence, from its beginning. */
   readonly leadIn: boolean;
   readonly machine: MachinePolicy;
+  /** See `AnsweringMachineOptions`. */
+  readonly greetingEndTold: boolean;
   readonly tools: ToolRunner;
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
   /** Ms since the call began. */
@@ -41,11 +44,6 @@ export interface ConversationOptions {
   onProviderLost(error: BridgeError | undefined): void;
   onFailed(thrown: unknown): void;
 }
-
-type StateEvent = Extract<
-  ProviderEvent,
-  { type: 'usage' | 'expiring' | 'resumable' | 'warning' | 'error' | 'closed' }
->;
 
 /**
  * What is said in a call: the caller's speech on its way to the provider, the agent's on its way to the caller's ear,
@@ -64,8 +62,12 @@ export class Conversation {
   #leg: CallLeg | undefined;
   #hasSpoken = false;
   #wasHeard = false;
-  /** The stream broke while the agent spoke. */
+  /** The stream went away while the agent spoke. */
   #spokeIntoVoid = false;
+  /** What the agent says is not for a machine that plays its greeting; of what it says after that, only the message is. */
+  #silenced: 'all' | 'unasked' | undefined;
+  /** What the model is to be told when it is there. */
+  readonly #notices: string[] = [];
   #closed = false;
 
   constructor(options: ConversationOptions) {
@@ -82,12 +84,13 @@ export class Conversation {
     this.#floor = new Floor({
       clock: options.clock,
       silence: options.agent.silence,
-      agentIdle: () => this.#downlink.idle && options.tools.running === 0,
+      agentIdle: () => this.#provider !== undefined && this.#downlink.idle && options.tools.running === 0,
       aheadMs: () => this.#downlink.aheadMs,
       say: (text) => this.#provider?.say(text),
       onSilent: (goodbye) => this.takeLeave('caller-silent', goodbye, false),
       onGoodbyeHeard: (reason) => options.onOver(reason),
     });
+    this.#floor.hold('no-stream', true);
     this.#keypad = new Keypad({
       rule: options.agent.digits,
       call: options.call,
@@ -97,6 +100,7 @@ export class Conversation {
     });
     this.#hearing = new Hearing({
       policy: options.machine,
+      greetingEndTold: options.greetingEndTold,
       clock: options.clock,
       pacer: options.pacer,
       createTranscoder: options.createTranscoder,
@@ -120,37 +124,46 @@ export class Conversation {
     return this.#hearing.lastMediaAt;
   }
 
-  /**
-   * The carrier's stream is there. Throws BAD_AUDIO when the formats cannot be converted.
-   * @param broken it is the successor of one that broke
-   */
-  attach(leg: CallLeg, broken: boolean): void {
+  /** The carrier's stream is there. Throws BAD_AUDIO when the formats cannot be converted. */
+  attach(leg: CallLeg): void {
     this.#leg = leg;
     if (!this.#downlink.idle) this.#firstHeard();
     this.#hearing.attach(leg);
+    // It may have come out that it is a machine, and that this is the end.
+    if (this.#closed) return;
     this.#downlink.attach(leg);
     if (this.#options.leadIn) this.#leadIn = new LeadIn(leg, this.#options.pacer, () => !this.#downlink.idle);
-    if (broken && this.#spokeIntoVoid) this.notice(STREAM_BROKE);
+    if (this.#spokeIntoVoid) this.#notice(STREAM_BROKE);
     this.#spokeIntoVoid = false;
+    this.#floor.hold('no-stream', false);
   }
 
-  /** The carrier's stream is gone and may come again. What was being said is cut, at what was heard of it. */
-  detach(): void {
+  /**
+   * The carrier's stream is gone and may come again. What was being said is cut, at what was heard of it.
+   * @param broken nobody wanted that: what the agent has not begun to say can wait for the next stream
+   */
+  detach(broken: boolean): void {
     this.#leadIn?.close();
-    this.#spokeIntoVoid ||= !this.#downlink.idle;
-    this.#takeBack(this.#downlink.detach(this.#floor.openResponses));
+    this.#floor.hold('no-stream', true);
+    const spoke = !this.#downlink.idle;
+    this.#spokeIntoVoid ||= spoke;
+    if (spoke || !broken) this.#takeBack(this.#downlink.detach(this.#floor.openResponses));
+    else this.#downlink.detach([]);
     this.#hearing.detach();
     this.#leg = undefined;
   }
 
-  /** Tells the model something that only the bridge knows; it then speaks. */
-  notice(text: string): void {
-    this.#provider?.sendText(text, { role: 'system', respond: true });
+  /** The caller, who was to be put through, is back with the agent, who is told why. */
+  welcomeBack(why: string): void {
+    // What was said to somebody who was about to leave is out of date.
+    if (this.#leg === undefined) this.#cut();
+    this.#spokeIntoVoid = false;
+    this.#notice(why);
   }
 
-  /** While the caller is being put through, silence is not asked about. */
-  hold(on: boolean): void {
-    this.#floor.hold(on);
+  /** Silence is not asked about as long as there is a reason for it. */
+  hold(reason: HoldReason, on: boolean): void {
+    this.#floor.hold(reason, on);
   }
 
   /** What answering-machine detection has found. */
@@ -164,8 +177,11 @@ export class Conversation {
     this.#provider = provider;
     this.#downlink.setFormat(provider.output);
     this.#hearing.connect(provider);
+    if (this.#closed) return;
     const { greeting } = this.#options.agent;
-    if (greeting !== undefined) provider.say(greeting);
+    // A machine is not greeted.
+    if (greeting !== undefined && !this.#hearing.deaf) provider.say(greeting);
+    for (const text of this.#notices.splice(0)) this.#notice(text);
     this.#keypad.connect(provider);
     // Also after what was asked for: it may never be answered.
     this.#floor.check();
@@ -184,6 +200,8 @@ export class Conversation {
   digit(digit: string, source: DigitSource): void {
     if (!this.#keypad.isNew(digit, source)) return;
     this.#options.emit({ type: 'digit', digit });
+    // Its beep may sound like a key.
+    if (this.#hearing.deaf) return;
     this.#floor.callerActive();
     this.#bargeIn();
     this.#keypad.press(digit);
@@ -197,13 +215,14 @@ export class Conversation {
 
   /** Has the agent say goodbye, and ends the call when that was heard. */
   takeLeave(reason: EndReason, goodbye: string, final: boolean): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#floor.leavingForGood) return;
     if (this.#provider === undefined || this.#leg === undefined) {
       this.#options.onOver(reason);
       return;
     }
     this.#floor.leave(reason, true, final);
     if (final) this.#cut();
+    if (this.#silenced !== undefined) this.#silenced = 'unasked';
     this.#provider.say(goodbye, final);
   }
 
@@ -241,7 +260,7 @@ export class Conversation {
         this.#options.tools.cancel(event.callIds);
         break;
       default:
-        this.#onState(event);
+        onProviderNews(event, this.#options.log, this.counts, (error) => this.#options.onProviderLost(error));
     }
   }
 
@@ -254,37 +273,8 @@ export class Conversation {
     this.#downlink.close();
   }
 
-  /** Events about the session with the provider, not about what is said in it. */
-  #onState(event: StateEvent): void {
-    const { log } = this.#options;
-    switch (event.type) {
-      case 'usage':
-        log.debug({ usage: event.usage }, 'provider usage');
-        break;
-      case 'expiring':
-        log.warn({ inMs: event.inMs }, 'provider session is about to expire');
-        break;
-      case 'resumable':
-        break;
-      case 'warning':
-        log.warn({ code: event.code, pii: { detail: event.message } }, 'provider warning');
-        break;
-      case 'error':
-        this.counts.providerErrors += 1;
-        // A fatal one is logged by whoever ends the call for it.
-        if (event.fatal) this.#options.onProviderLost(event.error);
-        else log.error({ code: event.error.code, pii: { detail: event.error.message } }, 'provider error');
-        break;
-      case 'closed':
-        // The end of the call is not listened to any more, so this is not it.
-        this.#options.onProviderLost(event.error);
-        break;
-      default:
-        assertNever(event);
-    }
-  }
-
   #onSpeech(responseId: string, itemId: string, bytes: Uint8Array): void {
+    if (this.#silenced === 'all' || (this.#silenced && !this.#floor.wasAsked(responseId))) return;
     if (!this.#downlink.audio(responseId, itemId, bytes)) return;
     this.#floor.agentSpeaks(responseId);
     this.transcript.open('assistant', itemId, this.#options.atMs());
@@ -308,13 +298,22 @@ export class Conversation {
   #onCallerSpeaks(itemId: string | undefined): void {
     if (itemId !== undefined) this.transcript.open('user', itemId, this.#options.atMs());
     this.#hearing.speechStarted();
+    // A machine does not interrupt, and what is left of its speech is about to end.
+    if (this.#hearing.deaf) return;
     this.#floor.callerSpeaks();
     this.#bargeIn();
   }
 
+  /** Tells the model something that only the bridge knows; it then speaks. */
+  #notice(text: string): void {
+    if (this.#provider === undefined) this.#notices.push(text);
+    else this.#provider.sendText(text, { role: 'system', respond: true });
+  }
+
   /** The agent neither hears nor answers what is on the line, and stops in mid-word. */
   #fallSilent(): void {
-    this.#floor.hold(true);
+    this.#floor.hold('machine', true);
+    this.#silenced = 'all';
     this.#cut();
   }
 

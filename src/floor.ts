@@ -16,6 +16,9 @@ export interface FloorOptions {
   onGoodbyeHeard(reason: EndReason): void;
 }
 
+/** Why nobody is asked whether they are there: they are put through, there is no stream, or it is a machine. */
+export type HoldReason = 'transfer' | 'no-stream' | 'machine';
+
 /** Who has the floor: whether the caller speaks, which responses are open, and what follows when all is quiet. */
 export class Floor {
   readonly #options: FloorOptions;
@@ -25,7 +28,7 @@ export class Floor {
   /** Of these, the ones that the bridge asked for. */
   readonly #asked = new Set<string>();
   #callerSpeaks = false;
-  #held = false;
+  readonly #held = new Set<HoldReason>();
 
   constructor(options: FloorOptions) {
     this.#options = options;
@@ -47,8 +50,9 @@ export class Floor {
     return this.#open;
   }
 
-  get leaving(): boolean {
-    return this.#goodbye.leaving;
+  /** The call is about to end, and the caller cannot call it off. */
+  get leavingForGood(): boolean {
+    return this.#goodbye.final;
   }
 
   /** See `Goodbye.begin`. */
@@ -57,11 +61,17 @@ export class Floor {
     this.#goodbye.begin(reason, awaited, final);
   }
 
-  /** While the caller is being put through, nobody asks whether they are there. */
-  hold(on: boolean): void {
-    this.#held = on;
-    if (on) this.#silence.busy();
-    else this.check();
+  /** Silence is not asked about as long as there is a reason for it. */
+  hold(reason: HoldReason, on: boolean): void {
+    if (on) {
+      this.#held.add(reason);
+      this.#silence.busy();
+    } else if (this.#held.delete(reason)) this.check();
+  }
+
+  /** The bridge asked for this response, which is not done. */
+  wasAsked(responseId: string): boolean {
+    return this.#asked.has(responseId);
   }
 
   /** The agent has said its goodbye already: what plays now is the last of it. */
@@ -112,7 +122,7 @@ export class Floor {
   /** Something has come to its end: if it was the last thing under way, the line is quiet. */
   check(): void {
     if (this.#callerSpeaks || this.#open.size > 0 || !this.#options.agentIdle()) return;
-    if (!this.#goodbye.leaving && !this.#held) this.#silence.quiet();
+    if (!this.#goodbye.leaving && this.#held.size === 0) this.#silence.quiet();
     this.#goodbye.quiet();
   }
 

@@ -28,6 +28,11 @@ export class Goodbye {
     return this.#leaving !== undefined;
   }
 
+  /** The call ends whatever the caller does. */
+  get final(): boolean {
+    return this.#leaving?.final === true;
+  }
+
   /**
    * @param awaited the goodbye is still to be spoken; false: what plays now is the goodbye
    * @param final the caller cannot call it off

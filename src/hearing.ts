@@ -36,6 +36,11 @@ export class Hearing {
     });
   }
 
+  /** What is on the line is not for the provider. */
+  get deaf(): boolean {
+    return this.#deaf;
+  }
+
   get counts(): Readonly<UplinkCounts> {
     const now = this.#uplink?.counts;
     return now === undefined ? this.#past : sum(this.#past, now);
@@ -70,7 +75,7 @@ export class Hearing {
   /** One media message of the caller. */
   hear(bytes: Uint8Array, atMs: number | undefined): void {
     this.#machine.hear(bytes);
-    if (this.#deaf) this.#uplink?.pass();
+    if (this.#deaf) this.#uplink?.mute(bytes, atMs);
     else this.#uplink?.receive(bytes, atMs);
   }
 

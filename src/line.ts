@@ -26,10 +26,10 @@ export interface LineOptions {
   plan(plainCodec: boolean): AnswerPlan;
   /** When the last media message came; undefined while there is no stream. */
   lastMediaAt(): number | undefined;
-  /** The stream is there. `broken`: it is the successor of one that broke. */
-  onAttached(leg: CallLeg, broken: boolean): void;
-  /** The stream is gone and may come again. */
-  onDetached(): void;
+  onAttached(leg: CallLeg): void;
+  /** The stream is gone and may come again. `broken`: nobody wanted that. */
+  onDetached(broken: boolean): void;
+  onTransferStarted(): void;
   onOver(reason: 'caller-hung-up' | 'media-lost' | 'transferred'): void;
   onTransferFailed(outcome: CallOutcome): void;
 }
@@ -50,7 +50,6 @@ export class Line {
   readonly #watch: LineWatch;
   #leg: CallLeg | undefined;
   #hadLeg = false;
-  #broken = false;
   #plainCodec = false;
   #cancelReopen: Cancel | undefined;
 
@@ -66,8 +65,10 @@ export class Line {
       urls,
       signal,
       plan: (plainCodec) => options.plan(plainCodec),
+      hasStream: () => this.#leg !== undefined,
       socketDigits: () => this.#leg?.sendDigits.bind(this.#leg),
       endStream: () => this.#leg?.close(1000, 'something else comes next'),
+      onTransferStarted: () => options.onTransferStarted(),
       onTransferred: () => options.onOver('transferred'),
       onTransferFailed: (outcome) => options.onTransferFailed(outcome),
       onLost: () => options.onOver('media-lost'),
@@ -95,27 +96,27 @@ export class Line {
 
   /** The carrier's stream has begun. */
   attach(leg: CallLeg): void {
-    if (this.#leg !== undefined && !this.#mayReopen) {
+    // The carrier has noticed before us that the old socket is dead, or has ended the old stream without a word.
+    if (this.#leg !== undefined && this.switchboard.streamMayEnd) this.#detach(this.#leg, false);
+    else if (this.#leg !== undefined && this.#mayReopen) this.#breakOff(this.#leg);
+    else if (this.#leg !== undefined) {
       leg.close(1000, 'the call has its stream already');
       return;
     }
-    // The carrier has noticed before us that the old socket is dead.
-    if (this.#leg !== undefined) this.#breakOff(this.#leg);
     this.#cancelReopen?.();
     this.#leg = leg;
-    const broken = this.#broken;
-    this.#broken = false;
+    const again = this.#hadLeg;
     this.#hadLeg = true;
     this.switchboard.streamStarted();
     this.#watch.begin();
-    this.#options.log.info({ codec: formatName(leg.output), again: broken }, 'media stream started');
-    this.#options.onAttached(leg, broken);
+    this.#options.log.info({ codec: formatName(leg.output), again }, 'media stream started');
+    this.#options.onAttached(leg);
   }
 
   /** The carrier has ended the stream in good order. */
   stopped(): void {
-    if (this.switchboard.streamMayEnd) this.#detach();
-    else this.#options.onOver('caller-hung-up');
+    if (!this.switchboard.streamMayEnd) this.#options.onOver('caller-hung-up');
+    else if (this.#leg !== undefined) this.#detach(this.#leg, false);
   }
 
   /**
@@ -124,7 +125,7 @@ export class Line {
    */
   closed(leg: CallLeg, clean: boolean): void {
     if (this.switchboard.streamMayEnd) {
-      if (this.#leg === leg) this.#detach();
+      if (this.#leg === leg) this.#detach(leg, false);
       return;
     }
     // A socket that never became the leg, or is the leg no more.
@@ -134,9 +135,13 @@ export class Line {
     else this.#options.onOver('media-lost');
   }
 
-  /** The carrier sends a codec that nobody here can decode. False: another one was asked for in vain. */
+  /** The carrier sends a codec that nobody here can decode. False: another one was asked for in vain, and this is the end. */
   refuseCodec(codec: string): boolean {
-    if (this.#plainCodec) return false;
+    if (this.#plainCodec) {
+      this.#options.log.error({ codec }, 'the codec of the carrier cannot be decoded, and it has no other');
+      this.#options.onOver('media-lost');
+      return false;
+    }
     this.#plainCodec = true;
     this.#options.log.warn({ codec }, 'the codec of the carrier cannot be decoded; another one is asked for');
     this.switchboard.changeCodec();
@@ -154,18 +159,21 @@ export class Line {
     return this.#can.tokenUses > 1;
   }
 
-  #detach(): void {
+  #detach(leg: CallLeg, broken: boolean): void {
     this.#leg = undefined;
-    this.#options.onDetached();
+    this.#options.onDetached(broken);
+    // Whatever it still says is of no more interest, and nobody else would close it.
+    leg.close(1000, broken ? 'replaced' : 'the stream is over');
   }
 
   /** The stream broke, and the carrier may open it again. */
   #breakOff(leg: CallLeg): void {
-    this.#detach();
-    leg.close(1000, 'replaced');
-    this.#broken = true;
+    this.#detach(leg, true);
     this.#options.log.warn('the media stream broke; the carrier may open it again');
     this.#cancelReopen?.();
-    this.#cancelReopen = this.#options.clock.after(REOPEN_MS, () => this.#options.onOver('media-lost'));
+    this.#cancelReopen = this.#options.clock.after(REOPEN_MS, () => {
+      // Something else may have been ordered meanwhile, and that has limits of its own.
+      if (!this.switchboard.streamMayEnd) this.#options.onOver('media-lost');
+    });
   }
 }

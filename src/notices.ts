@@ -2,6 +2,10 @@ import type { CallOutcome } from './carrier.ts';
 
 /** What the model is told of things that only the bridge knows. */
 
+/** Said when the process has to stop. */
+export const RESTART_GOODBYE =
+  'I am sorry, this service has to restart. Please call again in a moment. Goodbye.';
+
 export const STREAM_BROKE =
   'The connection to the caller broke for a moment and is back. They did not hear the end of what you said last.';
 

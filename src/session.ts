@@ -1,4 +1,4 @@
-import { type Agent, preferredFormats } from './agents.ts';
+import type { Agent } from './agents.ts';
 import type { MachinePolicy } from './answering-machine.ts';
 import { type AudioFormat, formatName } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
@@ -18,12 +18,14 @@ import {
   type Transfer,
 } from './carrier.ts';
 import type { Cancel, Clock } from './clock.ts';
+import { connectRequest } from './connect-request.ts';
 import { Conversation } from './conversation.ts';
 import { assertNever, BridgeError } from './errors.ts';
+import { isBridgeEnd, LastWord } from './last-word.ts';
 import { Line } from './line.ts';
 import type { Log } from './log.ts';
 import type { CallCounts } from './metrics.ts';
-import { transferFailed } from './notices.ts';
+import { RESTART_GOODBYE, transferFailed } from './notices.ts';
 import type { Pacer } from './pacer.ts';
 import type { ProviderSession, RealtimeProvider } from './provider.ts';
 import { settleWithin } from './settle.ts';
@@ -49,18 +51,10 @@ export interface SessionDeps {
   onEnding(session: Session, reason: EndReason): void;
 }
 
-/** Ends of the bridge's own choosing: the carrier has to be told to hang up. */
-const BRIDGE_ENDS: readonly EndReason[] = [
-  'agent-hung-up',
-  'operator-hung-up',
-  'machine-answered',
-  'message-left',
-  'caller-silent',
-  'max-duration',
-  'shutdown',
-];
 const CLOSE_LIMIT_MS = 2000;
 const GOODBYE_MARGIN_MS = 60_000;
+/** While the caller is away, nobody can take leave of them. */
+const LEAVE_AGAIN_MS = 2000;
 
 /**
  * The life and death of one call: brings leg and provider together and ends both, once, whoever asks first. What is
@@ -75,10 +69,10 @@ export class Session {
   readonly #abort = new AbortController();
   readonly #conversation: Conversation;
   readonly #line: Line;
+  readonly #lastWord: LastWord;
   readonly #over: Promise<void>;
   #resolveOver: () => void = () => undefined;
   #providerSession: ProviderSession | undefined;
-  #resorted = false;
   #cancelLimit: Cancel | undefined;
   #endReason: EndReason | undefined;
 
@@ -89,6 +83,8 @@ export class Session {
     this.carrier = deps.carrier;
     this.provider = deps.provider;
     this.#startedAt = clock.now();
+    this.#lastWord = new LastWord(call.control, deps.agent.lastResort);
+    const { needsSilenceWhenIdle, machineDetection } = capabilitiesFor(deps.carrier, call);
     this.#over = new Promise((resolve) => {
       this.#resolveOver = resolve;
     });
@@ -103,7 +99,8 @@ export class Session {
     this.#conversation = new Conversation({
       call,
       machine: deps.machine,
-      leadIn: capabilitiesFor(deps.carrier, call).needsSilenceWhenIdle,
+      greetingEndTold: machineDetection !== 'machine',
+      leadIn: needsSilenceWhenIdle,
       agent: deps.agent,
       clock,
       pacer: deps.pacer,
@@ -126,8 +123,9 @@ export class Session {
       signal: this.#abort.signal,
       plan: (plainCodec) => deps.plan(plainCodec),
       lastMediaAt: () => this.#conversation.lastMediaAt,
-      onAttached: (leg, broken) => this.#attached(leg, broken),
-      onDetached: () => this.#conversation.detach(),
+      onAttached: (leg) => this.#attached(leg),
+      onDetached: (broken) => this.#conversation.detach(broken),
+      onTransferStarted: () => this.#transferStarted(),
       onOver: (reason) => this.#endQuietly(reason),
       onTransferFailed: (outcome) => this.#transferFailed(outcome),
     });
@@ -166,7 +164,7 @@ export class Session {
 
   /** The bridge wanted this end: the carrier's side has to be seen to be over. */
   get mustHangUp(): boolean {
-    return this.#endReason !== undefined && BRIDGE_ENDS.includes(this.#endReason);
+    return this.#endReason !== undefined && isBridgeEnd(this.#endReason);
   }
 
   /** What the carrier is told to do when it asks what comes next. */
@@ -176,7 +174,7 @@ export class Session {
       if (planned !== undefined) return planned;
       this.#endQuietly('media-lost');
     }
-    return this.#nextAfterEnd(event.spoken ?? false);
+    return this.#lastWord.next(this.#endReason ?? 'media-lost', event.spoken ?? false);
   }
 
   /** Dials the provider at once: it is ready by the time the carrier has opened its stream. */
@@ -186,7 +184,7 @@ export class Session {
     // A goodbye takes its time, and the provider's session must not end in the middle of it.
     const longest = (provider.capabilities.maxSessionMs ?? Number.POSITIVE_INFINITY) - GOODBYE_MARGIN_MS;
     this.#cancelLimit = clock.after(Math.min(agent.maxCallMs, longest), () =>
-      this.#conversation.takeLeave('max-duration', agent.maxCallGoodbye, true),
+      this.#takeLeave('max-duration', agent.maxCallGoodbye),
     );
     this.#connect().catch((error: unknown) => this.#providerLost(BridgeError.from(error)));
   }
@@ -249,10 +247,10 @@ export class Session {
    */
   async transfer(transfer: Transfer): Promise<ControlResult> {
     if (this.#endReason !== undefined) return { status: 'already-ended' };
-    this.#conversation.hold(true);
-    const result = await this.#line.switchboard.transfer(transfer);
-    if (result.status === 'ok') this.#emit({ type: 'transfer', status: 'started', outcome: undefined });
-    else if (!this.#line.switchboard.transferring) this.#conversation.hold(false);
+    const { switchboard } = this.#line;
+    this.#conversation.hold('transfer', true);
+    const result = await switchboard.transfer(transfer);
+    if (!switchboard.transferring) this.#conversation.hold('transfer', false);
     return result;
   }
 
@@ -287,8 +285,7 @@ export class Session {
 
   /** Takes leave of the caller in words: used when the process has to stop. */
   leave(): void {
-    const goodbye = 'I am sorry, this service has to restart. Please call again in a moment. Goodbye.';
-    this.#conversation.takeLeave('shutdown', goodbye, true);
+    this.#takeLeave('shutdown', RESTART_GOODBYE);
   }
 
   /**
@@ -305,50 +302,41 @@ export class Session {
     return this.#over;
   }
 
-  /** After the end: the last resort is given once, whatever follows it is the end of the call. */
-  #nextAfterEnd(spoken: boolean): Next {
-    const command = this.call.control === 'command';
-    if (this.#endReason === 'transferred' && command) return { type: 'nothing' };
-    // The end of the stream may be told twice, and the last resort is still being spoken.
-    if (this.#resorted && command && !spoken) return { type: 'nothing' };
-    const done = this.#endReason === 'caller-hung-up' || this.#endReason === 'transferred';
-    if (done || this.mustHangUp || this.#resorted) return { type: 'hang-up' };
-    this.#resorted = true;
-    return this.#deps.agent.lastResort;
-  }
-
-  #attached(leg: CallLeg, broken: boolean): void {
+  #attached(leg: CallLeg): void {
     this.#emit({ type: 'mediaStarted' });
     try {
-      this.#conversation.attach(leg, broken);
+      this.#conversation.attach(leg);
     } catch (error) {
       this.#failed(error);
     }
   }
 
+  #transferStarted(): void {
+    this.#conversation.hold('transfer', true);
+    this.#emit({ type: 'transfer', status: 'started', outcome: undefined });
+  }
+
   #transferFailed(outcome: CallOutcome): void {
-    if (this.#endReason !== undefined) return;
     this.#deps.log.info({ outcome }, 'the transfer came to nothing');
     this.#emit({ type: 'transfer', status: 'failed', outcome });
-    this.#conversation.hold(false);
-    this.#conversation.notice(transferFailed(outcome));
+    this.#conversation.hold('transfer', false);
+    this.#conversation.welcomeBack(transferFailed(outcome));
+  }
+
+  /** A caller who is away on purpose, with somebody else or about to be, comes back or is gone before long. */
+  #takeLeave(reason: EndReason, goodbye: string): void {
+    if (this.#endReason !== undefined) return;
+    this.#cancelLimit?.();
+    if (this.#line.switchboard.streamMayEnd) {
+      this.#cancelLimit = this.#deps.clock.after(LEAVE_AGAIN_MS, () => this.#takeLeave(reason, goodbye));
+    } else this.#conversation.takeLeave(reason, goodbye, true);
   }
 
   async #connect(): Promise<void> {
     const { agent, provider, carrier, clock, log } = this.#deps;
+    const line = capabilitiesFor(carrier, this.call).defaultFormat;
     const session = await provider.connect(
-      {
-        instructions: agent.instructions,
-        voice: agent.voice,
-        language: agent.language,
-        tools: agent.tools.map((tool) => tool.definition),
-        turnDetection: agent.turnDetection,
-        transcribeCaller: agent.transcribeCaller,
-        preferredFormats: preferredFormats(agent, capabilitiesFor(carrier, this.call).defaultFormat),
-        history: [],
-        overrides: agent.overrides[provider.name] ?? {},
-        clock,
-      },
+      connectRequest(agent, provider, line, clock),
       (event) => this.#conversation.onProviderEvent(event),
       this.#abort.signal,
     );

@@ -24,26 +24,36 @@ export interface SwitchboardOptions {
   readonly signal: AbortSignal;
   /** A plan for one more media stream of this call, with a token of its own. */
   plan(plainCodec: boolean): AnswerPlan;
+  /** The media stream is there. */
+  hasStream(): boolean;
   /** Keys that can go out on the media socket; undefined while there is none. */
   socketDigits(): ((digits: string) => void) | undefined;
+  /** The carrier waits for the end of the media stream before it does what it was told. */
+  endStream(): void;
+  /** The carrier has taken the order to transfer the call. */
+  onTransferStarted(): void;
   /** The other end of a transfer has picked up. */
   onTransferred(): void;
   /** The transfer came to nothing, and the caller is back or about to be. */
   onTransferFailed(outcome: CallOutcome): void;
-  /** The carrier waits for the end of the media stream before it does what it was told. */
-  endStream(): void;
   /** The caller was to come back to the agent and did not. */
   onLost(): void;
 }
+
+type AfterStreamEvent = Extract<CarrierEvent, { type: 'after-stream' }>;
 
 /** A time in which the media stream is away on purpose, or a transfer is under way beside it. */
 interface Errand {
   readonly kind: 'transfer' | 'digits' | 'codec';
   readonly next: Next;
-  readonly announce: string | undefined;
-  readonly language: string | undefined;
+  /** How long it may take once the carrier was told. */
+  readonly limitMs: number;
+  /** The carrier has taken the order, or has come to ask. */
+  started: boolean;
   /** The carrier was told `next`. */
   told: boolean;
+  /** The carrier did not say that it has taken the order, and may have. */
+  doubtful: boolean;
   cancel: Cancel;
   cancelEndStream: Cancel;
 }
@@ -53,6 +63,8 @@ const REST_MS = 5000;
 const TURNAROUND_MS = 20_000;
 /** A key and the pause after it. */
 const MS_PER_DIGIT = 1500;
+/** Of an announcement, spoken slowly. */
+const MS_PER_CHARACTER = 90;
 /** By then the carrier has ended the stream by itself, or is not going to. */
 const STREAM_GRACE_MS = 1500;
 const KEYS = /^[0-9A-Da-d*#wW]{1,64}$/;
@@ -64,7 +76,10 @@ const KEYS = /^[0-9A-Da-d*#wW]{1,64}$/;
 export class Switchboard {
   readonly #options: SwitchboardOptions;
   #errand: Errand | undefined;
-  #cancelReturn: Cancel | undefined;
+  /** The carrier was told to open the stream again. */
+  #return: { readonly plan: AnswerPlan; readonly cancel: Cancel } | undefined;
+  #plainCodec = false;
+  #announcement: { readonly text: string; readonly language: string | undefined } | undefined;
 
   constructor(options: SwitchboardOptions) {
     this.#options = options;
@@ -72,55 +87,68 @@ export class Switchboard {
 
   /** The media stream may end now without that being the end of the call. */
   get streamMayEnd(): boolean {
-    if (this.#cancelReturn !== undefined) return true;
-    return this.#errand !== undefined && (this.#errand.kind !== 'transfer' || this.#can.transfer.endsStream);
+    // Also where a transfer goes on beside the stream: it ends when the other end picks up, and the news of that is slower.
+    return this.#errand !== undefined || this.#return !== undefined;
   }
 
   get transferring(): boolean {
-    return this.#errand?.kind === 'transfer';
+    return this.#errand?.kind === 'transfer' && !this.#errand.doubtful;
   }
 
-  /** What the other end of the transfer is told; undefined: nothing. */
+  /**
+   * What the other end of the transfer is told; undefined: nothing. It stays when the transfer is over: news that the
+   * other end has picked up may be faster than its question.
+   */
   get announcement(): { readonly text: string; readonly language: string | undefined } | undefined {
-    const { announce, language } = this.#errand ?? {};
-    return announce === undefined ? undefined : { text: announce, language };
+    return this.#announcement;
   }
 
   /**
    * Connects the caller with somebody else. Resolves when the carrier has taken the order; what became of it is told by
    * the callbacks. Never rejects.
    */
-  transfer(transfer: Transfer): Promise<ControlResult> {
-    if (transfer.announce !== undefined && !this.#can.transfer.announced) {
+  async transfer(transfer: Transfer): Promise<ControlResult> {
+    const { announce, language, ringS } = transfer;
+    if (announce !== undefined && !this.#can.transfer.announced) {
       const why = `${this.#options.carrier.name} cannot tell the other end of a transfer why it is called`;
-      return Promise.resolve(error('BAD_INPUT', why));
+      return failure('BAD_INPUT', why);
     }
     const next: Next = { type: 'transfer', ...transfer };
-    return this.#send('transfer', next, transfer.ringS * 1000 + TURNAROUND_MS, transfer);
+    const limitMs = ringS * 1000 + (announce?.length ?? 0) * MS_PER_CHARACTER + TURNAROUND_MS;
+    const refused = this.#refuse(next);
+    if (refused !== undefined) return refused;
+    // Before the request, because the other end may be quick.
+    this.#announcement = announce === undefined ? undefined : { text: announce, language };
+    return await this.#send('transfer', next, limitMs);
   }
 
   /** Presses keys for the other end of the line: 0-9 * # A-D, w and W are pauses of half a second and a second. */
-  async sendDigits(digits: string): Promise<ControlResult> {
+  async sendDigits(keys: string): Promise<ControlResult> {
     const { carrier, call } = this.#options;
-    if (!KEYS.test(digits)) {
-      return error(
+    if (!KEYS.test(keys)) {
+      return failure(
         'BAD_INPUT',
-        `the keys are ${digits.length} characters; wanted 1 to 64 of 0-9 A-D * # w W`,
+        `the keys are ${keys.length} characters; wanted 1 to 64 of 0-9 A-D * # w W`,
       );
     }
+    // The case of a pause says how long it is, that of a key says nothing, and carriers know the capital ones only.
+    const digits = keys.replace(/[a-d]/g, (key) => key.toUpperCase());
+    const request = (signal: AbortSignal) => carrier.sendDigits(call, digits, signal);
     switch (this.#can.digitsOut) {
       case 'socket': {
         const press = this.#options.socketDigits();
         // A socket knows keys and no pauses.
-        if (press === undefined || /w/i.test(digits))
-          return this.#ask((signal) => carrier.sendDigits(call, digits, signal));
+        if (press === undefined || /w/i.test(digits)) return this.#ask(request);
         press(digits);
         return { status: 'ok' };
       }
       case 'request':
-        return this.#ask((signal) => carrier.sendDigits(call, digits, signal));
-      case 'interrupts-stream':
-        return this.#send('digits', { type: 'digits', digits }, TURNAROUND_MS + digits.length * MS_PER_DIGIT);
+        return this.#ask(request);
+      case 'interrupts-stream': {
+        const next: Next = { type: 'digits', digits };
+        const limitMs = TURNAROUND_MS + digits.length * MS_PER_DIGIT;
+        return this.#refuse(next) ?? (await this.#send('digits', next, limitMs));
+      }
     }
   }
 
@@ -136,52 +164,47 @@ export class Switchboard {
 
   /** The caller's codec cannot be decoded: when this stream is closed, the carrier opens one with a codec that can. */
   changeCodec(): void {
-    const next: Next = { type: 'stream', plan: this.#options.plan(true) };
-    this.#begin('codec', next, TURNAROUND_MS);
+    this.#plainCodec = true;
+    // What was ordered meanwhile comes first; the stream after it will be the right one.
+    if (this.#errand !== undefined) return;
+    this.#begin('codec', { type: 'stream', plan: this.#options.plan(true) }, TURNAROUND_MS);
   }
 
   /** The carrier asks what comes next. Undefined: nothing was planned for this moment. */
-  asked(event: Extract<CarrierEvent, { type: 'after-stream' }>): Next | undefined {
+  asked(event: AfterStreamEvent): Next | undefined {
     const errand = this.#errand;
-    if (errand === undefined) return undefined;
-    if (errand.kind === 'codec') {
-      this.#over();
-      this.#awaitReturn();
-      return errand.next;
+    if (errand === undefined) return this.#askedAgain(event);
+    switch (errand.kind) {
+      case 'codec':
+        if (errand.next.type === 'stream') this.#awaitReturn(errand.next.plan);
+        this.#over();
+        return errand.next;
+      case 'digits':
+        if (errand.told) return this.#back();
+        this.#onTold(errand);
+        return errand.next;
+      case 'transfer':
+        return this.#askedInTransfer(errand, event);
     }
-    const isTransfer = errand.kind === 'transfer';
-    // The stream beside it may end at any time; the transfer goes on.
-    if (isTransfer && !this.#can.transfer.endsStream) return { type: 'nothing' };
-    // A transfer is over only when its outcome is told: until then whoever asks again has missed the answer.
-    if (event.transfer === undefined && (isTransfer || !errand.told)) {
-      errand.told = true;
-      return errand.next;
-    }
-    this.#over();
-    if (event.transfer === 'completed') {
-      this.#options.onTransferred();
-      return { type: 'hang-up' };
-    }
-    if (isTransfer) this.#options.onTransferFailed(event.transfer ?? 'failed');
-    return this.#back();
   }
 
   /** News of the other end while it is rung. */
   transferNews(event: Extract<CarrierEvent, { type: 'transfer' }>): void {
-    if (!this.transferring) return;
+    if (this.#errand?.kind !== 'transfer') return;
     if (event.status === 'answered') {
       this.#over();
       this.#options.onTransferred();
     } else if (!this.#can.transfer.endsStream) {
       this.#over();
+      if (!this.#options.hasStream()) this.#reopen();
       this.#options.onTransferFailed(event.outcome ?? 'failed');
     }
   }
 
   /** The media stream is there (again). */
   streamStarted(): void {
-    this.#cancelReturn?.();
-    this.#cancelReturn = undefined;
+    this.#return?.cancel();
+    this.#return = undefined;
   }
 
   close(): void {
@@ -193,71 +216,142 @@ export class Switchboard {
     return capabilitiesFor(this.#options.carrier, this.#options.call);
   }
 
-  async #send(
-    kind: Errand['kind'],
-    next: Next,
-    limitMs: number,
-    words?: Pick<Transfer, 'announce' | 'language'>,
-  ): Promise<ControlResult> {
-    const { carrier, call, urls } = this.#options;
-    if (this.#errand !== undefined || this.#cancelReturn !== undefined) {
-      return error('BAD_INPUT', 'the call is being transferred or has its keys pressed already');
+  #askedInTransfer(errand: Errand, event: AfterStreamEvent): Next {
+    // The stream beside it may end at any time; the transfer goes on.
+    if (!this.#can.transfer.endsStream) return { type: 'nothing' };
+    // A transfer is over only when its outcome is told: until then whoever asks again has missed the answer.
+    if (event.transfer === undefined) {
+      this.#onTold(errand);
+      return errand.next;
     }
+    if (event.transfer === 'completed') {
+      this.#over();
+      this.#options.onTransferred();
+      return { type: 'hang-up' };
+    }
+    const back = this.#back();
+    this.#options.onTransferFailed(event.transfer);
+    return back;
+  }
+
+  /** Whoever tells the outcome of a transfer a second time has missed the answer to the first. */
+  #askedAgain(event: AfterStreamEvent): Next | undefined {
+    if (event.transfer === undefined || this.#return === undefined) return undefined;
+    return { type: 'stream', plan: this.#return.plan };
+  }
+
+  /** Why this cannot be done now, or not at all; found out only when the carrier asks, that would end the call. */
+  #refuse(next: Next): ControlResult | undefined {
+    const { carrier, call, urls } = this.#options;
+    if ((this.#errand !== undefined && !this.#errand.doubtful) || this.#return !== undefined) {
+      return failure('BAD_INPUT', 'the call is being transferred or has its keys pressed already');
+    }
+    if (call.control === 'command') return undefined;
+    try {
+      carrier.document(next, urls);
+      return undefined;
+    } catch (thrown) {
+      return { status: 'error', error: BridgeError.from(thrown, 'BAD_INPUT') };
+    }
+  }
+
+  async #send(kind: Errand['kind'], next: Next, limitMs: number): Promise<ControlResult> {
+    const { carrier, call, urls } = this.#options;
     // Before the request: the carrier may come and ask before it has answered.
-    const errand = this.#begin(kind, next, limitMs, words);
+    const errand = this.#begin(kind, next, limitMs);
     const result = await this.#ask((signal) => carrier.direct(call, next, urls, signal));
-    if (result.status !== 'ok' && !errand.told) this.#giveUp(errand);
-    else if (result.status === 'ok') this.#awaitStreamEnd(errand);
+    if (this.#errand !== errand) return result;
+    if (result.status !== 'ok') this.#onRefused(errand, result);
+    else if (call.control === 'command') this.#onTold(errand);
+    else this.#onOrdered(errand);
     return result;
   }
 
-  #begin(
-    kind: Errand['kind'],
-    next: Next,
-    limitMs: number,
-    words?: Pick<Transfer, 'announce' | 'language'>,
-  ): Errand {
+  #begin(kind: Errand['kind'], next: Next, limitMs: number): Errand {
     this.#over();
-    const { announce, language } = words ?? {};
-    const cancel = this.#options.clock.after(limitMs, () => this.#late());
-    this.#errand = { kind, next, announce, language, told: false, cancel, cancelEndStream: () => undefined };
-    return this.#errand;
+    const errand: Errand = {
+      kind,
+      next,
+      limitMs,
+      started: false,
+      told: false,
+      doubtful: false,
+      cancel: this.#options.clock.after(TURNAROUND_MS, () => this.#late()),
+      cancelEndStream: () => undefined,
+    };
+    this.#errand = errand;
+    return errand;
   }
 
-  /** Plivo goes on to the new document only when the running stream is over. */
-  #awaitStreamEnd(errand: Errand): void {
-    if (this.#errand !== errand || !this.streamMayEnd) return;
+  #start(errand: Errand): void {
+    errand.doubtful = false;
+    if (errand.started) return;
+    errand.started = true;
+    if (errand.kind === 'transfer') this.#options.onTransferStarted();
+  }
+
+  /** The carrier comes and asks, or has come already. */
+  #onOrdered(errand: Errand): void {
+    this.#start(errand);
+    // Plivo goes on to the new document only when the running stream is over.
     errand.cancelEndStream = this.#options.clock.after(STREAM_GRACE_MS, () => this.#options.endStream());
   }
 
-  #giveUp(errand: Errand): void {
-    if (this.#errand === errand) this.#over();
+  #onTold(errand: Errand): void {
+    if (errand.told) return;
+    errand.told = true;
+    errand.cancel();
+    errand.cancel = this.#options.clock.after(errand.limitMs, () => this.#late());
+    this.#start(errand);
+  }
+
+  #onRefused(errand: Errand, result: ControlResult): void {
+    if (errand.told) return;
+    const unsure = result.status === 'error' && result.error.code === 'CARRIER_UNAVAILABLE';
+    // An answer that was lost says nothing of the order, and a stream that has gone says that it was taken.
+    if (unsure || !this.#options.hasStream()) errand.doubtful = true;
+    else this.#over();
   }
 
   /** Nobody has said what became of it. */
   #late(): void {
     const errand = this.#errand;
     if (errand === undefined) return;
+    const { kind, told, doubtful } = errand;
+    const away = !this.#options.hasStream();
     this.#over();
-    this.#options.log.warn({ kind: errand.kind, told: errand.told }, 'the carrier did not come back in time');
-    if (errand.kind !== 'transfer') this.#options.onLost();
+    this.#options.log.warn({ kind, told, doubtful }, 'the carrier did not come back in time');
     // It rang as long as it may, and nobody said that it failed: they are talking.
-    else if (errand.told || !this.#can.transfer.endsStream) this.#options.onTransferred();
-    else this.#options.onTransferFailed('failed');
+    if (kind === 'transfer' && told && (away || !this.#can.transfer.endsStream))
+      this.#options.onTransferred();
+    else if (away) this.#options.onLost();
+    // Of a doubtful one it was told already that it failed.
+    else if (kind === 'transfer' && !doubtful) this.#options.onTransferFailed('failed');
   }
 
   #back(): Next {
-    const plan = this.#options.plan(false);
-    this.#awaitReturn();
+    const plan = this.#options.plan(this.#plainCodec);
+    this.#awaitReturn(plan);
+    this.#over();
     return { type: 'stream', plan };
   }
 
-  #awaitReturn(): void {
-    this.#cancelReturn?.();
-    this.#cancelReturn = this.#options.clock.after(TURNAROUND_MS, () => {
-      this.#cancelReturn = undefined;
+  /** Command style: nobody asks, so the carrier is told to open the stream again. */
+  #reopen(): void {
+    const { carrier, call, urls } = this.#options;
+    const next = this.#back();
+    void this.#ask((signal) => carrier.direct(call, next, urls, signal)).then((result) => {
+      if (result.status !== 'ok') this.#options.onLost();
+    });
+  }
+
+  #awaitReturn(plan: AnswerPlan): void {
+    this.#return?.cancel();
+    const cancel = this.#options.clock.after(TURNAROUND_MS, () => {
+      this.#return = undefined;
       this.#options.onLost();
     });
+    this.#return = { plan, cancel };
   }
 
   #over(): void {
@@ -268,7 +362,7 @@ export class Switchboard {
 
   async #ask(request: (signal: AbortSignal) => Promise<ControlResult>): Promise<ControlResult> {
     using limit = deadline(this.#options.clock, REST_MS, 'the request to the carrier', this.#options.signal);
-    const result = await request(limit.signal);
+    const result = await request(limit.signal).catch(failed);
     if (result.status === 'error') {
       this.#options.log.warn({ err: result.error }, 'the carrier did not do what was asked');
     }
@@ -276,6 +370,10 @@ export class Switchboard {
   }
 }
 
-function error(code: 'BAD_INPUT', message: string): ControlResult {
+function failed(thrown: unknown): ControlResult {
+  return { status: 'error', error: BridgeError.from(thrown) };
+}
+
+function failure(code: 'BAD_INPUT', message: string): ControlResult {
   return { status: 'error', error: new BridgeError(code, message) };
 }

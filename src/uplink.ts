@@ -43,6 +43,8 @@ export class Uplink implements Paced {
   readonly #onFailed: (error: unknown) => void;
   readonly #waiting = new ByteQueue();
   readonly #piece: Uint8Array;
+  /** Silence, as long as the longest message that was not for the provider. */
+  #quiet = new Uint8Array(0);
   #session: UplinkSession | undefined;
   #transcoder: Transcoder | undefined;
   /** Stream time of the first frame minus what had been received by then, and stream time received since. */
@@ -81,10 +83,11 @@ export class Uplink implements Paced {
     this.#forward(bytes);
   }
 
-  /** A media message that is not for the provider. */
-  pass(): void {
-    this.#lastMediaAt = this.#clock.now();
-    this.counts.framesIn += 1;
+  /** A media message that is not for the provider: it hears silence instead, so that a turn which is open there ends. */
+  mute(bytes: Uint8Array, atMs: number | undefined): void {
+    const { length } = bytes;
+    if (this.#quiet.length < length) this.#quiet = new Uint8Array(length).fill(this.#silence);
+    this.receive(length === this.#quiet.length ? this.#quiet : this.#quiet.subarray(0, length), atMs);
   }
 
   /** The provider is ready: delivers what was kept, then everything as it comes. `transcoder` ends in its input format. */

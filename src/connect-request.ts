@@ -1,0 +1,25 @@
+import { type Agent, preferredFormats } from './agents.ts';
+import type { AudioFormat } from './audio/format.ts';
+import type { Clock } from './clock.ts';
+import type { ConnectRequest, RealtimeProvider } from './provider.ts';
+
+/** What a provider is told of an agent that is to speak on a line of this format. */
+export function connectRequest(
+  agent: Agent,
+  provider: RealtimeProvider,
+  line: AudioFormat,
+  clock: Clock,
+): ConnectRequest {
+  return {
+    instructions: agent.instructions,
+    voice: agent.voice,
+    language: agent.language,
+    tools: agent.tools.map((tool) => tool.definition),
+    turnDetection: agent.turnDetection,
+    transcribeCaller: agent.transcribeCaller,
+    preferredFormats: preferredFormats(agent, line),
+    history: [],
+    overrides: agent.overrides[provider.name] ?? {},
+    clock,
+  };
+}
