@@ -279,9 +279,10 @@ export class MediaStream implements Ticking {
       // It is played all the same, as a click: carriers know no files here.
       this.#complain('bad-audio', 'the payload begins with a WAV header');
     }
+    const waited = this.#queue.buffered;
     if (this.#decoder === undefined) this.#queue.append(this.#scratch, length);
     else this.#appendDecoded(this.#decoder, length);
-    this.#lead?.look(this.#queue.buffered);
+    this.#lead?.grew(waited, this.#queue.buffered);
   }
 
   #appendDecoded(decoder: WireDecoder, length: number): void {

@@ -11,6 +11,7 @@ import { type HangupCause, normalHangup, UNTAKEN } from './hangup-causes.ts';
 import { type CallFacts, callFields, timeOfDay } from './webhooks.ts';
 
 const CONFIRM_TIMEOUT_S = 120;
+const TIME_LIMIT_S = 14_400;
 
 /** One `<Dial>`: the other leg is rung, told something, perhaps asked for a key, and connected. */
 export class Dial {
@@ -33,11 +34,12 @@ export class Dial {
 
   /** Resolves when the other leg is over, with the address that says what comes next, if there is one. */
   async run(signal: AbortSignal): Promise<FollowUp | undefined> {
-    const { timeout, callerId } = this.#verb.settings;
+    const { timeout, timeLimit, callerId } = this.#verb.settings;
     const timeoutMs = timeout !== undefined && Number(timeout) > 0 ? Number(timeout) * 1000 : undefined;
     const { values } = this.#verb;
     const result = await this.#context.ring(values, callerId, signal, {
       timeoutMs,
+      limitMs: seconds(timeLimit, TIME_LIMIT_S) * 1000,
       taken: (leaving) => this.#onTaken(leaving),
     });
     // The two are torn apart when other instructions come, or when the caller leaves.
