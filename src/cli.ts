@@ -4,12 +4,13 @@ import { call } from './commands/call.ts';
 import { carriers } from './commands/carriers.ts';
 import type { Command, Terminal } from './commands/command.ts';
 import { demo } from './commands/demo.ts';
+import { dial } from './commands/dial.ts';
 import { packageFile } from './commands/package-file.ts';
 import { serve } from './commands/serve.ts';
 import { simulate } from './commands/simulate.ts';
 import { BridgeError } from './errors.ts';
 
-const COMMANDS: readonly Command[] = [serve, call, simulate, demo, carriers];
+const COMMANDS: readonly Command[] = [serve, call, dial, simulate, demo, carriers];
 
 function usage(): string {
   const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);
