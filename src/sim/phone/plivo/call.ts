@@ -244,8 +244,9 @@ export class PlivoCall implements CarrierCall {
     // In the background; the document goes on.
     if (settings['recordSession'] === 'true' || settings['startOnDialAnswer'] === 'true') return undefined;
     await pause(this.call.clock, limitS * 1000, signal);
-    const fields = this.recordings.documentFields(id);
+    // Its time may have been over in the same moment.
     this.call.callBack(this.recordings.stop(id));
+    const fields = this.recordings.documentFields(id);
     if (action === undefined) return undefined;
     return { url: action, method: httpMethod(settings['method']), fields: { ...fields, Event: 'Record' } };
   }

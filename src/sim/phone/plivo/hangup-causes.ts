@@ -90,8 +90,10 @@ const STATUS_WORDS: Readonly<Record<CallStatus, string>> = {
 };
 
 /** Plivo's word for the state of a call. Inbound calls are all `completed` in the end, whatever became of them. */
-export function statusWord({ identity, status }: CallHandle): string {
+export function statusWord({ identity, status, isAnswered, options }: CallHandle): string {
   const word = STATUS_WORDS[status];
-  const isLive = word === 'ringing' || word === 'in-progress';
-  return isLive || identity.direction === 'outbound' ? word : 'completed';
+  if (word === 'ringing' || word === 'in-progress') return word;
+  if (identity.direction === 'inbound') return 'completed';
+  // There is no word for being declined in what the hangup URL is told; the cause says it.
+  return options.callee?.kind === 'rejects' && !isAnswered && word !== 'cancel' ? 'failed' : word;
 }

@@ -30,6 +30,7 @@ export class Recordings {
   readonly #call: CallHandle;
   readonly #settings: PlivoSettings;
   readonly #running = new Map<string, Recording>();
+  readonly #told = new Map<string, FormFields>();
   readonly #files = new Map<string, { readonly from: number; readonly to: number }>();
   /** Where recordings can be fetched, once somebody has used the REST interface. */
   baseUrl: string | undefined;
@@ -77,21 +78,22 @@ export class Recordings {
     return stereoWav(sent.subarray(range.from, range.to), heard.subarray(range.from, range.to));
   }
 
-  /** What a document's `action` is told about a recording. */
+  /** What a document's `action` is told about a recording that is over. */
   documentFields(id: string): FormFields {
-    const recording = this.#running.get(id);
-    return recording === undefined ? {} : recordFields(recording, this.#call.clock.epoch(), 'document');
+    return this.#told.get(id) ?? {};
   }
 
   #end(recording: Recording): readonly Callback[] {
     const { id, order, cancelLimit } = recording;
     cancelLimit();
     this.#running.delete(id);
+    const endMs = this.#call.clock.epoch();
+    this.#told.set(id, recordFields(recording, endMs, 'document'));
     if (order.fileFormat === 'wav') {
       this.#files.set(`${id}.wav`, { from: recording.beganBytes, to: this.#call.heard.length });
     }
     if (order.callbackUrl === undefined) return [];
-    const fields = recordFields(recording, this.#call.clock.epoch(), order.style, this.#call.identity.callId);
+    const fields = recordFields(recording, endMs, order.style, this.#call.identity.callId);
     const isText = order.style === 'rest' && this.#settings.recordCallback === 'response';
     const form = isText ? { response: JSON.stringify(fields) } : fields;
     const { callbackUrl: url, callbackMethod: method } = order;
