@@ -124,14 +124,14 @@ export class CallDesk {
       await session.end('operator-hung-up');
       return { status: 'ok' };
     }
-    const pending = this.#pending.get(record.view.id);
-    if (pending === undefined || record.ref === undefined) {
-      return record.isOver ? { status: 'already-ended' } : notYet();
-    }
+    if (record.isOver) return { status: 'already-ended' };
+    // It rings, or the caller was put through and the carrier alone has the call.
+    const carrier = this.#deps.carriers.get(record.view.carrier);
+    if (carrier === undefined || record.ref === undefined) return notYet();
     using limit = deadline(this.#deps.clock, REST_MS, 'the hang-up by REST');
-    const result = await pending.carrier.hangUp(record.ref, limit.signal);
-    if (result.status !== 'error') this.#over(record, 'canceled');
-    else this.#deps.metrics.hangUpFailed(pending.carrier.name);
+    const result = await carrier.hangUp(record.ref, limit.signal);
+    if (result.status === 'error') this.#deps.metrics.hangUpFailed(carrier.name);
+    else this.#over(record, record.view.answeredAt === undefined ? 'canceled' : 'completed');
     return result;
   }
 

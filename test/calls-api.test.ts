@@ -402,6 +402,27 @@ describe('control of a call', () => {
     expect([twice.status, fault(twice.body).code]).toEqual([400, 'BAD_INPUT']);
   });
 
+  it('ends one that was put through, in which the agent has no part any more', async () => {
+    const on = await operatedService();
+    const id = await on.place();
+    await on.answer(id);
+    await on.ask('POST', `/calls/${id}/transfer`, { body: { to: TO } });
+    const after = on.rest()[1]?.fields['Url'] ?? '';
+    const fields = { CallSid: sidOf(1), CallStatus: 'in-progress' };
+    expect(await on.signed(after, fields)).toContain('<Dial');
+    await on.signed(after, { ...fields, DialCallStatus: 'completed' });
+    const call = (await on.ask('GET', `/calls/${id}`)).body;
+    expect(call).toMatchObject({ status: 'in-progress', endReason: 'transferred' });
+    const late = await on.ask('POST', `/calls/${id}/digits`, { body: { digits: '1' } });
+    expect([late.status, fault(late.body).code]).toEqual([409, 'NOT_CONNECTED']);
+    expect((await on.ask('POST', `/calls/${id}/hang-up`)).status).toBe(202);
+    expect(on.rest()[2]).toEqual({ what: `POST /Calls/${sidOf(1)}.json`, fields: { Status: 'completed' } });
+    expect((await on.ask('GET', `/calls/${id}`)).body).toMatchObject({
+      status: 'ended',
+      outcome: 'completed',
+    });
+  });
+
   it('presses keys', async () => {
     const on = await operatedService();
     const id = await on.place();

@@ -44,6 +44,8 @@ export interface OperatedService {
   ask(method: string, path: string, asking?: Asking): Promise<ApiAnswer>;
   /** Places a call and gives its id. */
   place(body?: Json): Promise<string>;
+  /** A webhook of Twilio at this address. Resolves to the answer's text. */
+  signed(address: string, fields: Readonly<Record<string, string>>): Promise<string>;
   /** A webhook of Twilio about the call. Resolves to the answer's text. */
   webhook(
     route: 'voice' | 'status' | 'machine',
@@ -128,17 +130,8 @@ export async function operatedService(
       if (status !== 201) throw new Error(`the call was not placed: ${JSON.stringify(call)}`);
       return String(call['id']);
     },
-    webhook: async (route, id, fields = {}) => {
-      const { body: call } = await service.ask('GET', `/calls/${id}`);
-      const form = {
-        CallSid: String(call['carrierCallId'] ?? sidOf(1)),
-        AccountSid: SID,
-        From: FROM,
-        To: TO,
-        Direction: 'outbound-api',
-        ...fields,
-      };
-      const address = `${url}/${route}/twilio?ref=${id}`;
+    signed: async (address, fields) => {
+      const form = { AccountSid: SID, From: FROM, To: TO, Direction: 'outbound-api', ...fields };
       const signature = webhooks.getExpectedTwilioSignature(AUTH_TOKEN, address, form);
       const response = await fetch(address, {
         method: 'POST',
@@ -147,6 +140,11 @@ export async function operatedService(
       });
       if (response.status !== 200) throw new Error(`the webhook was answered ${response.status}`);
       return await response.text();
+    },
+    webhook: async (route, id, fields = {}) => {
+      const { body: call } = await service.ask('GET', `/calls/${id}`);
+      const sid = String(call['carrierCallId'] ?? sidOf(1));
+      return await service.signed(`${url}/${route}/twilio?ref=${id}`, { CallSid: sid, ...fields });
     },
     answer: async (id) => {
       await service.webhook('voice', id, { CallStatus: 'in-progress' });
