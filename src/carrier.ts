@@ -14,9 +14,8 @@ export type ControlStyle = 'document' | 'command';
 
 /** Data, so that generic code never asks "is it Plivo?". `docs/carriers.md` is made from it. */
 export interface CarrierCapabilities {
-  /** What a webhook proves itself by. */
+  /** What a webhook proves itself by; a media socket also by the token in its path. */
   readonly webhookAuth: 'url-signature' | 'body-signature';
-  /** What a media socket proves itself by, beside the token in its path. */
   readonly upgradeAuth: 'signature' | 'signature-if-present' | 'token-header' | 'path';
   /** How often one media token may be used: 1, or more where the carrier opens the stream again. */
   readonly tokenUses: number;
@@ -59,13 +58,8 @@ export interface WebhookRequest {
   readonly body: Uint8Array;
 }
 
-export type RefusalReason =
-  | 'missing-signature'
-  | 'bad-signature'
-  | 'stale'
-  | 'replayed'
-  | 'bad-body'
-  | 'not-configured';
+type Unproven = 'missing-signature' | 'bad-signature' | 'stale' | 'replayed';
+export type RefusalReason = Unproven | 'bad-body' | 'not-configured';
 export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: RefusalReason };
 
 /** Which of the bridge's own addresses a webhook came in by. */
