@@ -2,6 +2,7 @@ import { BridgeError } from '../errors.ts';
 import type { CarrierName, CarrierSim } from './phone/carrier-sim.ts';
 import { type Exchange, type ExchangeOptions, startExchangeOf } from './phone/exchange.ts';
 import { createPlivoSim } from './phone/plivo/plivo.ts';
+import { createTelnyxSim } from './phone/telnyx/telnyx.ts';
 import { createTwilioSim } from './phone/twilio/twilio.ts';
 
 export type { SimulatedCall } from './phone/call.ts';
@@ -12,6 +13,7 @@ export type { PhoneFaults } from './phone/faults.ts';
 /** Makers of the carriers; one is made for each exchange. */
 const CARRIERS: Readonly<Partial<Record<CarrierName, () => CarrierSim>>> = {
   twilio: createTwilioSim,
+  telnyx: createTelnyxSim,
   plivo: createPlivoSim,
 };
 

@@ -50,8 +50,9 @@ export class CarrierDesk {
   /** Sends callbacks. Those of the call's progress keep their order, like those that ask for it; others do not wait. */
   send(callbacks: readonly Callback[]): void {
     for (const callback of callbacks) {
-      if (callback.inOrder) this.#chain(() => this.#callBack(callback));
-      else if (callback.kind === 'progress') this.#queue(() => this.#callBack(callback));
+      const { kind, inOrder } = callback;
+      if (inOrder === true) this.#chain(() => this.#callBack(callback));
+      else if (kind === 'progress' && inOrder === undefined) this.#queue(() => this.#callBack(callback));
       else this.#overlap(this.#callBack(callback));
     }
   }

@@ -167,7 +167,7 @@ export interface Callback {
   readonly url: string;
   readonly method: 'GET' | 'POST';
   readonly payload: Payload;
-  /** True: waits for the callbacks before it, whatever its kind, and is never held back. */
+  /** Whatever its kind: waits for the callbacks before it, and is never held back; or (false) waits for none. */
   readonly inOrder?: boolean | undefined;
 }
 
