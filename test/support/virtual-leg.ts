@@ -70,5 +70,8 @@ export class VirtualLeg implements CallLeg {
 
   close(_code: number, reason: string): void {
     this.closed = reason;
+    // A socket that is closed says nothing any more.
+    for (const cancel of this.#marks.values()) cancel();
+    this.#marks.clear();
   }
 }
