@@ -450,6 +450,19 @@ describe('faults of the simulated Plivo', () => {
     expect(await line.media.closed).toBe(1006);
   });
 
+  it('delivers frames in bursts, and leaves out the stop that it would say', async () => {
+    const settings = { stop: 'sent' };
+    await using line = await onTheLine(MULAW, { settings, faults: { burstMs: 100, omitStop: true } });
+    line.clock.advance(100);
+    await read(line.media);
+    expect(line.media.of('media')).toHaveLength(1);
+    line.clock.advance(20);
+    expect(await line.media.count('media', 6)).toHaveLength(6);
+    await line.call.hangUp();
+    expect(await line.media.closed).toBe(1000);
+    expect(line.media.of('stop')).toEqual([]);
+  });
+
   it('opens the socket late, twice, not at all, or says nothing on it', async () => {
     await using place = await atPlivo();
     place.answers['/voice'] = place.stream();

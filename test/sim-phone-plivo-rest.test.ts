@@ -45,21 +45,41 @@ describe('control of a call by the simulated Plivo', () => {
   });
 
   it('asks for other instructions and ends the stream', async () => {
-    await using line = await onTheLine(MULAW, {}, '<Speak>never</Speak>');
-    line.answers['/next'] = '<Speak>next</Speak><Hangup/>';
+    await using line = await atPlivo('', { '/next': '<Speak>next</Speak><Hangup/>', '/stream': '' });
+    const attributes = `${MULAW} statusCallbackUrl="/stream"`;
+    line.answers['/voice'] = `${line.stream(attributes)}<Speak>never</Speak>`;
+    const call = line.place();
+    await call.streaming;
     const url = `${line.bridge.url}/next?a=1`;
-    const { callId } = line.call;
+    const { callId } = call;
     const reply = await line.sdk((client) =>
       client.calls.transfer(callId, { legs: 'aleg', alegUrl: url, alegMethod: 'GET' } as never),
     );
     expect(reply).toMatchObject({ message: 'call transferred' });
-    const report = await line.call.ended;
+    const report = await call.ended;
     expect(report.streams).toMatchObject([{ how: 'carrier-stopped' }]);
-    expect(line.call.eventsOf('say')).toMatchObject([{ text: 'next' }]);
+    expect(call.eventsOf('say')).toMatchObject([{ text: 'next' }]);
+    expect(events(line.told('/stream')).sort()).toEqual(['StartStream', 'StopStream']);
     const [asked] = line.told('/next');
     expect(asked).toMatchObject({ method: 'GET' });
     expect(asked?.target).toContain('Event=Redirect');
     expect(isSigned(asked, line.bridge.url)).toBe(true);
+  });
+
+  it('hangs up a call that is sent round more than seventy times', async () => {
+    await using line = await onTheLine();
+    line.answers['/round'] = '<Wait length="60"/>';
+    const path = `Call/${line.call.callId}/`;
+    for (let round = 0; round < 70; round++) {
+      expect(await line.rest('POST', path, { aleg_url: `${line.bridge.url}/round` })).toMatchObject({
+        status: 202,
+      });
+    }
+    await until(() => line.told('/round').length > 0);
+    expect(line.call.isOver).toBe(false);
+    await line.rest('POST', path, { aleg_url: `${line.bridge.url}/round` });
+    await line.call.ended;
+    expect(line.told('/voice').at(-1)?.form).toMatchObject({ HangupCauseName: 'Loop Detected' });
   });
 
   it('presses keys, speaks and plays', async () => {
@@ -105,7 +125,7 @@ describe('control of a call by the simulated Plivo', () => {
     await read(line.media);
     line.clock.advance(1000);
     await spoken;
-    await line.sdk((client) => client.calls.stopRecording(callId));
+    await line.sdk((client) => client.calls.stopRecording(callId, {}));
     await until(() => line.told('/recorded').length > 0);
     const [told] = line.told('/recorded');
     expect(isSigned(told, line.bridge.url)).toBe(true);
@@ -472,6 +492,16 @@ describe('calls that the simulated Plivo places', () => {
     await call.ended;
     expect(call.eventsOf('say')).toMatchObject([{ text: 'sorry' }]);
     expect(events(place.told('/out'))).toEqual(['StartApp', 'Hangup']);
+  });
+
+  it('can have their news told in reverse, at the end', async () => {
+    const defaults = { faults: { reverseProgress: true } };
+    await using place = await atPlivo('', quiet, { defaults, callee: () => ({ kind: 'busy' }) });
+    await place.rest('POST', 'Call/', order(place, { ring_url: `${place.bridge.url}/hangup` }));
+    const call = await place.exchange.nextDialled();
+    await pass(place, 1000);
+    await call.ended;
+    expect(events(place.told('/hangup'))).toEqual(['Hangup', 'Ring']);
   });
 
   it('leave nothing behind when the exchange is closed in the middle', async () => {

@@ -44,6 +44,7 @@ export interface LiveStream {
 const STREAM_TIMEOUT_S = 86_400;
 const CALL_LIMIT_S = 14_400;
 const RECORD_LIMIT_S = 60;
+const MOST_TRANSFERS = 70;
 
 /** Plivo's part of one call. */
 export class PlivoCall implements CarrierCall {
@@ -60,6 +61,7 @@ export class PlivoCall implements CarrierCall {
   #dial: Dial | undefined;
   #answeredMs: number | undefined;
   #leaving = false;
+  #transfers = 0;
   #ownEnd: OwnEnd;
   /** Why it is over; undefined while it is not. */
   cause: HangupCause | undefined;
@@ -149,6 +151,16 @@ export class PlivoCall implements CarrierCall {
     const live = this.#streams.get(verb);
     if (live !== undefined) live.streamId = plan.streamId;
     return plan;
+  }
+
+  /** Other instructions, asked for at an address; a call that is sent round too often is hung up. */
+  transfer(url: string, method: 'GET' | 'POST'): void {
+    if (++this.#transfers <= MOST_TRANSFERS) {
+      this.call.replaceDocument({ url, method });
+      return;
+    }
+    this.#ownEnd = 'loop';
+    this.call.hangUp('carrier');
   }
 
   /** Opens a stream as REST wants it; it ends with the call, or when it is stopped. Gives its id. */

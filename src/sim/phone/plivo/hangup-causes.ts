@@ -10,7 +10,7 @@ export interface HangupCause {
 }
 
 /** What only Plivo's part of a call knows of its end. */
-export type OwnEnd = 'time-limit' | 'machine' | undefined;
+export type OwnEnd = 'time-limit' | 'machine' | 'loop' | undefined;
 
 const NORMAL = { word: 'NORMAL_CLEARING', code: '4000', name: 'Normal Hangup' } as const;
 
@@ -46,6 +46,9 @@ export function causeOf(call: CallHandle, by: EndedBy | undefined, own: OwnEnd):
   }
   if (own === 'time-limit') {
     return { word: 'ALLOTTED_TIMEOUT', code: '6000', name: 'Scheduled Hangup', source: 'Plivo' };
+  }
+  if (own === 'loop') {
+    return { word: 'EXCHANGE_ROUTING_ERROR', code: '2060', name: 'Loop Detected', source: 'Plivo' };
   }
   return call.isAnswered ? answeredCause(call, by) : unansweredCause(call, by);
 }

@@ -93,7 +93,8 @@ function describe({ query }: RestRequest, part: PlivoCall): RestReply {
   return { status: 200, body };
 }
 
-function transfer(request: RestRequest, { call }: PlivoCall): RestReply {
+function transfer(request: RestRequest, part: PlivoCall): RestReply {
+  const { call } = part;
   const body = readBody(request);
   if (body === undefined) return badRequest('the body is not JSON');
   if (call.isOver || !call.isAnswered) return notFound();
@@ -103,7 +104,7 @@ function transfer(request: RestRequest, { call }: PlivoCall): RestReply {
   const url = text(body, 'aleg_url');
   if (url === '') return badRequest('aleg_url parameter not present');
   if (!/^https?:\/\/\S+$/i.test(url)) return badRequest('aleg_url is not a valid URL');
-  call.replaceDocument({ url, method: httpMethod(text(body, 'aleg_method')) });
+  part.transfer(url, httpMethod(text(body, 'aleg_method')));
   return accepted(202, 'call transferred', { call_uuids: [call.identity.callId] });
 }
 
