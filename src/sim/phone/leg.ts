@@ -40,10 +40,12 @@ export async function ringLeg(
   const isTaken = result.status === 'completed' && ringMs <= timeoutMs && !signal.aborted;
   const isWanted = isTaken && (await taken?.(signal)) !== false;
   if (isWanted) tell('in-progress');
-  const end: DialResult =
-    isWanted || result.status !== 'completed'
-      ? { ...result, durationMs: Math.min(result.durationMs, terms.limitMs ?? Number.POSITIVE_INFINITY) }
-      : { ...result, status: 'no-answer', durationMs: 0 };
+  // Who was never connected does not talk.
+  const status = result.status === 'completed' ? 'no-answer' : result.status;
+  const limitMs = terms.limitMs ?? Number.POSITIVE_INFINITY;
+  const end: DialResult = isWanted
+    ? { ...result, durationMs: Math.min(result.durationMs, limitMs) }
+    : { ...result, status, durationMs: 0 };
   await pause(clock, end.durationMs, signal);
   tell(end.status);
   return end;
