@@ -11,6 +11,8 @@ export interface SeenRequest {
   readonly method: string;
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
+  /** As it came, and as a form. */
+  readonly body: string;
   readonly form: Readonly<Record<string, string>>;
 }
 
@@ -87,9 +89,10 @@ export class HandBridge implements AsyncDisposable {
       const pieces: Buffer[] = [];
       request.on('data', (piece: Buffer) => pieces.push(piece));
       request.on('end', () => {
-        const form = Object.fromEntries(new URLSearchParams(Buffer.concat(pieces).toString('utf8')));
+        const raw = Buffer.concat(pieces).toString('utf8');
+        const form = Object.fromEntries(new URLSearchParams(raw));
         const { method = '', url: target = '', headers } = request;
-        const seen: SeenRequest = { method, target, headers, form };
+        const seen: SeenRequest = { method, target, headers, body: raw, form };
         this.requests.push(seen);
         const { status = 200, type = 'text/xml', body } = this.answer(seen) ?? { body: this.document() };
         response.writeHead(status, { 'content-type': type }).end(body);
