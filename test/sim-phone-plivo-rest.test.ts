@@ -14,6 +14,7 @@ import {
   pass,
   play,
   read,
+  TOKEN,
   UUID,
 } from './support/sim-plivo.ts';
 
@@ -237,7 +238,7 @@ describe('control of a call by the simulated Plivo', () => {
     const elsewhere = await fetch(
       `${line.exchange.restBaseUrl}/v1/Account/MAXXXXXXXXXXXXXXXXXX/Call/${callId}/`,
       {
-        headers: { authorization: `Basic ${Buffer.from(`${MA}:x`).toString('base64')}` },
+        headers: { authorization: `Basic ${Buffer.from(`${MA}:${TOKEN}`).toString('base64')}` },
       },
     );
     expect(elsewhere.status).toBe(401);
@@ -446,6 +447,22 @@ describe('calls that the simulated Plivo places', () => {
     expect(call.eventsOf('caller-quiet')).toMatchObject([{ atMs: 1000 + 3520 }]);
     await call.hangUp();
     expect(place.told('/machine')).toHaveLength(1);
+  });
+
+  it('say nothing of humans', async () => {
+    await using place = await calling({ kind: 'human', ringMs: 1000 });
+    place.answers['/out'] = place.stream();
+    const detection = { machine_detection: 'hangup', machine_detection_url: `${place.bridge.url}/machine` };
+    await place.rest('POST', 'Call/', order(place, detection));
+    const call = await place.exchange.nextDialled();
+    await pass(place, 1000);
+    await call.streaming;
+    place.clock.advance(5000);
+    await until(() => call.handle.machine === 'human');
+    expect(call.isOver).toBe(false);
+    await call.hangUp();
+    expect(place.told('/machine')).toEqual([]);
+    expect(place.told('/hangup')[0]?.form).not.toHaveProperty('Machine');
   });
 
   it('are hung up when a machine answers, if the order says so', async () => {

@@ -299,6 +299,22 @@ describe('webhooks of the simulated Plivo', () => {
     );
   });
 
+  it('tell of a caller who gives up before the answer came', async () => {
+    await using place = await atPlivo('<Speak>hello</Speak>', { '/gone': '' });
+    const call = place.place({ statusCallbackUrl: `${place.bridge.url}/gone` });
+    expect(await call.hangUp()).toMatchObject({ endedBy: 'caller', durationMs: 0 });
+    expect(place.told('/gone')).toMatchObject([
+      {
+        form: {
+          CallStatus: 'completed',
+          HangupCause: 'ORIGINATOR_CANCEL',
+          HangupSource: 'Caller',
+          AnswerTime: '',
+        },
+      },
+    ]);
+  });
+
   it('know only the settings that Plivo has', async () => {
     await using place = await atPlivo();
     expect(() => place.place({ settings: { nonsense: '1' } })).toThrow(
