@@ -251,6 +251,23 @@ describe('transfers of the simulated Twilio', () => {
     expect(await call.ended).toMatchObject({ durationMs: 20_000 });
   });
 
+  it('end with the exchange and with a caller who leaves during the announcement', async () => {
+    const dialResult = { status: 'completed', durationMs: 60_000 } as const;
+    const { place, call } = await transferred(dial(number('url="/whisper"')), { dialResult });
+    place.answers['/whisper'] = '<Say>a caller</Say><Pause length="9"/>';
+    await call.next('leg-told');
+    await until(() => place.clock.pending > 0);
+    expect(await call.hangUp()).toMatchObject({ endedBy: 'caller' });
+    expect(place.asked('/leg').map(({ form }) => form['CallStatus'])).toContain('completed');
+    expect(place.clock.pending).toBe(0);
+    const { call: other } = await place.inbound({ dialResult });
+    await place.client.calls(other.callId).update({ url: place.at('/transfer') });
+    await other.next('leg-told');
+    await place[Symbol.asyncDispose]();
+    expect(await other.ended).toMatchObject({ endedBy: 'exchange' });
+    expect(place.clock.pending).toBe(0);
+  });
+
   it('last no longer than they may', async () => {
     const { place, call } = await transferred(dial(number(), 'timeLimit="30"'), {
       dialResult: { status: 'completed', durationMs: 3_600_000 },

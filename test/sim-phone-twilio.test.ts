@@ -153,6 +153,42 @@ describe('a call that the bridge places through Twilio', () => {
     expect(place.clock.pending).toBe(0);
   });
 
+  it('is signed for the public address of a bridge that listens elsewhere', async () => {
+    const host = 'https://bridge.example.com';
+    await using place = await atTwilio({ defaults: { publicUrl: host } }, true);
+    place.answers['/voice'] = '<Play digits="WW1"/><Redirect>/next</Redirect>';
+    place.answers['/next'] = '<Hangup/>';
+    const { call } = await place.order({
+      url: `${host}/voice?ref=1`,
+      statusCallback: `${host}/status`,
+      machineDetection: 'Enable',
+      asyncAmd: 'true',
+      asyncAmdStatusCallback: '/machine',
+    });
+    place.clock.advance(1000);
+    await call.next('agent-keys');
+    place.clock.advance(2000);
+    await told(call, 'human');
+    place.clock.advance(200);
+    await call.ended;
+    expect(place.bridge.requests.map(({ target }) => target)).toEqual([
+      '/voice?ref=1',
+      '/machine',
+      '/next',
+      '/status',
+    ]);
+    expect(allSigned(place.bridge, host)).toBe(true);
+  });
+
+  it('ends in an error when the document that REST gave it is none', async () => {
+    await using place = await atTwilio();
+    const { call } = await place.inbound();
+    await place.client.calls(call.callId).update({ twiml: '<Response><Say>open</Response>' });
+    const report = await call.ended;
+    expect(report.failure).toContain('12100');
+    expect(call.handle.status).toBe('completed');
+  });
+
   it('presses the keys of the order, which is instead of a detection', async () => {
     await using place = await atTwilio();
     const { call } = await place.order({
@@ -317,6 +353,40 @@ describe('answering-machine detection of the simulated Twilio', () => {
       expect((await place.client.calls(call.callId).fetch()).answeredBy).toBe(answeredBy);
     },
   );
+
+  it('that the order waits for can be cut short by either side', async () => {
+    await using place = await atTwilio({ callee: callees.machine });
+    for (const end of ['rest', 'caller'] as const) {
+      const { call } = await place.order({ machineDetection: 'DetectMessageEnd' });
+      place.clock.advance(1000);
+      await call.answered;
+      if (end === 'rest') await place.client.calls(call.callId).update({ status: 'completed' });
+      else await call.hangUp();
+      expect(await call.ended).toMatchObject({ outcome: 'completed', endedBy: end });
+    }
+    expect(place.bridge.requests).toEqual([]);
+    expect(place.clock.pending).toBe(0);
+  });
+
+  it('gives up a greeting when the order says so', async () => {
+    await using place = await atTwilio({ callee: callees.machine });
+    const { call } = await place.order({
+      machineDetection: 'DetectMessageEnd',
+      machineDetectionTimeout: 3,
+      asyncAmd: 'true',
+      asyncAmdStatusCallback: place.at('/machine'),
+    });
+    place.clock.advance(1000);
+    await call.streaming;
+    place.clock.advance(2000);
+    await until(() => call.handle.machine === 'machine');
+    await nextTurn();
+    place.clock.advance(5000);
+    await told(call, 'unknown');
+    await until(() => call.handle.machine === 'greeting-ended-beep');
+    await call.hangUp();
+    expect(place.asked('/machine')).toHaveLength(1);
+  });
 
   it('can be made to say anything, and nobody hears it without an address', async () => {
     await using place = await atTwilio({

@@ -47,13 +47,19 @@ interface Terms {
   readonly defaults?: Partial<CallOptions>;
 }
 
-export async function atTwilio({ callee, restFaults, defaults }: Terms = {}) {
+/** `behindTunnel`: the public addresses of `defaults.publicUrl` are found at the bridge. */
+export async function atTwilio({ callee, restFaults, defaults }: Terms = {}, behindTunnel = false) {
   const bridge = await new HandBridge().listen();
   const clock = new VirtualClock();
   const exchange = await startExchange({
     clock,
     restFaults,
-    defaults: { accountSid: ACCOUNT, authToken: TOKEN, ...defaults },
+    defaults: {
+      accountSid: ACCOUNT,
+      authToken: TOKEN,
+      ...(behindTunnel ? { webhookUrl: bridge.url } : {}),
+      ...defaults,
+    },
     ...(callee === undefined ? {} : { callee: () => callee }),
   });
   const answers: Record<string, string> = {};
@@ -99,9 +105,9 @@ export async function atTwilio({ callee, restFaults, defaults }: Terms = {}) {
 }
 
 /** True when the SDK takes the signature of every request that came, for the address that it came to. */
-export function allSigned({ requests, url }: HandBridge): boolean {
+export function allSigned({ requests, url }: HandBridge, host = url): boolean {
   return requests.every(({ headers, target, form }) =>
-    twilio.validateRequest(TOKEN, String(headers['x-twilio-signature']), url + target, form),
+    twilio.validateRequest(TOKEN, String(headers['x-twilio-signature']), host + target, form),
   );
 }
 

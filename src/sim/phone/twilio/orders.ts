@@ -129,7 +129,8 @@ function refuseInstructions(form: URLSearchParams): RestReply | undefined {
   if (url === null && twiml === null) return refusal(400, 21205, 'Url parameter is required.');
   if (url !== null && !isHttpUrl(url)) return refusal(400, 21205, 'Url is not a valid URL.');
   if (twiml !== null && twiml.length > TWIML_LIMIT) return tooLong();
-  for (const name of ['StatusCallback', 'AsyncAmdStatusCallback', 'RecordingStatusCallback']) {
+  // AsyncAmdStatusCallback may be relative.
+  for (const name of ['StatusCallback', 'RecordingStatusCallback']) {
     const address = form.get(name);
     if (address !== null && !isHttpUrl(address)) return refusal(400, 21609, `${name} is not a valid URL.`);
   }
