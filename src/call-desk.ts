@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { MachinePolicy } from './answering-machine.ts';
-import type { CallEvent, EndReason } from './call-events.ts';
+import { type CallEvent, type EndReason, outcomeOf } from './call-events.ts';
 import { type CallRecord, CallRecords } from './call-records.ts';
 import type { PublicAddresses } from './call-urls.ts';
 import type {
   CallOutcome,
+  CallStatus,
   Carrier,
   CarrierEvent,
   CarrierName,
@@ -18,6 +19,7 @@ import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Session } from './session.ts';
 import type { SessionManager } from './session-manager.ts';
+import { settleWithin } from './settle.ts';
 
 /** A call that an operator wants to be placed. */
 export interface PlaceOrder {
@@ -50,6 +52,8 @@ interface Pending {
   readonly carrier: Carrier;
   readonly machine: MachinePolicy;
   cancel: Cancel;
+  /** Settles when the carrier has answered the order to dial; never rejects. */
+  dialled: Promise<unknown>;
   /** What was found out about the callee before the conversation began. */
   found: Extract<CarrierEvent, { type: 'machine' }> | undefined;
 }
@@ -59,6 +63,9 @@ const DIAL_MS = 10_000;
 /** After the time that it may ring, for the carrier to say so. */
 const RING_GRACE_MS = 30_000;
 const REST_MS = 5000;
+/** From the order to hang up to the end. */
+const HANG_UP_MS = 10_000;
+const ORDER: readonly CallStatus[] = ['queued', 'ringing', 'in-progress', 'ended'];
 
 /** Where operators stand: places calls, sees all of them, and has the say over each. */
 export class CallDesk {
@@ -66,7 +73,6 @@ export class CallDesk {
   readonly #deps: CallDeskDeps;
   /** By `ref`, which is also the id of the call. */
   readonly #pending = new Map<string, Pending>();
-  /** Placed calls that were answered keep their terms until their session is made. */
   readonly #closing = new AbortController();
 
   constructor(deps: CallDeskDeps) {
@@ -92,7 +98,13 @@ export class CallDesk {
       );
     }
     const pending = this.#enter(carrier, order);
-    const { id } = pending.record.view;
+    const dialled = this.#dial(pending, order);
+    pending.dialled = dialled.catch(() => undefined);
+    return await dialled;
+  }
+
+  async #dial({ record, carrier }: Pending, order: PlaceOrder): Promise<CallRecord> {
+    const { id } = record.view;
     using limit = deadline(this.#deps.clock, DIAL_MS, 'the order to dial', this.#closing.signal);
     const urls = this.#deps.addresses.forDial(carrier.name, id);
     const result = await carrier.dial(
@@ -107,18 +119,32 @@ export class CallDesk {
       },
       limit.signal,
     );
-    if (result.status === 'error') {
-      this.#over(pending.record, 'failed');
+    const known = record.ref?.callId;
+    const fields = { carrier: carrier.name, call: id };
+    if (result.status === 'error' && known === undefined) {
+      this.#over(record, 'failed');
       throw result.error;
     }
-    // A webhook may have been faster, and knows more.
-    if (pending.record.ref?.callId === undefined) this.records.link(pending.record, result.call);
-    this.#deps.log.info({ carrier: carrier.name, call: id, callId: result.call.callId }, 'call placed');
-    return pending.record;
+    if (result.status === 'error') {
+      // A webhook was faster: the call is there, whatever became of the answer.
+      this.#deps.log.warn(
+        { ...fields, err: result.error },
+        'a call was placed without an answer that says so',
+      );
+      return record;
+    }
+    // A session, if there is one already, knows more.
+    if (this.#sessionOf(record) === undefined && !record.isOver) {
+      this.records.link(record, { ...result.call, callId: result.call.callId ?? known });
+    }
+    this.#deps.log.info({ ...fields, callId: record.ref?.callId }, 'call placed');
+    return record;
   }
 
   /** Ends a call, whether it rings or is up. Never rejects. */
   async hangUp(record: CallRecord): Promise<ControlResult> {
+    // Only the answer to the order to dial says by which name the call can be hung up.
+    if (record.ref === undefined) await this.#pending.get(record.view.id)?.dialled;
     const session = this.#sessionOf(record);
     if (session !== undefined) {
       await session.end('operator-hung-up');
@@ -126,13 +152,7 @@ export class CallDesk {
     }
     if (record.isOver) return { status: 'already-ended' };
     // It rings, or the caller was put through and the carrier alone has the call.
-    const carrier = this.#deps.carriers.get(record.view.carrier);
-    if (carrier === undefined || record.ref === undefined) return notYet();
-    using limit = deadline(this.#deps.clock, REST_MS, 'the hang-up by REST');
-    const result = await carrier.hangUp(record.ref, limit.signal);
-    if (result.status === 'error') this.#deps.metrics.hangUpFailed(carrier.name);
-    else this.#over(record, record.view.answeredAt === undefined ? 'canceled' : 'completed');
-    return result;
+    return await this.#hangUpByRest(record, record.view.answeredAt === undefined ? 'canceled' : 'completed');
   }
 
   transfer(record: CallRecord, transfer: Transfer): Promise<ControlResult> {
@@ -155,6 +175,11 @@ export class CallDesk {
   /** The call was placed by this bridge, which has kept room for it. */
   isPlaced(carrier: Carrier, ref: string | undefined): boolean {
     return ref !== undefined && this.#pending.get(ref)?.carrier === carrier;
+  }
+
+  /** The call was placed by this bridge, and then given up: whoever picks up now is not wanted any more. */
+  gaveUp(ref: string | undefined): boolean {
+    return ref !== undefined && this.records.get(ref)?.isOver === true;
   }
 
   /** Whom a placed call connects, for a carrier that does not say so when it is answered. */
@@ -209,8 +234,16 @@ export class CallDesk {
     const record = this.records.byCall(session.carrier.name, session.callId);
     if (record === undefined) return;
     record.update({ endReason: reason });
-    // A caller who was put through is still on the line, and the carrier tells when that is over.
-    if (reason !== 'transferred') this.records.end(record, outcomeOf(reason));
+    // A caller who was put through is still on the line.
+    if (reason === 'transferred') this.records.release(record);
+    else this.records.end(record, outcomeOf(reason));
+  }
+
+  /** Two who were connected have talked; the carrier is told to hang up, and may or may not say when it has. */
+  talked(carrier: CarrierName, callId: string): void {
+    const record = this.records.byCall(carrier, callId);
+    if (record !== undefined && this.#sessionOf(record) === undefined)
+      this.records.release(record, HANG_UP_MS);
   }
 
   /** News of a call's progress, of which the session knows nothing or which it does not need. */
@@ -225,25 +258,32 @@ export class CallDesk {
       });
     }
     if (event.status === 'ended') {
-      if (this.#sessionOf(record) === undefined) this.#over(record, event.outcome ?? 'completed');
+      const outcome = event.outcome ?? 'completed';
+      // A session is about to hear of it, and knows less of the outcome.
+      if (this.#sessionOf(record) === undefined) this.#over(record, outcome);
+      else record.update({ outcome });
       return;
     }
-    if (event.status === record.view.status || record.view.status === 'in-progress') return;
-    record.update({ status: event.status === 'in-progress' ? record.view.status : event.status });
+    // News may overtake each other. Answered is a call when its conversation begins.
+    const { status } = record.view;
+    if (event.status === 'in-progress' || ORDER.indexOf(event.status) <= ORDER.indexOf(status)) return;
+    record.update({ status: event.status });
     record.add('progress', { status: event.status });
   }
 
   /** What was found out about the callee of a call that has no session yet. */
   machine(carrier: Carrier, event: Extract<CarrierEvent, { type: 'machine' }>): void {
     const pending = event.ref === undefined ? undefined : this.#pending.get(event.ref);
-    if (pending?.carrier !== carrier) return;
+    // That a message can be left now is the last word on a machine.
+    if (pending?.carrier !== carrier || pending.found?.greetingOver === true) return;
     pending.found = event;
     pending.record.update({ machine: event.result });
   }
 
   /** Gives up what rings; nothing is placed any more. */
   async close(): Promise<void> {
-    await Promise.all([...this.#pending.values()].map(({ record }) => this.hangUp(record)));
+    const hangUps = [...this.#pending.values()].map(({ record }) => this.hangUp(record));
+    await settleWithin(this.#deps.clock, REST_MS, hangUps);
     this.#closing.abort(new BridgeError('CANCELLED', 'the service stops'));
     for (const pending of this.#pending.values()) pending.cancel();
     this.#pending.clear();
@@ -291,6 +331,7 @@ export class CallDesk {
       machine: order.machine.mode === 'off' ? { mode: 'report' } : order.machine,
       cancel: clock.after(order.ringS * 1000 + RING_GRACE_MS, () => this.#forgotten(record)),
       found: undefined,
+      dialled: Promise.resolve(),
     };
     this.#pending.set(id, pending);
     return pending;
@@ -302,7 +343,21 @@ export class CallDesk {
       { call: record.view.id },
       'the carrier does not say what became of a call that was placed',
     );
-    void this.hangUp(record).then(() => this.#over(record, 'no-answer'));
+    void this.#hangUpByRest(record, 'no-answer').then(() => this.#over(record, 'no-answer'));
+  }
+
+  async #hangUpByRest(record: CallRecord, outcome: CallOutcome): Promise<ControlResult> {
+    const { clock, carriers, log, metrics } = this.#deps;
+    const carrier = carriers.get(record.view.carrier);
+    if (carrier === undefined || record.ref === undefined) return notYet();
+    using limit = deadline(clock, REST_MS, 'the hang-up by REST');
+    const result = await carrier.hangUp(record.ref, limit.signal);
+    if (result.status !== 'error') this.#over(record, outcome);
+    else {
+      metrics.hangUpFailed(carrier.name);
+      log.error({ call: record.view.id, err: result.error }, 'the call could not be hung up');
+    }
+    return result;
   }
 
   #over(record: CallRecord, outcome: CallOutcome): void {
@@ -339,20 +394,6 @@ function notYet(): ControlResult {
 function detectionFor(machine: PlaceOrder['machine']): 'off' | 'detect' | 'greeting-end' {
   if (machine.mode === 'off') return 'off';
   return machine.mode === 'leave-message' ? 'greeting-end' : 'detect';
-}
-
-function outcomeOf(reason: EndReason): CallOutcome {
-  switch (reason) {
-    case 'provider-failed':
-    case 'media-lost':
-    case 'media-never-came':
-    case 'failed':
-      return 'failed';
-    case 'max-duration':
-      return 'time-limit';
-    default:
-      return 'completed';
-  }
 }
 
 function newId(): string {

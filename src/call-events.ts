@@ -20,6 +20,21 @@ export const END_REASONS = [
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
+/** What became of a call, as far as its conversation tells. */
+export function outcomeOf(reason: EndReason): CallOutcome {
+  switch (reason) {
+    case 'provider-failed':
+    case 'media-lost':
+    case 'media-never-came':
+    case 'failed':
+      return 'failed';
+    case 'max-duration':
+      return 'time-limit';
+    default:
+      return 'completed';
+  }
+}
+
 /** What happens in a call, for whoever watches: dashboards, recorders, the demo. `atMs` counts from the webhook. */
 export type CallEvent =
   | {

@@ -41,6 +41,8 @@ export type RecordListener = (event: RecordedEvent | undefined) => void;
 const MAX_EVENTS = 2000;
 /** Calls that are over are kept this long, and no more than so many. */
 const KEEP_MS = 600_000;
+/** Of people who were put through nobody may say when they are done. No carrier's call is longer by default. */
+const LONGEST_TALK_MS = 4 * 3_600_000;
 const MAX_ENDED = 1000;
 
 /** One call as operators see it. */
@@ -104,6 +106,8 @@ export class CallRecords {
   readonly #byCall = new Map<string, CallRecord>();
   /** Ended calls, oldest first, with the timer that forgets them. */
   readonly #ended = new Map<CallRecord, Cancel>();
+  /** Calls that go on without the bridge, with the timer that takes them for ended. */
+  readonly #released = new Map<CallRecord, Cancel>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -140,8 +144,12 @@ export class CallRecords {
   /** The call is over, with what came of it; the first word on this stays. */
   end(record: CallRecord, outcome: CallOutcome): void {
     if (record.isOver) return;
-    record.update({ status: 'ended', outcome, endedAt: this.#clock.epoch() });
-    record.add('over', { outcome });
+    this.#released.get(record)?.();
+    this.#released.delete(record);
+    // The carrier's own word came before.
+    const said = record.view.outcome ?? outcome;
+    record.update({ status: 'ended', outcome: said, endedAt: this.#clock.epoch() });
+    record.add('over', { outcome: said });
     record.finish();
     this.#ended.set(
       record,
@@ -149,6 +157,14 @@ export class CallRecords {
     );
     const [oldest] = this.#ended.keys();
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#forget(oldest);
+  }
+
+  /** The call goes on without the bridge: it is over when the carrier says so, and after `waitMs` in any case. */
+  release(record: CallRecord, waitMs = LONGEST_TALK_MS): void {
+    if (record.isOver) return;
+    this.#released.get(record)?.();
+    const cancel = this.#clock.after(waitMs, () => this.end(record, 'completed'));
+    this.#released.set(record, cancel);
   }
 
   /** What a session reports, put down in the record of its call. */
@@ -163,6 +179,8 @@ export class CallRecords {
 
   close(): void {
     for (const cancel of this.#ended.values()) cancel();
+    for (const cancel of this.#released.values()) cancel();
+    this.#released.clear();
     for (const record of this.#byId.values()) record.finish();
     this.#ended.clear();
     this.#byId.clear();

@@ -1,10 +1,11 @@
 import type { Carrier, CarrierName, ControlResult } from './carrier.ts';
 import { type Cancel, type Clock, deadline } from './clock.ts';
+import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { settleWithin } from './settle.ts';
 
-/** What is asked of the carrier, as often as it takes. Must not reject. */
+/** What is asked of the carrier, as often as it takes. */
 type Act = (signal: AbortSignal) => Promise<ControlResult>;
 
 /** The carrier asks what comes after the stream, or reports the end, well within this time. */
@@ -24,6 +25,8 @@ export class HangUpWatch {
   readonly #metrics: Metrics;
   readonly #waiting = new Map<string, Cancel>();
   readonly #running = new Set<Promise<void>>();
+  /** Cuts the pauses before further tries short. */
+  readonly #pauses = new Set<() => void>();
   #closed = false;
 
   constructor(deps: { readonly clock: Clock; readonly log: Log; readonly metrics: Metrics }) {
@@ -33,21 +36,25 @@ export class HangUpWatch {
   }
 
   /**
-   * Waits for a sign that the call is over or that the carrier knows what comes next; without one, `act` is done.
-   * @param act undefined: the carrier is only waited for, so that it can still ask
+   * Waits for a sign that the call is over or that the carrier knows what comes next; without one, `then` is called.
+   * @param then undefined: the carrier is only waited for, so that it can still ask
    */
-  watch(carrier: Carrier, callId: string, act: Act | undefined): void {
-    const key = keyOf(carrier.name, callId);
-    const cancel = this.#clock.after(CONFIRM_MS, () => {
+  watch(carrier: CarrierName, callId: string, then: (() => void) | undefined, waitMs = CONFIRM_MS): void {
+    const key = keyOf(carrier, callId);
+    this.#waiting.get(key)?.();
+    const cancel = this.#clock.after(waitMs, () => {
       this.#waiting.delete(key);
-      if (act !== undefined) this.now(carrier, callId, act);
+      then?.();
     });
     this.#waiting.set(key, cancel);
   }
 
-  /** Does at once what would otherwise be waited for. */
-  now(carrier: Carrier, callId: string, act: Act): void {
-    const work = this.#insist(carrier, callId, act).finally(() => this.#running.delete(work));
+  /**
+   * Asks the carrier to do this now, and again when that may help.
+   * @param otherwise when it is not done after all; undefined: it was the hang-up, and the failure is counted
+   */
+  now(carrier: Carrier, callId: string, act: Act, otherwise?: () => void): void {
+    const work = this.#insist(carrier, callId, act, otherwise).finally(() => this.#running.delete(work));
     this.#running.add(work);
   }
 
@@ -72,27 +79,52 @@ export class HangUpWatch {
     this.#closed = true;
     for (const cancel of this.#waiting.values()) cancel();
     this.#waiting.clear();
+    for (const wake of this.#pauses) wake();
     await settleWithin(this.#clock, REST_MS, [...this.#running]);
   }
 
-  async #insist(carrier: Carrier, callId: string, act: Act): Promise<void> {
+  async #insist(carrier: Carrier, callId: string, act: Act, otherwise?: () => void): Promise<void> {
     let result = await this.#ask(act);
     for (const pauseMs of PAUSES_MS) {
       if (result.status !== 'error' || !result.error.verdict.retry || this.#closed) break;
-      await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve));
+      await this.#pause(pauseMs);
       result = await this.#ask(act);
     }
     if (result.status !== 'error') {
-      this.#log.info({ callId, carrier: carrier.name, result: result.status }, 'call ended by REST');
+      this.#log.info({ callId, carrier: carrier.name, result: result.status }, 'call led to its end by REST');
+      return;
+    }
+    if (otherwise !== undefined) {
+      this.#log.error(
+        { callId, carrier: carrier.name, err: result.error },
+        'the carrier did not do its part',
+      );
+      otherwise();
       return;
     }
     this.#metrics.hangUpFailed(carrier.name);
     this.#log.error({ callId, carrier: carrier.name, err: result.error }, 'the call could not be hung up');
   }
 
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        cancel();
+        this.#pauses.delete(wake);
+        resolve();
+      };
+      const cancel = this.#clock.after(ms, wake);
+      this.#pauses.add(wake);
+    });
+  }
+
   async #ask(act: Act): Promise<ControlResult> {
     using limit = deadline(this.#clock, REST_MS, 'the hang-up by REST');
-    return await act(limit.signal);
+    try {
+      return await act(limit.signal);
+    } catch (thrown) {
+      return { status: 'error', error: BridgeError.from(thrown) };
+    }
   }
 }
 

@@ -71,6 +71,9 @@ interface Entry {
 const MEDIA_DEADLINE_MS = 30_000;
 /** How long the end of a call is remembered, for the carrier to ask what comes after the stream. */
 const REMEMBER_MS = 60_000;
+/** Something that is said or rung to the end, without news of it: so much longer than it should take. */
+const GRACE_MS = 30_000;
+const MS_PER_CHARACTER = 90;
 /** A webhook of a call that is over is not a new call, however well it is signed. */
 const MAX_ENDED = 10_000;
 
@@ -149,6 +152,11 @@ export class SessionManager {
     return this.#calls.get(keyOf(carrier, callId))?.session;
   }
 
+  /** The call has ended not long ago. */
+  remembers(carrier: CarrierName, callId: string): boolean {
+    return this.#recent.has(keyOf(carrier, callId));
+  }
+
   /** What is needed to open the stream of a call that has been answered; undefined for a call that is not known. */
   planOf(carrier: CarrierName, callId: string): Admission | undefined {
     const entry = this.#calls.get(keyOf(carrier, callId));
@@ -158,6 +166,7 @@ export class SessionManager {
   /**
    * The stream of this call is over, or what came in its place: what the carrier is told to do next, and the addresses
    * for it. Undefined for a call that is not known. Without a token the carrier is known by its signature alone.
+   * A call in command style whose conversation is over is led to its end from here: then it is `nothing`.
    */
   asked(
     carrier: CarrierName,
@@ -170,9 +179,25 @@ export class SessionManager {
     if (entry === undefined || session?.callId !== event.callId || session.carrier.name !== carrier) {
       return undefined;
     }
+    const { urls } = entry;
     const next = session.next(event);
+    if (session.call.control === 'command' && session.endReason !== undefined) {
+      this.#lead(entry, next);
+      return { next: { type: 'nothing' }, urls, session };
+    }
     this.#hangUps.confirmed(carrier, event.callId);
-    return { next, urls: entry.urls, session };
+    return { next, urls, session };
+  }
+
+  /** News of the other end of a transfer, also of one that was the last resort of a call. */
+  transferNews(carrier: CarrierName, event: Extract<CarrierEvent, { type: 'transfer' }>): void {
+    const session = this.find(carrier, event.callId);
+    const entry = this.#recent.get(keyOf(carrier, event.callId));
+    if (session !== undefined) session.onCarrierEvent(event);
+    else if (event.status === 'answered') this.#hangUps.confirmed(carrier, event.callId);
+    else if (entry?.session.call.control === 'command') {
+      this.#lead(entry, entry.session.next({ ...streamOver(entry.session.call), spoken: true }));
+    }
   }
 
   /** The call whose after-stream address holds this token. */
@@ -183,11 +208,12 @@ export class SessionManager {
 
   /** The carrier says that the call is over. */
   callOver(carrier: CarrierName, callId: string): void {
-    this.#hangUps.confirmed(carrier, callId);
     const session = this.find(carrier, callId);
     if (session !== undefined) void session.end('caller-hung-up');
     // Where webhooks may overtake each other, the first word of a call can be its last.
     else this.#remember(keyOf(carrier, callId));
+    // Last, because the end of the session may have begun to wait for this.
+    this.#hangUps.confirmed(carrier, callId);
   }
 
   /**
@@ -290,23 +316,48 @@ export class SessionManager {
     this.#forget.add(forget);
     const labels = { reason, carrier: session.carrier.name, provider: session.provider.name };
     this.#deps.metrics.callEnded(labels, session.counts);
-    // A caller who has hung up or was put through is gone; any other is about to be told what comes next.
-    if (reason !== 'caller-hung-up' && reason !== 'transferred') this.#seeToTheEnd(entry);
+    this.#seeToTheEnd(entry, reason);
     this.#deps.onEnded?.(session, reason);
     if (this.#calls.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
   }
 
-  #seeToTheEnd({ session, urls }: Entry): void {
-    const { carrier, call } = session;
-    const hangUp = (signal: AbortSignal) => carrier.hangUp(call, signal);
-    if (session.mustHangUp) {
-      // Nobody asks about a call in command style: it ends when it is told to.
-      if (call.control === 'command') this.#hangUps.now(carrier, call.callId, hangUp);
-      else if (session.hadLeg) this.#hangUps.watch(carrier, call.callId, hangUp);
-    } else if (call.control === 'command') {
-      const go = (signal: AbortSignal) => carrier.direct(call, session.next(streamOver(call)), urls, signal);
-      this.#hangUps.watch(carrier, call.callId, go);
-    } else if (session.hadLeg) this.#hangUps.watch(carrier, call.callId, undefined);
+  #seeToTheEnd(entry: Entry, reason: EndReason): void {
+    const { session } = entry;
+    const { carrier, call, callId } = session;
+    const command = call.control === 'command';
+    // Somebody who was put through is with somebody else.
+    if (reason === 'transferred') return;
+    // In command style nobody asks about a call: it ends when it is told to, and the end of its stream is not its own.
+    if (reason === 'caller-hung-up') {
+      if (command) this.#hangUps.watch(carrier.name, callId, () => this.#hangUp(session));
+    } else if (session.mustHangUp) {
+      if (command) this.#hangUp(session);
+      else this.#hangUps.watch(carrier.name, callId, () => this.#hangUp(session));
+    } else if (command) {
+      this.#hangUps.watch(carrier.name, callId, () => this.#lead(entry, session.next(streamOver(call))));
+    } else if (session.hadLeg) this.#hangUps.watch(carrier.name, callId, undefined);
+  }
+
+  #hangUp({ carrier, call }: Session): void {
+    this.#hangUps.now(carrier, call.callId, (signal) => carrier.hangUp(call, signal));
+  }
+
+  /** Command style, after the end: does what comes next, and sees to it that the call does not stay up after that. */
+  #lead({ session, urls }: Entry, next: Next): void {
+    const { carrier, call, callId } = session;
+    if (next.type === 'nothing') return;
+    this.#hangUps.confirmed(carrier.name, callId);
+    if (next.type === 'hang-up') {
+      // What the bridge ended is being hung up already.
+      if (!session.mustHangUp) this.#hangUp(session);
+      return;
+    }
+    const hangUp = (): void => {
+      this.#hangUps.confirmed(carrier.name, callId);
+      this.#hangUp(session);
+    };
+    this.#hangUps.watch(carrier.name, callId, hangUp, longest(next));
+    this.#hangUps.now(carrier, callId, (signal) => carrier.direct(call, next, urls, signal), hangUp);
   }
 
   /** Sessions are closed, and the carriers know of it. */
@@ -324,6 +375,12 @@ export class SessionManager {
 
 function admission({ session, plan }: Entry): Admission {
   return { session, plan, agent: session.agent.name };
+}
+
+/** By then it must be over, or a carrier has told of it. */
+function longest(next: Next): number {
+  if (next.type === 'say') return next.text.length * MS_PER_CHARACTER + GRACE_MS;
+  return next.type === 'transfer' ? next.ringS * 1000 + GRACE_MS : GRACE_MS;
 }
 
 function streamOver({ callId }: IncomingCall): Extract<CarrierEvent, { type: 'after-stream' }> {

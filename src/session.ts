@@ -172,7 +172,7 @@ export class Session {
     if (this.#endReason === undefined) {
       const planned = this.#line.switchboard.asked(event);
       if (planned !== undefined) return planned;
-      this.#endQuietly('media-lost');
+      this.#endQuietly(event.ended ? 'caller-hung-up' : 'media-lost');
     }
     return this.#lastWord.next(this.#endReason ?? 'media-lost', event.spoken ?? false);
   }

@@ -173,6 +173,8 @@ export class Switchboard {
   /** The carrier asks what comes next. Undefined: nothing was planned for this moment. */
   asked(event: AfterStreamEvent): Next | undefined {
     const errand = this.#errand;
+    // Nobody is there to be led anywhere, unless they have talked to each other.
+    if (event.ended && (errand?.kind !== 'transfer' || event.transfer !== 'completed')) return undefined;
     if (errand === undefined) return this.#askedAgain(event);
     switch (errand.kind) {
       case 'codec':

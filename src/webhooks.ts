@@ -3,6 +3,7 @@ import { LAST_RESORT } from './agents.ts';
 import type { CallDesk } from './call-desk.ts';
 import {
   type Answer,
+  type CallUrls,
   type Carrier,
   type CarrierEvent,
   type CarrierName,
@@ -111,6 +112,8 @@ class Webhook {
         this.#session(carrier, event.callId)?.onCarrierEvent(event);
         break;
       case 'transfer':
+        this.#deps.manager.transferNews(carrier.name, event);
+        break;
       case 'digit':
       case 'recording':
         this.#session(carrier, event.callId)?.onCarrierEvent(event);
@@ -129,6 +132,10 @@ class Webhook {
   #onIncoming(carrier: Carrier, event: EventOf<'incoming'>): Reply {
     const { log, desk } = this.#deps;
     const { call } = event;
+    if (desk.gaveUp(call.ref)) {
+      log.warn({ callId: call.callId }, 'a call was answered that had been given up');
+      return this.#next(carrier, { type: 'hang-up' });
+    }
     const admission = this.#admit(carrier, call);
     if (admission === 'over') {
       log.warn({ callId: call.callId }, 'webhook of a call that is over');
@@ -151,8 +158,10 @@ class Webhook {
     const known = manager.planOf(carrier.name, event.call.callId);
     const parties = desk.partiesOf(event.ref);
     if (known === undefined && parties === undefined) {
+      // One that has just ended is being led to its end; any other would stay up, in silence.
+      if (manager.remembers(carrier.name, event.call.callId)) return { answer };
       log.warn({ callId: event.call.callId }, 'a call was answered that nobody here knows');
-      return { answer };
+      return { answer, action: (signal) => carrier.hangUp(event.call, signal) };
     }
     const call: IncomingCall = known?.session.call ?? {
       ...event.call,
@@ -195,8 +204,9 @@ class Webhook {
     const { manager, desk, log } = this.#deps;
     const { callId, status, outcome } = event;
     log.debug({ callId, status, outcome }, 'call progress');
-    if (status === 'ended') manager.callOver(carrier.name, callId);
+    // First, because the carrier's word on the outcome is the more precise one.
     desk.progress(carrier, event);
+    if (status === 'ended') manager.callOver(carrier.name, callId);
   }
 
   #onStream({ callId, kind, error }: EventOf<'stream'>): void {
@@ -207,12 +217,13 @@ class Webhook {
   }
 
   #onAfterStream(carrier: Carrier, event: EventOf<'after-stream'>): Reply {
-    const { manager, log } = this.#deps;
+    const { manager, desk, log } = this.#deps;
     const { callId } = event;
-    // A caller who has hung up may be reported here before the socket says so.
-    if (event.ended) manager.callOver(carrier.name, callId);
     const token = this.#request.params['token'];
     const asked = manager.asked(carrier.name, typeof token === 'string' ? token : undefined, event);
+    // A caller who has hung up may be reported here before the socket says so.
+    if (event.ended) manager.callOver(carrier.name, callId);
+    if (event.ended || event.transfer === 'completed') desk.talked(carrier.name, callId);
     if (asked === undefined) {
       // A transfer may outlive the memory of its call: they have talked, and that is the end.
       if (event.transfer === 'completed' || event.ended) return this.#next(carrier, { type: 'hang-up' });
@@ -221,11 +232,23 @@ class Webhook {
       return this.#next(carrier, LAST_RESORT);
     }
     const { session, next, urls } = asked;
-    if (session.call.control === 'document') return { answer: carrier.document(next, urls) };
+    if (session.call.control === 'document') return { answer: this.#document(carrier, next, urls) };
     const answer = carrier.acknowledge();
-    // What the bridge ended is being hung up already.
-    if (next.type === 'nothing' || (next.type === 'hang-up' && session.mustHangUp)) return { answer };
+    if (next.type === 'nothing') return { answer };
     return { answer, action: (signal) => carrier.direct(session.call, next, urls, signal) };
+  }
+
+  /** Without a document the carrier would drop the caller without a word. */
+  #document(carrier: Carrier, next: Next, urls: CallUrls): Answer {
+    try {
+      return carrier.document(next, urls);
+    } catch (thrown) {
+      this.#deps.log.error(
+        { err: BridgeError.from(thrown), next: next.type },
+        'no document could be written',
+      );
+      return carrier.document(LAST_RESORT, urls);
+    }
   }
 
   /** For a call without a session. */
@@ -258,9 +281,9 @@ class Webhook {
     const limit = deadline(clock, ACTION_MS, 'what was to be done after a webhook');
     action(limit.signal)
       .then((result) => {
-        if (result.status === 'ok') return;
-        const err = result.status === 'error' ? result.error : undefined;
-        log.error({ carrier: carrier.name, result: result.status, err }, 'the carrier did not do its part');
+        // A caller who has hung up meanwhile is no failure.
+        if (result.status !== 'error') return;
+        log.error({ carrier: carrier.name, err: result.error }, 'the carrier did not do its part');
       })
       .catch((error: unknown) =>
         log.error({ err: BridgeError.from(error) }, 'an action after a webhook failed'),
