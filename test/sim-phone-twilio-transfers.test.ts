@@ -268,6 +268,18 @@ describe('transfers of the simulated Twilio', () => {
     expect(place.clock.pending).toBe(0);
   });
 
+  it('that nobody takes go on with the next verb when there is no action, and are told of once', async () => {
+    const { place, call } = await transferred(`<Dial>${number()}</Dial><Say>sorry</Say><Pause length="9"/>`, {
+      dialResult: { status: 'busy', durationMs: 0 },
+    });
+    await using _ = place;
+    await call.next('pause');
+    expect(call.eventsOf('say')).toMatchObject([{ text: 'sorry' }]);
+    await call.hangUp();
+    const statuses = place.asked('/leg').map(({ form }) => form['CallStatus']);
+    expect(statuses.sort()).toEqual(['busy', 'initiated', 'ringing']);
+  });
+
   it('last no longer than they may', async () => {
     const { place, call } = await transferred(dial(number(), 'timeLimit="30"'), {
       dialResult: { status: 'completed', durationMs: 3_600_000 },

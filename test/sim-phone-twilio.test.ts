@@ -199,7 +199,9 @@ describe('a call that the bridge places through Twilio', () => {
     });
     place.clock.advance(1000);
     await call.streaming;
-    place.clock.advance(30_000);
+    place.clock.advance(2000);
+    await nextTurn();
+    expect(call.handle.machine).toBeUndefined();
     await call.hangUp();
     expect(call.eventsOf('agent-keys')).toMatchObject([{ digits: 'ww12#', atMs: 1000 }]);
     expect(place.asked('/machine')).toEqual([]);
@@ -219,8 +221,12 @@ describe('a call that the bridge places through Twilio', () => {
     place.clock.advance(1000);
     await call.streaming;
     await place.client.calls(call.callId).update({ timeLimit: 30 });
+    await place.client.calls(call.callId).update({ timeLimit: 40 });
     place.clock.advance(30_000);
-    expect(await call.ended).toMatchObject({ durationMs: 30_000 });
+    await nextTurn();
+    expect(call.isOver).toBe(false);
+    place.clock.advance(10_000);
+    expect(await call.ended).toMatchObject({ durationMs: 40_000 });
     expect(place.clock.pending).toBe(0);
   });
 
@@ -337,7 +343,10 @@ describe('answering-machine detection of the simulated Twilio', () => {
     'that the order waits for, with %s, for a %s, comes with the first request',
     async (mode, callee, answeredBy, ms) => {
       await using place = await atTwilio({ callee: callees[callee] });
-      const { call } = await place.order({ machineDetection: mode, statusCallback: place.at('/status') });
+      const { call } = await place.order({
+        machineDetection: mode,
+        asyncAmdStatusCallback: place.at('/machine'),
+      });
       place.clock.advance(1000);
       await call.answered;
       await until(() => place.clock.pending > 0);
@@ -351,6 +360,8 @@ describe('answering-machine detection of the simulated Twilio', () => {
       expect(place.asked('/voice')).toMatchObject([{ form: { AnsweredBy: answeredBy } }]);
       expect(call.eventsOf('webhook')[0]?.atMs).toBe(ms);
       expect((await place.client.calls(call.callId).fetch()).answeredBy).toBe(answeredBy);
+      await call.hangUp();
+      expect(place.asked('/machine')).toEqual([]);
     },
   );
 
@@ -400,7 +411,10 @@ describe('answering-machine detection of the simulated Twilio', () => {
     await until(() => call.handle.machine !== undefined);
     expect((await place.client.calls(call.callId).fetch()).answeredBy).toBe('fax');
     expect([...call.warnings.keys()]).toEqual([expect.stringMatching(/^21262: /)]);
-    await call.hangUp();
+    place.answers['/later'] = '<Hangup/>';
+    await place.client.calls(call.callId).update({ url: place.at('/later') });
+    await call.ended;
+    expect(place.asked('/later')[0]?.form['AnsweredBy']).toBeUndefined();
     expect(call.eventsOf('callback').filter(({ kind }) => kind === 'machine')).toEqual([]);
   });
 });
@@ -455,6 +469,7 @@ describe('recordings of the simulated Twilio', () => {
     expect(await recordings.list()).toHaveLength(1);
     expect(await place.client.recordings(begun.sid).remove()).toBe(true);
     await call.hangUp();
+    expect(place.asked('/recorded')).toHaveLength(2);
   });
 
   it('end with the call, leave pauses out, and are absent when there was nothing', async () => {
