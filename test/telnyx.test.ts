@@ -149,6 +149,18 @@ describe('a webhook that comes again', () => {
     expect(carrier.verify(again)).toEqual(refused('replayed'));
   });
 
+  it('is another question, when what comes after a stream is asked twice within a second', () => {
+    let now = SENT_S * 1000;
+    const carrier = telnyx({ epochMs: () => now });
+    const request = webhook('/after/telnyx/t0ken', V2);
+    expect(carrier.verify(request)).toEqual(OK);
+    now += 5000;
+    expect(carrier.verify(request)).toEqual(OK);
+    now += 1;
+    expect(carrier.verify(request)).toEqual(refused('replayed'));
+    expect(carrier.verify(webhook('/voice/telnyx', V2))).toEqual(refused('replayed'));
+  });
+
   it('is refused when it had no body', () => {
     const carrier = telnyx();
     expect(carrier.verify(webhook('/voice/telnyx', ''))).toEqual(OK);

@@ -18,6 +18,8 @@ export interface SignatureOptions {
 
 const OK: Verdict = { ok: true };
 const TOLERANCE_S = 300;
+/** A request that was signed in this second has arrived by then, and not been recorded and sent again. */
+const SAME_SECOND_S = 5;
 const KEY_BYTES = 32;
 const SIGNATURE_BYTES = 64;
 /** What stands before the 32 bytes of an Ed25519 key in the form that node:crypto reads (RFC 8410). */
@@ -62,9 +64,17 @@ export function verifyWebhook(options: SignatureOptions, request: WebhookRequest
   if (Math.abs(Math.floor(nowMs / 1000) - atS) > TOLERANCE_S) return refuse('stale');
   const signed = Buffer.concat([Buffer.from(`${timestamp}|`), request.body]);
   if (!verify(null, signed, options.key, signature)) return refuse('bad-signature');
-  return isJson(request.body)
-    ? OK
-    : once(options, `${timestamp}|${given}`, (atS + TOLERANCE_S + 1) * 1000, nowMs);
+  if (isJson(request.body)) return OK;
+  const first = once(options, `${timestamp}|${given}`, (atS + TOLERANCE_S + 1) * 1000, nowMs);
+  return asksAgain(request.target) && nowMs <= (atS + SAME_SECOND_S) * 1000 ? OK : first;
+}
+
+/**
+ * What comes after a stream is asked at one address with one and the same body, and a stream that fails at once makes
+ * two such questions in one second: the second one is no replay. The address holds a secret of the call.
+ */
+function asksAgain(target: string): boolean {
+  return /\/after\/telnyx\/[^/?]/.test(target);
 }
 
 function once(options: SignatureOptions, key: string, untilMs: number, nowMs: number): Verdict {
