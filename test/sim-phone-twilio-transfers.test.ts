@@ -36,6 +36,8 @@ describe('transfers of the simulated Twilio', () => {
     await until(() => place.clock.pending > 0);
     place.clock.advance(2000);
     await call.next('leg', ({ status }) => status === 'in-progress');
+    // So much time at once would be too long for callbacks that are still under way.
+    await until(() => call.eventsOf('callback').length === 3);
     place.clock.advance(61_400);
     await call.ended;
     expect(call.eventsOf('dial')).toMatchObject([{ targets: [HUMAN], callerId: OURS }]);
@@ -192,10 +194,8 @@ describe('transfers of the simulated Twilio', () => {
     await talking.call.next('leg', ({ status }) => status === 'in-progress');
     talking.place.clock.advance(10_000);
     await talking.call.hangUp();
-    expect(talking.place.asked('/leg').at(-1)?.form).toMatchObject({
-      CallStatus: 'completed',
-      CallDuration: '10',
-    });
+    const over = talking.place.asked('/leg').find(({ form }) => form['CallStatus'] === 'completed');
+    expect(over?.form['CallDuration']).toBe('10');
     // Without the setting nobody is asked what comes after the end.
     expect(talking.place.asked('/after')).toEqual([]);
   });
