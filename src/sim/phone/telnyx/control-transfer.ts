@@ -68,6 +68,8 @@ export class OtherLeg {
       },
     });
     call.leaving.removeEventListener('abort', abort);
+    // The end of the call tells of this leg too.
+    if (call.leaving.aborted) return;
     this.#caller.otherLeg = undefined;
     this.#state = 'over';
     const hasTalked = result.status === 'completed';
