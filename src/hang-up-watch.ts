@@ -1,18 +1,13 @@
-import type { Carrier, CarrierName, ControlResult } from './carrier.ts';
-import { type Cancel, type Clock, deadline } from './clock.ts';
-import { BridgeError } from './errors.ts';
+import type { Carrier, CarrierName } from './carrier.ts';
+import type { Cancel, Clock } from './clock.ts';
+import { type Act, insist } from './insist.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { settleWithin } from './settle.ts';
 
-/** What is asked of the carrier, as often as it takes. */
-type Act = (signal: AbortSignal) => Promise<ControlResult>;
-
 /** The carrier asks what comes after the stream, or reports the end, well within this time. */
 const CONFIRM_MS = 3000;
 const REST_MS = 5000;
-/** Before each further try: a carrier that limits the rate, or is away, is often back in a moment. */
-const PAUSES_MS = [1000, 2000, 4000] as const;
 
 /**
  * Sees to it that a call which the bridge ended is over at the carrier too. Closing the stream is enough where the
@@ -54,7 +49,7 @@ export class HangUpWatch {
    * @param otherwise when it is not done after all; undefined: it was the hang-up, and the failure is counted
    */
   now(carrier: Carrier, callId: string, act: Act, otherwise?: () => void): void {
-    const work = this.#insist(carrier, callId, act, otherwise).finally(() => this.#running.delete(work));
+    const work = this.#see(carrier, callId, act, otherwise).finally(() => this.#running.delete(work));
     this.#running.add(work);
   }
 
@@ -83,13 +78,9 @@ export class HangUpWatch {
     await settleWithin(this.#clock, REST_MS, [...this.#running]);
   }
 
-  async #insist(carrier: Carrier, callId: string, act: Act, otherwise?: () => void): Promise<void> {
-    let result = await this.#ask(act);
-    for (const pauseMs of PAUSES_MS) {
-      if (result.status !== 'error' || !result.error.verdict.retry || this.#closed) break;
-      await this.#pause(pauseMs);
-      result = await this.#ask(act);
-    }
+  async #see(carrier: Carrier, callId: string, act: Act, otherwise?: () => void): Promise<void> {
+    const pause = (ms: number): Promise<boolean> => this.#pause(ms);
+    const result = await insist(this.#clock, 'the end of a call by REST', REST_MS, act, pause);
     if (result.status !== 'error') {
       this.#log.info({ callId, carrier: carrier.name, result: result.status }, 'call led to its end by REST');
       return;
@@ -106,25 +97,18 @@ export class HangUpWatch {
     this.#log.error({ callId, carrier: carrier.name, err: result.error }, 'the call could not be hung up');
   }
 
-  #pause(ms: number): Promise<void> {
+  /** False when it was cut short. */
+  #pause(ms: number): Promise<boolean> {
     return new Promise((resolve) => {
       const wake = (): void => {
         cancel();
         this.#pauses.delete(wake);
-        resolve();
+        resolve(!this.#closed);
       };
       const cancel = this.#clock.after(ms, wake);
       this.#pauses.add(wake);
+      if (this.#closed) wake();
     });
-  }
-
-  async #ask(act: Act): Promise<ControlResult> {
-    using limit = deadline(this.#clock, REST_MS, 'the hang-up by REST');
-    try {
-      return await act(limit.signal);
-    } catch (thrown) {
-      return { status: 'error', error: BridgeError.from(thrown) };
-    }
   }
 }
 

@@ -7,15 +7,15 @@ import {
   type Carrier,
   type CarrierEvent,
   type CarrierName,
-  type ControlResult,
   carrierNamed,
   type IncomingCall,
   type Next,
   type Reply,
   type WebhookRoute,
 } from './carrier.ts';
-import { type Clock, deadline } from './clock.ts';
+import type { Clock } from './clock.ts';
 import { assertNever, BridgeError } from './errors.ts';
+import { type Act, insist } from './insist.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Session } from './session.ts';
@@ -276,19 +276,16 @@ class Webhook {
     if (action !== undefined) this.#act(carrier, action);
   }
 
-  #act(carrier: Carrier, action: (signal: AbortSignal) => Promise<ControlResult>): void {
+  /** Everything that follows a webhook may be asked for twice: commands that matter carry an id. */
+  #act(carrier: Carrier, action: Act): void {
     const { clock, log } = this.#deps;
-    const limit = deadline(clock, ACTION_MS, 'what was to be done after a webhook');
-    action(limit.signal)
-      .then((result) => {
-        // A caller who has hung up meanwhile is no failure.
-        if (result.status !== 'error') return;
-        log.error({ carrier: carrier.name, err: result.error }, 'the carrier did not do its part');
-      })
-      .catch((error: unknown) =>
-        log.error({ err: BridgeError.from(error) }, 'an action after a webhook failed'),
-      )
-      .finally(() => limit[Symbol.dispose]());
+    const pause = (ms: number): Promise<boolean> =>
+      new Promise((resolve) => clock.after(ms, () => resolve(true)));
+    void insist(clock, 'what was to be done after a webhook', ACTION_MS, action, pause).then((result) => {
+      // A caller who has hung up meanwhile is no failure.
+      if (result.status !== 'error') return;
+      log.error({ carrier: carrier.name, err: result.error }, 'the carrier did not do its part');
+    });
   }
 
   #refuse(status: number, reason: string): void {
