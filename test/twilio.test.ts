@@ -217,6 +217,13 @@ describe('webhooks', () => {
     expect(parse('after', fields)).toEqual({ type: 'after-stream', callId: CALL, ended: false, transfer });
   });
 
+  it('knows a transfer that was refused by whoever heard why', () => {
+    const fields = { CallSid: CALL, CallStatus: 'in-progress', DialCallStatus: 'completed' };
+    const parsed = (DialBridged: string) => parse('after', { ...fields, DialBridged });
+    expect(parsed('false')).toMatchObject({ transfer: 'rejected' });
+    expect(parsed('true')).toMatchObject({ transfer: 'completed' });
+  });
+
   it('knows a caller who hung up while the other end was rung', () => {
     const fields = { CallSid: CALL, CallStatus: 'completed', DialCallStatus: 'canceled' };
     expect(parse('after', fields)).toMatchObject({ ended: true, transfer: 'canceled' });

@@ -165,6 +165,8 @@ function transferEvent(callId: string, { status, outcome }: StatusRow): CarrierE
 function transferOutcome(fields: URLSearchParams): CallOutcome | undefined {
   const name = fields.get('DialCallStatus') ?? '';
   if (name === '') return undefined;
+  // Somebody picked up, heard why, and hung up before the two were connected.
+  if (name === 'completed' && fields.get('DialBridged') === 'false') return 'rejected';
   if (name === 'answered') return 'completed';
   return STATUSES.get(name)?.outcome ?? 'failed';
 }
