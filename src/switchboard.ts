@@ -65,6 +65,8 @@ const TURNAROUND_MS = 20_000;
 const MS_PER_DIGIT = 1500;
 /** Of an announcement, spoken slowly. */
 const MS_PER_CHARACTER = 90;
+/** By then whoever has picked up has heard why, and has not hung up. */
+const ANNOUNCED_MS = 30_000;
 /** By then the carrier has ended the stream by itself, or is not going to. */
 const STREAM_GRACE_MS = 1500;
 const KEYS = /^[0-9A-Da-d*#wW]{1,64}$/;
@@ -192,8 +194,14 @@ export class Switchboard {
 
   /** News of the other end while it is rung. */
   transferNews(event: Extract<CarrierEvent, { type: 'transfer' }>): void {
-    if (this.#errand?.kind !== 'transfer') return;
-    if (event.status === 'answered') {
+    const errand = this.#errand;
+    if (errand?.kind !== 'transfer') return;
+    if (event.status === 'answered' && errand.announce !== undefined && this.#can.transfer.endsStream) {
+      // Whoever is told why may still refuse; then the carrier asks what comes next.
+      errand.told = true;
+      errand.cancel();
+      errand.cancel = this.#options.clock.after(ANNOUNCED_MS, () => this.#late());
+    } else if (event.status === 'answered') {
       this.#over();
       this.#options.onTransferred();
     } else if (!this.#can.transfer.endsStream) {

@@ -8,7 +8,7 @@ import { settled } from './support/manual-provider.ts';
 /** Transfers and keys, by documents that the carrier asks for and by commands. */
 
 const COMMAND: KitOptions = { control: 'command', capabilities: COMMANDS };
-const TO_ANNA = { ...TRANSFER, announce: 'A caller with a question about an invoice.', language: 'en-GB' };
+const ANNOUNCED = { ...TRANSFER, announce: 'A caller with a question about an invoice.', language: 'en-GB' };
 
 /** What observers are told of transfers. */
 function told(kit: ReturnType<typeof createKit>): string[] {
@@ -172,12 +172,12 @@ describe('a transfer by documents', () => {
   it('is one at a time', async () => {
     const kit = createKit();
     const call = await kit.talk();
-    await call.session.transfer(TO_ANNA);
+    await call.session.transfer(ANNOUNCED);
     const again = await call.session.transfer({ ...TRANSFER, announce: 'Something else.' });
     expect(again).toMatchObject({ status: 'error', error: { code: 'BAD_INPUT' } });
     expect(await call.session.sendDigits('1')).toMatchObject({ status: 'error' });
     expect(call.orders).toHaveLength(1);
-    expect(call.session.announcement?.text).toBe(TO_ANNA.announce);
+    expect(call.session.announcement?.text).toBe(ANNOUNCED.announce);
   });
 
   it('that the carrier takes and never asks about is given up, and the agent is told', async () => {
@@ -448,25 +448,48 @@ describe('an announcement', () => {
     const kit = createKit();
     const call = await kit.talk();
     expect(call.session.announcement).toBeUndefined();
-    await call.session.transfer(TO_ANNA);
-    expect(call.session.announcement).toEqual({ text: TO_ANNA.announce, language: 'en-GB' });
+    await call.session.transfer(ANNOUNCED);
+    expect(call.session.announcement).toEqual({ text: ANNOUNCED.announce, language: 'en-GB' });
   });
 
   it('is there also when the news that somebody has picked up is faster than the question for it', async () => {
     const kit = createKit();
     const call = await kit.talk();
-    await call.session.transfer(TO_ANNA);
+    await call.session.transfer(ANNOUNCED);
     call.ask();
     call.stop();
     call.news('answered');
     const token = call.plan.afterUrl.split('/').at(-1) ?? '';
-    expect(kit.manager.byAfterToken('twilio', token)?.announcement?.text).toBe(TO_ANNA.announce);
+    expect(kit.manager.byAfterToken('twilio', token)?.announcement?.text).toBe(ANNOUNCED.announce);
+  });
+
+  it('may be refused by whoever hears it, and the agent has the caller back', async () => {
+    const kit = createKit();
+    const call = await kit.talk();
+    await call.session.transfer(ANNOUNCED);
+    call.ask();
+    call.stop();
+    call.news('answered');
+    expect(call.endReason).toBeUndefined();
+    expect(call.ask({ transfer: 'rejected' })).toMatchObject({ type: 'stream' });
+    expect(told(kit)).toEqual(['started undefined', 'failed rejected']);
+  });
+
+  it('that was heard and not refused ends as transferred, without a word from the carrier', async () => {
+    const kit = createKit();
+    const call = await kit.talk();
+    await call.session.transfer(ANNOUNCED);
+    call.ask();
+    call.stop();
+    call.news('answered');
+    await kit.pass(30_000);
+    expect(call.endReason).toBe('transferred');
   });
 
   it('of the transfer before is not made to the next one', async () => {
     const kit = createKit();
     const call = await kit.talk();
-    await call.session.transfer(TO_ANNA);
+    await call.session.transfer(ANNOUNCED);
     call.ask();
     call.stop();
     call.ask({ transfer: 'busy' });
@@ -480,7 +503,7 @@ describe('an announcement', () => {
       capabilities: { transfer: { endsStream: true, announced: false, wayBack: true } },
     });
     const call = await kit.talk();
-    expect(await call.session.transfer(TO_ANNA)).toMatchObject({
+    expect(await call.session.transfer(ANNOUNCED)).toMatchObject({
       status: 'error',
       error: { code: 'BAD_INPUT' },
     });
@@ -490,7 +513,7 @@ describe('an announcement', () => {
   it('takes its time, which is not taken for a failure', async () => {
     const kit = createKit(COMMAND);
     const call = await kit.talk();
-    await call.session.transfer({ ...TO_ANNA, announce: 'word '.repeat(100) });
+    await call.session.transfer({ ...ANNOUNCED, announce: 'word '.repeat(100) });
     await kit.pass(90_000);
     expect(call.endReason).toBeUndefined();
   });
