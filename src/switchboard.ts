@@ -65,8 +65,8 @@ const TURNAROUND_MS = 20_000;
 const MS_PER_DIGIT = 1500;
 /** Of an announcement, spoken slowly. */
 const MS_PER_CHARACTER = 90;
-/** By then whoever has picked up has heard why, and has not hung up. */
-const ANNOUNCED_MS = 30_000;
+/** Whoever has heard the announcement has hung up by then, or takes the call. */
+const REFUSE_MS = 10_000;
 /** By then the carrier has ended the stream by itself, or is not going to. */
 const STREAM_GRACE_MS = 1500;
 const KEYS = /^[0-9A-Da-d*#wW]{1,64}$/;
@@ -196,11 +196,12 @@ export class Switchboard {
   transferNews(event: Extract<CarrierEvent, { type: 'transfer' }>): void {
     const errand = this.#errand;
     if (errand?.kind !== 'transfer') return;
-    if (event.status === 'answered' && errand.announce !== undefined && this.#can.transfer.endsStream) {
+    const told = this.#announcement?.text.length;
+    if (event.status === 'answered' && told !== undefined && this.#can.transfer.endsStream) {
       // Whoever is told why may still refuse; then the carrier asks what comes next.
       errand.told = true;
       errand.cancel();
-      errand.cancel = this.#options.clock.after(ANNOUNCED_MS, () => this.#late());
+      errand.cancel = this.#options.clock.after(told * MS_PER_CHARACTER + REFUSE_MS, () => this.#late());
     } else if (event.status === 'answered') {
       this.#over();
       this.#options.onTransferred();
