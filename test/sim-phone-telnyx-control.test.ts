@@ -12,11 +12,18 @@ import {
   PUBLIC_KEY,
   read,
   refusal,
+  type SeenEvent,
   state,
   THEIRS,
 } from './support/telnyx-place.ts';
 
 const WAV = { format: 'wav', channels: 'dual' } as const;
+
+/** Where the WAV of a recording is. */
+function urlOf(saved: SeenEvent | undefined): string {
+  const urls = (saved?.payload['recording_urls'] ?? {}) as Readonly<Record<string, string>>;
+  return urls['wav'] ?? '';
+}
 
 describe('an incoming call of Call Control', () => {
   it('is an event that is signed, rings until it is answered, and streams when it is told to', async () => {
@@ -116,6 +123,17 @@ describe('an incoming call of Call Control', () => {
     await connected;
     await call.streaming;
     await until(() => place.requestsTo('/events/telnyx').some(({ target }) => target.endsWith('?ref=r1')));
+  });
+
+  it('may forget the stream that the answer asks for', async () => {
+    await using place = await Place.open();
+    const call = await place.ringing({ settings: { answerStreams: 'no' } });
+    await place.client.calls.actions.answer(call.callId, { stream_url: place.stream });
+    await place.event('call.answered');
+    expect(call.eventsOf('stream-opening')).toEqual([]);
+    const connected = place.bridge.media();
+    await place.client.calls.actions.startStreaming(call.callId, { stream_url: place.stream });
+    await connected;
   });
 
   it('stays up when the bridge closes the socket, and may be given another stream', async () => {
@@ -303,9 +321,14 @@ describe('commands to a call', () => {
   it('that hold something unknown are obeyed with a warning', async () => {
     await using place = await Place.open();
     const call = await place.ringing();
-    await place.client.post(`/calls/${call.callId}/actions/answer`, { body: { steam_url: 'wss://b' } });
+    const body = { steam_url: 'wss://b', webhook_urls: {}, webhook_url_method: 'GET' };
+    await place.client.post(`/calls/${call.callId}/actions/answer`, { body });
     await call.answered;
-    expect([...call.warnings.keys()]).toEqual(['unknown_parameter: answer has no parameter steam_url']);
+    expect([...call.warnings.keys()]).toEqual([
+      'unknown_parameter: answer has no parameter steam_url',
+      'not_simulated: webhook_urls of answer has no effect here',
+      'not_simulated: events are sent by POST and never by GET',
+    ]);
   });
 
   it('show a call, alive and not, and for ten minutes after', async () => {
@@ -381,7 +404,7 @@ describe('commands to a call', () => {
     expect(saved.payload).toMatchObject({ channels: 'dual', client_state: state('rec') });
     // Whoever wants to know which call it was has to have said so himself.
     expect(saved.payload['call_control_id']).toBeUndefined();
-    const { wav } = saved.payload['recording_urls'] as { wav: string };
+    const wav = urlOf(saved);
     const file = await fetch(wav);
     expect(file.headers.get('content-type')).toBe('audio/wav');
     const audio = readWav(new Uint8Array(await file.arrayBuffer()));
@@ -402,10 +425,17 @@ describe('commands to a call', () => {
     ).toBe(true);
     place.clock.advance(600_001);
     expect((await fetch(wav)).status).toBe(404);
+    await actions.startRecording(call.callId, { format: 'wav', channels: 'single' });
+    place.clock.advance(100);
+    await actions.stopRecording(call.callId, {});
+    const savings = () => place.events().filter(({ type }) => type === 'call.recording.saved');
+    await until(() => savings().length === 2);
+    const mono = await fetch(urlOf(savings()[1]));
+    expect(readWav(new Uint8Array(await mono.arrayBuffer()))).toMatchObject({ channels: 1 });
     // One that still runs at the end is saved with it.
     await actions.startRecording(call.callId, { format: 'mp3', channels: 'single' });
     await call.hangUp();
-    const last = place.events().filter(({ type }) => type === 'call.recording.saved')[1];
+    const last = savings()[2];
     expect(last?.payload['recording_urls']).toEqual({ mp3: expect.stringContaining('.mp3') });
     expect(await refusal(actions.stopRecording(call.callId, {}))).toEqual({ status: 422, codes: ['90018'] });
   });

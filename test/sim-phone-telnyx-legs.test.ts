@@ -156,6 +156,16 @@ describe('a call that the bridge places through Telnyx', () => {
     );
   });
 
+  it.each(['not_sure', 'fax_detected', 'silence'])('may find out no more than %s', async (detection) => {
+    await using place = await Place.open({ defaults: { settings: { detection } } });
+    const { call } = await dial(place, { answering_machine_detection: 'premium' });
+    await place.pass(1000);
+    await call.answered;
+    await place.pass(2000);
+    const { payload } = await place.event('call.machine.premium.detection.ended');
+    expect(payload['result']).toBe(detection);
+  });
+
   it.each([
     [{}, ['10004', '10004', '10004']],
     [{ ...ORDER, to: '4155550199' }, ['10016']],

@@ -4,7 +4,7 @@ import { SPEECH_MS_PER_CHARACTER } from './control-speech.ts';
 import { streamVerb } from './control-stream.ts';
 import { OtherLeg } from './control-transfer.ts';
 import { cannot, FAULTS, type Fault, refuse } from './errors.ts';
-import { ACTIONS, type ActionName, type Body, faultsOf, missing, textOf, unknownNames } from './params.ts';
+import { ACTIONS, type ActionName, type Body, faultsOf, missing, textOf, warnOfNames } from './params.ts';
 import type { Switchboard } from './switchboard.ts';
 
 /** Where commands find other legs, and where files can be fetched. */
@@ -61,9 +61,7 @@ export function actionNamed(name: string): ActionName | undefined {
 export function command(leg: ControlCall, name: ActionName, body: Body, context: CommandContext): RestReply {
   const faults = faultsOf(body, ACTIONS[name]);
   if (faults.length > 0) return refuse(422, ...faults);
-  for (const unknown of unknownNames(body, ACTIONS[name])) {
-    leg.call.log.warn('unknown_parameter', `${name} has no parameter ${unknown}`);
-  }
+  warnOfNames(leg.call.log, name, body, ACTIONS[name]);
   const id = textOf(body, 'command_id');
   if (leg.isRepeated(id)) return done();
   const fault = stateFault(leg, name);
@@ -107,7 +105,7 @@ function answer(leg: ControlCall, body: Body, { baseUrl }: CommandContext): Faul
   if (!isInbound) return cannot('Only an incoming call can be answered.');
   if (leg.call.isAnswered) return cannot('This call has already been answered.');
   leg.driver.context.answer();
-  leg.driver.startAsOrdered(body);
+  if (leg.settings.answerStreams === 'yes') leg.driver.startAsOrdered(body);
   return recordFromAnswer(leg, body, baseUrl);
 }
 

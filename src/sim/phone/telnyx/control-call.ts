@@ -36,6 +36,7 @@ type Progress = Extract<Happening, { type: 'progress' }>;
 /** A leg that is led by commands of the bridge, and tells of itself by events. */
 export class ControlCall implements CarrierCall, LegFacts {
   readonly call: CallHandle;
+  readonly settings: TelnyxSettings;
   readonly recordings: Recordings;
   readonly speech: Speech;
   readonly driver: ControlDriver;
@@ -43,7 +44,6 @@ export class ControlCall implements CarrierCall, LegFacts {
   onAnswer: (() => void) | undefined;
   /** The leg that this one was dialled for, by `link_to`. */
   readonly linkedTo: ControlCall | undefined;
-  readonly #settings: TelnyxSettings;
   readonly #ids: LegIds;
   readonly #key: KeyObject;
   readonly #media: MediaSide;
@@ -61,7 +61,7 @@ export class ControlCall implements CarrierCall, LegFacts {
 
   constructor(call: CallHandle, settings: TelnyxSettings, linkedTo: ControlCall | undefined) {
     this.call = call;
-    this.#settings = settings;
+    this.settings = settings;
     this.linkedTo = linkedTo;
     const fields = call.options.order?.fields ?? {};
     const connectionId = textOf(fields, 'connection_id');
@@ -193,7 +193,7 @@ export class ControlCall implements CarrierCall, LegFacts {
       case 'key':
         return this.#take({ type: 'call.dtmf.received', kind: 'key', fields: { digit: happening.digit } });
       case 'machine':
-        return this.#take(machineFact(this.call.options.order?.fields ?? {}, happening.result));
+        return this.#take(machineFact(this.call.options.order?.fields ?? {}, happening.result, this.#word));
       case 'leg':
         return this.#other?.tell(happening.status, (leg, fact) => this.#outbox.take(leg, fact)) ?? [];
       case 'stream-ahead':
@@ -208,7 +208,7 @@ export class ControlCall implements CarrierCall, LegFacts {
   }
 
   limits(): RequestLimits {
-    return { totalMs: this.#settings.webhookTimeoutMs, retries: 1 };
+    return { totalMs: this.settings.webhookTimeoutMs, retries: 1 };
   }
 
   planStream(verb: StreamVerb, baseUrl: string): StreamPlan {
@@ -217,6 +217,11 @@ export class ControlCall implements CarrierCall, LegFacts {
 
   #take(fact: ControlFact | undefined): readonly Callback[] {
     return fact === undefined ? [] : this.#outbox.take(this.eventLeg, fact);
+  }
+
+  get #word(): string | undefined {
+    const { detection } = this.settings;
+    return detection === 'as-it-is' ? undefined : detection;
   }
 
   #progress(happening: Progress): readonly Callback[] {
@@ -244,7 +249,7 @@ export class ControlCall implements CarrierCall, LegFacts {
       start_time: new Date(this.#startedMs).toISOString(),
       caller_id_name: "José  O'Neil",
       custom_headers: [],
-      offered_codecs: this.#settings.legCodec.split('/')[0],
+      offered_codecs: this.settings.legCodec.split('/')[0],
       shaken_stir_attestation: 'A',
       shaken_stir_validated: true,
       sip_headers: [],

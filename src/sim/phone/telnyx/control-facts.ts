@@ -27,15 +27,18 @@ export function streamFact(
   return { type: 'streaming.failed', kind: 'stream', fields };
 }
 
-/** What is told of whoever took a call that was placed with `fields`; undefined where that kind of detection is silent. */
-export function machineFact(fields: Body, result: MachineResult): ControlFact | undefined {
+/**
+ * What is told of whoever took a call that was placed with `fields`; undefined where that kind of detection is silent.
+ * `always` is the word for everybody, if there is one.
+ */
+export function machineFact(fields: Body, result: MachineResult, always?: string): ControlFact | undefined {
   const mode = fields['answering_machine_detection'];
   const isPremium = mode === 'premium';
   const names = isPremium ? 'call.machine.premium' : 'call.machine';
   const fact = (what: 'detection' | 'greeting', word: string): ControlFact => ({
     type: `${names}.${what}.ended`,
     kind: 'machine',
-    fields: { result: word },
+    fields: { result: always ?? word },
   });
   switch (result) {
     case 'human':

@@ -6,12 +6,11 @@ import type { ControlCall } from './control-call.ts';
 import type { OtherLeg } from './control-transfer.ts';
 import { FAULTS, type Fault, refuse } from './errors.ts';
 import type { LegIds } from './identity.ts';
-import { type Body, DIAL, faultsOf, isBody, missing, textOf, unknownNames } from './params.ts';
+import { type Body, DIAL, faultsOf, isBody, missing, textOf, warnOfNames } from './params.ts';
 import type { Switchboard } from './switchboard.ts';
 
 /** A call that is over is shown for so long. */
 const SHOWN_MS = 600_000;
-const SAME_ORDER_MS = 60_000;
 const RING_S = 30;
 
 /** Reads a JSON body; an absent one is empty. Undefined for what is no object. */
@@ -32,13 +31,11 @@ export function dial(body: Body, exchange: RestExchange, switchboard: Switchboar
   if (faults.length > 0) return refuse(422, ...faults);
   const commandId = textOf(body, 'command_id');
   const same = commandId === undefined ? undefined : switchboard.dialled(commandId);
-  if (same !== undefined && same.leg.call.clock.now() - same.atMs < SAME_ORDER_MS) return dialled(same.leg);
+  if (same !== undefined) return dialled(same);
   const leg = place(body, linked && switchboard.control(linked), exchange, switchboard);
   if (leg === undefined) return refuse(422, FAULTS.badRequest);
   if (commandId !== undefined) switchboard.remember(commandId, { leg, atMs: leg.call.clock.now() });
-  for (const unknown of unknownNames(body, DIAL)) {
-    leg.call.log.warn('unknown_parameter', `dial has no parameter ${unknown}`);
-  }
+  warnOfNames(leg.call.log, 'dial', body, DIAL);
   leg.onAnswer = () => void recordFromAnswer(leg, body, exchange.baseUrl);
   return dialled(leg);
 }

@@ -331,9 +331,35 @@ export function missing(name: string): Fault {
   };
 }
 
-/** Members that no documentation names: a real carrier ignores them, and whoever wrote them is wrong. */
-export function unknownNames(body: Body, { known }: Params): readonly string[] {
-  return Object.keys(body).filter((name) => !Object.hasOwn(known, name));
+/** What the real carrier does and the simulated one does not. */
+const WITHOUT_EFFECT: readonly string[] = [
+  'webhook_urls',
+  'webhook_retries_policies',
+  'stream_establish_before_call_originate',
+  'enable_dialogflow',
+  'send_digits_on_answer',
+  'hold_after_unbridge',
+  'record_max_length',
+  'max_length',
+];
+
+/**
+ * Warns of members that no documentation names, which a real carrier ignores, and of those that have no effect here.
+ * `what` is the command.
+ */
+export function warnOfNames(
+  log: { warn(code: string, text: string): void },
+  what: string,
+  body: Body,
+  { known }: Params,
+): void {
+  for (const name of Object.keys(body)) {
+    if (!Object.hasOwn(known, name)) log.warn('unknown_parameter', `${what} has no parameter ${name}`);
+    else if (WITHOUT_EFFECT.includes(name))
+      log.warn('not_simulated', `${name} of ${what} has no effect here`);
+  }
+  if (body['webhook_url_method'] === 'GET')
+    log.warn('not_simulated', 'events are sent by POST and never by GET');
 }
 
 /** An object and no list. */

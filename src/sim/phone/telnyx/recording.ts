@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { decodeG711 } from '../../../audio/g711.ts';
+import { encodeWav, samplesToBytes } from '../../../audio/wav.ts';
 import type { CallHandle } from '../carrier-sim.ts';
 import { stereoWav } from '../recordings.ts';
 
@@ -65,7 +67,8 @@ export class Recordings {
     const { clock, sent, heard, identity } = this.#call;
     const { fromByte, baseUrl, ...terms } = running;
     const endedMs = clock.epoch();
-    const bytes = stereoWav(sent.slice(fromByte), heard.slice(fromByte));
+    const both = [sent.slice(fromByte), heard.slice(fromByte)] as const;
+    const bytes = terms.channels === 'dual' ? stereoWav(...both) : monoWav(...both);
     // Only what is said to be WAV is there: nothing here writes MP3.
     if (terms.format === 'wav') this.#files.set(terms.id, { bytes, untilMs: clock.now() + VALID_MS });
     const url = `${baseUrl}/recordings/${encodeURIComponent(identity.callId)}/${terms.id}.${terms.format}`;
@@ -77,4 +80,11 @@ export class Recordings {
     const file = this.#files.get(id);
     return file !== undefined && this.#call.clock.now() <= file.untilMs ? file.bytes : undefined;
   }
+}
+
+/** Both sides on one channel, PCM16 at 8 kHz. Both are mu-law of one length. */
+function monoWav(sent: Uint8Array, heard: Uint8Array): Uint8Array {
+  const other = decodeG711('mulaw', heard);
+  const mixed = decodeG711('mulaw', sent).map((sample, at) => (sample + (other[at] ?? 0)) / 2);
+  return encodeWav({ encoding: 'pcm16', rate: 8000, channels: 1 }, samplesToBytes(mixed, 'pcm16'));
 }

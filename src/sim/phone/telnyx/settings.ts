@@ -16,8 +16,15 @@ const CHOICES = {
   transcoding: ['g711', 'all'],
   /** The form of an error frame: `error` with the code as a string (older), or `payload` with a number (newer). */
   errorFrames: ['error', 'payload'],
-  /** In which order events of Call Control arrive: as they happened, each two in reverse, or all at once. */
+  /**
+   * In which order events of Call Control arrive: as they happened, each two in reverse, or all at once. (The fault
+   * `reverseProgress` is for TeXML only: a call whose first event came last would never be answered.)
+   */
   eventOrder: ['kept', 'swapped', 'concurrent'],
+  /** Whether `answer` opens the stream that it asks for; somebody found that it does not. */
+  answerStreams: ['yes', 'no'],
+  /** What the detection of Call Control says of whoever takes a call: what is so, or always the same word. */
+  detection: ['as-it-is', 'not_sure', 'fax_detected', 'silence'],
   /** How TeXML asks for the first document. */
   voiceMethod: ['POST', 'GET'],
   /** Whether the voice address of TeXML is also told how a call goes on, and what it has cost. */
@@ -64,6 +71,8 @@ export function readSettings(options: CallOptions): TelnyxSettings {
     transcoding: choose('transcoding'),
     errorFrames: choose('errorFrames'),
     eventOrder: choose('eventOrder'),
+    answerStreams: choose('answerStreams'),
+    detection: choose('detection'),
     voiceMethod: choose('voiceMethod'),
     voiceUrlCallbacks: choose('voiceUrlCallbacks'),
     streamCallbacks: choose('streamCallbacks'),

@@ -3,8 +3,12 @@ import type { ControlCall } from './control-call.ts';
 import type { OtherLeg } from './control-transfer.ts';
 import type { TexmlCall } from './texml-call.ts';
 
+const REMEMBERED = 500;
+/** An order with the id of one before it is ignored for so long. */
+const SAME_ORDER_MS = 60_000;
+
 /** An order to dial that was obeyed. */
-export interface Dialled {
+interface Dialled {
   readonly leg: ControlCall;
   readonly atMs: number;
 }
@@ -42,16 +46,28 @@ export class Switchboard {
   }
 
   add(other: OtherLeg): void {
+    // Some are kept after their end, so that commands to them are told of it.
+    if (this.#others.size >= REMEMBERED) this.#forget();
     this.#others.set(other.controlId, other);
   }
 
-  /** What an order with this id has led to. */
-  dialled(commandId: string): Dialled | undefined {
-    return this.#dialled.get(commandId);
+  /** What an order with this id has led to within the last minute. */
+  dialled(commandId: string): ControlCall | undefined {
+    const dialled = this.#dialled.get(commandId);
+    if (dialled === undefined) return undefined;
+    return dialled.leg.call.clock.now() - dialled.atMs < SAME_ORDER_MS ? dialled.leg : undefined;
   }
 
   /** Remembers an order, so that the same one is not obeyed twice. */
   remember(commandId: string, dialled: Dialled): void {
+    for (const [id, { atMs }] of this.#dialled) {
+      if (dialled.atMs - atMs < SAME_ORDER_MS) break;
+      this.#dialled.delete(id);
+    }
     this.#dialled.set(commandId, dialled);
+  }
+
+  #forget(): void {
+    for (const [id, other] of this.#others) if (other.isOver) this.#others.delete(id);
   }
 }
