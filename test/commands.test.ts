@@ -8,6 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { encodeWav, readWav } from '../src/audio/wav.ts';
 import { call } from '../src/commands/call.ts';
 import type { Command, Terminal } from '../src/commands/command.ts';
+import { dial } from '../src/commands/dial.ts';
 import { serve } from '../src/commands/serve.ts';
 import { simulate } from '../src/commands/simulate.ts';
 
@@ -120,13 +121,40 @@ describe('patchcord call', () => {
 
 describe('patchcord simulate', () => {
   it.each([
-    [[], /wanted openai/],
-    [['gemini'], /found "gemini", wanted openai/],
+    [[], /wanted one of openai, twilio, telnyx, plivo/],
+    [['gemini'], /found "gemini", wanted one of openai/],
+    [['plivo', '--callee', 'nobody'], /--callee: found "nobody", wanted human, machine/],
+    [['plivo', '--transfer', 'x'], /--transfer: found "x", wanted completed, busy/],
     [['openai', '--port', '99999'], /--port: found "99999", wanted a whole number from 0 to 65535/],
     [['openai', '--dialect', 'alpha'], /--dialect: found "alpha", wanted ga or beta/],
     [['openai', '--faults', 'missing.json'], /--faults missing\.json: cannot be read as JSON/],
   ])('refuses %j and says why', async (argv, message) => {
     await expect(start(simulate, argv).exit).rejects.toThrow(message);
+  });
+
+  it.each(['twilio', 'telnyx', 'plivo'])('plays %s, at which a service places its calls', async (carrier) => {
+    const simulator = start(simulate, [carrier, '--callee', 'busy']);
+    await simulator.listening;
+    // What it says is all that a service needs.
+    const settings = [...simulator.written.err.matchAll(/^ {2}([A-Z_]+)=(\S+) \\$/gm)];
+    const env = Object.fromEntries(settings.map(([, name = '', value = '']) => [name, value]));
+    const operator = { API_TOKEN: 'secret' };
+    const service = start(serve, ['--port', '0', '--host', '127.0.0.1'], {
+      ...env,
+      ...operator,
+      LOG_LEVEL: 'silent',
+    });
+    const url = await service.listening;
+    const order = ['+14155550177', '--from', '+14155550101', '--follow', '--url', url];
+    const placed = start(dial, order, operator);
+    expect(await placed.exit).toBe(1);
+    expect(placed.written.out).toContain(`at ${carrier}`);
+    expect(placed.written.out).toContain('busy');
+    await expect.poll(() => simulator.written.out).toContain('outcome          busy');
+    service.interrupt();
+    expect(await service.exit).toBe(0);
+    simulator.interrupt();
+    expect(await simulator.exit).toBe(0);
   });
 
   it('plays a script of faults', async () => {

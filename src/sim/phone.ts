@@ -7,6 +7,7 @@ import { createTwilioSim } from './phone/twilio/twilio.ts';
 
 export type { SimulatedCall } from './phone/call.ts';
 export type { CallOptions, CallReport } from './phone/call-terms.ts';
+export type { Callee } from './phone/callee.ts';
 export type { Exchange } from './phone/exchange.ts';
 export type { PhoneFaults } from './phone/faults.ts';
 

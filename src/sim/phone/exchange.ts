@@ -17,6 +17,8 @@ export interface ExchangeOptions {
   readonly rest?: boolean | undefined;
   /** Faults of REST requests about no call, such as orders; those about a call have the faults of the call. */
   readonly restFaults?: RestFaults | undefined;
+  /** Of the REST interface; default 0, which lets the system choose. */
+  readonly restPort?: number | undefined;
   /** What a call does not say itself; also the account that the REST interface takes orders from. */
   readonly defaults?: Partial<CallOptions> | undefined;
   /** Who is rung when the bridge places a call; by default somebody who answers after a second. */
@@ -70,7 +72,8 @@ class CallExchange implements Exchange {
       find: (callId: string) => this.#calls.get(callId)?.handle,
       dial: (order: DialOrder) => this.#dial(order),
     };
-    this.#rest = await startRest(this.#clock, this.#carrier.rest, exchange, this.#options.restFaults);
+    const { restFaults, restPort } = this.#options;
+    this.#rest = await startRest(this.#clock, this.#carrier.rest, exchange, restFaults, restPort);
   }
 
   get restBaseUrl(): string | undefined {

@@ -28,6 +28,7 @@ export async function startRest(
   rules: RestRules,
   exchange: Omit<RestExchange, 'baseUrl'>,
   faults: RestFaults = {},
+  port = 0,
 ): Promise<RestStub> {
   const closing = new AbortController();
   let context: RestContext | undefined;
@@ -40,7 +41,7 @@ export async function startRest(
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
+    server.listen(port, '127.0.0.1', resolve);
   });
   const address = server.address();
   if (address === null || typeof address === 'string') {
