@@ -210,7 +210,8 @@ export class Conversation {
 
   /** What the agent says now is the end of the call; see `Goodbye.begin`. */
   leaveAfterGoodbye(reason: EndReason): void {
-    if (!this.#closed) this.#floor.leave(reason, true, false);
+    // Whoever is being put through does not want to be hung up on, whatever the model thinks.
+    if (!this.#closed && !this.#floor.holds('transfer')) this.#floor.leave(reason, true, false);
   }
 
   /** Has the agent say goodbye, and ends the call when that was heard. */

@@ -61,11 +61,17 @@ export class Floor {
     this.#goodbye.begin(reason, awaited, final);
   }
 
+  holds(reason: HoldReason): boolean {
+    return this.#held.has(reason);
+  }
+
   /** Silence is not asked about as long as there is a reason for it. */
   hold(reason: HoldReason, on: boolean): void {
     if (on) {
       this.#held.add(reason);
       this.#silence.busy();
+      // Whoever is put through is not said goodbye to.
+      if (reason === 'transfer') this.#goodbye.callOff();
     } else if (this.#held.delete(reason)) this.check();
   }
 
@@ -116,7 +122,7 @@ export class Floor {
   /** The caller is there, by voice or by key. */
   callerActive(): void {
     this.#silence.callerActive();
-    this.#goodbye.callerSpoke();
+    this.#goodbye.callOff();
   }
 
   /** Something has come to its end: if it was the last thing under way, the line is quiet. */

@@ -50,8 +50,8 @@ export class Goodbye {
     this.#awaited = false;
   }
 
-  /** The caller speaks: a goodbye that is not final is called off. */
-  callerSpoke(): void {
+  /** The call goes on: a goodbye that is not final is called off. */
+  callOff(): void {
     if (this.#leaving === undefined || this.#leaving.final) return;
     this.close();
   }

@@ -18,7 +18,10 @@ export class HangUpWatch {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #metrics: Metrics;
-  readonly #waiting = new Map<string, Cancel>();
+  readonly #waiting = new Map<
+    string,
+    { readonly cancel: Cancel; readonly atClose: (() => void) | undefined }
+  >();
   readonly #running = new Set<Promise<void>>();
   /** Cuts the pauses before further tries short. */
   readonly #pauses = new Set<() => void>();
@@ -33,15 +36,22 @@ export class HangUpWatch {
   /**
    * Waits for a sign that the call is over or that the carrier knows what comes next; without one, `then` is called.
    * @param then undefined: the carrier is only waited for, so that it can still ask
+   * @param atClose for a call that would stay up when nobody waits any more
    */
-  watch(carrier: CarrierName, callId: string, then: (() => void) | undefined, waitMs = CONFIRM_MS): void {
+  watch(
+    carrier: CarrierName,
+    callId: string,
+    then: (() => void) | undefined,
+    waitMs = CONFIRM_MS,
+    atClose?: () => void,
+  ): void {
     const key = keyOf(carrier, callId);
-    this.#waiting.get(key)?.();
+    this.#waiting.get(key)?.cancel();
     const cancel = this.#clock.after(waitMs, () => {
       this.#waiting.delete(key);
       then?.();
     });
-    this.#waiting.set(key, cancel);
+    this.#waiting.set(key, { cancel, atClose });
   }
 
   /**
@@ -56,7 +66,7 @@ export class HangUpWatch {
   /** The carrier knows that the call is over. */
   confirmed(carrier: CarrierName, callId: string): void {
     const key = keyOf(carrier, callId);
-    this.#waiting.get(key)?.();
+    this.#waiting.get(key)?.cancel();
     this.#waiting.delete(key);
   }
 
@@ -72,8 +82,12 @@ export class HangUpWatch {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const cancel of this.#waiting.values()) cancel();
+    const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
+    for (const { cancel, atClose } of waiting) {
+      cancel();
+      atClose?.();
+    }
     for (const wake of this.#pauses) wake();
     await settleWithin(this.#clock, REST_MS, [...this.#running]);
   }

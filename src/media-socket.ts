@@ -240,6 +240,7 @@ class MediaSocket implements CallLeg {
     if (event.type === 'started') this.#onStart(event);
     else if (!this.#started) return;
     else if (event.type === 'audio') this.#onAudio(event);
+    else if (event.type === 'stopped') this.#onStopped(event);
     else this.#session.onLegEvent(event);
   }
 
@@ -247,6 +248,12 @@ class MediaSocket implements CallLeg {
     this.#byteOrder?.apply(event.bytes);
     if (this.#order === undefined) this.#session.onLegEvent(event);
     else this.#order.push(event);
+  }
+
+  /** What still waits for its place was said before. */
+  #onStopped(event: LegEvent): void {
+    this.#order?.flush();
+    this.#session.onLegEvent(event);
   }
 
   #onStart(event: Extract<LegEvent, { type: 'started' }>): void {
@@ -310,7 +317,8 @@ class MediaSocket implements CallLeg {
   #onClose(code: number): void {
     this.#cancelStart();
     this.#cancelPing?.();
-    this.#order?.flush();
+    // Of a stream that was given up nobody wants to hear any more: the next one may be there already.
+    if (!this.#closing) this.#order?.flush();
     this.#onGone();
     this.#session.onLegClosed(this, CLEAN_CLOSES.includes(code));
   }

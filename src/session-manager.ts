@@ -328,13 +328,15 @@ export class SessionManager {
     // Somebody who was put through is with somebody else.
     if (reason === 'transferred') return;
     // In command style nobody asks about a call: it ends when it is told to, and the end of its stream is not its own.
+    const hangUp = (): void => this.#hangUp(session);
     if (reason === 'caller-hung-up') {
-      if (command) this.#hangUps.watch(carrier.name, callId, () => this.#hangUp(session));
+      if (command) this.#hangUps.watch(carrier.name, callId, hangUp, undefined, hangUp);
     } else if (session.mustHangUp) {
-      if (command) this.#hangUp(session);
-      else this.#hangUps.watch(carrier.name, callId, () => this.#hangUp(session));
+      if (command) hangUp();
+      else this.#hangUps.watch(carrier.name, callId, hangUp);
     } else if (command) {
-      this.#hangUps.watch(carrier.name, callId, () => this.#lead(entry, session.next(streamOver(call))));
+      const lead = (): void => this.#lead(entry, session.next(streamOver(call)));
+      this.#hangUps.watch(carrier.name, callId, lead, undefined, hangUp);
     } else if (session.hadLeg) this.#hangUps.watch(carrier.name, callId, undefined);
   }
 
@@ -356,7 +358,7 @@ export class SessionManager {
       this.#hangUps.confirmed(carrier.name, callId);
       this.#hangUp(session);
     };
-    this.#hangUps.watch(carrier.name, callId, hangUp, longest(next));
+    this.#hangUps.watch(carrier.name, callId, hangUp, longest(next), hangUp);
     this.#hangUps.now(carrier, callId, (signal) => carrier.direct(call, next, urls, signal), hangUp);
   }
 

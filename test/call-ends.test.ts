@@ -215,6 +215,22 @@ describe('a call in command style whose stream stops', () => {
   });
 });
 
+describe('a call in command style when the service stops', () => {
+  it('is hung up, whatever is still being said or waited for', async () => {
+    for (const phase of ['stopped', 'failed', 'speaking'] as const) {
+      const kit = createKit(COMMAND);
+      const call = await kit.talk();
+      if (phase === 'stopped') call.stop();
+      else await call.session.end('provider-failed');
+      if (phase === 'speaking') call.ask();
+      await settled();
+      await kit.close();
+      expect(orders(call).at(-1)).toBe('hangUp');
+      expect(kit.clock.pending).toBe(0);
+    }
+  });
+});
+
 describe('a call in document style', () => {
   it('that nobody joined is told the last resort, and then to hang up', async () => {
     const kit = createKit();

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CALL_OUTCOMES, type CallOutcome, type ControlResult, type Next } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
 import { transferFailed } from '../src/notices.ts';
+import { endCall } from '../src/tools.ts';
 import { COMMANDS, createKit, type KitOptions, pending, refused, TRANSFER } from './support/call-kit.ts';
 import { settled } from './support/manual-provider.ts';
 
@@ -413,6 +414,26 @@ describe('while the caller is away', () => {
     call.stream();
     await kit.pass(4500);
     expect(kit.provider.said).toEqual(['There?']);
+  });
+
+  it('the model does not hang up on them, neither before nor after it has put them through', async () => {
+    for (const order of ['before', 'after'] as const) {
+      const kit = createKit({ agent: { tools: [endCall] } });
+      const call = await kit.talk();
+      const hangUp = async (): Promise<void> => {
+        kit.provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'end_call', args: '{}' });
+        await settled();
+      };
+      if (order === 'before') await hangUp();
+      await call.session.transfer(TRANSFER);
+      if (order === 'after') await hangUp();
+      call.ask();
+      call.stop();
+      await kit.pass(25_000);
+      expect(call.endReason).toBeUndefined();
+      call.news('answered');
+      expect(call.endReason).toBe('transferred');
+    }
   });
 
   it('the longest time of the call does not cut the ringing off, and is remembered', async () => {
