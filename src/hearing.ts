@@ -1,7 +1,8 @@
 import { AnsweringMachine, type AnsweringMachineOptions } from './answering-machine.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
-import type { CallLeg, MachineResult } from './carrier.ts';
+import type { MachineResult } from './carrier.ts';
+import type { CallLeg } from './leg.ts';
 import type { Pacer } from './pacer.ts';
 import type { ProviderSession } from './provider.ts';
 import { Uplink, type UplinkCounts } from './uplink.ts';

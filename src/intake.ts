@@ -1,4 +1,4 @@
-import type { LegEvent } from './carrier.ts';
+import type { LegEvent } from './leg.ts';
 
 type Audio = Extract<LegEvent, { type: 'audio' }>;
 

@@ -1,5 +1,5 @@
 import { bytesPerMs, silenceByte } from './audio/format.ts';
-import type { CallLeg } from './carrier.ts';
+import type { CallLeg } from './leg.ts';
 import { FRAME_MS, type Paced, type Pacer } from './pacer.ts';
 
 /** Silence from the start of a stream until the agent first speaks, for a carrier that clears a call without any audio. */

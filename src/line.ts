@@ -1,7 +1,6 @@
 import { formatName } from './audio/format.ts';
 import {
   type AnswerPlan,
-  type CallLeg,
   type CallOutcome,
   type CallUrls,
   type Carrier,
@@ -10,6 +9,7 @@ import {
   type IncomingCall,
 } from './carrier.ts';
 import { type Cancel, type Clock, deadline } from './clock.ts';
+import type { CallLeg } from './leg.ts';
 import { LineWatch } from './line-watch.ts';
 import type { Log } from './log.ts';
 import { Switchboard } from './switchboard.ts';

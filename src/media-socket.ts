@@ -2,18 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import { type AudioFormat, formatName } from './audio/format.ts';
-import {
-  type CallLeg,
-  type Carrier,
-  type CarrierName,
-  capabilitiesFor,
-  carrierNamed,
-  type LegCommand,
-  type LegEvent,
-} from './carrier.ts';
+import { type Carrier, type CarrierName, capabilitiesFor, carrierNamed } from './carrier.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { BridgeError } from './errors.ts';
 import { ByteOrder, ReorderWindow } from './intake.ts';
+import type { CallLeg, LegCommand, LegEvent } from './leg.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Session } from './session.ts';

@@ -5,7 +5,6 @@ import type { Transcoder } from './audio/transcode.ts';
 import type { CallEventBody, CallObserver, EndReason } from './call-events.ts';
 import {
   type AnswerPlan,
-  type CallLeg,
   type CallOutcome,
   type CallUrls,
   type Carrier,
@@ -13,7 +12,6 @@ import {
   type ControlResult,
   capabilitiesFor,
   type IncomingCall,
-  type LegEvent,
   type Next,
   type Transfer,
 } from './carrier.ts';
@@ -22,6 +20,7 @@ import { connectRequest } from './connect-request.ts';
 import { Conversation } from './conversation.ts';
 import { assertNever, BridgeError } from './errors.ts';
 import { isBridgeEnd, LastWord } from './last-word.ts';
+import type { CallLeg, LegEvent } from './leg.ts';
 import { Line } from './line.ts';
 import type { Log } from './log.ts';
 import type { CallCounts } from './metrics.ts';

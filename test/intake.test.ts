@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { readWav } from '../src/audio/wav.ts';
-import type { LegEvent } from '../src/carrier.ts';
 import { ByteOrder, ReorderWindow } from '../src/intake.ts';
+import type { LegEvent } from '../src/leg.ts';
 import { noise, seeded, toBytes, toInt16 } from './support/signal.ts';
 
 type Audio = Extract<LegEvent, { type: 'audio' }>;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { AudioFormat } from '../src/audio/format.ts';
-import type { LegEvent } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
+import type { LegEvent } from '../src/leg.ts';
 import { AUTH_ID, CALL, carrier, STREAM } from './support/plivo.ts';
 import { dice, outcome, scramble, swapOne } from './support/twilio.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { LegCommand, LegEvent } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
+import type { LegCommand, LegEvent } from '../src/leg.ts';
 import { seeded } from './support/signal.ts';
 import { LEG, telnyx } from './support/telnyx-carrier.ts';
 

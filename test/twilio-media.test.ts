@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { MULAW_8K } from '../src/audio/format.ts';
-import type { LegEvent } from '../src/carrier.ts';
+import type { LegEvent } from '../src/leg.ts';
 import { ACCOUNT, CALL, carrier, dice, outcome, STREAM, scramble, swapOne } from './support/twilio.ts';
 
 describe('media messages', () => {

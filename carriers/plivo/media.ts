@@ -1,7 +1,7 @@
 import type { AudioFormat, Encoding } from '../../src/audio/format.ts';
 import { MULAW_8K, RATES } from '../../src/audio/format.ts';
-import type { LegCommand, LegContext, LegEvent } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
+import type { LegCommand, LegContext, LegEvent } from '../../src/leg.ts';
 
 /** One message of Plivo's media socket. */
 

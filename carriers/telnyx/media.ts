@@ -1,7 +1,7 @@
 import type { AudioFormat, Encoding } from '../../src/audio/format.ts';
 import { MULAW_8K, RATES } from '../../src/audio/format.ts';
-import type { LegCommand, LegContext, LegEvent } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
+import type { LegCommand, LegContext, LegEvent } from '../../src/leg.ts';
 
 /** Telnyx does not document the byte order of L16; `detect` is for what comes in. */
 export type L16ByteOrder = 'little' | 'big' | 'detect';

@@ -1,7 +1,7 @@
 import type { AudioFormat, Encoding, Rate } from '../../src/audio/format.ts';
 import { formatName, MULAW_8K, RATES } from '../../src/audio/format.ts';
-import type { LegCommand, LegContext, LegEvent } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
+import type { LegCommand, LegContext, LegEvent } from '../../src/leg.ts';
 
 /** One message of Twilio's media socket. */
 

@@ -1,6 +1,6 @@
 import { type AudioFormat, MULAW_8K } from '../../src/audio/format.ts';
-import type { CallLeg } from '../../src/carrier.ts';
 import type { Clock } from '../../src/clock.ts';
+import type { CallLeg } from '../../src/leg.ts';
 
 /** A carrier's play-out buffer on a virtual clock: what was sent is heard in real time, marks come when it was. */
 export class VirtualLeg implements CallLeg {
