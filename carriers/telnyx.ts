@@ -72,7 +72,9 @@ export function createTelnyx(options: TelnyxOptions): Carrier {
   const secret = randomBytes(32);
   const signatures = { key: readPublicKey(options.publicKey), insecure, epochMs, seen: new Seen() };
   const media = { output, l16ByteOrder: options.l16ByteOrder ?? 'detect' };
-  const texml = createTexml({ codec: codecName, output, address, seconds, spokenLanguage });
+  // TeXML takes no L16.
+  const document = codecName === 'L16' ? 'PCMU' : codecName;
+  const texml = createTexml({ codec: document, rateHz: MULAW_8K.rate, address, seconds, spokenLanguage });
   const control = createControl({
     apiKey: options.apiKey || undefined,
     baseUrl: restBase('Telnyx', options.baseUrl ?? 'https://api.telnyx.com/v2'),
@@ -82,14 +84,14 @@ export function createTelnyx(options: TelnyxOptions): Carrier {
     eventsUrl: () => `${options.publicUrl()}/events/telnyx`,
     streamToken: (mediaUrl) => streamToken(secret, mediaUrl),
   });
-  const { answer, reject, announce, connect, ...rest } = control;
+  const { answer, reject, announce, connect, callerGone, settled, ...rest } = control;
   return {
     name: 'telnyx',
     capabilities: capabilities('document'),
     commandCapabilities: capabilities('command'),
     verify: (request) => verifyWebhook(signatures, request),
     verifyUpgrade: (request, call) => verifyUpgrade({ secret, insecure }, request, call),
-    parse: webhookParser({ announce, connect }, epochMs),
+    parse: webhookParser({ announce, connect, callerGone, settled }, epochMs),
     accept: (call, plan) =>
       call.control === 'document'
         ? { answer: texml.stream(plan) }
@@ -123,7 +125,7 @@ function capabilities(control: 'document' | 'command'): CarrierCapabilities {
     needsSilenceWhenIdle: true,
     defaultFormat: MULAW_8K,
     inputs: Object.freeze([MULAW_8K, ALAW_8K, PCM16_8K, PCM16_16K, PCM16_24K]),
-    outputs: Object.freeze(Object.values(FORMATS)),
+    outputs: Object.freeze(document ? [MULAW_8K, ALAW_8K] : Object.values(FORMATS)),
     digitsIn: 'socket-and-webhook',
     digitsOut: 'request',
     transfer: Object.freeze({ endsStream: document, announced: true, wayBack: true }),
@@ -132,7 +134,7 @@ function capabilities(control: 'document' | 'command'): CarrierCapabilities {
   } as const);
 }
 
-type Steps = Pick<Control, 'announce' | 'connect'>;
+type Steps = Pick<Control, 'announce' | 'connect' | 'callerGone' | 'settled'>;
 
 function webhookParser(steps: Steps, epochMs: () => number): Carrier['parse'] {
   const done = new Seen();

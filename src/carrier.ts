@@ -138,6 +138,8 @@ export type CarrierEvent =
       readonly outcome: CallOutcome | undefined;
       readonly sequence: number | undefined;
       readonly durationS: number | undefined;
+      /** What the carrier's own part of a transfer has to do now that the call is over. */
+      readonly perform?: ((signal: AbortSignal) => Promise<ControlResult>) | undefined;
     }
   | {
       readonly type: 'stream';
@@ -156,6 +158,11 @@ export type CarrierEvent =
       readonly transfer: CallOutcome | undefined;
       /** Command style: it is not a stream that is over, but what the carrier was told to say. */
       readonly spoken?: true | undefined;
+      /** Command style: how to name the call, for one that nobody here knows. */
+      readonly call?: CallRef | undefined;
+      /** Of the stream that is over, where the carrier says so: it may be one that has had a successor long since. */
+      readonly mediaUrl?: string | undefined;
+      readonly error?: string | undefined;
     }
   /** News of the other end of a transfer while it is rung. `callId` is that of the caller's leg. */
   | {

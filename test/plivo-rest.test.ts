@@ -110,7 +110,7 @@ const ABOUT_A_CALL: readonly Case[] = [
   {
     name: 'direct',
     run: directs,
-    repeatable: true,
+    repeatable: false,
     wanted: {
       method: 'POST',
       url: `${ACCOUNT}/Call/${CALL}/`,

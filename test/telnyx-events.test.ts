@@ -94,8 +94,13 @@ describe('an event of Call Control about the caller', () => {
       error: undefined,
     });
     const next = { type: 'after-stream', callId: LEG, ended: false, transfer: undefined };
-    expect(parseEvent('streaming.stopped')).toEqual(next);
-    expect(parseEvent('streaming.failed', { failure_reason: 'connection_failed' })).toEqual(next);
+    const mediaUrl = 'wss://bridge.example.com/media/telnyx/tok';
+    expect(parseEvent('streaming.stopped', { stream_url: mediaUrl })).toMatchObject({ ...next, mediaUrl });
+    expect(parseEvent('streaming.failed', { failure_reason: 'connection_failed' })).toMatchObject({
+      ...next,
+      error: 'connection_failed',
+      call: { callId: LEG, control: 'command' },
+    });
   });
 
   it.each([
@@ -104,7 +109,7 @@ describe('an event of Call Control about the caller', () => {
     ['call_hangup', true],
     [undefined, false],
   ])('says that what was said is over (%s)', (status, ended) => {
-    expect(parseEvent('call.speak.ended', { status })).toEqual({
+    expect(parseEvent('call.speak.ended', { status })).toMatchObject({
       type: 'after-stream',
       callId: LEG,
       ended,
@@ -293,8 +298,8 @@ describe('an event of the other end of a transfer', () => {
     ['not_found', {}, 'failed'],
     ['normal_clearing', {}, undefined],
     ['time_limit', {}, undefined],
-    ['no_answer', { announce: 'Ann' }, 'no-answer'],
-    ['normal_clearing', { announce: 'Ann' }, 'rejected'],
+    ['no_answer', { announce: 'A caller' }, 'no-answer'],
+    ['normal_clearing', { announce: 'A caller' }, 'rejected'],
     ['normal_clearing', { stage: 'told' }, 'rejected'],
     ['normal_clearing', { stage: 'bridged' }, undefined],
     ['unspecified', { stage: 'bridged' }, undefined],
@@ -305,7 +310,7 @@ describe('an event of the other end of a transfer', () => {
   });
 
   it('that picks up or was told is the next step, of the caller', () => {
-    expect(other('call.answered', { announce: 'Ann' })).toMatchObject({ type: 'step', callId: A });
+    expect(other('call.answered', { announce: 'A caller' })).toMatchObject({ type: 'step', callId: A });
     expect(other('call.speak.ended', { stage: 'told' }, { status: 'completed' })).toMatchObject({
       type: 'step',
       callId: A,

@@ -90,9 +90,14 @@ describe('a media message of Telnyx', () => {
   });
 
   it('starts with one codec in and another out', () => {
-    const message = start({ media_format: { encoding: 'PCMA', sample_rate: 8000, channels: 1 } });
-    expect(decode(message, { codec: 'L16/24000' })).toMatchObject([
+    const media_format = { encoding: 'PCMA', sample_rate: 8000, channels: 1 };
+    const l16 = { media_format, custom_parameters: { sends: 'L16' } };
+    expect(decode(start(l16), { codec: 'L16/24000' })).toMatchObject([
       { input: { encoding: 'alaw', rate: 8000 }, output: { encoding: 'pcm16', rate: 24000 } },
+    ]);
+    // A stream of TeXML: it is sent PCMU, whatever is configured.
+    expect(decode(start({ media_format }), { codec: 'L16/24000' })).toMatchObject([
+      { output: { encoding: 'mulaw', rate: 8000 } },
     ]);
   });
 

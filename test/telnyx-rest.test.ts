@@ -220,7 +220,7 @@ describe('a request', () => {
     ],
     [
       'rings the other end of an announced transfer',
-      direct({ ...TRANSFER, announce: ' Ann calls ', language: 'en-GB' }),
+      direct({ ...TRANSFER, announce: ' A caller asks ', language: 'en-GB' }),
       (client, command_id) =>
         client.calls.dial({
           command_id,
@@ -229,7 +229,7 @@ describe('a request', () => {
           from: '+14155550101',
           timeout_secs: 20,
           link_to: LEG,
-          client_state: state({ transferOf: LEG, announce: 'Ann calls', language: 'en-GB' }),
+          client_state: state({ transferOf: LEG, announce: 'A caller asks', language: 'en-GB' }),
           webhook_url: 'https://bridge.example.com/events/telnyx',
           webhook_url_method: 'POST',
         }),
@@ -264,6 +264,7 @@ describe('a request', () => {
         custom_parameters: [
           { name: 'call', value: LEG },
           { name: 'agent', value: 'a & b' },
+          { name: 'sends', value: 'L16' },
         ],
         command_id: body['command_id'] ?? '',
       }),
@@ -447,7 +448,7 @@ describe('placing a call', () => {
     expect(seen).toEqual([]);
   });
 
-  it.each([{ to: '911' }, { to: '+1415555,99' }, { from: 'Ann' }, { ringS: 0 }, { maxS: Number.NaN }])(
+  it.each([{ to: '911' }, { to: '+1415555,99' }, { from: 'A caller' }, { ringS: 0 }, { maxS: Number.NaN }])(
     'is refused for what is no call: %j',
     async (request) => {
       const { seen, result } = await asked(dial(request as Partial<DialRequest>), placed);
@@ -471,7 +472,7 @@ describe('placing a call', () => {
 
 describe('an announced transfer', () => {
   const B = 'v3:other';
-  const answered = (more: object = { announce: 'Ann calls', language: 'de' }) =>
+  const answered = (more: object = { announce: 'A caller asks', language: 'de' }) =>
     event('call.answered', { call_control_id: B, client_state: state({ transferOf: LEG, ...more }) });
   const told = event('call.speak.ended', {
     call_control_id: B,
@@ -492,6 +493,46 @@ describe('an announced transfer', () => {
   const BRIDGE = `POST /v2/calls/${B}/actions/bridge`;
   const HANG_UP = `POST /v2/calls/${B}/actions/hangup`;
 
+  it.each([
+    [
+      'the caller hangs up',
+      (carrier: Carrier) => {
+        const body = event('call.hangup', { call_control_id: LEG, hangup_cause: 'normal_clearing' });
+        const parsed = carrier.parse(webhook('/events/telnyx', body), 'events');
+        return parsed.type === 'progress' ? parsed.perform?.(never()) : undefined;
+      },
+      [],
+    ],
+    [
+      'the call is hung up',
+      (carrier: Carrier) => carrier.hangUp(COMMAND_REF, never()),
+      [`POST /v2/calls/${LEG}/actions/hangup`],
+    ],
+  ] as const)('lets go of whoever rings when %s', async (_when, end, before) => {
+    const placed = answers(200, { data: { call_control_id: B } });
+    const { seen, baseUrl } = await restHost(placed, answers(200));
+    const carrier = telnyx({ baseUrl });
+    await direct({ ...TRANSFER, announce: 'A caller asks' })(carrier);
+    await end(carrier);
+    expect(lines(seen).sort()).toEqual(['POST /v2/calls', ...before, HANG_UP].sort());
+    // Once is enough.
+    await end(carrier);
+    expect(lines(seen).filter((line) => line === HANG_UP)).toHaveLength(1);
+  });
+
+  it('does not let go of somebody who was connected', async () => {
+    const { seen, baseUrl } = await restHost(answers(200, { data: { call_control_id: B } }), answers(200));
+    const carrier = telnyx({ baseUrl });
+    await direct({ ...TRANSFER, announce: 'A caller asks' })(carrier);
+    const bridged = event('call.bridged', {
+      call_control_id: B,
+      client_state: state({ transferOf: LEG, stage: 'bridged' }),
+    });
+    carrier.parse(webhook('/events/telnyx', bridged), 'events');
+    await carrier.hangUp(COMMAND_REF, never());
+    expect(lines(seen)).toEqual(['POST /v2/calls', `POST /v2/calls/${LEG}/actions/hangup`]);
+  });
+
   it('tells the other end, then connects it, as the package would', async () => {
     const first = await asked(step(answered()), live, answers(200));
     expect(first.result).toEqual(OK);
@@ -500,7 +541,7 @@ describe('an announced transfer', () => {
     const theirs = await packageAsks(async (client) => {
       await client.calls.retrieveStatus(LEG);
       await client.calls.actions.speak(B, {
-        payload: 'Ann calls',
+        payload: 'A caller asks',
         voice: 'female',
         language: 'de-DE',
         client_state: state({ transferOf: LEG, stage: 'told' }),
@@ -565,7 +606,7 @@ describe('an announced transfer', () => {
   });
 
   it('needs a number to call from and an application to call with', async () => {
-    const next = { ...TRANSFER, announce: 'Ann' };
+    const next = { ...TRANSFER, announce: 'A caller' };
     const bare: CallRef = { callId: LEG, control: 'command' };
     const nameless = await asked(direct(next, bare));
     expect(nameless.seen).toEqual([]);
@@ -581,7 +622,7 @@ describe('an announced transfer', () => {
   });
 
   it('rings nobody twice', async () => {
-    const { seen, result } = await asked(direct({ ...TRANSFER, announce: 'Ann' }), breaks, answers(200));
+    const { seen, result } = await asked(direct({ ...TRANSFER, announce: 'A caller' }), breaks, answers(200));
     expect(seen).toHaveLength(1);
     expect(result).toMatchObject({ status: 'error', error: { code: 'CARRIER_UNAVAILABLE' } });
   });

@@ -228,7 +228,9 @@ describe('settings', () => {
       'pcm16',
       Number(codec.split('/')[1]),
     ];
-    expect(carrier.capabilities.outputs).toContainEqual({ encoding, rate });
+    // TeXML has no L16.
+    const wanted = encoding === 'pcm16' ? { encoding: 'mulaw', rate: 8000 } : { encoding, rate };
+    expect(carrier.capabilities.outputs).toContainEqual(wanted);
     expect(carrier.commandCapabilities?.outputs).toContainEqual({ encoding, rate });
   });
 
@@ -241,6 +243,7 @@ describe('settings', () => {
     expect(document).toEqual({
       ...command,
       upgradeAuth: 'path',
+      outputs: command.outputs.filter(({ encoding }) => encoding !== 'pcm16'),
       transfer: { ...command.transfer, endsStream: true },
     });
     expect(command).toMatchObject({ upgradeAuth: 'token-header', transfer: { endsStream: false } });
@@ -265,11 +268,11 @@ describe('TeXML', () => {
     });
   });
 
-  it('asks for G.711 where the caller speaks something else, and sends what is configured', () => {
+  it('asks for G.711 where the caller speaks something else, and sends it, because it knows no L16', () => {
     const plan = { ...PLAN, params: {}, plainCodec: true };
     const { body } = telnyx({ codec: 'L16/16000' }).accept(DOCUMENT_CALL, plan).answer;
     expect(body).toContain(
-      'track="inbound_track" codec="PCMU" bidirectionalMode="rtp" bidirectionalCodec="L16" bidirectionalSamplingRate="16000"',
+      'track="inbound_track" codec="PCMU" bidirectionalMode="rtp" bidirectionalCodec="PCMU" bidirectionalSamplingRate="8000"',
     );
     expect(body).toContain('statusCallbackMethod="POST"/></Connect>');
   });
@@ -325,7 +328,7 @@ describe('TeXML', () => {
     ],
     [
       'announce a transfer',
-      { type: 'transfer', ...to, to: '+14155550199', ringS: 500, announce: 'Ann' },
+      { type: 'transfer', ...to, to: '+14155550199', ringS: 500, announce: 'A caller' },
       `<Dial timeout="120" ${action}><Number url="https://bridge.example.com/announce/telnyx/tok" method="POST" ${number}>+14155550199</Number></Dial>`,
     ],
   ];
@@ -360,8 +363,8 @@ describe('TeXML', () => {
   });
 
   it('tells the other end, and says nothing to callbacks', () => {
-    expect(telnyx().announcement('Ann is on the line', 'en-GB').body).toBe(
-      `${HEAD}<Response><Say voice="alice" language="en-GB">Ann is on the line</Say></Response>`,
+    expect(telnyx().announcement('A caller is on the line', 'en-GB').body).toBe(
+      `${HEAD}<Response><Say voice="alice" language="en-GB">A caller is on the line</Say></Response>`,
     );
     expect(telnyx().acknowledge()).toEqual({
       status: 200,

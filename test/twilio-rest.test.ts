@@ -81,7 +81,7 @@ const dials =
 
 const ABOUT_A_CALL: readonly [name: string, run: Operation, repeatable: boolean, body: unknown][] = [
   ['hangUp', hangsUp, true, {}],
-  ['direct', directs, true, {}],
+  ['direct', directs, false, {}],
   ['startRecording', records, false, {}],
   ['stopRecording', stopsRecording, true, {}],
   ['isLive', looks, true, { status: 'in-progress' }],

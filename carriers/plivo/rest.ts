@@ -101,7 +101,8 @@ function cancelWish(id: string): Wish {
 
 function redirection(call: CallRef, { afterUrl }: CallUrls): Wish {
   const body = { legs: 'aleg', aleg_url: afterUrl, aleg_method: 'POST' };
-  return { ...aboutCall('redirect call', 'POST', call), body };
+  // A second one would cut short what the carrier was told after the first.
+  return { ...aboutCall('redirect call', 'POST', call), body, repeatable: false };
 }
 
 /** Not made a second time: there would be two recordings. */

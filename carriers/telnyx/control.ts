@@ -15,7 +15,7 @@ import { assertNever, BridgeError } from '../../src/errors.ts';
 import { writeClientState } from './client-state.ts';
 import { ask, commandId, dataField, idPart } from './rest.ts';
 import type { Command, ControlOptions, OtherLeg, Tools } from './transfer.ts';
-import { announce, connect, noConnection, speechOf, transfer } from './transfer.ts';
+import { announce, connect, dropOtherEnd, noConnection, speechOf, transfer } from './transfer.ts';
 import { address, seconds } from './words.ts';
 
 /** Control of calls by Telnyx's REST interface, of both styles. Nothing rejects. */
@@ -26,6 +26,10 @@ export interface Control extends CallControl {
   announce(leg: OtherLeg, signal: AbortSignal): Promise<ControlResult>;
   /** The other end has been told: connects it with the caller, or lets it go. */
   connect(leg: OtherLeg, signal: AbortSignal): Promise<ControlResult>;
+  /** The caller's leg is over: whoever rings for it is let go. */
+  callerGone(callId: string, signal: AbortSignal): Promise<ControlResult>;
+  /** The other end is connected, or gone. */
+  settled(callId: string): void;
 }
 
 type Body = Readonly<Record<string, unknown>>;
@@ -53,13 +57,14 @@ export function createControl(options: ControlOptions): Control {
       return cannotAsk(BridgeError.from(thrown));
     }
   };
-  const hangUp: Control['hangUp'] = (call, signal) =>
+  const otherEnds = new Map<string, string>();
+  const hangUpLeg: Control['hangUp'] = (call, signal) =>
     command('hang up call', legId(call), 'hangup', {}, signal);
   const isLive: Control['isLive'] = (call, signal) => askLive(options, call, signal);
-  const tools: Tools = { options, command, hangUp, isLive };
+  const tools: Tools = { options, command, hangUp: hangUpLeg, isLive, otherEnds };
   return {
     dial: (request, signal) => placeCall(options, request, signal),
-    hangUp,
+    hangUp: (call, signal) => hangUpBoth(tools, call, signal),
     isLive,
     direct: (call, next, urls, signal) =>
       call.control === 'command'
@@ -91,7 +96,18 @@ export function createControl(options: ControlOptions): Control {
       ),
     announce: (leg, signal) => announce(tools, leg, signal),
     connect: (leg, signal) => connect(tools, leg, signal),
+    callerGone: (callId, signal) => dropOtherEnd(tools, callId, signal),
+    settled: (callId) => otherEnds.delete(callId),
   };
+}
+
+/** The call, and whoever is rung for it. */
+async function hangUpBoth(tools: Tools, call: CallRef, signal: AbortSignal): Promise<ControlResult> {
+  const [result] = await Promise.all([
+    tools.hangUp(call, signal),
+    dropOtherEnd(tools, call.callId ?? '', signal),
+  ]);
+  return result;
 }
 
 /** Commands of Call Control reach calls of TeXML too, by the id of the leg. */
@@ -104,7 +120,7 @@ function directCommand(tools: Tools, call: CallRef, next: Next, signal: AbortSig
     case 'nothing':
       return Promise.resolve({ status: 'ok' });
     case 'hang-up':
-      return tools.hangUp(call, signal);
+      return hangUpBoth(tools, call, signal);
     case 'digits':
       return sendKeys(tools, call, next.digits, signal);
     case 'stream':
@@ -113,7 +129,9 @@ function directCommand(tools: Tools, call: CallRef, next: Next, signal: AbortSig
       const speech = speechOf(next.text, next.language);
       // Nothing that is said never ends, and the caller would be left waiting for it.
       if (speech === undefined) return tools.hangUp(call, signal);
-      return tools.command('speak on call', call.callId, 'speak', speech, signal);
+      // The same words are said once, however often they are asked for.
+      const command_id = commandId(call.callId ?? '', 'say', next.text);
+      return tools.command('speak on call', call.callId, 'speak', { ...speech, command_id }, signal);
     }
     case 'transfer':
       return transfer(tools, call, next, signal);
@@ -130,7 +148,10 @@ function openStream(
   signal: AbortSignal,
 ): Promise<ControlResult> {
   const { codec, rateHz, streamToken } = tools.options;
-  const params = Object.entries(plan.params).map(([name, value]) => ({ name, value }));
+  const params = Object.entries({ ...plan.params, ...sends(codec) }).map(([name, value]) => ({
+    name,
+    value,
+  }));
   const body: Body = {
     stream_url: plan.mediaUrl,
     // Both tracks would bring the agent's own voice back.
@@ -148,6 +169,11 @@ function openStream(
     command_id: commandId(call.callId ?? '', 'stream', plan.mediaUrl),
   };
   return tools.command('stream call', call.callId, 'streaming_start', body, signal);
+}
+
+/** Says on the media socket that it is sent L16: a stream of TeXML is not, whatever is configured. */
+function sends(codec: string): Readonly<Record<string, string>> {
+  return codec === 'L16' ? { sends: codec } : {};
 }
 
 async function sendKeys(
@@ -192,7 +218,9 @@ async function directDocument(
   try {
     const account = idPart(`${what} (its account)`, call.data?.['accountSid']);
     const path = `/texml/Accounts/${account}/Calls/${idPart(what, call.callId)}`;
-    const wish = { what: `${what} ${call.callId}`, method: 'POST', path, form, repeatable: true } as const;
+    // A second redirect would cut short what the carrier was told after the first.
+    const repeatable = next.type === 'hang-up';
+    const wish = { what: `${what} ${call.callId}`, method: 'POST', path, form, repeatable } as const;
     return controlResult(await ask(options, wish, signal));
   } catch (thrown) {
     return cannotAsk(BridgeError.from(thrown));

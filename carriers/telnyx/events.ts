@@ -8,6 +8,10 @@ import { keyOf, machineResult, outcomeOf, party, quoted } from './words.ts';
 export interface TransferSteps {
   announce(leg: OtherLeg, signal: AbortSignal): Promise<ControlResult>;
   connect(leg: OtherLeg, signal: AbortSignal): Promise<ControlResult>;
+  /** The caller's leg is over: nobody need be rung for it any longer. */
+  callerGone(callId: string, signal: AbortSignal): Promise<ControlResult>;
+  /** The other end is connected, or is gone. */
+  settled(callId: string): void;
 }
 
 interface OtherLeg {
@@ -51,10 +55,10 @@ export function readEvent(body: Fields, ref: string | undefined): ControlEvent |
 export function parseEvent(event: ControlEvent, steps: TransferSteps): CarrierEvent {
   if (event.type.startsWith('call.recording.')) return recording(event);
   const transferOf = event.state['transferOf'];
-  return transferOf === undefined ? callersLeg(event) : otherLeg(event, transferOf, steps);
+  return transferOf === undefined ? callersLeg(event, steps) : otherLeg(event, transferOf, steps);
 }
 
-function callersLeg(event: ControlEvent): CarrierEvent {
+function callersLeg(event: ControlEvent, steps: TransferSteps): CarrierEvent {
   const { type, payload } = event;
   switch (type) {
     case 'call.initiated':
@@ -62,21 +66,22 @@ function callersLeg(event: ControlEvent): CarrierEvent {
     case 'call.answered':
       return { type: 'answered', call: callRef(event), ref: refOf(event), idempotencyKey: event.id };
     case 'call.hangup':
-      return progress(event, 'ended', hangupOutcome(payload));
+      return {
+        ...progress(event, 'ended', hangupOutcome(payload)),
+        perform: (signal) => steps.callerGone(legOf(event), signal),
+      };
     case 'streaming.started':
       return { type: 'stream', callId: legOf(event), kind: 'started', error: undefined };
     case 'streaming.stopped':
     case 'streaming.failed':
       // A failed stream too: nobody but the bridge does anything about the caller, who hears nothing.
-      return { type: 'after-stream', callId: legOf(event), ended: false, transfer: undefined };
-    case 'call.speak.ended':
       return {
-        type: 'after-stream',
-        callId: legOf(event),
-        ended: payload['status'] === 'call_hangup',
-        transfer: undefined,
-        spoken: true,
+        ...afterStream(event, false),
+        mediaUrl: text(payload['stream_url']),
+        error: text(payload['failure_reason']),
       };
+    case 'call.speak.ended':
+      return { ...afterStream(event, payload['status'] === 'call_hangup'), spoken: true };
     case 'call.dtmf.received':
       return digit(event);
     case 'call.machine.detection.ended':
@@ -101,11 +106,17 @@ function otherLeg(event: ControlEvent, transferOf: string, steps: TransferSteps)
     return { type: 'step', callId: transferOf, perform: (signal) => steps.connect(leg, signal) };
   }
   // Not call.answered: the two are connected only now.
+  if (type === 'call.bridged' || type === 'call.hangup') steps.settled(transferOf);
   if (type === 'call.bridged') {
     return { type: 'transfer', callId: transferOf, status: 'answered', outcome: undefined };
   }
   if (type === 'call.hangup') return otherEndGone(transferOf, state, payload);
   return { type: 'ignored', why: `event ${quoted(type)} of the other end of a transfer asks for nothing` };
+}
+
+function afterStream(event: ControlEvent, ended: boolean) {
+  const call = callRef(event);
+  return { type: 'after-stream', callId: call.callId, ended, transfer: undefined, call } as const;
 }
 
 function otherEndGone(callId: string, state: ClientState, payload: Fields): CarrierEvent {
@@ -131,7 +142,7 @@ function progress(
   event: ControlEvent,
   status: 'ringing' | 'ended',
   outcome: CallOutcome | undefined,
-): CarrierEvent {
+): Extract<CarrierEvent, { type: 'progress' }> {
   return {
     type: 'progress',
     callId: legOf(event),

@@ -151,13 +151,14 @@ function word(value: unknown): string | undefined {
 function decodeStart(options: MediaOptions, message: Message): LegEvent {
   const start = inner(message, 'start');
   const streamId = message['stream_id'] ?? start['stream_id'];
+  const params = readParams(start['custom_parameters']);
   const common = {
     type: 'started',
     streamId: typeof streamId === 'string' ? streamId : '',
     // The one field that cannot be missing: it ties the socket to the call of the signed webhook.
     callId: textField(start, 'call_control_id', 'start.call_control_id'),
-    params: readParams(start['custom_parameters']),
-    output: options.output,
+    params,
+    output: options.output.encoding === 'pcm16' && params['sends'] !== 'L16' ? MULAW_8K : options.output,
   } as const;
   const { input, codec } = mediaFormat(start['media_format']);
   const unsure = input?.encoding === 'pcm16' && options.l16ByteOrder !== 'little';

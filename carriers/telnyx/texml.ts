@@ -1,4 +1,3 @@
-import type { AudioFormat } from '../../src/audio/format.ts';
 import type { Answer, AnswerPlan, CallUrls, Next, Transfer } from '../../src/carrier.ts';
 import type { XmlAttributes, XmlElement } from '../../src/carrier-xml.ts';
 import { element, writeXml } from '../../src/carrier-xml.ts';
@@ -6,9 +5,9 @@ import { assertNever, BridgeError } from '../../src/errors.ts';
 
 /** What the documents of one account have in common. */
 export interface TexmlOptions {
-  /** `PCMU`, `PCMA` or `L16`, and the format that it stands for. */
+  /** `PCMU` or `PCMA`, and its rate in samples per second. */
   readonly codec: string;
-  readonly output: AudioFormat;
+  readonly rateHz: number;
   /** The bounds and the words of Telnyx. */
   readonly address: (what: string, found: string) => string;
   readonly seconds: (what: string, found: number, least: number, most: number) => number;
@@ -47,7 +46,7 @@ function document(...verbs: readonly XmlElement[]): Answer {
   return { status: 200, contentType: 'text/xml', body: writeXml(element('Response', {}, verbs)) };
 }
 
-function stream({ codec, output }: TexmlOptions, plan: AnswerPlan): readonly XmlElement[] {
+function stream({ codec, rateHz }: TexmlOptions, plan: AnswerPlan): readonly XmlElement[] {
   if (!/^wss?:\/\/[^?#\s]+$/i.test(plan.mediaUrl)) {
     throw new BridgeError(
       'BAD_INPUT',
@@ -62,9 +61,8 @@ function stream({ codec, output }: TexmlOptions, plan: AnswerPlan): readonly Xml
     codec: plan.plainCodec ? 'PCMU' : undefined,
     // The default is MP3, and raw audio is then dropped without a word.
     bidirectionalMode: 'rtp',
-    // L16 stands in the list of Call Control only, but is in use with TeXML too.
     bidirectionalCodec: codec,
-    bidirectionalSamplingRate: output.rate,
+    bidirectionalSamplingRate: rateHz,
     // The default dials a socket again that the bridge has closed, so the call would not go on with the next verb.
     enableReconnect: false,
     statusCallback: plan.streamStatusUrl,

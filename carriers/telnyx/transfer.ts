@@ -4,7 +4,7 @@ import { cannotAsk, controlResult } from '../../src/carrier-rest.ts';
 import { BridgeError } from '../../src/errors.ts';
 import { writeClientState } from './client-state.ts';
 import type { RestOptions } from './rest.ts';
-import { ask, commandId } from './rest.ts';
+import { ask, commandId, dataField } from './rest.ts';
 import { address, seconds, spokenLanguage } from './words.ts';
 
 /** What calls are controlled with. */
@@ -51,6 +51,8 @@ export interface Tools {
   readonly command: Command;
   readonly hangUp: CallControl['hangUp'];
   readonly isLive: CallControl['isLive'];
+  /** Legs that ring or are being told, by the leg of the caller whom they are for. */
+  readonly otherEnds: Map<string, string>;
 }
 
 /** `female` is the voice that speaks all languages without a provider of voices being named. */
@@ -87,9 +89,12 @@ export async function transfer(
   }
 }
 
+/** So many transfers under way at once are none that anybody waits for. */
+const MOST_OTHER_ENDS = 10_000;
+
 /** `transfer` can play the other end a file before it connects, but says nothing: so it is rung, told, and bridged. */
 async function dialOtherEnd(
-  { options }: Tools,
+  { options, otherEnds }: Tools,
   call: CallRef,
   next: TransferTo,
   ring: number,
@@ -120,9 +125,30 @@ async function dialOtherEnd(
     command_id: randomUUID(),
   };
   // Not repeated: whoever is rung twice hangs up.
-  return controlResult(
-    await ask(options, { what, method: 'POST', path: '/calls', json, repeatable: false }, signal),
+  const result = await ask(
+    options,
+    { what, method: 'POST', path: '/calls', json, repeatable: false },
+    signal,
   );
+  const other = result.status === 'ok' ? dataField(result.response, 'call_control_id') : undefined;
+  if (typeof other === 'string' && call.callId !== undefined) {
+    otherEnds.set(call.callId, other);
+    const [oldest] = otherEnds.keys();
+    if (otherEnds.size > MOST_OTHER_ENDS && oldest !== undefined) otherEnds.delete(oldest);
+  }
+  return controlResult(result);
+}
+
+/** Lets go of whoever is rung, or told, for this caller. Telnyx goes on ringing them when the caller is gone. */
+export async function dropOtherEnd(
+  tools: Tools,
+  callId: string,
+  signal: AbortSignal,
+): Promise<ControlResult> {
+  const other = tools.otherEnds.get(callId);
+  if (other === undefined) return { status: 'ok' };
+  tools.otherEnds.delete(callId);
+  return await tools.command('hang up call', other, 'hangup', {}, signal);
 }
 
 /** Says which setting is missing. */

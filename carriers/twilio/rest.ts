@@ -59,7 +59,8 @@ export function createControl(options: RestOptions): CallControl {
             ['Url', urls.afterUrl],
             ['Method', 'POST'],
           ];
-          return change(update('redirect call', call, fields), signal);
+          // A second redirect would cut short what the carrier was told after the first.
+          return change({ ...update('redirect call', call, fields), repeatable: false }, signal);
         }
         default:
           return assertNever(next);
