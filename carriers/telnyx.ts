@@ -84,14 +84,14 @@ export function createTelnyx(options: TelnyxOptions): Carrier {
     eventsUrl: () => `${options.publicUrl()}/events/telnyx`,
     streamToken: (mediaUrl) => streamToken(secret, mediaUrl),
   });
-  const { answer, reject, announce, connect, callerGone, settled, ...rest } = control;
+  const { answer, reject, announce, connect, letGo, callerGone, settled, ...rest } = control;
   return {
     name: 'telnyx',
     capabilities: capabilities('document'),
     commandCapabilities: capabilities('command'),
     verify: (request) => verifyWebhook(signatures, request),
     verifyUpgrade: (request, call) => verifyUpgrade({ secret, insecure }, request, call),
-    parse: webhookParser({ announce, connect, callerGone, settled }, epochMs),
+    parse: webhookParser({ announce, connect, letGo, callerGone, settled }, epochMs),
     accept: (call, plan) =>
       call.control === 'document'
         ? { answer: texml.stream(plan) }
@@ -134,7 +134,7 @@ function capabilities(control: 'document' | 'command'): CarrierCapabilities {
   } as const);
 }
 
-type Steps = Pick<Control, 'announce' | 'connect' | 'callerGone' | 'settled'>;
+type Steps = Pick<Control, 'announce' | 'connect' | 'letGo' | 'callerGone' | 'settled'>;
 
 function webhookParser(steps: Steps, epochMs: () => number): Carrier['parse'] {
   const done = new Seen();

@@ -194,6 +194,8 @@ export type CarrierEvent =
       readonly type: 'step';
       readonly callId: string;
       readonly perform: (signal: AbortSignal) => Promise<ControlResult>;
+      /** When that fails for good; the transfer has come to nothing then. */
+      readonly otherwise: (signal: AbortSignal) => Promise<ControlResult>;
     }
   | { readonly type: 'ignored'; readonly why: string };
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { AfterCall, streamOver } from './after-call.ts';
 import type { Agent } from './agents.ts';
 import type { MachinePolicy } from './answering-machine.ts';
 import type { AudioFormat } from './audio/format.ts';
@@ -71,11 +72,10 @@ interface Entry {
 const MEDIA_DEADLINE_MS = 30_000;
 /** How long the end of a call is remembered, for the carrier to ask what comes after the stream. */
 const REMEMBER_MS = 60_000;
-/** Something that is said or rung to the end, without news of it: so much longer than it should take. */
-const GRACE_MS = 30_000;
-const MS_PER_CHARACTER = 90;
 /** A webhook of a call that is over is not a new call, however well it is signed. */
 const MAX_ENDED = 10_000;
+/** A hang-up that was overtaken by the end of the stream has arrived by then. */
+const OVERTAKEN_MS = 1500;
 
 /** All calls of the process: who may come in, who is who, and how they leave when the process stops. */
 export class SessionManager {
@@ -90,12 +90,14 @@ export class SessionManager {
   readonly #ended = new Set<string>();
   readonly #endings = new Set<Promise<void>>();
   readonly #hangUps: HangUpWatch;
+  readonly #afterCall: AfterCall;
   #draining = false;
   #onEmpty: (() => void)[] = [];
 
   constructor(deps: SessionManagerDeps) {
     this.#deps = deps;
     this.#hangUps = new HangUpWatch(deps);
+    this.#afterCall = new AfterCall(this.#hangUps);
   }
 
   get size(): number {
@@ -180,13 +182,33 @@ export class SessionManager {
       return undefined;
     }
     const { urls } = entry;
-    const next = session.next(event);
-    if (session.call.control === 'command' && session.endReason !== undefined) {
-      this.#lead(entry, next);
+    const planned = session.planned(event);
+    if (planned === undefined && session.call.control === 'command') {
+      this.#onCommandStreamOver(entry, event);
       return { next: { type: 'nothing' }, urls, session };
     }
+    const next = planned ?? session.next(event);
     this.#hangUps.confirmed(carrier, event.callId);
     return { next, urls, session };
+  }
+
+  /**
+   * Events travel apart from the media socket: that a stream is over may be known before the caller's hang-up, which
+   * ended it, or long after it has had a successor.
+   */
+  #onCommandStreamOver(entry: Entry, event: Extract<CarrierEvent, { type: 'after-stream' }>): void {
+    const { session, plan } = entry;
+    if (session.endReason !== undefined || event.ended) {
+      this.#afterCall.lead(entry, session.next(event));
+      return;
+    }
+    if (event.mediaUrl !== undefined && event.mediaUrl !== plan.mediaUrl) return;
+    const cancel = this.#deps.clock.after(OVERTAKEN_MS, () => {
+      this.#forget.delete(cancel);
+      if (session.endReason === undefined && entry.plan === plan)
+        this.#afterCall.lead(entry, session.next(event));
+    });
+    this.#forget.add(cancel);
   }
 
   /** News of the other end of a transfer, also of one that was the last resort of a call. */
@@ -196,7 +218,7 @@ export class SessionManager {
     if (session !== undefined) session.onCarrierEvent(event);
     else if (event.status === 'answered') this.#hangUps.confirmed(carrier, event.callId);
     else if (entry?.session.call.control === 'command') {
-      this.#lead(entry, entry.session.next({ ...streamOver(entry.session.call), spoken: true }));
+      this.#afterCall.lead(entry, entry.session.next({ ...streamOver(entry.session.call), spoken: true }));
     }
   }
 
@@ -316,50 +338,9 @@ export class SessionManager {
     this.#forget.add(forget);
     const labels = { reason, carrier: session.carrier.name, provider: session.provider.name };
     this.#deps.metrics.callEnded(labels, session.counts);
-    this.#seeToTheEnd(entry, reason);
+    this.#afterCall.begin(entry, reason);
     this.#deps.onEnded?.(session, reason);
     if (this.#calls.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
-  }
-
-  #seeToTheEnd(entry: Entry, reason: EndReason): void {
-    const { session } = entry;
-    const { carrier, call, callId } = session;
-    const command = call.control === 'command';
-    // Somebody who was put through is with somebody else.
-    if (reason === 'transferred') return;
-    // In command style nobody asks about a call: it ends when it is told to, and the end of its stream is not its own.
-    const hangUp = (): void => this.#hangUp(session);
-    if (reason === 'caller-hung-up') {
-      if (command) this.#hangUps.watch(carrier.name, callId, hangUp, undefined, hangUp);
-    } else if (session.mustHangUp) {
-      if (command) hangUp();
-      else this.#hangUps.watch(carrier.name, callId, hangUp);
-    } else if (command) {
-      const lead = (): void => this.#lead(entry, session.next(streamOver(call)));
-      this.#hangUps.watch(carrier.name, callId, lead, undefined, hangUp);
-    } else if (session.hadLeg) this.#hangUps.watch(carrier.name, callId, undefined);
-  }
-
-  #hangUp({ carrier, call }: Session): void {
-    this.#hangUps.now(carrier, call.callId, (signal) => carrier.hangUp(call, signal));
-  }
-
-  /** Command style, after the end: does what comes next, and sees to it that the call does not stay up after that. */
-  #lead({ session, urls }: Entry, next: Next): void {
-    const { carrier, call, callId } = session;
-    if (next.type === 'nothing') return;
-    this.#hangUps.confirmed(carrier.name, callId);
-    if (next.type === 'hang-up') {
-      // What the bridge ended is being hung up already.
-      if (!session.mustHangUp) this.#hangUp(session);
-      return;
-    }
-    const hangUp = (): void => {
-      this.#hangUps.confirmed(carrier.name, callId);
-      this.#hangUp(session);
-    };
-    this.#hangUps.watch(carrier.name, callId, hangUp, longest(next), hangUp);
-    this.#hangUps.now(carrier, callId, (signal) => carrier.direct(call, next, urls, signal), hangUp);
   }
 
   /** Sessions are closed, and the carriers know of it. */
@@ -377,16 +358,6 @@ export class SessionManager {
 
 function admission({ session, plan }: Entry): Admission {
   return { session, plan, agent: session.agent.name };
-}
-
-/** By then it must be over, or a carrier has told of it. */
-function longest(next: Next): number {
-  if (next.type === 'say') return next.text.length * MS_PER_CHARACTER + GRACE_MS;
-  return next.type === 'transfer' ? next.ringS * 1000 + GRACE_MS : GRACE_MS;
-}
-
-function streamOver({ callId }: IncomingCall): Extract<CarrierEvent, { type: 'after-stream' }> {
-  return { type: 'after-stream', callId, ended: false, transfer: undefined };
 }
 
 function keyOf(carrier: CarrierName, callId: string): string {

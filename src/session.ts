@@ -166,13 +166,14 @@ export class Session {
     return this.#endReason !== undefined && isBridgeEnd(this.#endReason);
   }
 
-  /** What the carrier is told to do when it asks what comes next. */
+  /** What the carrier is told to do when it asks what comes next and this was planned; a call that is over plans nothing. */
+  planned(event: Extract<CarrierEvent, { type: 'after-stream' }>): Next | undefined {
+    return this.#endReason === undefined ? this.#line.switchboard.asked(event) : undefined;
+  }
+
+  /** What the carrier is told to do when nothing was planned: the stream was the call. */
   next(event: Extract<CarrierEvent, { type: 'after-stream' }>): Next {
-    if (this.#endReason === undefined) {
-      const planned = this.#line.switchboard.asked(event);
-      if (planned !== undefined) return planned;
-      this.#endQuietly(event.ended ? 'caller-hung-up' : 'media-lost');
-    }
+    if (this.#endReason === undefined) this.#endQuietly(event.ended ? 'caller-hung-up' : 'media-lost');
     return this.#lastWord.next(this.#endReason ?? 'media-lost', event.spoken ?? false);
   }
 

@@ -332,9 +332,8 @@ export class Switchboard {
     const away = !this.#options.hasStream();
     this.#over();
     this.#options.log.warn({ kind, told, doubtful }, 'the carrier did not come back in time');
-    // It rang as long as it may, and nobody said that it failed: they are talking.
-    if (kind === 'transfer' && told && (away || !this.#can.transfer.endsStream))
-      this.#options.onTransferred();
+    // It rang as long as it may, nobody said that it failed, and the agent has lost its stream: they are talking.
+    if (kind === 'transfer' && told && away) this.#options.onTransferred();
     else if (away) this.#options.onLost();
     // Of a doubtful one it was told already that it failed.
     else if (kind === 'transfer' && !doubtful) this.#options.onTransferFailed('failed');

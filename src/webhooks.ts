@@ -3,6 +3,7 @@ import { LAST_RESORT } from './agents.ts';
 import type { CallDesk } from './call-desk.ts';
 import {
   type Answer,
+  type CallRef,
   type CallUrls,
   type Carrier,
   type CarrierEvent,
@@ -66,6 +67,8 @@ class Webhook {
   readonly #deps: WebhooksDeps;
   readonly #request: Request;
   readonly #response: Response;
+  /** When what was to be done at the carrier cannot be done. */
+  #whenFailed: (() => void) | undefined;
 
   constructor(deps: WebhooksDeps, request: Request, response: Response) {
     this.#deps = deps;
@@ -119,6 +122,7 @@ class Webhook {
         this.#session(carrier, event.callId)?.onCarrierEvent(event);
         break;
       case 'step':
+        this.#whenFailed = () => this.#stepFailed(carrier, event);
         return { answer: carrier.acknowledge(), action: event.perform };
       case 'ignored':
         log.debug({ why: event.why }, 'webhook ignored');
@@ -148,6 +152,7 @@ class Webhook {
       desk.machine(carrier, found);
       admission.session.onCarrierEvent(found);
     }
+    this.#whenFailed = () => void admission.session.end('failed');
     return carrier.accept(call, admission.plan);
   }
 
@@ -228,14 +233,37 @@ class Webhook {
       // A transfer may outlive the memory of its call: they have talked, and that is the end.
       if (event.transfer === 'completed' || event.ended) return this.#next(carrier, { type: 'hang-up' });
       // A call that nobody here knows was up in a process that has died: the caller is still on the line.
-      log.warn({ callId }, 'stream of an unknown call ended');
+      log.warn({ callId, error: event.error }, 'stream of an unknown call ended');
+      if (event.call?.control === 'command')
+        return this.#endUnknown(carrier, event.call, event.spoken ?? false);
       return this.#next(carrier, LAST_RESORT);
     }
+    if (event.error !== undefined)
+      log.warn({ callId, error: event.error }, 'the carrier could not use the media stream');
     const { session, next, urls } = asked;
     if (session.call.control === 'document') return { answer: this.#document(carrier, next, urls) };
     const answer = carrier.acknowledge();
     if (next.type === 'nothing') return { answer };
     return { answer, action: (signal) => carrier.direct(session.call, next, urls, signal) };
+  }
+
+  /** The transfer has come to nothing, and the caller is waiting. */
+  #stepFailed(carrier: Carrier, { callId, otherwise }: EventOf<'step'>): void {
+    this.#whenFailed = undefined;
+    this.#act(carrier, otherwise);
+    const failed = { type: 'transfer', callId, status: 'failed', outcome: 'failed' } as const;
+    this.#deps.manager.transferNews(carrier.name, failed);
+  }
+
+  /** Command style: the words are said and the call is hung up when they are over, or at once if they cannot be said. */
+  #endUnknown(carrier: Carrier, call: CallRef, spoken: boolean): Reply {
+    const hangUp: Act = (signal) => carrier.hangUp(call, signal);
+    const urls = { afterUrl: '', announceUrl: '', statusUrl: '' };
+    const apologise: Act = async (signal) => {
+      const result = await carrier.direct(call, LAST_RESORT, urls, signal);
+      return result.status === 'error' ? await hangUp(signal) : result;
+    };
+    return { answer: carrier.acknowledge(), action: spoken ? hangUp : apologise };
   }
 
   /** Without a document the carrier would drop the caller without a word. */
@@ -285,6 +313,7 @@ class Webhook {
       // A caller who has hung up meanwhile is no failure.
       if (result.status !== 'error') return;
       log.error({ carrier: carrier.name, err: result.error }, 'the carrier did not do its part');
+      this.#whenFailed?.();
     });
   }
 

@@ -298,6 +298,48 @@ describe('media tokens of a carrier that opens a stream again', () => {
   });
 });
 
+describe('news of the end of a stream, in command style,', () => {
+  const over = (mediaUrl: string) =>
+    ({ type: 'after-stream', callId: 'CA1', ended: false, transfer: undefined, mediaUrl }) as const;
+
+  it('are not the end of its successor when they come late', async () => {
+    const kit = createKit(COMMAND);
+    const call = kit.admit();
+    await kit.provider.ready();
+    const first = call.plan.mediaUrl;
+    call.session.refuseCodec('G722/8000');
+    // This end is the one that was waited for, though the address of the next stream is made already.
+    expect(kit.manager.asked('twilio', undefined, over(first))?.next).toMatchObject({ type: 'stream' });
+    expect(kit.manager.asked('twilio', undefined, over(first))?.next).toEqual({ type: 'nothing' });
+    const { plan } = kit.manager.planOf('twilio', 'CA1') ?? call;
+    call.stream(plan);
+    kit.manager.asked('twilio', undefined, over(first));
+    await kit.pass(5000);
+    expect(call.endReason).toBeUndefined();
+    kit.manager.asked('twilio', undefined, over(plan.mediaUrl));
+    await kit.pass(5000);
+    expect(call.endReason).toBe('media-lost');
+  });
+
+  it('do not hide that it was the caller who has hung up, however close they follow', async () => {
+    const kit = createKit(COMMAND);
+    const call = await kit.talk();
+    call.ask();
+    await kit.pass(500);
+    kit.manager.callOver('twilio', 'CA1');
+    expect(call.endReason).toBe('caller-hung-up');
+    await kit.pass(5000);
+    expect(orders(call)).toEqual([]);
+  });
+
+  it('are the end when the call is over with it', async () => {
+    const kit = createKit(COMMAND);
+    const call = await kit.talk();
+    kit.manager.asked('twilio', undefined, { ...over('wss://bridge.test/media/x/y'), ended: true });
+    expect(call.endReason).toBe('caller-hung-up');
+  });
+});
+
 describe('what is asked about a call', () => {
   it('is answered to the one who has its token, or its signature where there is none', async () => {
     const kit = createKit();

@@ -622,10 +622,22 @@ describe('a transfer by commands', () => {
     expect(call.endReason).toBe('transferred');
   });
 
-  it('of which nothing is heard is taken for a success when it could not ring any longer', async () => {
+  it('of which nothing is heard has failed when it cannot ring any longer and the stream is still there', async () => {
     const kit = createKit(COMMAND);
     const call = await kit.talk();
     await call.session.transfer(TRANSFER);
+    await kit.pass(49_500);
+    expect(told(kit)).toEqual(['started undefined']);
+    await kit.pass(1000);
+    expect(told(kit)).toEqual(['started undefined', 'failed failed']);
+    expect(call.endReason).toBeUndefined();
+  });
+
+  it('of which nothing is heard is taken for a success when the stream has ended meanwhile', async () => {
+    const kit = createKit(COMMAND);
+    const call = await kit.talk();
+    await call.session.transfer(TRANSFER);
+    call.stop();
     await kit.pass(49_500);
     expect(call.endReason).toBeUndefined();
     await kit.pass(1000);

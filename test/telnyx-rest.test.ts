@@ -596,13 +596,22 @@ describe('an announced transfer', () => {
     expect(result).toEqual({ status: 'already-ended' });
   });
 
-  it.each([
-    ['already over', ENDED, { status: 'already-ended' }],
-    ['refused', failure(422, '90015'), { status: 'error', error: { code: 'CARRIER_REFUSED' } }],
-  ])('hangs up the other end when the connection is %s', async (_name, reply, found) => {
-    const { seen, result } = await asked(step(told), reply, answers(200));
+  it('hangs up the other end when the caller has gone while it was told', async () => {
+    const { seen, result } = await asked(step(told), ENDED, answers(200));
     expect(lines(seen)).toEqual([BRIDGE, HANG_UP]);
-    expect(result).toMatchObject(found);
+    expect(result).toEqual(OK);
+  });
+
+  it('hangs up the other end when the two cannot be connected after all', async () => {
+    const { seen, result } = await asked(step(told), failure(422, '90015'), answers(200));
+    expect(result).toMatchObject({ status: 'error', error: { code: 'CARRIER_REFUSED' } });
+    // It may be tried again, so nobody is hung up on for the first failure.
+    expect(lines(seen)).toEqual([BRIDGE]);
+    const otherwise = await asked((carrier) => {
+      const parsed = carrier.parse(webhook('/events/telnyx', told), 'events');
+      return parsed.type === 'step' ? parsed.otherwise(never()) : undefined;
+    }, answers(200));
+    expect(lines(otherwise.seen)).toEqual([HANG_UP]);
   });
 
   it('needs a number to call from and an application to call with', async () => {

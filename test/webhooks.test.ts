@@ -384,6 +384,44 @@ describe('a call in command style', () => {
     expect(kit.lines.filter((line) => line.includes('"level":50'))).toEqual([]);
   });
 
+  it('that nobody knows is told the last resort when its stream ends, and hung up after that', async () => {
+    const { kit, post, whats } = await serve(COMMAND);
+    const call = { callId: 'CA9', control: 'command', data: { leg: 'L9' } } as const;
+    const after = { type: 'after-stream', callId: 'CA9', ended: false, transfer: undefined, call } as const;
+    await post('/events/twilio', { ...after, error: 'connection_failed' });
+    await settled();
+    expect(kit.carrier.calls).toMatchObject([{ what: 'direct', call, next: LAST_RESORT }]);
+    expect(kit.logged('connection_failed')).toBe(1);
+    await post('/events/twilio', { ...after, spoken: true });
+    await settled();
+    expect(whats()).toEqual(['direct say', 'hangUp']);
+  });
+
+  it('is back with the agent when a step of its transfer fails for good', async () => {
+    const failed = pending<void>();
+    const { kit, post } = await serve({
+      ...COMMAND,
+      parts: {
+        ...COMMAND.parts,
+        parse: () => ({
+          type: 'step',
+          callId: 'CA1',
+          perform: () => Promise.resolve(refused()),
+          otherwise: () => {
+            failed.resolve();
+            return Promise.resolve({ status: 'ok' });
+          },
+        }),
+      },
+    });
+    const call = await kit.talk();
+    await call.session.transfer(TRANSFER);
+    await post('/events/twilio', { type: 'step' });
+    await failed.promise;
+    expect(kit.events.at(-1)).toMatchObject({ type: 'transfer', status: 'failed' });
+    expect(call.endReason).toBeUndefined();
+  });
+
   it('has the steps of its carrier taken after the answer', async () => {
     const done = pending<void>();
     const { post } = await serve({
@@ -393,10 +431,12 @@ describe('a call in command style', () => {
         parse: () => ({
           type: 'step',
           callId: 'CA1',
+          otherwise: () => Promise.resolve({ status: 'ok' }),
           perform: () => {
             done.resolve();
             return Promise.resolve({ status: 'ok' });
           },
+          otherwise: () => Promise.resolve({ status: 'ok' }),
         }),
       },
     });

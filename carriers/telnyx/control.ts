@@ -15,7 +15,7 @@ import { assertNever, BridgeError } from '../../src/errors.ts';
 import { writeClientState } from './client-state.ts';
 import { ask, commandId, dataField, idPart } from './rest.ts';
 import type { Command, ControlOptions, OtherLeg, Tools } from './transfer.ts';
-import { announce, connect, dropOtherEnd, noConnection, speechOf, transfer } from './transfer.ts';
+import { announce, connect, dropOtherEnd, letGo, noConnection, speechOf, transfer } from './transfer.ts';
 import { address, seconds } from './words.ts';
 
 /** Control of calls by Telnyx's REST interface, of both styles. Nothing rejects. */
@@ -24,8 +24,10 @@ export interface Control extends CallControl {
   reject(call: CallRef, reason: 'busy' | 'rejected', signal: AbortSignal): Promise<ControlResult>;
   /** The other end has picked up: tells it why, if the caller is still there. */
   announce(leg: OtherLeg, signal: AbortSignal): Promise<ControlResult>;
-  /** The other end has been told: connects it with the caller, or lets it go. */
+  /** The other end has been told: connects it with the caller. */
   connect(leg: OtherLeg, signal: AbortSignal): Promise<ControlResult>;
+  /** The other end cannot be connected. */
+  letGo(leg: OtherLeg, signal: AbortSignal): Promise<ControlResult>;
   /** The caller's leg is over: whoever rings for it is let go. */
   callerGone(callId: string, signal: AbortSignal): Promise<ControlResult>;
   /** The other end is connected, or gone. */
@@ -96,6 +98,7 @@ export function createControl(options: ControlOptions): Control {
       ),
     announce: (leg, signal) => announce(tools, leg, signal),
     connect: (leg, signal) => connect(tools, leg, signal),
+    letGo: (leg, signal) => letGo(tools, leg, signal),
     callerGone: (callId, signal) => dropOtherEnd(tools, callId, signal),
     settled: (callId) => otherEnds.delete(callId),
   };

@@ -8,6 +8,8 @@ import { keyOf, machineResult, outcomeOf, party, quoted } from './words.ts';
 export interface TransferSteps {
   announce(leg: OtherLeg, signal: AbortSignal): Promise<ControlResult>;
   connect(leg: OtherLeg, signal: AbortSignal): Promise<ControlResult>;
+  /** The other end cannot be connected. */
+  letGo(leg: OtherLeg, signal: AbortSignal): Promise<ControlResult>;
   /** The caller's leg is over: nobody need be rung for it any longer. */
   callerGone(callId: string, signal: AbortSignal): Promise<ControlResult>;
   /** The other end is connected, or is gone. */
@@ -100,10 +102,10 @@ function otherLeg(event: ControlEvent, transferOf: string, steps: TransferSteps)
   const announce = state['announce'];
   const leg = { callId: legOf(event), transferOf, announce: announce ?? '', language: state['language'] };
   if (type === 'call.answered' && announce !== undefined) {
-    return { type: 'step', callId: transferOf, perform: (signal) => steps.announce(leg, signal) };
+    return step(leg, steps, (signal) => steps.announce(leg, signal));
   }
   if (type === 'call.speak.ended' && state['stage'] === 'told' && payload['status'] !== 'call_hangup') {
-    return { type: 'step', callId: transferOf, perform: (signal) => steps.connect(leg, signal) };
+    return step(leg, steps, (signal) => steps.connect(leg, signal));
   }
   // Not call.answered: the two are connected only now.
   if (type === 'call.bridged' || type === 'call.hangup') steps.settled(transferOf);
@@ -117,6 +119,15 @@ function otherLeg(event: ControlEvent, transferOf: string, steps: TransferSteps)
 function afterStream(event: ControlEvent, ended: boolean) {
   const call = callRef(event);
   return { type: 'after-stream', callId: call.callId, ended, transfer: undefined, call } as const;
+}
+
+function step(
+  leg: OtherLeg,
+  steps: TransferSteps,
+  perform: (signal: AbortSignal) => Promise<ControlResult>,
+): CarrierEvent {
+  // Whoever cannot be connected must not be left in silence.
+  return { type: 'step', callId: leg.transferOf, perform, otherwise: (signal) => steps.letGo(leg, signal) };
 }
 
 function otherEndGone(callId: string, state: ClientState, payload: Fields): CarrierEvent {

@@ -174,7 +174,7 @@ export async function announce(tools: Tools, leg: OtherLeg, signal: AbortSignal)
   return result.status === 'error' ? connect(tools, leg, signal) : result;
 }
 
-/** The other end has been told: connects it with the caller, or lets it go. */
+/** The other end has been told: connects it with the caller. */
 export async function connect(tools: Tools, leg: OtherLeg, signal: AbortSignal): Promise<ControlResult> {
   const body = {
     call_control_id: leg.transferOf,
@@ -184,7 +184,12 @@ export async function connect(tools: Tools, leg: OtherLeg, signal: AbortSignal):
     command_id: commandId(leg.callId, 'bridge'),
   };
   const result = await tools.command('connect call', leg.callId, 'bridge', body, signal);
-  // Whoever cannot be connected must not be left in silence; the news of it tells that the transfer has failed.
-  if (result.status !== 'ok') await tools.hangUp({ callId: leg.callId, control: 'command' }, signal);
-  return result;
+  // One of the two is gone: the other end must not be left in silence.
+  return result.status === 'already-ended' ? await letGo(tools, leg, signal) : result;
+}
+
+/** Whoever was rung and cannot be connected is let go. */
+export function letGo(tools: Tools, leg: OtherLeg, signal: AbortSignal): Promise<ControlResult> {
+  tools.otherEnds.delete(leg.transferOf);
+  return tools.hangUp({ callId: leg.callId, control: 'command' }, signal);
 }
