@@ -63,7 +63,6 @@ const DIAL_MS = 10_000;
 /** After the time that it may ring, for the carrier to say so. */
 const RING_GRACE_MS = 30_000;
 const REST_MS = 5000;
-/** From the order to hang up to the end. */
 const HANG_UP_MS = 10_000;
 const ORDER: readonly CallStatus[] = ['queued', 'ringing', 'in-progress', 'ended'];
 

@@ -431,7 +431,6 @@ describe('a call in command style', () => {
         parse: () => ({
           type: 'step',
           callId: 'CA1',
-          otherwise: () => Promise.resolve({ status: 'ok' }),
           perform: () => {
             done.resolve();
             return Promise.resolve({ status: 'ok' });
