@@ -2,12 +2,13 @@ import type { AudioFormat, Encoding } from '../../src/audio/format.ts';
 import { MULAW_8K, RATES } from '../../src/audio/format.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 import type { LegCommand, LegContext, LegEvent } from '../../src/leg.ts';
+import { isRecord, kindOf, MediaFields, type MediaMessage, textEntries } from '../../src/media-fields.ts';
 
 /** One message of Plivo's media socket. */
 
-type Message = Readonly<Record<string, unknown>>;
 type Params = Readonly<Record<string, string>>;
 
+const FIELDS = new MediaFields('Plivo');
 const NOTHING: readonly LegEvent[] = [];
 const CLEARED: readonly LegEvent[] = [{ type: 'cleared' }];
 const STOPPED: readonly LegEvent[] = [{ type: 'stopped' }];
@@ -17,17 +18,17 @@ const STOPPED: readonly LegEvent[] = [{ type: 'stopped' }];
  * that are not ours to act on. Throws BAD_FRAME for nonsense; its message never holds what the caller said or typed.
  */
 export function decodeMessage(text: string, usual: AudioFormat): readonly LegEvent[] {
-  const message = readJson(text);
+  const message = FIELDS.read(text);
   switch (message['event']) {
     case 'media':
       return decodeMedia(message);
     case 'playedStream':
     case 'played':
-      return [{ type: 'mark', name: textField(message, 'name', 'name') }];
+      return [{ type: 'mark', name: FIELDS.text(message, 'name', 'name') }];
     case 'clearedAudio':
       return CLEARED;
     case 'dtmf':
-      return decodeDtmf(inner(message, 'dtmf'));
+      return decodeDtmf(FIELDS.inner(message, 'dtmf'));
     case 'start':
       return [decodeStart(message, usual)];
     case 'stop':
@@ -36,9 +37,7 @@ export function decodeMessage(text: string, usual: AudioFormat): readonly LegEve
     case 'error':
       return [{ type: 'carrierError', code: message['event'], message: reasonOf(message) }];
     default:
-      if (typeof message['event'] !== 'string')
-        throw wrong('event', message['event'], 'the name of an event');
-      return NOTHING; // Plivo adds events without notice
+      return NOTHING;
   }
 }
 
@@ -75,57 +74,28 @@ function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }
 
-function readJson(text: string): Message {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // Without its cause: the text of a SyntaxError quotes the message, and with it the caller's audio.
-    throw new BridgeError('BAD_FRAME', `a Plivo media message of ${text.length} characters is not JSON`);
-  }
-  if (!isRecord(value)) throw wrong('message', value, 'an object');
-  return value;
-}
-
-function decodeMedia(message: Message): readonly LegEvent[] {
-  const media = inner(message, 'media');
+function decodeMedia(message: MediaMessage): readonly LegEvent[] {
+  const media = FIELDS.inner(message, 'media');
   // The agent's own voice, if somebody asks for both tracks.
   if (media['track'] === 'outbound') return NOTHING;
-  const payload = media['payload'];
-  if (typeof payload !== 'string') throw wrong('media.payload', payload, 'base64 text');
-  if (payload === '') return NOTHING;
+  const bytes = FIELDS.audio(media['payload']);
+  if (bytes === undefined) return NOTHING;
   // No time. One page has `timestamp` count from the start of the stream, another show the time of day, at which a
   // message that was only late would look like a hole. `chunk` counts messages, and how long one is is promised nowhere.
-  return [{ type: 'audio', bytes: fromBase64(payload), atMs: undefined }];
+  return [{ type: 'audio', bytes, atMs: undefined }];
 }
 
-function fromBase64(payload: string): Uint8Array {
-  let digits = payload.length;
-  while (digits > 0 && payload.length - digits < 2 && payload.charCodeAt(digits - 1) === 0x3d) digits--;
-  const bytes = Buffer.from(payload, 'base64');
-  // Buffer skips what is not base64 and stops early; only the number of bytes tells.
-  if (digits % 4 === 1 || bytes.length !== Math.floor((digits * 3) / 4)) {
-    throw wrong('media.payload', payload, 'base64 text');
-  }
-  return bytes;
-}
-
-function decodeDtmf(dtmf: Message): readonly LegEvent[] {
+function decodeDtmf(dtmf: MediaMessage): readonly LegEvent[] {
   if (dtmf['track'] === 'outbound') return NOTHING;
-  const found = dtmf['digit'];
-  const digit = typeof found === 'number' ? String(found) : found;
-  if (typeof digit !== 'string' || !/^[0-9*#A-D]$/i.test(digit)) {
-    throw wrong('dtmf.digit', digit, 'one of 0-9 * # A-D');
-  }
-  return [{ type: 'dtmf', digit: digit.toUpperCase() }];
+  return [{ type: 'dtmf', digit: FIELDS.digit(dtmf['digit']) }];
 }
 
-function decodeStart(message: Message, usual: AudioFormat): LegEvent {
-  const start = inner(message, 'start');
+function decodeStart(message: MediaMessage, usual: AudioFormat): LegEvent {
+  const start = FIELDS.inner(message, 'start');
   const streamId = start['streamId'] ?? message['streamId'];
   if (typeof streamId !== 'string' || streamId === '')
-    throw wrong('start.streamId', streamId, 'the id of a stream');
-  const callId = textField(start, 'callId', 'start.callId');
+    throw FIELDS.wrong('start.streamId', streamId, 'the id of a stream');
+  const callId = FIELDS.text(start, 'callId', 'start.callId');
   const { input, codec } = mediaFormat(start['mediaFormat'], usual);
   return {
     type: 'started',
@@ -152,9 +122,9 @@ interface Codec {
 
 function mediaFormat(value: unknown, usual: AudioFormat): Codec {
   if (value === undefined || value === null) return { input: usual, codec: 'not said' };
-  if (!isRecord(value)) throw wrong('start.mediaFormat', value, 'an object');
+  if (!isRecord(value)) throw FIELDS.wrong('start.mediaFormat', value, 'an object');
   const { encoding: name = mediaName(usual), sampleRate } = value;
-  if (typeof name !== 'string') throw wrong('start.mediaFormat.encoding', name, 'the name of a codec');
+  if (typeof name !== 'string') throw FIELDS.wrong('start.mediaFormat.encoding', name, 'the name of a codec');
   // Some write the rate behind the name, as in the document.
   const [media = '', inName] = name.split(/;\s*rate=/, 2);
   const rate = sampleRate ?? inName ?? usual.rate;
@@ -191,48 +161,7 @@ function params(value: unknown): Params {
   return Object.fromEntries(entries);
 }
 
-function textEntries(record: Message): Params {
-  const entries: [string, string][] = [];
-  for (const [name, one] of Object.entries(record)) {
-    if (typeof one === 'string') entries.push([name, one]);
-    else if (typeof one === 'number' || typeof one === 'boolean') entries.push([name, String(one)]);
-  }
-  return Object.fromEntries(entries);
-}
-
-function reasonOf(message: Message): string {
+function reasonOf(message: MediaMessage): string {
   const found = message['reason'] ?? message['message'] ?? message['error'];
   return typeof found === 'string' && found !== '' ? found.slice(0, 200) : 'no reason was given';
-}
-
-function inner(message: Message, name: string): Message {
-  const value = message[name];
-  if (!isRecord(value)) throw wrong(name, value, 'an object');
-  return value;
-}
-
-function textField(message: Message, name: string, path: string): string {
-  const value = message[name];
-  if (typeof value !== 'string' || value === '') throw wrong(path, value, 'text');
-  return value;
-}
-
-function isRecord(value: unknown): value is Message {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function wrong(field: string, found: unknown, wanted: string): BridgeError {
-  return new BridgeError(
-    'BAD_FRAME',
-    `${field} of a Plivo media message is ${kindOf(found)}; wanted ${wanted}`,
-  );
-}
-
-/** What was found, without showing it. */
-function kindOf(value: unknown): string {
-  if (value === undefined) return 'missing';
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'string') return value === '' ? 'empty' : `text of ${value.length} characters`;
-  return `of type ${typeof value}`;
 }

@@ -2,6 +2,7 @@ import type { AudioFormat, Encoding } from '../../src/audio/format.ts';
 import { MULAW_8K, RATES } from '../../src/audio/format.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 import type { LegCommand, LegContext, LegEvent } from '../../src/leg.ts';
+import { isRecord, MediaFields, type MediaMessage } from '../../src/media-fields.ts';
 
 /** Telnyx does not document the byte order of L16; `detect` is for what comes in. */
 export type L16ByteOrder = 'little' | 'big' | 'detect';
@@ -13,8 +14,7 @@ export interface MediaOptions {
   readonly l16ByteOrder: L16ByteOrder;
 }
 
-type Message = Readonly<Record<string, unknown>>;
-
+const FIELDS = new MediaFields('Telnyx');
 const NOTHING: readonly LegEvent[] = [];
 
 /**
@@ -22,14 +22,14 @@ const NOTHING: readonly LegEvent[] = [];
  * Throws BAD_FRAME for nonsense; its message never holds what the caller said or typed.
  */
 export function decodeMessage(options: MediaOptions, text: string): readonly LegEvent[] {
-  const message = readJson(text);
+  const message = FIELDS.read(text);
   switch (message['event']) {
     case 'media':
       return decodeMedia(message);
     case 'mark':
-      return [{ type: 'mark', name: textField(inner(message, 'mark'), 'name', 'mark.name') }];
+      return [{ type: 'mark', name: FIELDS.text(FIELDS.inner(message, 'mark'), 'name', 'mark.name') }];
     case 'dtmf':
-      return decodeDtmf(inner(message, 'dtmf'));
+      return decodeDtmf(FIELDS.inner(message, 'dtmf'));
     case 'connected':
       return [{ type: 'opened' }];
     case 'start':
@@ -39,9 +39,7 @@ export function decodeMessage(options: MediaOptions, text: string): readonly Leg
     case 'error':
       return [decodeError(message)];
     default:
-      if (typeof message['event'] !== 'string')
-        throw wrong('event', message['event'], 'the name of an event');
-      return NOTHING; // Telnyx adds events without notice
+      return NOTHING;
   }
 }
 
@@ -80,26 +78,12 @@ function payload({ output, l16ByteOrder }: MediaOptions, bytes: Uint8Array): str
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }
 
-function readJson(text: string): Message {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // Without its cause: the text of a SyntaxError quotes the message, and with it the caller's audio.
-    throw new BridgeError('BAD_FRAME', `a Telnyx media message of ${text.length} characters is not JSON`);
-  }
-  if (!isRecord(value)) throw wrong('message', value, 'an object');
-  return value;
-}
-
-function decodeMedia(message: Message): readonly LegEvent[] {
-  const media = inner(message, 'media');
+function decodeMedia(message: MediaMessage): readonly LegEvent[] {
+  const media = FIELDS.inner(message, 'media');
   // The agent's own voice, if somebody asks for both tracks.
   if (isOutbound(media['track'])) return NOTHING;
-  const found = media['payload'];
-  if (typeof found !== 'string') throw wrong('media.payload', found, 'base64 text');
-  if (found === '') return NOTHING;
-  const bytes = fromBase64(found);
+  const bytes = FIELDS.audio(media['payload']);
+  if (bytes === undefined) return NOTHING;
   const atMs = count(media['timestamp']);
   const order = count(media['chunk']);
   return order === undefined ? [{ type: 'audio', bytes, atMs }] : [{ type: 'audio', bytes, atMs, order }];
@@ -107,17 +91,6 @@ function decodeMedia(message: Message): readonly LegEvent[] {
 
 function isOutbound(track: unknown): boolean {
   return track === 'outbound' || track === 'outbound_track';
-}
-
-function fromBase64(found: string): Uint8Array {
-  let digits = found.length;
-  while (digits > 0 && found.length - digits < 2 && found.charCodeAt(digits - 1) === 0x3d) digits--;
-  const bytes = Buffer.from(found, 'base64');
-  // Buffer skips what is not base64 and stops early; only the number of bytes tells.
-  if (digits % 4 === 1 || bytes.length !== Math.floor((digits * 3) / 4)) {
-    throw wrong('media.payload', found, 'base64 text');
-  }
-  return bytes;
 }
 
 /** Telnyx writes its numbers as text; both are read. One that is none is as good as missing: the audio is not. */
@@ -128,15 +101,13 @@ function count(value: unknown): number | undefined {
   return number >= 0 && Number.isFinite(number) ? number : undefined;
 }
 
-function decodeDtmf(dtmf: Message): readonly LegEvent[] {
+function decodeDtmf(dtmf: MediaMessage): readonly LegEvent[] {
   if (isOutbound(dtmf['track'])) return NOTHING;
-  const digit = textField(dtmf, 'digit', 'dtmf.digit');
-  if (!/^[0-9*#A-D]$/i.test(digit)) throw wrong('dtmf.digit', digit, 'one of 0-9 * # A-D');
-  return [{ type: 'dtmf', digit: digit.toUpperCase() }];
+  return [{ type: 'dtmf', digit: FIELDS.digit(dtmf['digit']) }];
 }
 
 /** Two shapes are in circulation. The numbers are used differently in the two, so the title is what counts. */
-function decodeError(message: Message): LegEvent {
+function decodeError(message: MediaMessage): LegEvent {
   const found = message['error'] ?? message['payload'];
   const error = isRecord(found) ? found : {};
   const code = word(error['title']) ?? word(error['code']) ?? 'unknown_error';
@@ -148,15 +119,15 @@ function word(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value.slice(0, 200) : undefined;
 }
 
-function decodeStart(options: MediaOptions, message: Message): LegEvent {
-  const start = inner(message, 'start');
+function decodeStart(options: MediaOptions, message: MediaMessage): LegEvent {
+  const start = FIELDS.inner(message, 'start');
   const streamId = message['stream_id'] ?? start['stream_id'];
   const params = readParams(start['custom_parameters']);
   const common = {
     type: 'started',
     streamId: typeof streamId === 'string' ? streamId : '',
     // The one field that cannot be missing: it ties the socket to the call of the signed webhook.
-    callId: textField(start, 'call_control_id', 'start.call_control_id'),
+    callId: FIELDS.text(start, 'call_control_id', 'start.call_control_id'),
     params,
     output: options.output.encoding === 'pcm16' && params['sends'] !== 'L16' ? MULAW_8K : options.output,
   } as const;
@@ -215,36 +186,4 @@ function mediaFormat(value: unknown): Codec {
 /** G.711 has one rate. */
 function usualRate(hz: number): 8000 | undefined {
   return hz === 8000 ? 8000 : undefined;
-}
-
-function inner(message: Message, name: string): Message {
-  const value = message[name];
-  if (!isRecord(value)) throw wrong(name, value, 'an object');
-  return value;
-}
-
-function textField(message: Message, name: string, path: string): string {
-  const value = message[name];
-  if (typeof value !== 'string' || value === '') throw wrong(path, value, 'text');
-  return value;
-}
-
-function isRecord(value: unknown): value is Message {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function wrong(field: string, found: unknown, wanted: string): BridgeError {
-  return new BridgeError(
-    'BAD_FRAME',
-    `${field} of a Telnyx media message is ${kindOf(found)}; wanted ${wanted}`,
-  );
-}
-
-/** What was found, without showing it. */
-function kindOf(value: unknown): string {
-  if (value === undefined) return 'missing';
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'string') return value === '' ? 'empty' : `text of ${value.length} characters`;
-  return `of type ${typeof value}`;
 }

@@ -2,11 +2,11 @@ import type { AudioFormat, Encoding, Rate } from '../../src/audio/format.ts';
 import { formatName, MULAW_8K, RATES } from '../../src/audio/format.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 import type { LegCommand, LegContext, LegEvent } from '../../src/leg.ts';
+import { isRecord, kindOf, MediaFields, type MediaMessage, textEntries } from '../../src/media-fields.ts';
 
 /** One message of Twilio's media socket. */
 
-type Message = Readonly<Record<string, unknown>>;
-
+const FIELDS = new MediaFields('Twilio');
 const NOTHING: readonly LegEvent[] = [];
 
 /**
@@ -14,14 +14,14 @@ const NOTHING: readonly LegEvent[] = [];
  * Throws BAD_FRAME for nonsense; its message never holds what the caller said or typed.
  */
 export function decodeMessage(text: string): readonly LegEvent[] {
-  const message = readJson(text);
+  const message = FIELDS.read(text);
   switch (message['event']) {
     case 'media':
       return decodeMedia(message);
     case 'mark':
-      return [{ type: 'mark', name: textField(inner(message, 'mark'), 'name', 'mark.name') }];
+      return [{ type: 'mark', name: FIELDS.text(FIELDS.inner(message, 'mark'), 'name', 'mark.name') }];
     case 'dtmf':
-      return decodeDtmf(inner(message, 'dtmf'));
+      return decodeDtmf(FIELDS.inner(message, 'dtmf'));
     case 'connected':
       return [{ type: 'opened' }];
     case 'start':
@@ -29,9 +29,7 @@ export function decodeMessage(text: string): readonly LegEvent[] {
     case 'stop':
       return [{ type: 'stopped' }];
     default:
-      if (typeof message['event'] !== 'string')
-        throw wrong('event', message['event'], 'the name of an event');
-      return NOTHING; // Twilio adds events without notice
+      return NOTHING;
   }
 }
 
@@ -60,41 +58,17 @@ function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }
 
-function readJson(text: string): Message {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // Without its cause: the text of a SyntaxError quotes the message, and with it the caller's audio.
-    throw new BridgeError('BAD_FRAME', `a Twilio media message of ${text.length} characters is not JSON`);
-  }
-  if (!isRecord(value)) throw wrong('message', value, 'an object');
-  return value;
-}
-
-function decodeMedia(message: Message): readonly LegEvent[] {
-  const media = inner(message, 'media');
+function decodeMedia(message: MediaMessage): readonly LegEvent[] {
+  const media = FIELDS.inner(message, 'media');
   // The agent's own voice, if somebody asks for both tracks.
   if (isOutbound(media['track'])) return NOTHING;
-  const payload = media['payload'];
-  if (typeof payload !== 'string') throw wrong('media.payload', payload, 'base64 text');
-  if (payload === '') return NOTHING;
-  return [{ type: 'audio', bytes: fromBase64(payload), atMs: milliseconds(media['timestamp']) }];
+  const bytes = FIELDS.audio(media['payload']);
+  if (bytes === undefined) return NOTHING;
+  return [{ type: 'audio', bytes, atMs: milliseconds(media['timestamp']) }];
 }
 
 function isOutbound(track: unknown): boolean {
   return track === 'outbound' || track === 'outbound_track';
-}
-
-function fromBase64(payload: string): Uint8Array {
-  let digits = payload.length;
-  while (digits > 0 && payload.length - digits < 2 && payload.charCodeAt(digits - 1) === 0x3d) digits--;
-  const bytes = Buffer.from(payload, 'base64');
-  // Buffer skips what is not base64 and stops early; only the number of bytes tells.
-  if (digits % 4 === 1 || bytes.length !== Math.floor((digits * 3) / 4)) {
-    throw wrong('media.payload', payload, 'base64 text');
-  }
-  return bytes;
 }
 
 /** Twilio writes its numbers as text; both are read. */
@@ -102,22 +76,20 @@ function milliseconds(value: unknown): number | undefined {
   if (value === undefined || value === null || value === '') return undefined;
   const ms = typeof value === 'string' ? Number(value) : value;
   if (typeof ms === 'number' && ms >= 0 && Number.isFinite(ms)) return ms;
-  throw wrong('media.timestamp', value, 'milliseconds since the stream began');
+  throw FIELDS.wrong('media.timestamp', value, 'milliseconds since the stream began');
 }
 
-function decodeDtmf(dtmf: Message): readonly LegEvent[] {
+function decodeDtmf(dtmf: MediaMessage): readonly LegEvent[] {
   if (isOutbound(dtmf['track'])) return NOTHING;
-  const digit = textField(dtmf, 'digit', 'dtmf.digit');
-  if (!/^[0-9*#A-D]$/i.test(digit)) throw wrong('dtmf.digit', digit, 'one of 0-9 * # A-D');
-  return [{ type: 'dtmf', digit: digit.toUpperCase() }];
+  return [{ type: 'dtmf', digit: FIELDS.digit(dtmf['digit']) }];
 }
 
-function decodeStart(message: Message): LegEvent {
-  const start = inner(message, 'start');
+function decodeStart(message: MediaMessage): LegEvent {
+  const start = FIELDS.inner(message, 'start');
   const streamId = start['streamSid'] ?? message['streamSid'];
   if (typeof streamId !== 'string' || streamId === '')
-    throw wrong('streamSid', streamId, 'the id of a stream');
-  const callId = textField(start, 'callSid', 'start.callSid');
+    throw FIELDS.wrong('streamSid', streamId, 'the id of a stream');
+  const callId = FIELDS.text(start, 'callSid', 'start.callSid');
   const { codec, format } = mediaFormat(start['mediaFormat']);
   // Whatever Twilio sends is also what it plays.
   return {
@@ -133,13 +105,8 @@ function decodeStart(message: Message): LegEvent {
 
 function params(value: unknown): Readonly<Record<string, string>> {
   if (value === undefined || value === null) return {};
-  if (!isRecord(value)) throw wrong('start.customParameters', value, 'an object of text');
-  const entries: [string, string][] = [];
-  for (const [name, one] of Object.entries(value)) {
-    if (typeof one === 'string') entries.push([name, one]);
-    else if (typeof one === 'number' || typeof one === 'boolean') entries.push([name, String(one)]);
-  }
-  return Object.fromEntries(entries);
+  if (!isRecord(value)) throw FIELDS.wrong('start.customParameters', value, 'an object of text');
+  return textEntries(value);
 }
 
 const DEFAULT_CODEC = 'audio/x-mulaw';
@@ -163,7 +130,7 @@ interface Media {
 
 function mediaFormat(value: unknown): Media {
   if (value === undefined || value === null) return { codec: DEFAULT_CODEC, format: MULAW_8K };
-  if (!isRecord(value)) throw wrong('start.mediaFormat', value, 'an object');
+  if (!isRecord(value)) throw FIELDS.wrong('start.mediaFormat', value, 'an object');
   const { encoding: name = DEFAULT_CODEC, sampleRate = MULAW_8K.rate, channels = 1 } = value;
   const encoding = ENCODING_NAMES.get(String(name).toLowerCase());
   const rate = RATES.find((one) => one === Number(sampleRate));
@@ -180,38 +147,6 @@ function mediaFormat(value: unknown): Media {
 
 function formatOf(encoding: Encoding, rate: Rate): AudioFormat {
   return encoding === MULAW_8K.encoding && rate === MULAW_8K.rate ? MULAW_8K : { encoding, rate };
-}
-
-function inner(message: Message, name: string): Message {
-  const value = message[name];
-  if (!isRecord(value)) throw wrong(name, value, 'an object');
-  return value;
-}
-
-function textField(message: Message, name: string, path: string): string {
-  const value = message[name];
-  if (typeof value !== 'string' || value === '') throw wrong(path, value, 'text');
-  return value;
-}
-
-function isRecord(value: unknown): value is Message {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function wrong(field: string, found: unknown, wanted: string): BridgeError {
-  return new BridgeError(
-    'BAD_FRAME',
-    `${field} of a Twilio media message is ${kindOf(found)}; wanted ${wanted}`,
-  );
-}
-
-/** What was found, without showing it. */
-function kindOf(value: unknown): string {
-  if (value === undefined) return 'missing';
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'string') return value === '' ? 'empty' : `text of ${value.length} characters`;
-  return `of type ${typeof value}`;
 }
 
 function shown(value: unknown): string {
