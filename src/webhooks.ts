@@ -140,6 +140,10 @@ class Webhook {
       log.warn({ callId: call.callId }, 'a call was answered that had been given up');
       return this.#next(carrier, { type: 'hang-up' });
     }
+    // In command style the call has been answered: to do it again, a minute later, would be refused by the carrier.
+    if (call.control === 'command' && this.#session(carrier, call.callId) !== undefined) {
+      return { answer: carrier.acknowledge() };
+    }
     const admission = this.#admit(carrier, call);
     if (admission === 'over') {
       log.warn({ callId: call.callId }, 'webhook of a call that is over');
@@ -152,7 +156,7 @@ class Webhook {
       desk.machine(carrier, found);
       admission.session.onCarrierEvent(found);
     }
-    this.#whenFailed = () => void admission.session.end('failed');
+    this.#whenFailed = () => this.#noStream(admission.session);
     return carrier.accept(call, admission.plan);
   }
 
@@ -166,7 +170,7 @@ class Webhook {
       // One that has just ended is being led to its end; any other would stay up, in silence.
       if (manager.remembers(carrier.name, event.call.callId)) return { answer };
       log.warn({ callId: event.call.callId }, 'a call was answered that nobody here knows');
-      return { answer, action: (signal) => carrier.hangUp(event.call, signal) };
+      return this.#hangUp(carrier, event.call);
     }
     const call: IncomingCall = known?.session.call ?? {
       ...event.call,
@@ -178,15 +182,27 @@ class Webhook {
     };
     const admission = known ?? this.#admit(carrier, call);
     if (admission === 'over' || admission === 'busy') {
-      return { answer, action: (signal) => carrier.hangUp(event.call, signal) };
+      return this.#hangUp(carrier, event.call);
     }
     const { session, plan } = admission;
     // The same webhook twice, or one that was overtaken by the stream.
     if (session.hadLeg) return { answer };
+    this.#whenFailed = () => this.#noStream(session);
     return {
       answer,
       action: (signal) => carrier.direct(call, { type: 'stream', plan }, plan, signal),
     };
+  }
+
+  /** The call could not be answered, or its stream not be opened. */
+  #noStream(session: Session): void {
+    if (!session.hadLeg) void session.end('failed');
+  }
+
+  /** Command style: nobody here wants this call. */
+  #hangUp(carrier: Carrier, call: CallRef): Reply {
+    this.#whenFailed = () => this.#deps.metrics.hangUpFailed(carrier.name);
+    return { answer: carrier.acknowledge(), action: (signal) => carrier.hangUp(call, signal) };
   }
 
   #admit(carrier: Carrier, call: IncomingCall): ReturnType<SessionManager['admit']> {
@@ -257,13 +273,13 @@ class Webhook {
 
   /** Command style: the words are said and the call is hung up when they are over, or at once if they cannot be said. */
   #endUnknown(carrier: Carrier, call: CallRef, spoken: boolean): Reply {
-    const hangUp: Act = (signal) => carrier.hangUp(call, signal);
+    const { answer, action: hangUp } = this.#hangUp(carrier, call);
     const urls = { afterUrl: '', announceUrl: '', statusUrl: '' };
     const apologise: Act = async (signal) => {
       const result = await carrier.direct(call, LAST_RESORT, urls, signal);
-      return result.status === 'error' ? await hangUp(signal) : result;
+      return result.status === 'error' ? await carrier.hangUp(call, signal) : result;
     };
-    return { answer: carrier.acknowledge(), action: spoken ? hangUp : apologise };
+    return { answer, action: spoken ? hangUp : apologise };
   }
 
   /** Without a document the carrier would drop the caller without a word. */

@@ -349,7 +349,36 @@ describe('a call in command style', () => {
     expect((await answered('CA1')).status).toBe(200);
     await settled();
     expect(kit.logged('the carrier did not do its part')).toBe(1);
+    // Without a stream there is no conversation.
+    expect(kit.events.at(-1)).toMatchObject({ type: 'ended', reason: 'failed' });
+  });
+
+  it('is not answered again when it is reported again, however late', async () => {
+    let tries = 0;
+    const answering = (): Promise<ControlResult> => {
+      tries += 1;
+      return Promise.resolve(tries === 1 ? { status: 'ok' } : refused('CARRIER_REFUSED'));
+    };
+    const accept = () => ({ answer: { status: 200, contentType: '', body: '' }, action: answering });
+    const { kit, incoming } = await serve({ ...COMMAND, parts: { ...COMMAND.parts, accept } });
+    await incoming('CA1');
+    await kit.pass(25_000);
+    expect((await incoming('CA1')).status).toBe(200);
+    await settled();
+    expect(tries).toBe(1);
     expect(kit.manager.size).toBe(1);
+  });
+
+  it('that cannot be answered is over', async () => {
+    const accept = () => ({
+      answer: { status: 200, contentType: '', body: '' },
+      action: () => Promise.resolve(refused('CARRIER_REFUSED')),
+    });
+    const { kit, incoming } = await serve({ ...COMMAND, parts: { ...COMMAND.parts, accept } });
+    await incoming('CA1');
+    await settled();
+    expect(kit.events.at(-1)).toMatchObject({ type: 'ended', reason: 'failed' });
+    expect(kit.manager.size).toBe(0);
   });
 
   it('does what comes next by a command: another codec, and the way back', async () => {
