@@ -64,7 +64,7 @@ export const SETTINGS = [
   {
     name: 'TELNYX_CODEC',
     fallback: 'PCMU',
-    text: 'what Telnyx is sent: `PCMU`, `PCMA`, `L16/8000`, `L16/16000` or `L16/24000`; what it sends is its own choice',
+    text: 'what Telnyx is sent: `PCMU`, `PCMA`, or with Call Control `L16/8000`, `L16/16000` or `L16/24000`; what it sends is its own choice',
   },
   {
     name: 'TELNYX_L16_ORDER',
@@ -190,28 +190,29 @@ export function loadConfig(env: Env): Config {
     },
     twilio: {
       accountSid: read.matching('TWILIO_ACCOUNT_SID', /^AC[0-9a-f]{32}$/i, 'AC and 32 hexadecimal digits'),
-      authToken: read.text('TWILIO_AUTH_TOKEN'),
-      baseUrl: read.url('TWILIO_BASE_URL', ['http:', 'https:']),
+      authToken: read.secret('TWILIO_AUTH_TOKEN'),
+      baseUrl: read.host('TWILIO_BASE_URL'),
     },
     telnyx: {
       publicKey: read.matching(
         'TELNYX_PUBLIC_KEY',
-        /^[A-Za-z0-9+/]{43}=$/,
+        // The last character of 32 bytes has two bits to spare, which have to be 0.
+        /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/,
         '32 bytes in base64, as the portal shows them',
       ),
-      apiKey: read.text('TELNYX_API_KEY'),
-      connectionId: read.text('TELNYX_CONNECTION_ID'),
+      apiKey: read.secret('TELNYX_API_KEY'),
+      connectionId: read.secret('TELNYX_CONNECTION_ID'),
       codec: read.oneOf('TELNYX_CODEC', TELNYX_CODECS, 'PCMU'),
       l16ByteOrder: read.oneOf('TELNYX_L16_ORDER', ['little', 'big', 'detect'], 'detect'),
-      baseUrl: read.url('TELNYX_BASE_URL', ['http:', 'https:']),
+      baseUrl: read.host('TELNYX_BASE_URL'),
     },
     plivo: {
       authId: read.matching('PLIVO_AUTH_ID', /^(MA|SA)[A-Z0-9]{10,40}$/i, 'MA or SA and letters and digits'),
-      authToken: read.text('PLIVO_AUTH_TOKEN'),
+      authToken: read.secret('PLIVO_AUTH_TOKEN'),
       audio: read.oneOf('PLIVO_AUDIO', ['mulaw', 'l16-8000', 'l16-16000'], 'mulaw'),
       requireUpgradeSignature:
         read.oneOf('PLIVO_UPGRADE_SIGNATURE', ['if-present', 'required'], 'if-present') === 'required',
-      baseUrl: read.url('PLIVO_BASE_URL', ['http:', 'https:']),
+      baseUrl: read.host('PLIVO_BASE_URL'),
     },
     openai: {
       apiKey: openaiKey,
@@ -225,9 +226,9 @@ export function loadConfig(env: Env): Config {
       session: read.object('OPENAI_SESSION'),
     },
   };
-  if (config.telnyx.publicKey === undefined && config.telnyx.apiKey !== undefined) {
-    read.bad.push('TELNYX_PUBLIC_KEY: found nothing, wanted the public key that belongs to TELNYX_API_KEY');
-  }
+  read.together('TWILIO_AUTH_TOKEN', ['TWILIO_ACCOUNT_SID']);
+  read.together('TELNYX_PUBLIC_KEY', ['TELNYX_API_KEY', 'TELNYX_CONNECTION_ID']);
+  read.together('PLIVO_AUTH_TOKEN', ['PLIVO_AUTH_ID']);
   if (read.bad.length > 0) throw new BridgeError('BAD_CONFIG', read.bad.join('; '));
   return deepFreeze(config);
 }
@@ -244,6 +245,13 @@ class Reader {
   text(name: Setting): string | undefined {
     const value = this.#env[name]?.trim();
     return value === '' ? undefined : value;
+  }
+
+  /** Something that is sent in a header. */
+  secret(name: Setting): string | undefined {
+    const text = this.text(name);
+    if (text !== undefined && !/^[\x21-\x7e]+$/.test(text)) this.#wrong(name, text, 'letters and digits only');
+    return text;
   }
 
   whole(name: Setting, fallback: number, min: number, max: number): number {
@@ -277,6 +285,24 @@ class Reader {
       this.#wrong(name, text, `an address that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`);
     }
     return text.replace(/\/+$/, '');
+  }
+
+  /** A carrier's REST host: with a path or without, and nothing else, because requests put theirs behind it. */
+  host(name: Setting): string | undefined {
+    const text = this.url(name, ['https:', 'http:']);
+    if (text === undefined || !URL.canParse(text)) return undefined;
+    const { username, password, search, hash } = new URL(text);
+    if (`${username}${password}${search}${hash}` !== '') {
+      this.#wrong(name, text, 'an address without user name, password, ? and #');
+    }
+    return text;
+  }
+
+  /** Whatever of an account is set, its webhooks can only be checked with `needed`. */
+  together(needed: Setting, others: readonly Setting[]): void {
+    const set = others.filter((name) => this.text(name) !== undefined);
+    if (set.length === 0 || this.text(needed) !== undefined) return;
+    this.bad.push(`${needed}: found nothing, wanted that of the account of ${set.join(' and ')}`);
   }
 
   /** Carriers sign and open encrypted addresses only; a plain one is for trying things on this machine. */

@@ -211,8 +211,8 @@ async function makeTwilio({ config, localAuthToken, publicUrl, insecure }: Carri
 async function makeTelnyx(setup: CarrierSetup): Promise<Carrier> {
   const { createTelnyx } = await import('../carriers/telnyx.ts');
   const { config, localAuthToken, publicUrl, insecure, clock } = setup;
-  const { publicKey = localPublicKey(localAuthToken), apiKey = localAuthToken, ...rest } = config.telnyx;
-  return createTelnyx({ ...rest, publicKey, apiKey, publicUrl, insecure, epochMs: () => clock.epoch() });
+  const { publicKey = localPublicKey(localAuthToken), ...rest } = config.telnyx;
+  return createTelnyx({ ...rest, publicKey, publicUrl, insecure, epochMs: () => clock.epoch() });
 }
 
 async function makePlivo(setup: CarrierSetup): Promise<Carrier> {

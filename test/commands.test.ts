@@ -97,7 +97,7 @@ describe('patchcord call', () => {
     const [, secret] = /--secret (\w+)/.exec(service.written.err) ?? [];
     const wrong = start(call, ['--to', url, '--out', folder()], { TWILIO_AUTH_TOKEN: 'guess' });
     expect(await wrong.exit).toBe(1);
-    expect(wrong.written.err).toContain('TWILIO_AUTH_TOKEN has to be that of the service');
+    expect(wrong.written.err).toContain('has to be that of the service');
     const right = start(call, ['--to', url, '--wav', speech(), '--out', folder()], {
       TWILIO_AUTH_TOKEN: secret ?? '',
     });

@@ -71,6 +71,42 @@ describe('the configuration', () => {
     expect(mistakes({ PUBLIC_URL: 'https://voice.example.com/?a=1' })).toContain('without ? and #');
   });
 
+  const TELNYX_KEY = 'A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=';
+
+  it.each([
+    [
+      { TWILIO_ACCOUNT_SID: `AC${'0'.repeat(32)}` },
+      'TWILIO_AUTH_TOKEN: found nothing, wanted that of the account',
+    ],
+    [{ PLIVO_AUTH_ID: 'MAXXXXXXXXXXXXXXXXXX' }, 'PLIVO_AUTH_TOKEN: found nothing'],
+    [
+      { TELNYX_API_KEY: 'KEY' },
+      'TELNYX_PUBLIC_KEY: found nothing, wanted that of the account of TELNYX_API_KEY',
+    ],
+    [{ TELNYX_CONNECTION_ID: '1' }, 'TELNYX_PUBLIC_KEY: found nothing'],
+    [{ TELNYX_PUBLIC_KEY: 'nonsense' }, 'TELNYX_PUBLIC_KEY: found 8 characters, wanted 32 bytes in base64'],
+    [{ TELNYX_PUBLIC_KEY: TELNYX_KEY.replace('g=', 'h=') }, 'TELNYX_PUBLIC_KEY: found 44 characters'],
+    [{ TELNYX_PUBLIC_KEY: TELNYX_KEY, TELNYX_API_KEY: 'a\nb' }, 'TELNYX_API_KEY: found 3 characters'],
+    [{ TELNYX_CODEC: 'G722' }, 'TELNYX_CODEC: found "G722", wanted one of PCMU, PCMA, L16/8000'],
+    [{ TELNYX_L16_ORDER: 'middle' }, 'TELNYX_L16_ORDER: found "middle", wanted one of little, big, detect'],
+    [{ PLIVO_AUDIO: 'opus' }, 'PLIVO_AUDIO: found "opus", wanted one of mulaw'],
+    [
+      { PLIVO_UPGRADE_SIGNATURE: 'yes' },
+      'PLIVO_UPGRADE_SIGNATURE: found "yes", wanted one of if-present, required',
+    ],
+    [{ PLIVO_AUTH_TOKEN: 't', PLIVO_AUTH_ID: 'XX' }, 'PLIVO_AUTH_ID: found 2 characters, wanted MA or SA'],
+    [
+      { TELNYX_BASE_URL: 'https://u:p@x/v2' },
+      'TELNYX_BASE_URL: found 16 characters, wanted an address without user name',
+    ],
+    [
+      { PLIVO_BASE_URL: 'https://x/?a=b' },
+      'PLIVO_BASE_URL: found 14 characters, wanted an address without user name',
+    ],
+  ] as const)('refuses %j of a carrier', (env, wanted) => {
+    expect(mistakes(env)).toContain(wanted);
+  });
+
   it('is frozen to its depths', () => {
     const config = loadConfig({});
     expect(Object.isFrozen(config)).toBe(true);

@@ -6,12 +6,13 @@ import { CARRIERS, type CarrierName } from '../carrier.ts';
 import { loadConfig } from '../config.ts';
 import { BridgeError } from '../errors.ts';
 import { createBridge } from '../server.ts';
-import { type CallReport, startExchange } from '../sim/phone.ts';
+import { type CallReport, type Exchange, startExchange } from '../sim/phone.ts';
 import type { TranscriptEntry } from '../transcript.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 import { LiveView } from './live-view.ts';
 import { packageFile } from './package-file.ts';
 import { converse, keepCall, type Step, summary } from './phone-call.ts';
+import { newAccount, settingsFor } from './simulated-account.ts';
 
 export const call: Command = {
   name: 'call',
@@ -23,6 +24,7 @@ Without --to, a service is started for this one call, with the settings of the e
 
   --to URL          voice webhook of the service, such as http://127.0.0.1:8080/voice/twilio
   --carrier NAME    twilio, telnyx or plivo; default: the last part of --to, else twilio
+  --call-control    without --to: a Telnyx number of a Call Control application (else: of TeXML)
   --secret TEXT     what signs the call: the service says it when no carrier is configured; default: TWILIO_AUTH_TOKEN
                     or PLIVO_AUTH_TOKEN, which must be those of the service (and TWILIO_ACCOUNT_SID)
   --public-url URL  the service's PUBLIC_URL, when --to reaches it by another address
@@ -34,6 +36,7 @@ Without --to, a service is started for this one call, with the settings of the e
     const { values } = readArguments(argv, {
       to: { type: 'string' },
       carrier: { type: 'string' },
+      'call-control': { type: 'boolean', default: false },
       secret: { type: 'string' },
       'public-url': { type: 'string' },
       wav: { type: 'string', multiple: true },
@@ -42,7 +45,10 @@ Without --to, a service is started for this one call, with the settings of the e
     });
     const steps = await readSteps(values.wav, values.keys);
     const carrier = carrierOf(values.carrier, values.to);
-    if (values.to === undefined) return callOwnService(terminal, steps, values.out, carrier);
+    if (values.to === undefined) {
+      const route = values['call-control'] ? 'events' : 'voice';
+      return callOwnService(terminal, steps, values.out, { carrier, route });
+    }
     const outcome = await placeAndKeep(terminal, steps, values.out, {
       carrier,
       webhookUrl: voiceUrl(values.to, carrier),
@@ -104,10 +110,16 @@ async function callOwnService(
   terminal: Terminal,
   steps: readonly Step[],
   out: string | undefined,
-  carrier: CarrierName,
+  { carrier, route }: { readonly carrier: CarrierName; readonly route: 'voice' | 'events' },
 ): Promise<number> {
+  const account = newAccount(carrier);
+  await using exchange = await startExchange({
+    carrier,
+    defaults: { accountSid: account.id, authToken: account.secret },
+  });
   const config = loadConfig({
     ...terminal.env,
+    ...Object.fromEntries(settingsFor(carrier, account, exchange.restBaseUrl ?? '')),
     PORT: '0',
     HOST: '127.0.0.1',
     LOG_LEVEL: terminal.env['LOG_LEVEL'] ?? 'error',
@@ -119,9 +131,10 @@ async function callOwnService(
   // Awaited here: the service is disposed of when this function returns.
   return await placeAndKeep(terminal, steps, out, {
     carrier,
-    webhookUrl: `${url}/voice/${carrier}`,
+    exchange,
+    webhookUrl: `${url}/${route}/${carrier}`,
     publicUrl: config.publicUrl,
-    authToken: bridge.localAuthToken ?? secretFrom(terminal.env, carrier),
+    authToken: account.secret,
     onBridgeEvent: (listener) => {
       for (const event of events) listener(event);
       watch = listener;
@@ -131,6 +144,8 @@ async function callOwnService(
 
 interface Target {
   readonly carrier: CarrierName;
+  /** Default: one of its own. */
+  readonly exchange?: Exchange;
   readonly webhookUrl: string;
   readonly publicUrl: string | undefined;
   readonly authToken: string | undefined;
@@ -144,7 +159,10 @@ async function placeAndKeep(
   out: string | undefined,
   target: Target,
 ): Promise<number> {
-  await using exchange = await startExchange({ carrier: target.carrier });
+  await using own =
+    target.exchange === undefined ? await startExchange({ carrier: target.carrier }) : undefined;
+  const exchange = target.exchange ?? own;
+  if (exchange === undefined) throw new BridgeError('INTERNAL', 'there is no telephone exchange');
   const view = new LiveView(terminal);
   const transcript = new Promise<readonly TranscriptEntry[] | undefined>((resolve) => {
     if (target.onBridgeEvent === undefined) resolve(undefined);
@@ -158,7 +176,7 @@ async function placeAndKeep(
     webhookUrl: target.webhookUrl,
     publicUrl: target.publicUrl,
     authToken: target.authToken,
-    accountSid: terminal.env['TWILIO_ACCOUNT_SID'],
+    ...(target.exchange === undefined ? { accountSid: terminal.env['TWILIO_ACCOUNT_SID'] } : {}),
   });
   const stop = new AbortController();
   const release = terminal.onInterrupt(() => stop.abort());
@@ -180,7 +198,7 @@ async function placeAndKeep(
 /** A call can be completed for the carrier and still have been no conversation. */
 function whatWentWrong(report: CallReport): string | undefined {
   if (report.failure?.includes('403') === true) {
-    return 'the service refused the webhook: --secret or TWILIO_AUTH_TOKEN has to be that of the service';
+    return 'the service refused the webhook: --secret (or the AUTH_TOKEN setting of the carrier) has to be that of the service';
   }
   if (report.outcome !== 'completed') return report.failure ?? `the call was ${report.outcome}`;
   if (report.events.some((event) => event.type === 'say')) return 'the service apologised: its log says why';

@@ -70,8 +70,27 @@ function introduction(config: Config, bridge: Bridge, url: string, insecure: boo
   } else if (config.publicUrl === undefined) {
     lines.push(`PUBLIC_URL is not set: only calls that are signed for ${url} get in`);
   } else {
-    const names = bridge.carriers.map((name) => `${config.publicUrl}/voice/${name}`);
-    lines.push(`point the number at ${names.join(' or ')}; docs/carriers.md says where to type it`);
+    const addresses = bridge.carriers.map((name) => `${config.publicUrl}/voice/${name}`);
+    if (bridge.carriers.includes('telnyx'))
+      addresses.push(`${config.publicUrl}/events/telnyx (Call Control)`);
+    lines.push(`point the number at ${addresses.join(' or ')}; docs/carriers.md says where to type it`);
   }
+  lines.push(...withoutRest(config));
   return `${lines.join('\n')}\n`;
+}
+
+/** A carrier whose webhooks can be checked and that cannot be asked for anything. */
+function withoutRest({ twilio, telnyx, plivo }: Config): string[] {
+  const lacks = 'nothing can be hung up, transferred or placed by request';
+  const lines: string[] = [];
+  if (twilio.authToken !== undefined && twilio.accountSid === undefined) {
+    lines.push(`TWILIO_ACCOUNT_SID is not set: ${lacks}`);
+  }
+  if (telnyx.publicKey !== undefined && telnyx.apiKey === undefined) {
+    lines.push(`TELNYX_API_KEY is not set: ${lacks}, and calls of Call Control cannot be answered`);
+  }
+  if (plivo.authToken !== undefined && plivo.authId === undefined) {
+    lines.push(`PLIVO_AUTH_ID is not set: ${lacks}`);
+  }
+  return lines;
 }

@@ -1,13 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { CarrierName } from '../carrier.ts';
 import { BridgeError } from '../errors.ts';
-import { telnyxPublicKey } from '../sim/phone/telnyx/signature.ts';
 import { type Callee, type SimulatedCall, startExchange } from '../sim/phone.ts';
 import { readArguments, type Terminal, wholeNumber } from './command.ts';
 import { LiveView } from './live-view.ts';
 import { packageFile } from './package-file.ts';
 import { converse, type Step, summary } from './phone-call.ts';
+import { type Account, newAccount, settingsFor } from './simulated-account.ts';
 
 export const CARRIER_HELP = `patchcord simulate twilio|telnyx|plivo [--port N] [--callee KIND] [--transfer RESULT]
 
@@ -86,24 +85,6 @@ function makeCallee(kind: (typeof CALLEES)[number], wav: Uint8Array): Callee {
   return kind === 'machine' ? { kind, greeting: wav } : { kind };
 }
 
-interface Account {
-  readonly id: string;
-  readonly secret: string;
-}
-
-function newAccount(carrier: CarrierName): Account {
-  const secret = randomBytes(16).toString('hex');
-  const letters = randomBytes(9).toString('hex').toUpperCase();
-  switch (carrier) {
-    case 'twilio':
-      return { id: `AC${randomBytes(16).toString('hex')}`, secret };
-    case 'plivo':
-      return { id: `MA${letters}`, secret };
-    case 'telnyx':
-      return { id: randomBytes(16).toString('hex'), secret };
-  }
-}
-
 function introduction(carrier: CarrierName, account: Account, url: string): string {
   const settings = settingsFor(carrier, account, url).map(([name, value]) => `  ${name}=${value} \\`);
   return `a service with this carrier, and a call that it places:
@@ -111,34 +92,6 @@ ${settings.join('\n')}
   API_TOKEN=secret patchcord serve
   API_TOKEN=secret patchcord dial +14155550177 --from +14155550101 --follow
 `;
-}
-
-function settingsFor(
-  carrier: CarrierName,
-  { id, secret }: Account,
-  url: string,
-): readonly (readonly [string, string])[] {
-  switch (carrier) {
-    case 'twilio':
-      return [
-        ['TWILIO_ACCOUNT_SID', id],
-        ['TWILIO_AUTH_TOKEN', secret],
-        ['TWILIO_BASE_URL', url],
-      ];
-    case 'telnyx':
-      return [
-        ['TELNYX_PUBLIC_KEY', telnyxPublicKey(secret)],
-        ['TELNYX_API_KEY', secret],
-        ['TELNYX_CONNECTION_ID', '1'],
-        ['TELNYX_BASE_URL', `${url}/v2`],
-      ];
-    case 'plivo':
-      return [
-        ['PLIVO_AUTH_ID', id],
-        ['PLIVO_AUTH_TOKEN', secret],
-        ['PLIVO_BASE_URL', url],
-      ];
-  }
 }
 
 function oneOf<const T extends string>(name: string, found: string, wanted: readonly T[]): T {
