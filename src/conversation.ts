@@ -89,7 +89,9 @@ export class Conversation {
       aheadMs: () => this.#downlink.aheadMs,
       say: (text) => this.#provider?.say(text),
       onSilent: (goodbye) => this.takeLeave('caller-silent', goodbye, false),
-      onGoodbyeHeard: (reason) => options.onOver(reason),
+      // A message that nobody has heard to its end was not left.
+      onGoodbyeOver: (reason, whole) =>
+        options.onOver(reason === 'message-left' && !whole ? 'machine-answered' : reason),
     });
     this.#floor.hold('no-stream', true);
     this.#keypad = new Keypad({
@@ -212,7 +214,7 @@ export class Conversation {
   /** What the agent says now is the end of the call; see `Goodbye.begin`. */
   leaveAfterGoodbye(reason: EndReason): void {
     // Whoever is being put through does not want to be hung up on, whatever the model thinks.
-    if (!this.#closed && !this.#floor.holds('transfer')) this.#floor.leave(reason, true, false);
+    if (!this.#closed && !this.#floor.holds('transfer')) this.#floor.leave(reason, false, undefined);
   }
 
   /** Has the agent say goodbye, and ends the call when that was heard. */
@@ -222,7 +224,7 @@ export class Conversation {
       this.#options.onOver(reason);
       return;
     }
-    this.#floor.leave(reason, true, final);
+    this.#floor.leave(reason, final, goodbye.length);
     if (final) this.#cut();
     if (this.#silenced !== undefined) this.#silenced = 'unasked';
     this.#provider.say(goodbye, final);
@@ -346,7 +348,7 @@ export class Conversation {
     if (event.status === 'failed' || event.status === 'incomplete') {
       this.#options.log.warn({ status: event.status, reason: event.reason }, 'response did not complete');
     }
-    this.#floor.responseDone(event.responseId);
+    this.#floor.responseDone(event.responseId, event.status === 'completed');
   }
 
   async #runTool(event: Extract<ProviderEvent, { type: 'toolCall' }>): Promise<void> {

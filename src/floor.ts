@@ -13,7 +13,8 @@ export interface FloorOptions {
   /** Have the agent say this, unasked. */
   say(text: string): void;
   onSilent(goodbye: string): void;
-  onGoodbyeHeard(reason: EndReason): void;
+  /** See `GoodbyeOptions.onOver`. */
+  onGoodbyeOver(reason: EndReason, whole: boolean): void;
 }
 
 /** Why nobody is asked whether they are there: they are put through, there is no stream, or it is a machine. */
@@ -38,11 +39,12 @@ export class Floor {
       (text) => options.say(text),
       (goodbye) => options.onSilent(goodbye),
     );
-    this.#goodbye = new Goodbye(
-      options.clock,
-      (reason) => options.onGoodbyeHeard(reason),
-      () => options.aheadMs(),
-    );
+    this.#goodbye = new Goodbye({
+      clock: options.clock,
+      aheadMs: () => options.aheadMs(),
+      speaking: () => this.#asked.size > 0,
+      onOver: (reason, whole) => options.onGoodbyeOver(reason, whole),
+    });
   }
 
   /** Responses that the provider has not finished. */
@@ -56,9 +58,9 @@ export class Floor {
   }
 
   /** See `Goodbye.begin`. */
-  leave(reason: EndReason, awaited: boolean, final: boolean): void {
+  leave(reason: EndReason, final: boolean, characters: number | undefined): void {
     this.#silence.busy();
-    this.#goodbye.begin(reason, awaited, final);
+    this.#goodbye.begin(reason, final, characters);
   }
 
   holds(reason: HoldReason): boolean {
@@ -82,7 +84,7 @@ export class Floor {
 
   /** The agent has said its goodbye already: what plays now is the last of it. */
   goodbyeSaid(): void {
-    this.#goodbye.spoken();
+    this.#goodbye.spoken(undefined);
   }
 
   /** @param asked the response was asked for by the bridge, so it may be the goodbye */
@@ -96,10 +98,12 @@ export class Floor {
     this.#open.add(responseId);
     this.#silence.busy();
     // An answer to what the caller has just said is not yet the goodbye.
-    if (this.#asked.has(responseId)) this.#goodbye.spoken();
+    if (this.#asked.has(responseId)) this.#goodbye.spoken(responseId);
   }
 
-  responseDone(responseId: string): void {
+  /** @param whole the provider has said all that it wanted to */
+  responseDone(responseId: string, whole: boolean): void {
+    if (!whole) this.#goodbye.cutShort(responseId);
     this.#open.delete(responseId);
     this.#asked.delete(responseId);
     this.check();

@@ -1,27 +1,53 @@
 import type { EndReason } from './call-events.ts';
 import type { Cancel, Clock } from './clock.ts';
 
-/** However slow the goodbye is to come, the call ends by then, or when what is said by then has been heard. */
-const GOODBYE_LIMIT_MS = 20_000;
-const MAX_GOODBYE_MS = 60_000;
+export interface GoodbyeOptions {
+  readonly clock: Clock;
+  /** Speech that is still to be heard, in ms. */
+  aheadMs(): number;
+  /** A response that the bridge asked for is not done: more of it may come. */
+  speaking(): boolean;
+  /** `whole`: the goodbye was heard to its end; false: it never came, or was cut off. */
+  onOver(reason: EndReason, whole: boolean): void;
+}
+
+/** However slow the goodbye is to come, the call ends by then. */
+const BEGIN_LIMIT_MS = 20_000;
+/** A short goodbye, or one in the model's own words, takes no longer. */
+const SHORT_MS = 60_000;
+/** Slow speech, in a script where a character is a syllable; others are four times as fast. */
+const MS_PER_CHARACTER = 250;
+/** A provider that has begun the goodbye and then says nothing for so long says nothing any more. */
+const STALLED_MS = 10_000;
+const LOOK_AGAIN_MS = 500;
+
+interface Leaving {
+  readonly reason: EndReason;
+  readonly final: boolean;
+  /** The longest that it may take in all. */
+  readonly longestMs: number;
+}
 
 /**
  * A call that is about to end: it ends when the goodbye has been heard, and at the latest at the limit. A caller who
  * speaks up before that goes on talking, unless the reason leaves no choice.
  */
 export class Goodbye {
-  readonly #clock: Clock;
-  readonly #onOver: (reason: EndReason) => void;
-  readonly #aheadMs: () => number;
-  #leaving: { readonly reason: EndReason; readonly final: boolean; cancel: Cancel } | undefined;
+  readonly #options: GoodbyeOptions;
+  #leaving: Leaving | undefined;
+  #cancel: Cancel | undefined;
   /** The goodbye was asked for and has not begun. */
   #awaited = false;
+  /** The response in which it is spoken. */
+  #responseId: string | undefined;
+  /** Nothing of it is known to be missing. */
+  #whole = true;
+  #beganAt = 0;
+  /** Until when there was something to be heard, as far as is known. */
+  #soundAt = 0;
 
-  /** @param aheadMs speech that is still to be heard */
-  constructor(clock: Clock, onOver: (reason: EndReason) => void, aheadMs: () => number) {
-    this.#clock = clock;
-    this.#onOver = onOver;
-    this.#aheadMs = aheadMs;
+  constructor(options: GoodbyeOptions) {
+    this.#options = options;
   }
 
   get leaving(): boolean {
@@ -34,46 +60,87 @@ export class Goodbye {
   }
 
   /**
-   * @param awaited the goodbye is still to be spoken; false: what plays now is the goodbye
+   * The goodbye was asked for. A final one that was begun before stays.
    * @param final the caller cannot call it off
+   * @param characters how long it is; undefined: the model chooses its words
    */
-  begin(reason: EndReason, awaited: boolean, final: boolean): void {
+  begin(reason: EndReason, final: boolean, characters: number | undefined): void {
     if (this.#leaving?.final === true) return;
-    this.#leaving?.cancel();
-    const cancel = this.#clock.after(GOODBYE_LIMIT_MS, () => this.#limit());
-    this.#leaving = { reason, final, cancel };
-    this.#awaited = awaited;
+    const textMs = (characters ?? 0) * MS_PER_CHARACTER;
+    this.#leaving = { reason, final, longestMs: Math.max(SHORT_MS, BEGIN_LIMIT_MS + textMs) };
+    this.#await();
   }
 
-  /** The agent has begun to speak. */
-  spoken(): void {
+  /**
+   * The agent has begun to say it, or goes on.
+   * @param responseId undefined: what plays already was the goodbye
+   */
+  spoken(responseId: string | undefined): void {
+    if (this.#leaving === undefined) return;
     this.#awaited = false;
+    this.#responseId = responseId;
+    this.#soundAt = this.#options.clock.now();
+  }
+
+  /** The provider did not finish this response: if it was the goodbye, its end is missing. */
+  cutShort(responseId: string): void {
+    if (this.#responseId === responseId) this.#whole = false;
   }
 
   /** The call goes on: a goodbye that is not final is called off. */
   callOff(): void {
-    if (this.#leaving === undefined || this.#leaving.final) return;
-    this.close();
+    if (this.#leaving?.final === false) this.close();
   }
 
   /** Nothing is being said, nothing is under way. */
   quiet(): void {
-    if (this.#leaving === undefined || this.#awaited) return;
-    const { reason } = this.#leaving;
-    this.close();
-    this.#onOver(reason);
-  }
-
-  /** A goodbye that is being heard may go on to its end. */
-  #limit(): void {
-    if (this.#leaving === undefined) return;
-    const { reason } = this.#leaving;
-    const left = this.#awaited ? 0 : Math.min(this.#aheadMs(), MAX_GOODBYE_MS - GOODBYE_LIMIT_MS);
-    this.#leaving.cancel = this.#clock.after(left, () => this.#onOver(reason));
+    if (this.#leaving !== undefined && !this.#awaited) this.#over(this.#whole);
   }
 
   close(): void {
-    this.#leaving?.cancel();
+    this.#cancel?.();
     this.#leaving = undefined;
+    this.#responseId = undefined;
+  }
+
+  #await(): void {
+    const { clock } = this.#options;
+    this.#awaited = true;
+    this.#responseId = undefined;
+    this.#whole = true;
+    this.#beganAt = clock.now();
+    this.#wait(BEGIN_LIMIT_MS);
+  }
+
+  #wait(ms: number): void {
+    this.#cancel?.();
+    this.#cancel = this.#options.clock.after(ms, () => this.#limit());
+  }
+
+  /** A goodbye that is being said may go on to its end, as long as it makes some progress. */
+  #limit(): void {
+    if (this.#leaving === undefined) return;
+    if (this.#awaited) {
+      this.#over(false);
+      return;
+    }
+    const { clock, aheadMs, speaking } = this.#options;
+    const now = clock.now();
+    const leftMs = this.#beganAt + this.#leaving.longestMs - now;
+    // Whole ms: a fraction of one may be too small to move the clock.
+    const restMs = Math.ceil(aheadMs());
+    const open = speaking();
+    if (restMs > 0) this.#soundAt = now + restMs;
+    const done = restMs <= 0 && !open;
+    const stalled = restMs <= 0 && now - this.#soundAt >= STALLED_MS;
+    if (done || stalled || leftMs <= 0) this.#over(done && this.#whole);
+    else this.#wait(Math.min(leftMs, open ? Math.max(restMs, LOOK_AGAIN_MS) : restMs));
+  }
+
+  #over(whole: boolean): void {
+    if (this.#leaving === undefined) return;
+    const { reason } = this.#leaving;
+    this.close();
+    this.#options.onOver(reason, whole);
   }
 }

@@ -303,6 +303,42 @@ describe('a call that a machine answers', () => {
     expect(call.endReason).toBe('message-left');
   });
 
+  it('hears a message of a minute and a half to its end, however fast the provider speaks', async () => {
+    for (const pace of ['at once', 'as people do'] as const) {
+      const kit = createKit({ machine: { mode: 'leave-message', message: 'word '.repeat(300) } });
+      const call = await kit.talk();
+      call.session.onCarrierEvent(found('machine-beep', true));
+      kit.provider.speak('r', 'a', pace === 'at once' ? 90_000 : 1000, pace === 'at once');
+      for (let s = 1; s <= 89; s++) {
+        await kit.pass(1000, 100);
+        if (pace === 'at once') continue;
+        const bytes = new Uint8Array(8000);
+        kit.provider.emit({ type: 'audio', responseId: 'r', itemId: 'a', bytes });
+      }
+      kit.provider.emit({ type: 'responseDone', responseId: 'r', status: 'completed', reason: undefined });
+      await kit.pass(900, 100);
+      expect(call.endReason).toBeUndefined();
+      await kit.pass(2500, 100);
+      expect(call.endReason).toBe('message-left');
+      expect(Math.round(call.leg.heardBytes / 8000)).toBe(90);
+    }
+  });
+
+  it('was not left a message that never came, or of which the end is missing', async () => {
+    for (const status of ['failed', 'incomplete', undefined] as const) {
+      const kit = createKit({ machine: LEAVE });
+      const call = await kit.talk();
+      call.session.onCarrierEvent(found('machine-beep', true));
+      if (status !== undefined) {
+        kit.provider.speak('r', 'a', 2000, false);
+        kit.provider.emit({ type: 'responseDone', responseId: 'r', status, reason: undefined });
+      }
+      await kit.pass(21_000);
+      expect(call.endReason).toBe('machine-answered');
+      expect(call.ask()).toEqual({ type: 'hang-up' });
+    }
+  });
+
   it('before the provider or the stream is there is neither greeted nor forgotten', async () => {
     for (const first of ['provider', 'stream'] as const) {
       const kit = createKit({ machine: LEAVE });
