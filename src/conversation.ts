@@ -14,7 +14,7 @@ import { Keypad } from './keypad.ts';
 import { LeadIn } from './lead-in.ts';
 import type { CallLeg } from './leg.ts';
 import type { Log } from './log.ts';
-import { STREAM_BROKE } from './notices.ts';
+import { CUT_SHORT, STREAM_BROKE } from './notices.ts';
 import type { Pacer } from './pacer.ts';
 import type { HeardItem, ProviderEvent, ProviderSession } from './provider.ts';
 import { onProviderNews } from './provider-news.ts';
@@ -63,8 +63,8 @@ export class Conversation {
   #leg: CallLeg | undefined;
   #hasSpoken = false;
   #wasHeard = false;
-  /** The stream went away while the agent spoke. */
-  #spokeIntoVoid = false;
+  /** What the agent is told of a stream that went away while it spoke. */
+  #cutBy: string | undefined;
   /** What the agent says is not for a machine that plays its greeting; of what it says after that, only the message is. */
   #silenced: 'all' | 'unasked' | undefined;
   /** What the model is to be told when it is there. */
@@ -136,8 +136,8 @@ export class Conversation {
     if (this.#closed) return;
     this.#downlink.attach(leg);
     if (this.#options.leadIn) this.#leadIn = new LeadIn(leg, this.#options.pacer, () => !this.#downlink.idle);
-    if (this.#spokeIntoVoid) this.#notice(STREAM_BROKE);
-    this.#spokeIntoVoid = false;
+    if (this.#cutBy !== undefined) this.#notice(this.#cutBy);
+    this.#cutBy = undefined;
     this.#floor.hold('no-stream', false);
   }
 
@@ -149,7 +149,7 @@ export class Conversation {
     this.#leadIn?.close();
     this.#floor.hold('no-stream', true);
     const spoke = !this.#downlink.idle;
-    this.#spokeIntoVoid ||= spoke;
+    if (spoke) this.#cutBy ??= broken ? STREAM_BROKE : CUT_SHORT;
     if (spoke || !broken) this.#takeBack(this.#downlink.detach(this.#floor.openResponses));
     else this.#downlink.detach([]);
     this.#hearing.detach();
@@ -160,7 +160,7 @@ export class Conversation {
   welcomeBack(why: string): void {
     // What was said to somebody who was about to leave is out of date.
     if (this.#leg === undefined) this.#cut();
-    this.#spokeIntoVoid = false;
+    this.#cutBy = undefined;
     this.#notice(why);
   }
 

@@ -9,6 +9,10 @@ export const RESTART_GOODBYE =
 export const STREAM_BROKE =
   'The connection to the caller broke for a moment and is back. They did not hear the end of what you said last.';
 
+/** The stream was away for a while because keys were pressed: nothing is wrong with the connection. */
+export const CUT_SHORT =
+  'You were cut off on purpose, because keys were pressed on the line. They did not hear the end of what you said last.';
+
 const OUTCOMES: Readonly<Record<CallOutcome, string>> = {
   completed: 'the other end has hung up',
   busy: 'the line is busy',

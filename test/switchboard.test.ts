@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CALL_OUTCOMES, type CallOutcome, type ControlResult, type Next } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
-import { transferFailed } from '../src/notices.ts';
+import { CUT_SHORT, transferFailed } from '../src/notices.ts';
 import { endCall } from '../src/tools.ts';
 import { COMMANDS, createKit, type KitOptions, pending, refused, TRANSFER } from './support/call-kit.ts';
 import { settled } from './support/manual-provider.ts';
@@ -671,8 +671,8 @@ describe('keys that interrupt the stream', () => {
     call.stream();
     expect(call.endReason).toBeUndefined();
     expect(kit.provider.interruptions.at(-1)?.[0]?.itemId).toBe('a');
-    // The agent was cut off, and has to know.
-    expect(kit.provider.texts).toHaveLength(1);
+    // The agent was cut off, and has to know; but nothing broke.
+    expect(kit.provider.texts).toEqual([{ text: CUT_SHORT, options: { role: 'system', respond: true } }]);
     expect(told(kit)).toEqual([]);
   });
 
