@@ -13,26 +13,16 @@ import type {
   IncomingCall,
   Transfer,
 } from './carrier.ts';
-import { type Cancel, type Clock, deadline } from './clock.ts';
+import type { Clock } from './clock.ts';
 import { BridgeError } from './errors.ts';
+import { HangUpWatch } from './hang-up-watch.ts';
+import type { Act } from './insist.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { PlacedCalls, type PlaceOrder } from './placed-calls.ts';
 import type { Session } from './session.ts';
 import type { SessionManager } from './session-manager.ts';
 import { settleWithin } from './settle.ts';
-
-/** A call that an operator wants to be placed. */
-export interface PlaceOrder {
-  /** Undefined: the only carrier that is configured. */
-  readonly carrier: CarrierName | undefined;
-  readonly to: string;
-  readonly from: string;
-  /** How long it rings. */
-  readonly ringS: number;
-  readonly maxS: number;
-  /** `off`: no answering-machine detection. */
-  readonly machine: MachinePolicy | { readonly mode: 'off' };
-}
 
 export interface CallDeskDeps {
   readonly clock: Clock;
@@ -46,42 +36,35 @@ export interface CallDeskDeps {
   readonly manager: () => SessionManager;
 }
 
-/** A call that was placed and is not answered yet. */
-interface Pending {
-  readonly record: CallRecord;
-  readonly carrier: Carrier;
-  readonly machine: MachinePolicy;
-  cancel: Cancel;
-  /** Settles when the carrier has answered the order to dial; never rejects. */
-  dialled: Promise<unknown>;
-  /** What was found out about the callee before the conversation began. */
-  found: Extract<CarrierEvent, { type: 'machine' }> | undefined;
-}
-
-/** For a request to dial; the carrier itself rings after it. */
-const DIAL_MS = 10_000;
-/** After the time that it may ring, for the carrier to say so. */
-const RING_GRACE_MS = 30_000;
 const REST_MS = 5000;
-const HANG_UP_MS = 10_000;
-const ORDER: readonly CallStatus[] = ['queued', 'ringing', 'in-progress', 'ended'];
+const TALKED_MS = 10_000;
+const STATUSES: readonly CallStatus[] = ['queued', 'ringing', 'in-progress', 'ended'];
 
 /** Where operators stand: places calls, sees all of them, and has the say over each. */
 export class CallDesk {
   readonly records: CallRecords;
   readonly #deps: CallDeskDeps;
-  /** By `ref`, which is also the id of the call. */
-  readonly #pending = new Map<string, Pending>();
-  readonly #closing = new AbortController();
+  readonly #placed: PlacedCalls;
+  readonly #hangUps: HangUpWatch;
+  /** Calls that are being hung up by REST: whoever asks for it again gets the same answer. */
+  readonly #ending = new Map<CallRecord, Promise<ControlResult>>();
+  #stopping = false;
 
   constructor(deps: CallDeskDeps) {
     this.#deps = deps;
     this.records = new CallRecords(deps.clock);
+    this.#hangUps = new HangUpWatch(deps);
+    this.#placed = new PlacedCalls({
+      ...deps,
+      records: this.records,
+      hasSession: (record) => this.#sessionOf(record) !== undefined,
+      hangUp: (record) => this.#hangUpByRest(record, 'no-answer'),
+    });
   }
 
   /** Calls that were placed and may still be answered. */
   get pending(): number {
-    return this.#pending.size;
+    return this.#placed.size;
   }
 
   /**
@@ -90,60 +73,25 @@ export class CallDesk {
    */
   async place(order: PlaceOrder): Promise<CallRecord> {
     const carrier = this.#carrierFor(order.carrier);
-    if (!this.#deps.manager().hasRoom) {
+    if (this.#stopping || !this.#deps.manager().hasRoom) {
       throw new BridgeError(
         'OVER_CAPACITY',
         'no call can be placed: all lines are busy, or the service is stopping',
       );
     }
-    const pending = this.#enter(carrier, order);
-    const dialled = this.#dial(pending, order);
-    pending.dialled = dialled.catch(() => undefined);
-    return await dialled;
+    const { from, to } = order;
+    const agent = this.#deps.agentName({ from, to, direction: 'outbound' });
+    return await this.#placed.place(carrier, order, agent, newId());
   }
 
-  async #dial({ record, carrier }: Pending, order: PlaceOrder): Promise<CallRecord> {
-    const { id } = record.view;
-    using limit = deadline(this.#deps.clock, DIAL_MS, 'the order to dial', this.#closing.signal);
-    const urls = this.#deps.addresses.forDial(carrier.name, id);
-    const result = await carrier.dial(
-      {
-        ref: id,
-        to: order.to,
-        from: order.from,
-        ringS: order.ringS,
-        maxS: order.maxS,
-        machineDetection: detectionFor(order.machine),
-        ...urls,
-      },
-      limit.signal,
-    );
-    const known = record.ref?.callId;
-    const fields = { carrier: carrier.name, call: id };
-    if (result.status === 'error' && known === undefined) {
-      this.#over(record, 'failed');
-      throw result.error;
-    }
-    if (result.status === 'error') {
-      // A webhook was faster: the call is there, whatever became of the answer.
-      this.#deps.log.warn(
-        { ...fields, err: result.error },
-        'a call was placed without an answer that says so',
-      );
-      return record;
-    }
-    // A session, if there is one already, knows more.
-    if (this.#sessionOf(record) === undefined && !record.isOver) {
-      this.records.link(record, { ...result.call, callId: result.call.callId ?? known });
-    }
-    this.#deps.log.info({ ...fields, callId: record.ref?.callId }, 'call placed');
-    return record;
-  }
-
-  /** Ends a call, whether it rings or is up. Never rejects. */
+  /**
+   * Ends a call, whether it rings or is up. What fails for the moment is tried again, for 27 s at most; meanwhile whoever
+   * picks up is hung up on. Never rejects.
+   */
   async hangUp(record: CallRecord): Promise<ControlResult> {
+    const placed = this.#placed.giveUp(record.view.id);
     // Only the answer to the order to dial says by which name the call can be hung up.
-    if (record.ref === undefined) await this.#pending.get(record.view.id)?.dialled;
+    if (record.ref === undefined) await placed?.dialled;
     const session = this.#sessionOf(record);
     if (session !== undefined) {
       await session.end('operator-hung-up');
@@ -168,36 +116,37 @@ export class CallDesk {
 
   /** What is done when this call is answered by a machine. */
   machineFor({ ref }: IncomingCall): MachinePolicy {
-    return (ref === undefined ? undefined : this.#pending.get(ref)?.machine) ?? { mode: 'report' };
+    return this.#placed.get(ref)?.machine ?? { mode: 'report' };
   }
 
   /** The call was placed by this bridge, which has kept room for it. */
   isPlaced(carrier: Carrier, ref: string | undefined): boolean {
-    return ref !== undefined && this.#pending.get(ref)?.carrier === carrier;
+    return this.#placed.wanted(ref)?.carrier === carrier;
   }
 
   /** The call was placed by this bridge, and then given up: whoever picks up now is not wanted any more. */
   gaveUp(ref: string | undefined): boolean {
+    if (this.#placed.get(ref) !== undefined) return this.#placed.wanted(ref) === undefined;
     return ref !== undefined && this.records.get(ref)?.isOver === true;
   }
 
   /** Whom a placed call connects, for a carrier that does not say so when it is answered. */
   partiesOf(ref: string | undefined): { readonly from: string; readonly to: string } | undefined {
-    return ref === undefined ? undefined : this.#pending.get(ref)?.record.view;
+    return this.#placed.wanted(ref)?.record.view;
   }
 
   /** The session of a call has begun. */
   begun(session: Session): void {
     const { call, carrier } = session;
     const now = this.#deps.clock.epoch();
-    const pending = call.ref === undefined ? undefined : this.#pending.get(call.ref);
-    if (pending !== undefined && pending.carrier === carrier) {
-      pending.cancel();
-      this.#pending.delete(pending.record.view.id);
-      this.records.link(pending.record, call);
-      pending.record.update({ status: 'in-progress', answeredAt: now, agent: session.agent.name });
-      pending.record.add('answered', {});
-      if (pending.found !== undefined) session.onCarrierEvent(pending.found);
+    const placed = this.#placed.get(call.ref);
+    if (placed?.carrier === carrier) {
+      const { record, found } = placed;
+      this.#placed.delete(record.view.id);
+      this.records.link(record, call);
+      record.update({ status: 'in-progress', answeredAt: now, agent: session.agent.name });
+      record.add('answered', {});
+      if (found !== undefined) session.onCarrierEvent(found);
       return;
     }
     this.records.add(
@@ -242,7 +191,7 @@ export class CallDesk {
   talked(carrier: CarrierName, callId: string): void {
     const record = this.records.byCall(carrier, callId);
     if (record !== undefined && this.#sessionOf(record) === undefined)
-      this.records.release(record, HANG_UP_MS);
+      this.records.release(record, TALKED_MS);
   }
 
   /** News of a call's progress, of which the session knows nothing or which it does not need. */
@@ -265,27 +214,30 @@ export class CallDesk {
     }
     // News may overtake each other. Answered is a call when its conversation begins.
     const { status } = record.view;
-    if (event.status === 'in-progress' || ORDER.indexOf(event.status) <= ORDER.indexOf(status)) return;
+    if (event.status === 'in-progress' || STATUSES.indexOf(event.status) <= STATUSES.indexOf(status)) return;
     record.update({ status: event.status });
     record.add('progress', { status: event.status });
   }
 
   /** What was found out about the callee of a call that has no session yet. */
   machine(carrier: Carrier, event: Extract<CarrierEvent, { type: 'machine' }>): void {
-    const pending = event.ref === undefined ? undefined : this.#pending.get(event.ref);
+    const placed = this.#placed.get(event.ref);
     // That a message can be left now is the last word on a machine.
-    if (pending?.carrier !== carrier || pending.found?.greetingOver === true) return;
-    pending.found = event;
-    pending.record.update({ machine: event.result });
+    if (placed?.carrier !== carrier || placed.found?.greetingOver === true) return;
+    placed.found = event;
+    placed.record.update({ machine: event.result });
   }
 
   /** Gives up what rings; nothing is placed any more. */
   async close(): Promise<void> {
-    const hangUps = [...this.#pending.values()].map(({ record }) => this.hangUp(record));
-    await settleWithin(this.#deps.clock, REST_MS, hangUps);
-    this.#closing.abort(new BridgeError('CANCELLED', 'the service stops'));
-    for (const pending of this.#pending.values()) pending.cancel();
-    this.#pending.clear();
+    this.#stopping = true;
+    const { clock } = this.#deps;
+    const hangUps = this.#placed.list().map(({ record }) => this.hangUp(record));
+    await settleWithin(clock, REST_MS, hangUps);
+    // Who has not answered by now gets no more time, and what failed is tried once more without the pause.
+    this.#placed.abort();
+    await Promise.all([this.#hangUps.close(), settleWithin(clock, REST_MS, hangUps)]);
+    this.#placed.clear();
     this.records.close();
   }
 
@@ -302,66 +254,30 @@ export class CallDesk {
     throw new BridgeError('BAD_INPUT', `carrier: found ${name}, which is not configured; there is ${names}`);
   }
 
-  #enter(carrier: Carrier, order: PlaceOrder): Pending {
-    const { clock } = this.#deps;
-    const id = newId();
-    const direction = 'outbound';
-    const record = this.records.add(
-      {
-        id,
-        carrier: carrier.name,
-        carrierCallId: undefined,
-        direction,
-        from: order.from,
-        to: order.to,
-        agent: this.#deps.agentName({ from: order.from, to: order.to, direction }),
-        status: 'queued',
-        outcome: undefined,
-        endReason: undefined,
-        machine: undefined,
-        answeredAt: undefined,
-        endedAt: undefined,
-      },
-      undefined,
-    );
-    const pending: Pending = {
-      record,
-      carrier,
-      machine: order.machine.mode === 'off' ? { mode: 'report' } : order.machine,
-      cancel: clock.after(order.ringS * 1000 + RING_GRACE_MS, () => this.#forgotten(record)),
-      found: undefined,
-      dialled: Promise.resolve(),
-    };
-    this.#pending.set(id, pending);
-    return pending;
+  #hangUpByRest(record: CallRecord, outcome: CallOutcome): Promise<ControlResult> {
+    const known = this.#ending.get(record);
+    if (known !== undefined) return known;
+    const work = this.#insist(record, outcome).finally(() => this.#ending.delete(record));
+    this.#ending.set(record, work);
+    return work;
   }
 
-  /** The carrier never said what became of it: it must not ring on. */
-  #forgotten(record: CallRecord): void {
-    this.#deps.log.warn(
-      { call: record.view.id },
-      'the carrier does not say what became of a call that was placed',
-    );
-    void this.#hangUpByRest(record, 'no-answer').then(() => this.#over(record, 'no-answer'));
-  }
-
-  async #hangUpByRest(record: CallRecord, outcome: CallOutcome): Promise<ControlResult> {
-    const { clock, carriers, log, metrics } = this.#deps;
-    const carrier = carriers.get(record.view.carrier);
-    if (carrier === undefined || record.ref === undefined) return notYet();
-    using limit = deadline(clock, REST_MS, 'the hang-up by REST');
-    const result = await carrier.hangUp(record.ref, limit.signal);
+  async #insist(record: CallRecord, outcome: CallOutcome): Promise<ControlResult> {
+    const { carriers, log } = this.#deps;
+    const { ref, view } = record;
+    const carrier = carriers.get(view.carrier);
+    if (carrier === undefined || ref === undefined) return notYet();
+    const act: Act = (signal) =>
+      // The carrier's own word may come between two tries.
+      record.isOver ? Promise.resolve({ status: 'already-ended' }) : carrier.hangUp(ref, signal);
+    const result = await this.#hangUps.hangUp(carrier, act, log.child({ call: view.id }));
+    // A call that could not be hung up is still there.
     if (result.status !== 'error') this.#over(record, outcome);
-    else {
-      metrics.hangUpFailed(carrier.name);
-      log.error({ call: record.view.id, err: result.error }, 'the call could not be hung up');
-    }
     return result;
   }
 
   #over(record: CallRecord, outcome: CallOutcome): void {
-    this.#pending.get(record.view.id)?.cancel();
-    this.#pending.delete(record.view.id);
+    this.#placed.delete(record.view.id);
     this.records.end(record, outcome);
   }
 
@@ -388,11 +304,6 @@ export class CallDesk {
 
 function notYet(): ControlResult {
   return { status: 'error', error: new BridgeError('BAD_INPUT', 'the call has not been answered yet') };
-}
-
-function detectionFor(machine: PlaceOrder['machine']): 'off' | 'detect' | 'greeting-end' {
-  if (machine.mode === 'off') return 'off';
-  return machine.mode === 'leave-message' ? 'greeting-end' : 'detect';
 }
 
 function newId(): string {

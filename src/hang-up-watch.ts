@@ -1,4 +1,4 @@
-import type { Carrier, CarrierName } from './carrier.ts';
+import type { Carrier, CarrierName, ControlResult } from './carrier.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { type Act, insist } from './insist.ts';
 import type { Log } from './log.ts';
@@ -22,7 +22,7 @@ export class HangUpWatch {
     string,
     { readonly cancel: Cancel; readonly atClose: (() => void) | undefined }
   >();
-  readonly #running = new Set<Promise<void>>();
+  readonly #running = new Set<Promise<unknown>>();
   /** Cuts the pauses before further tries short. */
   readonly #pauses = new Set<() => void>();
   #closed = false;
@@ -59,8 +59,14 @@ export class HangUpWatch {
    * @param otherwise when it is not done after all; undefined: it was the hang-up, and the failure is counted
    */
   now(carrier: Carrier, callId: string, act: Act, otherwise?: () => void): void {
-    const work = this.#see(carrier, callId, act, otherwise).finally(() => this.#running.delete(work));
-    this.#running.add(work);
+    const log = this.#log.child({ callId });
+    if (otherwise === undefined) void this.hangUp(carrier, act, log);
+    else void this.#track(this.#lead(carrier, act, log, otherwise));
+  }
+
+  /** Hangs up now, and again when that may help. A failure is logged and counted. Never rejects. */
+  hangUp(carrier: Carrier, act: Act, log: Log): Promise<ControlResult> {
+    return this.#track(this.#hangUp(carrier, act, log));
   }
 
   /** The carrier knows that the call is over. */
@@ -92,23 +98,34 @@ export class HangUpWatch {
     await settleWithin(this.#clock, REST_MS, [...this.#running]);
   }
 
-  async #see(carrier: Carrier, callId: string, act: Act, otherwise?: () => void): Promise<void> {
+  async #hangUp(carrier: Carrier, act: Act, log: Log): Promise<ControlResult> {
+    const result = await this.#insist(carrier, act, log);
+    if (result.status !== 'error') return result;
+    this.#metrics.hangUpFailed(carrier.name);
+    log.error({ carrier: carrier.name, err: result.error }, 'the call could not be hung up');
+    return result;
+  }
+
+  async #lead(carrier: Carrier, act: Act, log: Log, otherwise: () => void): Promise<void> {
+    const result = await this.#insist(carrier, act, log);
+    if (result.status !== 'error') return;
+    log.error({ carrier: carrier.name, err: result.error }, 'the carrier did not do its part');
+    otherwise();
+  }
+
+  async #insist(carrier: Carrier, act: Act, log: Log): Promise<ControlResult> {
     const pause = (ms: number): Promise<boolean> => this.#pause(ms);
     const result = await insist(this.#clock, 'the end of a call by REST', REST_MS, act, pause);
     if (result.status !== 'error') {
-      this.#log.info({ callId, carrier: carrier.name, result: result.status }, 'call led to its end by REST');
-      return;
+      log.info({ carrier: carrier.name, result: result.status }, 'call led to its end by REST');
     }
-    if (otherwise !== undefined) {
-      this.#log.error(
-        { callId, carrier: carrier.name, err: result.error },
-        'the carrier did not do its part',
-      );
-      otherwise();
-      return;
-    }
-    this.#metrics.hangUpFailed(carrier.name);
-    this.#log.error({ callId, carrier: carrier.name, err: result.error }, 'the call could not be hung up');
+    return result;
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    const tracked = work.finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+    return tracked;
   }
 
   /** False when it was cut short. */

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { PlaceOrder } from '../src/call-desk.ts';
 import type {
   CallOutcome,
   CallStatus,
@@ -9,6 +8,7 @@ import type {
   MachineResult,
 } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
+import type { PlaceOrder } from '../src/placed-calls.ts';
 import {
   COMMANDS,
   createKit,
@@ -54,6 +54,23 @@ function machine(kit: Kit, result: MachineResult, greetingOver = false, callId =
 function pickUp(kit: Kit, callId = 'CA-placed-1') {
   const { ref, from, to } = dialled(kit);
   return kit.admit(callId, { ref, from, to, direction: 'outbound' });
+}
+
+/** A carrier that cannot be asked to hang up, so many times. */
+function busy(times: number): KitOptions {
+  let left = times;
+  return {
+    parts: {
+      hangUp: () => {
+        left -= 1;
+        return Promise.resolve(left >= 0 ? refused('CARRIER_UNAVAILABLE') : { status: 'ok' });
+      },
+    },
+  };
+}
+
+function hangUps(kit: Kit): number {
+  return kit.carrier.calls.filter(({ what }) => what === 'hangUp').length;
 }
 
 /** A carrier whose answer to the order to dial the test gives. */
@@ -315,6 +332,23 @@ describe('a call that was placed', () => {
     expect(kit.desk.pending).toBe(0);
   });
 
+  it('of which nothing is heard and that cannot be hung up takes its room until it must be over', async () => {
+    const kit = createKit(busy(Number.POSITIVE_INFINITY));
+    const record = await kit.desk.place({ ...ORDER, maxS: 300 });
+    await kit.pass(70_000, 1000);
+    expect(hangUps(kit)).toBe(4);
+    expect(record.isOver).toBe(false);
+    expect(kit.desk.pending).toBe(1);
+    await kit.pass(70_000, 1000);
+    expect(hangUps(kit)).toBe(8);
+    await kit.pass(280_000, 1000);
+    expect(record.view).toMatchObject({ status: 'ended', outcome: 'no-answer' });
+    expect(kit.desk.pending).toBe(0);
+    const tried = hangUps(kit);
+    await kit.pass(300_000, 10_000);
+    expect(hangUps(kit)).toBe(tried);
+  });
+
   it('is answered by the terms of its order, and any other by none', async () => {
     const kit = createKit();
     await kit.desk.place({ ...ORDER, machine: { mode: 'hang-up' } });
@@ -401,13 +435,60 @@ describe('hanging up', () => {
     expect((await placed).view.outcome).toBe('canceled');
   });
 
-  it('that fails is said, logged and counted, and the call stays known', async () => {
-    const kit = createKit({ parts: { hangUp: () => Promise.resolve(refused('CARRIER_UNAVAILABLE')) } });
+  it('is tried again when the carrier is busy, and whoever picks up meanwhile is not wanted', async () => {
+    const kit = createKit(busy(1));
     const record = await kit.desk.place(ORDER);
-    expect(await kit.desk.hangUp(record)).toMatchObject({ status: 'error' });
+    const { id: ref } = record.view;
+    const result = kit.desk.hangUp(record);
+    await kit.pass(900, 100);
     expect(record.isOver).toBe(false);
+    expect(kit.desk.pending).toBe(1);
+    expect([kit.desk.gaveUp(ref), kit.desk.partiesOf(ref)]).toEqual([true, undefined]);
+    expect(kit.desk.isPlaced(kit.carrier, ref)).toBe(false);
+    await kit.pass(200, 100);
+    expect(await result).toEqual({ status: 'ok' });
+    expect(record.view).toMatchObject({ status: 'ended', outcome: 'canceled' });
+    expect(kit.desk.pending).toBe(0);
+    expect(hangUps(kit)).toBe(2);
+    expect(await kit.metrics.text()).not.toContain('hang_up_failures_total{');
+  });
+
+  it('that fails for good is said, logged and counted, and the call stays known and unwanted', async () => {
+    const kit = createKit(busy(4));
+    const record = await kit.desk.place(ORDER);
+    const result = kit.desk.hangUp(record);
+    await kit.pass(8000);
+    expect(await result).toMatchObject({ status: 'error' });
+    expect(hangUps(kit)).toBe(4);
+    expect(record.isOver).toBe(false);
+    expect(kit.desk.gaveUp(record.view.id)).toBe(true);
     expect(kit.logged('the call could not be hung up')).toBe(1);
     expect(await kit.metrics.text()).toContain('patchcord_hang_up_failures_total{carrier="twilio"} 1');
+    // The time that it may ring is over.
+    await kit.pass(60_000, 1000);
+    expect(hangUps(kit)).toBe(5);
+    expect(record.view).toMatchObject({ status: 'ended', outcome: 'no-answer' });
+  });
+
+  it('that is asked for twice is one request', async () => {
+    const kit = createKit(busy(1));
+    const record = await kit.desk.place(ORDER);
+    const results = Promise.all([kit.desk.hangUp(record), kit.desk.hangUp(record)]);
+    await kit.pass(1100, 100);
+    expect(await results).toEqual([{ status: 'ok' }, { status: 'ok' }]);
+    expect(hangUps(kit)).toBe(2);
+  });
+
+  it('is not tried again when the carrier says meanwhile that the call is over', async () => {
+    const kit = createKit(busy(4));
+    const record = await kit.desk.place(ORDER);
+    const result = kit.desk.hangUp(record);
+    await settled();
+    progress(kit, 'ended', 'busy');
+    await kit.pass(1100, 100);
+    expect(await result).toEqual({ status: 'already-ended' });
+    expect(hangUps(kit)).toBe(1);
+    expect(record.view.outcome).toBe('busy');
   });
 
   it('ends one that was put through', async () => {
@@ -433,6 +514,23 @@ describe('hanging up', () => {
     await placed;
     expect(kit.carrier.calls.map(({ what }) => what)).toEqual(['dial', 'hangUp']);
     expect(kit.clock.pending).toBe(0);
+  });
+
+  it('is tried again when the service stops, and does not hold it up for long', async () => {
+    for (const times of [1, Number.POSITIVE_INFINITY]) {
+      const kit = createKit(busy(times));
+      const record = await kit.desk.place(ORDER);
+      let over = false;
+      void kit.close().then(() => {
+        over = true;
+      });
+      await kit.pass(5100, 100);
+      expect(over).toBe(true);
+      expect(record.isOver).toBe(times === 1);
+      // At 0, 1 and 3 s, and a last time when the patience is over.
+      expect(hangUps(kit)).toBe(times === 1 ? 2 : 4);
+      expect(kit.clock.pending).toBe(0);
+    }
   });
 
   it('does not hold up the stop of the service for long', async () => {

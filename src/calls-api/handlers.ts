@@ -1,10 +1,11 @@
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
-import type { CallDesk, PlaceOrder } from '../call-desk.ts';
+import type { CallDesk } from '../call-desk.ts';
 import type { CallRecord } from '../call-records.ts';
 import type { ControlResult } from '../carrier.ts';
 import type { Clock } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
+import type { PlaceOrder } from '../placed-calls.ts';
 import { EventStream } from './event-stream.ts';
 import type { CallOperation } from './operations.ts';
 import { PlacedOnce } from './placed-once.ts';
