@@ -7,6 +7,8 @@ export default defineConfig({
     isolate: false,
     // Most of the time is spent waiting for sound to be played, so more workers than cores pay off.
     maxWorkers: 4,
+    // Concurrent tests wait for calls in real time; few of them compute.
+    maxConcurrency: 16,
     restoreMocks: true,
     unstubEnvs: true,
     testTimeout: 20_000,

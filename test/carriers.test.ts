@@ -162,6 +162,29 @@ describe.concurrent.each(STYLES)('a call by $name', (style) => {
     await call.hangUp();
   });
 
+  it('asks for it in the words of the carrier', async ({ expect }) => {
+    await using on = await start({ calls: { dialResult: { status: 'busy', ringMs: 100, durationMs: 0 } } });
+    const call = await on.connected();
+    const { id } = await on.view();
+    await on.api('POST', `/calls/${id}/transfer`, { to: OTHER, callerId: '+14155550101', ringSeconds: 5 });
+    await on.event('transfer', (event) => event.status === 'failed');
+    await expect.poll(() => on.provider.texts.length).toBe(1);
+    // Where the stream was away it has to be back before the next order.
+    const streams = style.name === 'Telnyx Call Control' ? 1 : 2;
+    const opened = (): number => on.events.filter(({ type }) => type === 'mediaStarted').length;
+    await expect.poll(opened).toBe(streams);
+    await on.api('POST', `/calls/${id}/digits`, { digits: '42#' });
+    await call.next('agent-keys');
+    await expect.poll(opened, { timeout: 5000 }).toBe(streams + (style.carrier === 'twilio' ? 1 : 0));
+    await on.api('POST', `/calls/${id}/recording`);
+    await on.api('DELETE', `/calls/${id}/recording`);
+    await on.api('POST', `/calls/${id}/hang-up`);
+    await call.ended;
+    const asked = call.eventsOf('rest').map(({ operation }) => plainly(operation, on, call.callId));
+    expect(asked).toEqual(REQUESTS[style.name]);
+    expect(call.eventsOf('rest').map(({ status }) => status >= 200 && status < 300)).not.toContain(false);
+  });
+
   it('brings the provider the same samples as any other carrier', async ({ expect }) => {
     await using on = await start();
     const call = await on.connected();
@@ -179,6 +202,52 @@ describe.concurrent.each(STYLES)('a call by $name', (style) => {
     expect(heard.subarray(at, at + length).equals(said.subarray(first, first + length))).toBe(true);
   });
 });
+
+/** One call that is transferred in vain, has keys pressed, is recorded and hung up, as each carrier is asked for it. */
+const REQUESTS: Readonly<Record<string, readonly string[]>> = {
+  Twilio: [
+    'POST /2010-04-01/Accounts/AC00000000000000000000000000000001/Calls/{call}.json Url={url}/after/twilio/{token}&Method=POST',
+    'POST /2010-04-01/Accounts/AC00000000000000000000000000000001/Calls/{call}.json Url={url}/after/twilio/{token}&Method=POST',
+    'POST /2010-04-01/Accounts/AC00000000000000000000000000000001/Calls/{call}/Recordings.json RecordingChannels=dual&RecordingStatusCallback={url}/status/twilio&RecordingStatusCallbackEvent=completed',
+    'POST /2010-04-01/Accounts/AC00000000000000000000000000000001/Calls/{call}/Recordings/Twilio.CURRENT.json Status=stopped',
+  ],
+  'Telnyx TeXML': [
+    'POST /v2/texml/Accounts/61bf923e-5e4d-4595-a110-56190ea18a1b/Calls/{call} Url={url}/after/telnyx/{token}&Method=POST',
+    'POST /v2/calls/{call}/actions/send_dtmf {"command_id":"{uuid}","digits":"42#"}',
+    'POST /v2/calls/{call}/actions/record_start {"command_id":"{uuid}","format":"wav","channels":"dual","client_state":{"of":"{call}"}}',
+    'POST /v2/calls/{call}/actions/record_stop {"command_id":"{uuid}"}',
+  ],
+  'Telnyx Call Control': [
+    'POST /v2/calls/{call}/actions/answer {"command_id":"{uuid}","send_silence_when_idle":true}',
+    'POST /v2/calls/{call}/actions/streaming_start {"command_id":"{uuid}","stream_url":"{ws}/media/telnyx/{token}","stream_track":"inbound_track","stream_codec":"default","stream_bidirectional_mode":"rtp","stream_bidirectional_codec":"PCMU","stream_bidirectional_sampling_rate":8000,"stream_bidirectional_target_legs":"self","stream_auth_token":"{secret}","custom_parameters":[{"name":"call","value":"{call}"},{"name":"agent","value":"line-check"}]}',
+    'POST /v2/calls/{call}/actions/transfer {"command_id":"{uuid}","to":"+14155550177","from":"+14155550101","timeout_secs":5,"target_leg_client_state":{"transferOf":"{call}"}}',
+    'POST /v2/calls/{call}/actions/send_dtmf {"command_id":"{uuid}","digits":"42#"}',
+    'POST /v2/calls/{call}/actions/record_start {"command_id":"{uuid}","format":"wav","channels":"dual","client_state":{"of":"{call}"}}',
+    'POST /v2/calls/{call}/actions/record_stop {"command_id":"{uuid}"}',
+    'POST /v2/calls/{call}/actions/hangup {"command_id":"{uuid}"}',
+  ],
+  Plivo: [
+    'POST /v1/Account/MAXXXXXXXXXXXXXXXXXX/Call/{call}/ {"legs":"aleg","aleg_url":"{url}/after/plivo/{token}","aleg_method":"POST"}',
+    'POST /v1/Account/MAXXXXXXXXXXXXXXXXXX/Call/{call}/Record/ {"file_format":"wav","time_limit":86400,"callback_url":"{url}/status/plivo","callback_method":"POST"}',
+    'DELETE /v1/Account/MAXXXXXXXXXXXXXXXXXX/Call/{call}/Record/',
+  ],
+};
+
+/** A request with names in the place of what is different every time, and base64 state read. */
+function plainly(operation: string, on: Service, callId: string): string {
+  const [, form] = /^(?:POST|GET) \S+ ([^{].*)$/.exec(operation) ?? [];
+  const text = form === undefined ? operation : operation.replace(form, decodeURIComponent(form));
+  return text
+    .replaceAll(callId, '{call}')
+    .replaceAll(on.url, '{url}')
+    .replaceAll(on.url.replace('http', 'ws'), '{ws}')
+    .replace(/\/(after|media)\/(\w+)\/[\w-]{32}/g, '/$1/$2/{token}')
+    .replace(/"stream_auth_token":"[\w-]+"/, '"stream_auth_token":"{secret}"')
+    .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(?="[,}])/g, '{uuid}')
+    .replace(/(client_state":)"([\w+/=]+)"/g, (_all, name: string, state: string) => {
+      return name + Buffer.from(state, 'base64').toString().replaceAll(callId, '{call}');
+    });
+}
 
 const ORDER = { to: OTHER, from: '+14155550101' };
 
