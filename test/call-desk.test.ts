@@ -151,6 +151,24 @@ describe('placing a call', () => {
     await expect(kit.desk.place(ORDER)).rejects.toMatchObject({ code: 'OVER_CAPACITY' });
   });
 
+  it('is refused from the moment on when the service stops, and so are calls that come in', async () => {
+    const kit = createKit(busy(1));
+    await kit.desk.place(ORDER);
+    const closed = kit.close();
+    expect(kit.manager.admit(kit.carrier, kit.incoming('CA1'))).toBe('busy');
+    await expect(kit.desk.place(ORDER)).rejects.toMatchObject({ code: 'OVER_CAPACITY' });
+    await kit.pass(1100, 100);
+    await closed;
+    await expect(kit.desk.place(ORDER)).rejects.toMatchObject({ code: 'OVER_CAPACITY' });
+    expect(kit.carrier.calls.map(({ what }) => what)).toEqual(['dial', 'hangUp', 'hangUp']);
+  });
+
+  it('is refused by a desk that is closed, whoever else goes on', async () => {
+    const kit = createKit();
+    await kit.desk.close();
+    await expect(kit.desk.place(ORDER)).rejects.toMatchObject({ code: 'OVER_CAPACITY' });
+  });
+
   it('that the carrier refuses fails with its reason, and takes no room', async () => {
     const error = new BridgeError('CARRIER_REFUSED', 'not a number');
     const kit = createKit({ parts: { dial: () => Promise.resolve({ status: 'error', error }) } });

@@ -9,6 +9,7 @@ import { type Env, loadConfig } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
 import { type Bridge, type BridgeOptions, createBridge } from '../src/server.ts';
 import { type CallOptions, type Exchange, startExchange } from '../src/sim/phone.ts';
+import { STYLES, Service as StyledService } from './support/carrier-styles.ts';
 import { ManualProvider } from './support/manual-provider.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
@@ -427,3 +428,27 @@ describe('operators', () => {
     );
   });
 });
+
+/** Telnyx places calls by Call Control only. */
+describe.concurrent.each(STYLES.filter(({ name }) => name !== 'Telnyx TeXML'))(
+  'closing without a drain, at $name,',
+  (style) => {
+    it('gives up what rings, and takes neither orders nor calls meanwhile', async ({ expect }) => {
+      await using on = await StyledService.start(style, {
+        exchange: { callee: () => ({ kind: 'no-answer' }) },
+        calls: { faults: { rest: { delayMs: 1000 } } },
+      });
+      const order = { to: '+14155550188', from: '+14155550101', ringSeconds: 60 };
+      expect((await on.api('POST', '/calls', order)).status).toBe(201);
+      const ringing = await on.exchange.nextDialled();
+      const closing = on.bridge.close();
+      const [second, late] = await Promise.all([on.api('POST', '/calls', order), on.dial().ended]);
+      expect(second.status).toBe(503);
+      expect(late.outcome).not.toBe('completed');
+      await closing;
+      // By the request of the bridge; who is not reached rings for a minute.
+      expect((await ringing.ended).outcome).not.toBe('no-answer');
+      expect(on.events).toEqual([]);
+    });
+  },
+);

@@ -157,8 +157,7 @@ export function createKit(options: KitOptions = {}) {
   };
   /** Ends everything, as the service does when it stops. */
   const close = async (): Promise<void> => {
-    await desk.close();
-    await manager.close();
+    await Promise.all([manager.close(), desk.close()]);
   };
   const logged = (text: string): number => lines.filter((line) => line.includes(text)).length;
   return {
