@@ -45,6 +45,7 @@ export class AnsweringMachine {
   #transcoder: Transcoder | undefined;
   #turns: TurnDetector | undefined;
   #samples = new Int16Array(0);
+  #limitAt = 0;
   #cancelLimit: Cancel | undefined;
   #cancelQuiet: Cancel | undefined;
 
@@ -95,6 +96,20 @@ export class AnsweringMachine {
     this.#turns.push(this.#samples, count);
   }
 
+  /** The line is gone: that nothing is heard now means nothing, and nothing can be said. */
+  pause(): void {
+    this.#cancelLimit?.();
+    this.#cancelQuiet?.();
+    // What was being said then has ended unheard.
+    this.#turns = undefined;
+  }
+
+  /** The line is there again; how much of the greeting was missed is not known. */
+  resume(): void {
+    if (this.#state !== 'greeting') return;
+    this.#awaitEnd();
+  }
+
   close(): void {
     this.#state = 'done';
     this.#cancelLimit?.();
@@ -104,7 +119,14 @@ export class AnsweringMachine {
   #listen(): void {
     this.#state = 'greeting';
     this.#options.onMachine();
-    this.#cancelLimit = this.#options.clock.after(LONGEST_GREETING_MS, () => this.#speak());
+    this.#limitAt = this.#options.clock.now() + LONGEST_GREETING_MS;
+    this.#awaitEnd();
+  }
+
+  #awaitEnd(): void {
+    const { clock } = this.#options;
+    this.#cancelLimit?.();
+    this.#cancelLimit = clock.after(Math.max(0, this.#limitAt - clock.now()), () => this.#speak());
     this.#awaitQuiet(NO_GREETING_MS);
   }
 

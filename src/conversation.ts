@@ -61,6 +61,7 @@ export class Conversation {
   #leadIn: LeadIn | undefined;
   #provider: ProviderSession | undefined;
   #leg: CallLeg | undefined;
+  #hadLeg = false;
   #hasSpoken = false;
   #wasHeard = false;
   /** What the agent is told of a stream that went away while it spoke. */
@@ -122,22 +123,23 @@ export class Conversation {
     return this.#downlink.refusedMs;
   }
 
-  /** When the last media message came; undefined while there is no stream. */
+  /** When the last media message came; undefined while there is no stream, or nobody to hear it. */
   get lastMediaAt(): number | undefined {
-    return this.#hearing.lastMediaAt;
+    return this.#closed ? undefined : this.#hearing.lastMediaAt;
   }
 
   /** The carrier's stream is there. Throws BAD_AUDIO when the formats cannot be converted. */
   attach(leg: CallLeg): void {
+    if (this.#closed) return;
     this.#leg = leg;
+    this.#hadLeg = true;
     if (!this.#downlink.idle) this.#firstHeard();
     this.#hearing.attach(leg);
     // It may have come out that it is a machine, and that this is the end.
     if (this.#closed) return;
     this.#downlink.attach(leg);
     if (this.#options.leadIn) this.#leadIn = new LeadIn(leg, this.#options.pacer, () => !this.#downlink.idle);
-    if (this.#cutBy !== undefined) this.#notice(this.#cutBy);
-    this.#cutBy = undefined;
+    this.#makeGood();
     this.#floor.hold('no-stream', false);
   }
 
@@ -146,10 +148,14 @@ export class Conversation {
    * @param broken nobody wanted that: what the agent has not begun to say can wait for the next stream
    */
   detach(broken: boolean): void {
+    if (this.#closed) return;
     this.#leadIn?.close();
     this.#floor.hold('no-stream', true);
     const spoke = !this.#downlink.idle;
-    if (spoke) this.#cutBy ??= broken ? STREAM_BROKE : CUT_SHORT;
+    if (spoke) {
+      this.#cutBy ??= broken ? STREAM_BROKE : CUT_SHORT;
+      this.#floor.goodbye.cutOff();
+    }
     if (spoke || !broken) this.#takeBack(this.#downlink.detach(this.#floor.openResponses));
     else this.#downlink.detach([]);
     this.#hearing.detach();
@@ -158,25 +164,32 @@ export class Conversation {
 
   /** The caller, who was to be put through, is back with the agent, who is told why. */
   welcomeBack(why: string): void {
+    if (this.#closed) return;
     // What was said to somebody who was about to leave is out of date.
-    if (this.#leg === undefined) this.#cut();
+    if (this.#leg === undefined) {
+      this.#cut();
+      this.#floor.goodbye.cutOff();
+    }
     this.#cutBy = undefined;
-    this.#notice(why);
+    // Whoever is to be said goodbye to is said that instead.
+    if (!this.#floor.leavingForGood) this.#notice(why);
   }
 
   /** Silence is not asked about as long as there is a reason for it. */
   hold(reason: HoldReason, on: boolean): void {
-    this.#floor.hold(reason, on);
+    if (!this.#closed) this.#floor.hold(reason, on);
   }
 
   /** What answering-machine detection has found. */
   machine(result: MachineResult, greetingOver: boolean): void {
+    if (this.#closed) return;
     this.#options.emit({ type: 'machine', result });
     this.#hearing.machine(result, greetingOver);
   }
 
   /** The provider is ready: it hears what the caller said meanwhile, and greets. */
   connect(provider: ProviderSession): void {
+    if (this.#closed) return;
     this.#provider = provider;
     this.#downlink.setFormat(provider.output);
     this.#hearing.connect(provider);
@@ -192,16 +205,16 @@ export class Conversation {
 
   /** One media message of the caller. */
   hear(bytes: Uint8Array, atMs: number | undefined): void {
-    this.#hearing.hear(bytes, atMs);
+    if (!this.#closed) this.#hearing.hear(bytes, atMs);
   }
 
   acknowledge(mark: string): void {
-    this.#downlink.acknowledge(mark);
+    if (!this.#closed) this.#downlink.acknowledge(mark);
   }
 
   /** The caller pressed a key: it cuts in like speech, and the agent is told when the input is complete. */
   digit(digit: string, source: DigitSource): void {
-    if (!this.#keypad.isNew(digit, source)) return;
+    if (this.#closed || !this.#keypad.isNew(digit, source)) return;
     this.#options.emit({ type: 'digit', digit });
     // Its beep may sound like a key.
     if (this.#hearing.deaf) return;
@@ -217,17 +230,18 @@ export class Conversation {
     if (!this.#closed && !this.#floor.holds('transfer')) this.#floor.leave(reason, false, undefined);
   }
 
-  /** Has the agent say goodbye, and ends the call when that was heard. */
+  /** Has the agent say goodbye, and ends the call when that was heard. While the stream is away it waits for the next. */
   takeLeave(reason: EndReason, goodbye: string, final: boolean): void {
     if (this.#closed || this.#floor.leavingForGood) return;
-    if (this.#provider === undefined || this.#leg === undefined) {
+    if (this.#provider === undefined || !this.#hadLeg) {
       this.#options.onOver(reason);
       return;
     }
-    this.#floor.leave(reason, final, goodbye.length);
+    this.#floor.leave(reason, final, goodbye);
     if (final) this.#cut();
     if (this.#silenced !== undefined) this.#silenced = 'unasked';
-    this.#provider.say(goodbye, final);
+    if (this.#leg === undefined) this.#floor.goodbye.unasked();
+    else this.#provider.say(goodbye, final);
   }
 
   onProviderEvent(event: ProviderEvent): void {
@@ -314,6 +328,18 @@ export class Conversation {
     else this.#provider.sendText(text, { role: 'system', respond: true });
   }
 
+  /** What was cut off when the last stream went away. */
+  #makeGood(): void {
+    const again = this.#floor.goodbye.again();
+    if (again !== undefined) this.#provider?.say(again.text, again.final);
+    // A machine hears nothing but its message, which is said from its beginning.
+    else if (this.#cutBy !== undefined && !this.#hearing.deaf && !this.#floor.leavingForGood) {
+      this.#notice(this.#cutBy);
+      this.#floor.goodbye.awaited();
+    }
+    this.#cutBy = undefined;
+  }
+
   /** The agent neither hears nor answers what is on the line, and stops in mid-word. */
   #fallSilent(): void {
     this.#floor.hold('machine', true);
@@ -365,7 +391,7 @@ export class Conversation {
     this.transcript.tool(event.callId, name, event.args, result.output);
     // A model that has said goodbye and then hangs up must not be asked to say it once more.
     const respond = !(hangsUp && spoke);
-    if (!respond) this.#floor.goodbyeSaid();
+    if (!respond) this.#floor.goodbye.spoken(undefined);
     this.#provider?.sendToolResult(event.callId, { ...result, respond });
     this.#floor.check();
   }

@@ -24,7 +24,8 @@ export type HoldReason = 'transfer' | 'no-stream' | 'machine';
 export class Floor {
   readonly #options: FloorOptions;
   readonly #silence: SilenceWatch;
-  readonly #goodbye: Goodbye;
+  /** How the call ends, if it is about to. */
+  readonly goodbye: Goodbye;
   readonly #open = new Set<string>();
   /** Of these, the ones that the bridge asked for. */
   readonly #asked = new Set<string>();
@@ -39,7 +40,7 @@ export class Floor {
       (text) => options.say(text),
       (goodbye) => options.onSilent(goodbye),
     );
-    this.#goodbye = new Goodbye({
+    this.goodbye = new Goodbye({
       clock: options.clock,
       aheadMs: () => options.aheadMs(),
       speaking: () => this.#asked.size > 0,
@@ -54,13 +55,13 @@ export class Floor {
 
   /** The call is about to end, and the caller cannot call it off. */
   get leavingForGood(): boolean {
-    return this.#goodbye.final;
+    return this.goodbye.final;
   }
 
   /** See `Goodbye.begin`. */
-  leave(reason: EndReason, final: boolean, characters: number | undefined): void {
+  leave(reason: EndReason, final: boolean, text: string | undefined): void {
     this.#silence.busy();
-    this.#goodbye.begin(reason, final, characters);
+    this.goodbye.begin(reason, final, text);
   }
 
   holds(reason: HoldReason): boolean {
@@ -73,18 +74,17 @@ export class Floor {
       this.#held.add(reason);
       this.#silence.busy();
       // Whoever is put through is not said goodbye to.
-      if (reason === 'transfer') this.#goodbye.callOff();
-    } else if (this.#held.delete(reason)) this.check();
+      if (reason === 'transfer') this.goodbye.callOff();
+      if (reason === 'no-stream') this.goodbye.hold(true);
+    } else if (this.#held.delete(reason)) {
+      if (reason === 'no-stream') this.goodbye.hold(false);
+      this.check();
+    }
   }
 
   /** The bridge asked for this response, which is not done. */
   wasAsked(responseId: string): boolean {
     return this.#asked.has(responseId);
-  }
-
-  /** The agent has said its goodbye already: what plays now is the last of it. */
-  goodbyeSaid(): void {
-    this.#goodbye.spoken(undefined);
   }
 
   /** @param asked the response was asked for by the bridge, so it may be the goodbye */
@@ -98,12 +98,12 @@ export class Floor {
     this.#open.add(responseId);
     this.#silence.busy();
     // An answer to what the caller has just said is not yet the goodbye.
-    if (this.#asked.has(responseId)) this.#goodbye.spoken(responseId);
+    if (this.#asked.has(responseId)) this.goodbye.spoken(responseId);
   }
 
   /** @param whole the provider has said all that it wanted to */
   responseDone(responseId: string, whole: boolean): void {
-    if (!whole) this.#goodbye.cutShort(responseId);
+    if (!whole) this.goodbye.cutShort(responseId);
     this.#open.delete(responseId);
     this.#asked.delete(responseId);
     this.check();
@@ -126,18 +126,18 @@ export class Floor {
   /** The caller is there, by voice or by key. */
   callerActive(): void {
     this.#silence.callerActive();
-    this.#goodbye.callOff();
+    this.goodbye.callOff();
   }
 
   /** Something has come to its end: if it was the last thing under way, the line is quiet. */
   check(): void {
     if (this.#callerSpeaks || this.#open.size > 0 || !this.#options.agentIdle()) return;
-    if (!this.#goodbye.leaving && this.#held.size === 0) this.#silence.quiet();
-    this.#goodbye.quiet();
+    if (!this.goodbye.leaving && this.#held.size === 0) this.#silence.quiet();
+    this.goodbye.quiet();
   }
 
   close(): void {
     this.#silence.busy();
-    this.#goodbye.close();
+    this.goodbye.close();
   }
 }

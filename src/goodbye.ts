@@ -24,6 +24,8 @@ const LOOK_AGAIN_MS = 500;
 interface Leaving {
   readonly reason: EndReason;
   readonly final: boolean;
+  /** Undefined: the model chooses its words. */
+  readonly text: string | undefined;
   /** The longest that it may take in all. */
   readonly longestMs: number;
 }
@@ -42,6 +44,10 @@ export class Goodbye {
   #responseId: string | undefined;
   /** Nothing of it is known to be missing. */
   #whole = true;
+  /** Nobody is on the line. */
+  #held = false;
+  /** It was cut off when the line was lost, or could not be asked for after that. */
+  #lost = false;
   #beganAt = 0;
   /** Until when there was something to be heard, as far as is known. */
   #soundAt = 0;
@@ -62,13 +68,48 @@ export class Goodbye {
   /**
    * The goodbye was asked for. A final one that was begun before stays.
    * @param final the caller cannot call it off
-   * @param characters how long it is; undefined: the model chooses its words
+   * @param text undefined: the model chooses its words
    */
-  begin(reason: EndReason, final: boolean, characters: number | undefined): void {
+  begin(reason: EndReason, final: boolean, text: string | undefined): void {
     if (this.#leaving?.final === true) return;
-    const textMs = (characters ?? 0) * MS_PER_CHARACTER;
-    this.#leaving = { reason, final, longestMs: Math.max(SHORT_MS, BEGIN_LIMIT_MS + textMs) };
-    this.#await();
+    const textMs = (text?.length ?? 0) * MS_PER_CHARACTER;
+    this.#leaving = { reason, final, text, longestMs: Math.max(SHORT_MS, BEGIN_LIMIT_MS + textMs) };
+    this.awaited();
+  }
+
+  /** The agent was asked for something that is the goodbye, or the rest of it. */
+  awaited(): void {
+    if (this.#leaving === undefined) return;
+    this.#awaited = true;
+    this.#responseId = undefined;
+    this.#whole = true;
+    this.#lost = false;
+    this.#restart();
+  }
+
+  /** As long as nobody is on the line, a goodbye is not over, and its time does not pass. */
+  hold(on: boolean): void {
+    this.#held = on;
+    if (on) this.#cancel?.();
+    else if (this.#leaving !== undefined) this.#restart();
+  }
+
+  /** The line is gone, and with it what was being said. What has not begun can wait. */
+  cutOff(): void {
+    if (!this.#awaited) this.#lost = true;
+  }
+
+  /** It could not be asked for, because the line is gone. */
+  unasked(): void {
+    this.#lost = true;
+  }
+
+  /** Somebody is on the line again: what is to be said to them now, because they have not heard it. */
+  again(): { readonly text: string; readonly final: boolean } | undefined {
+    if (this.#leaving?.text === undefined || !this.#lost) return undefined;
+    const { text, final } = this.#leaving;
+    this.awaited();
+    return { text, final };
   }
 
   /**
@@ -94,26 +135,24 @@ export class Goodbye {
 
   /** Nothing is being said, nothing is under way. */
   quiet(): void {
-    if (this.#leaving !== undefined && !this.#awaited) this.#over(this.#whole);
+    if (!this.#held && this.#leaving !== undefined && !this.#awaited) this.#over(this.#whole);
   }
 
   close(): void {
     this.#cancel?.();
     this.#leaving = undefined;
     this.#responseId = undefined;
+    this.#lost = false;
   }
 
-  #await(): void {
-    const { clock } = this.#options;
-    this.#awaited = true;
-    this.#responseId = undefined;
-    this.#whole = true;
-    this.#beganAt = clock.now();
+  #restart(): void {
+    this.#beganAt = this.#options.clock.now();
     this.#wait(BEGIN_LIMIT_MS);
   }
 
   #wait(ms: number): void {
     this.#cancel?.();
+    if (this.#held) return;
     this.#cancel = this.#options.clock.after(ms, () => this.#limit());
   }
 

@@ -58,6 +58,7 @@ export class Hearing {
     this.#input = leg.input;
     this.#uplink = new Uplink({ format: leg.input, clock, pacer, onFailed });
     this.#machine.setFormat(leg.input);
+    this.#machine.resume();
     this.#join();
   }
 
@@ -66,6 +67,7 @@ export class Hearing {
     Object.assign(this.#past, sum(this.#past, this.#uplink.counts));
     this.#uplink.close();
     this.#uplink = undefined;
+    this.#machine.pause();
   }
 
   connect(provider: ProviderSession): void {

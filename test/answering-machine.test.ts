@@ -205,6 +205,61 @@ describe('a message', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('waits for the line to come back, and then for the end of what the machine says', async () => {
+    const { machine, done, clock, play } = make(LEAVE);
+    machine.found('machine', false);
+    const greeting = await sentence('librivox-0870');
+    play(greeting.subarray(0, 12_000));
+    machine.pause();
+    expect(clock.pending).toBe(0);
+    clock.advance(8000);
+    machine.setFormat(MULAW_8K);
+    machine.resume();
+    expect(play(greeting.subarray(0, 24_000))).toBeUndefined();
+    const said = play(silence(6000));
+    expect(done).toEqual(['machine', MESSAGE]);
+    expect(said).toBeGreaterThan(1400);
+    expect(said).toBeLessThan(3000);
+  });
+
+  it('is left when nothing more is said after the line came back', async () => {
+    const { machine, done, play } = make(LEAVE);
+    machine.found('machine', false);
+    // It was speaking when the line went away.
+    play((await sentence('librivox-0870')).subarray(0, 12_000));
+    machine.pause();
+    machine.resume();
+    const said = play(silence(6000));
+    expect(done).toEqual(['machine', MESSAGE]);
+    expect(said).toBeLessThanOrEqual(4100);
+  });
+
+  it('waits no longer than three quarters of a minute in all, breaks of the line included', async () => {
+    const { machine, done, clock, play } = make(LEAVE);
+    const speech = await sentence('librivox-0870');
+    machine.found('machine', false);
+    clock.advance(3000);
+    machine.pause();
+    clock.advance(39_000);
+    machine.resume();
+    expect(play(speech.subarray(0, 16_000))).toBeUndefined();
+    expect(play(speech)).toBeLessThanOrEqual(1100);
+    expect(done).toEqual(['machine', MESSAGE]);
+  });
+
+  it('does not matter to a line that breaks before anything is found, or after all is done', () => {
+    const { machine, done, clock } = make(LEAVE);
+    machine.pause();
+    machine.resume();
+    expect(clock.pending).toBe(0);
+    machine.found('machine-beep', true);
+    machine.pause();
+    machine.resume();
+    clock.advance(60_000);
+    expect(done).toEqual(['machine', MESSAGE]);
+    expect(clock.pending).toBe(0);
+  });
+
   it('waits for the end of a greeting in wideband too', async () => {
     const file = readWav(await readFile(new URL('../fixtures/speech/librivox-0880.wav', import.meta.url)));
     const { machine, done, play } = make(LEAVE, false, { encoding: 'pcm16', rate: 16_000 });
@@ -321,6 +376,82 @@ describe('a call that a machine answers', () => {
       await kit.pass(2500, 100);
       expect(call.endReason).toBe('message-left');
       expect(Math.round(call.leg.heardBytes / 8000)).toBe(90);
+    }
+  });
+
+  it('is left the message on the next stream when its own breaks before or during it', async () => {
+    for (const breaks of ['in the greeting', 'in the message'] as const) {
+      const kit = createKit({ machine: LEAVE, capabilities: REOPENING });
+      const call = await kit.talk();
+      call.session.onCarrierEvent(found('machine', false));
+      if (breaks === 'in the message') {
+        await kit.pass(4500);
+        kit.provider.speak('r', 'a', 3000);
+      }
+      await kit.pass(1000);
+      const asked = kit.provider.insisted.length;
+      call.cut();
+      // Longer than any silence after which the message is due.
+      await kit.pass(6000);
+      expect(call.endReason).toBeUndefined();
+      expect(kit.provider.insisted).toHaveLength(asked);
+      call.stream();
+      await kit.pass(4500);
+      expect(kit.provider.insisted).toHaveLength(asked + 1);
+      expect(kit.provider.insisted.at(-1)).toBe(MESSAGE);
+      kit.provider.speak('r2', 'b', 3000);
+      await kit.pass(2500);
+      expect(call.endReason).toBeUndefined();
+      await kit.pass(1000);
+      expect(call.endReason).toBe('message-left');
+      expect(call.leg.heardBytes).toBe(24_000);
+      // The model is asked for nothing else, which the machine would record.
+      expect(kit.provider.texts).toEqual([]);
+    }
+  });
+
+  it('hears all of a message that begins to come while the stream is away, once', async () => {
+    const kit = createKit({ machine: LEAVE, capabilities: REOPENING });
+    const call = await kit.talk();
+    call.session.onCarrierEvent(found('machine-beep', true));
+    call.cut();
+    await kit.pass(500);
+    kit.provider.speak('r', 'a', 3000);
+    await kit.pass(5000);
+    expect(call.endReason).toBeUndefined();
+    call.stream();
+    await kit.pass(3500);
+    expect(call.endReason).toBe('message-left');
+    expect(call.leg.heardBytes).toBe(24_000);
+    expect(kit.provider.insisted).toEqual([MESSAGE]);
+  });
+
+  it('is told nothing of what was being said when the stream broke', async () => {
+    const kit = createKit({ machine: LEAVE, capabilities: REOPENING });
+    const call = await kit.talk();
+    kit.provider.speak('r', 'a', 3000);
+    await kit.pass(1000);
+    call.cut();
+    call.session.onCarrierEvent(found('machine-beep', true));
+    await kit.pass(1000);
+    expect(kit.provider.insisted).toEqual([]);
+    call.stream();
+    expect(kit.provider.insisted).toEqual([MESSAGE]);
+    expect(kit.provider.texts).toEqual([]);
+  });
+
+  it('whose stream does not come back was not left a message', async () => {
+    for (const begun of [true, false]) {
+      const kit = createKit({ machine: LEAVE, capabilities: REOPENING });
+      const call = await kit.talk();
+      call.session.onCarrierEvent(found(begun ? 'machine-beep' : 'machine', begun));
+      if (begun) kit.provider.speak('r', 'a', 3000);
+      await kit.pass(1000);
+      call.cut();
+      await kit.pass(7500);
+      expect(call.endReason).toBeUndefined();
+      await kit.pass(1000);
+      expect(call.endReason).toBe('media-lost');
     }
   });
 

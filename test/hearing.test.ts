@@ -128,6 +128,21 @@ describe('what the agent hears', () => {
     expect(done).toEqual(['machine', 'message']);
   });
 
+  it('of a machine waits while there is no leg, whatever is found out meanwhile', () => {
+    const { hearing, provider, leg, done, clock } = make({ mode: 'leave-message', message: 'x' });
+    hearing.connect(provider);
+    hearing.attach(leg());
+    hearing.machine('machine', false);
+    hearing.detach();
+    clock.advance(60_000);
+    hearing.machine('machine-beep', true);
+    expect(done).toEqual(['machine']);
+    hearing.attach(leg());
+    expect(done).toEqual(['machine', 'message']);
+    clock.advance(60_000);
+    expect(done).toEqual(['machine', 'message']);
+  });
+
   it('is over with the call', () => {
     const { hearing, provider, heard, frame, leg, clock, pacer } = make({ mode: 'hang-up' });
     hearing.connect(provider);
