@@ -1,4 +1,5 @@
 import type { CallOutcome, CarrierName, MachineResult } from './carrier.ts';
+import type { Log } from './log.ts';
 import type { HeardItem } from './provider.ts';
 import type { TranscriptEntry } from './transcript.ts';
 
@@ -87,6 +88,19 @@ export type CallEvent =
     };
 
 export type CallObserver = (callId: string, event: CallEvent) => void;
+
+/** Tells whoever watches; a watcher's mistake must not reach the call, and is logged. */
+export function tellObserver(
+  { observe, log }: { readonly observe: CallObserver | undefined; readonly log: Log },
+  callId: string,
+  event: CallEvent,
+): void {
+  try {
+    observe?.(callId, event);
+  } catch (error) {
+    log.error({ err: error }, 'a call observer threw');
+  }
+}
 
 /** An event before the session has put its time on it. */
 export type CallEventBody = DistributiveOmit<CallEvent, 'atMs'>;

@@ -1,5 +1,7 @@
 import type { EndReason } from './call-events.ts';
-import type { AfterStream, ControlStyle, Next } from './carrier.ts';
+import type { AfterStream, CarrierEvent, ControlStyle, Next } from './carrier.ts';
+
+type AfterStreamEvent = Extract<CarrierEvent, { type: 'after-stream' }>;
 
 /** Ends of the bridge's own choosing: the carrier has to be told to hang up. */
 const BRIDGE_ENDS: readonly EndReason[] = [
@@ -28,14 +30,16 @@ export class LastWord {
     this.#lastResort = lastResort;
   }
 
-  /** @param spoken it is not a stream that is over, but what the carrier was told to say */
-  next(reason: EndReason, spoken: boolean): Next {
+  /** What the carrier is told when it asks. */
+  next(reason: EndReason, asked: Pick<AfterStreamEvent, 'transfer' | 'spoken'>): Next {
     const command = this.#control === 'command';
     if (reason === 'transferred' && command) return { type: 'nothing' };
     // The end of the stream may be told twice, and the last resort is still being spoken.
-    if (this.#resorted && command && !spoken) return { type: 'nothing' };
-    const done = reason === 'caller-hung-up' || reason === 'transferred';
-    if (done || isBridgeEnd(reason) || this.#resorted) return { type: 'hang-up' };
+    if (this.#resorted && command && asked.spoken !== true) return { type: 'nothing' };
+    // Two who have talked are owed no more words.
+    const talked = reason === 'transferred' || asked.transfer === 'completed';
+    if (reason === 'caller-hung-up' || talked || isBridgeEnd(reason) || this.#resorted)
+      return { type: 'hang-up' };
     this.#resorted = true;
     return this.#lastResort;
   }

@@ -1,8 +1,8 @@
 import type { Agent } from './agents.ts';
 import type { MachinePolicy } from './answering-machine.ts';
-import { type AudioFormat, formatName } from './audio/format.ts';
+import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
-import type { CallEventBody, CallObserver, EndReason } from './call-events.ts';
+import { type CallEventBody, type CallObserver, type EndReason, tellObserver } from './call-events.ts';
 import {
   type AnswerPlan,
   type CallOutcome,
@@ -15,19 +15,20 @@ import {
   type Next,
   type Transfer,
 } from './carrier.ts';
-import type { Cancel, Clock } from './clock.ts';
+import type { Clock } from './clock.ts';
 import { connectRequest } from './connect-request.ts';
 import { Conversation } from './conversation.ts';
 import { assertNever, BridgeError } from './errors.ts';
 import { isBridgeEnd, LastWord } from './last-word.ts';
+import { LeaveTaking } from './leave-taking.ts';
 import type { CallLeg, LegEvent } from './leg.ts';
 import { Line } from './line.ts';
 import type { Log } from './log.ts';
 import type { CallCounts } from './metrics.ts';
 import { RESTART_GOODBYE, transferFailed } from './notices.ts';
 import type { Pacer } from './pacer.ts';
-import type { ProviderSession, RealtimeProvider } from './provider.ts';
-import { settleWithin } from './settle.ts';
+import type { RealtimeProvider } from './provider.ts';
+import { ProviderLink } from './provider-link.ts';
 import { ToolRunner } from './tools.ts';
 
 export interface SessionDeps {
@@ -50,10 +51,7 @@ export interface SessionDeps {
   onEnding(session: Session, reason: EndReason): void;
 }
 
-const CLOSE_LIMIT_MS = 2000;
 const GOODBYE_MARGIN_MS = 60_000;
-/** While the caller is away, nobody can take leave of them. */
-const LEAVE_AGAIN_MS = 2000;
 
 /**
  * The life and death of one call: brings leg and provider together and ends both, once, whoever asks first. What is
@@ -68,11 +66,13 @@ export class Session {
   readonly #abort = new AbortController();
   readonly #conversation: Conversation;
   readonly #line: Line;
+  readonly #link: ProviderLink;
   readonly #lastWord: LastWord;
   readonly #over: Promise<void>;
   #resolveOver: () => void = () => undefined;
-  #providerSession: ProviderSession | undefined;
-  #cancelLimit: Cancel | undefined;
+  readonly #leave: LeaveTaking;
+  /** Why the agent cannot go on, while somebody else is about to talk with the caller. */
+  #lost: EndReason | undefined;
   #endReason: EndReason | undefined;
 
   constructor(deps: SessionDeps) {
@@ -83,7 +83,7 @@ export class Session {
     this.provider = deps.provider;
     this.#startedAt = clock.now();
     this.#lastWord = new LastWord(call.control, deps.agent.lastResort);
-    const { needsSilenceWhenIdle, machineDetection } = capabilitiesFor(deps.carrier, call);
+    const { needsSilenceWhenIdle, machineDetection, defaultFormat } = capabilitiesFor(deps.carrier, call);
     this.#over = new Promise((resolve) => {
       this.#resolveOver = resolve;
     });
@@ -128,6 +128,24 @@ export class Session {
       onOver: (reason) => this.#endQuietly(reason),
       onTransferFailed: (outcome) => this.#transferFailed(outcome),
     });
+    this.#link = new ProviderLink({
+      provider: deps.provider,
+      request: () => connectRequest(deps.agent, deps.provider, defaultFormat, clock),
+      clock,
+      log: deps.log,
+      signal: this.#abort.signal,
+      onReady: (session) => {
+        this.#emit({ type: 'providerReady', provider: deps.provider.name });
+        this.#conversation.connect(session);
+      },
+      onEvent: (event) => this.#conversation.onProviderEvent(event),
+      onFailed: (error) => this.#providerLost(error),
+    });
+    this.#leave = new LeaveTaking({
+      clock,
+      isAway: () => this.#line.switchboard.streamMayEnd,
+      takeLeave: (reason, goodbye) => this.#conversation.takeLeave(reason, goodbye, true),
+    });
   }
 
   get call(): IncomingCall {
@@ -168,25 +186,25 @@ export class Session {
 
   /** What the carrier is told to do when it asks what comes next and this was planned; a call that is over plans nothing. */
   planned(event: Extract<CarrierEvent, { type: 'after-stream' }>): Next | undefined {
-    return this.#endReason === undefined ? this.#line.switchboard.asked(event) : undefined;
+    const next = this.#endReason === undefined ? this.#line.switchboard.asked(event) : undefined;
+    // The question may have been the end.
+    return this.#endReason === undefined ? next : undefined;
   }
 
   /** What the carrier is told to do when nothing was planned: the stream was the call. */
   next(event: Extract<CarrierEvent, { type: 'after-stream' }>): Next {
     if (this.#endReason === undefined) this.#endQuietly(event.ended ? 'caller-hung-up' : 'media-lost');
-    return this.#lastWord.next(this.#endReason ?? 'media-lost', event.spoken ?? false);
+    return this.#lastWord.next(this.#endReason ?? 'media-lost', event);
   }
 
   /** Dials the provider at once: it is ready by the time the carrier has opened its stream. */
   start(): void {
-    const { agent, carrier, clock, provider } = this.#deps;
+    const { agent, carrier, provider } = this.#deps;
     this.#emit({ type: 'started', callId: this.callId, carrier: carrier.name, agent: agent.name });
     // A goodbye takes its time, and the provider's session must not end in the middle of it.
     const longest = (provider.capabilities.maxSessionMs ?? Number.POSITIVE_INFINITY) - GOODBYE_MARGIN_MS;
-    this.#cancelLimit = clock.after(Math.min(agent.maxCallMs, longest), () =>
-      this.#takeLeave('max-duration', agent.maxCallGoodbye),
-    );
-    this.#connect().catch((error: unknown) => this.#providerLost(BridgeError.from(error)));
+    this.#leave.after(Math.min(agent.maxCallMs, longest), 'max-duration', agent.maxCallGoodbye);
+    this.#link.open();
   }
 
   /** The carrier's stream has begun. */
@@ -250,7 +268,7 @@ export class Session {
     const { switchboard } = this.#line;
     this.#conversation.hold('transfer', true);
     const result = await switchboard.transfer(transfer);
-    if (!switchboard.transferring) this.#conversation.hold('transfer', false);
+    if (!switchboard.transferring) this.#notTransferred();
     return result;
   }
 
@@ -285,7 +303,7 @@ export class Session {
 
   /** Takes leave of the caller in words: used when the process has to stop. */
   leave(): void {
-    this.#takeLeave('shutdown', RESTART_GOODBYE);
+    if (this.#endReason === undefined) this.#leave.now('shutdown', RESTART_GOODBYE);
   }
 
   /**
@@ -319,49 +337,37 @@ export class Session {
   #transferFailed(outcome: CallOutcome): void {
     this.#deps.log.info({ outcome }, 'the transfer came to nothing');
     this.#emit({ type: 'transfer', status: 'failed', outcome });
-    this.#conversation.hold('transfer', false);
+    this.#notTransferred();
     this.#conversation.welcomeBack(transferFailed(outcome));
   }
 
-  /** A caller who is away on purpose, with somebody else or about to be, comes back or is gone before long. */
-  #takeLeave(reason: EndReason, goodbye: string): void {
-    if (this.#endReason !== undefined) return;
-    this.#cancelLimit?.();
-    if (this.#line.switchboard.streamMayEnd) {
-      this.#cancelLimit = this.#deps.clock.after(LEAVE_AGAIN_MS, () => this.#takeLeave(reason, goodbye));
-    } else this.#conversation.takeLeave(reason, goodbye, true);
-  }
-
-  async #connect(): Promise<void> {
-    const { agent, provider, carrier, clock, log } = this.#deps;
-    const line = capabilitiesFor(carrier, this.call).defaultFormat;
-    const session = await provider.connect(
-      connectRequest(agent, provider, line, clock),
-      (event) => this.#conversation.onProviderEvent(event),
-      this.#abort.signal,
-    );
-    if (this.#endReason !== undefined) {
-      await session.close('the call is over');
-      return;
-    }
-    this.#providerSession = session;
-    const codecs = { in: formatName(session.input), out: formatName(session.output) };
-    log.info({ provider: provider.name, ms: Math.round(this.#at()), ...codecs }, 'provider ready');
-    this.#emit({ type: 'providerReady', provider: provider.name });
-    this.#conversation.connect(session);
+  /** The caller is the agent's again, if it is still there. */
+  #notTransferred(): void {
+    this.#conversation.hold('transfer', false);
+    if (this.#lost !== undefined) this.#endQuietly(this.#lost);
   }
 
   #providerLost(error: BridgeError | undefined): void {
-    if (this.#endReason !== undefined) return;
+    if (this.#endReason !== undefined || this.#lost !== undefined) return;
     const { code, message } = error ?? new BridgeError('PROVIDER_CLOSED', 'no reason given');
     // Host, status and code are for whoever is paged; the adapter has taken keys out, and nobody's words are in it.
     this.#deps.log.error({ code, detail: message }, 'provider failed');
-    this.#endQuietly('provider-failed');
+    this.#agentLost('provider-failed');
   }
 
   #failed(thrown: unknown): void {
     this.#deps.log.error({ err: BridgeError.from(thrown) }, 'call failed');
-    this.#endQuietly('failed');
+    this.#agentLost('failed');
+  }
+
+  /** Whoever is being put through does not need the agent: only when that fails is this the end. */
+  #agentLost(reason: EndReason): void {
+    if (!this.#line.switchboard.transferring) {
+      this.#endQuietly(reason);
+      return;
+    }
+    this.#lost ??= reason;
+    this.#conversation.close();
   }
 
   /** For callers that have nobody to wait for; `end` never rejects. */
@@ -370,8 +376,8 @@ export class Session {
   }
 
   async #finish(reason: EndReason): Promise<void> {
-    const { log, clock } = this.#deps;
-    this.#cancelLimit?.();
+    const { log } = this.#deps;
+    this.#leave.close();
     this.#conversation.close();
     this.#abort.abort(new BridgeError('CANCELLED', `the call is over: ${reason}`));
     this.#line.close(reason);
@@ -379,9 +385,7 @@ export class Session {
     log.info({ reason, seconds: Math.round(seconds * 10) / 10, bargeIns }, 'call ended');
     this.#emit({ type: 'ended', reason, transcript: this.#conversation.transcript.turns });
     this.#deps.onEnding(this, reason);
-    if (this.#providerSession !== undefined) {
-      await settleWithin(clock, CLOSE_LIMIT_MS, [this.#providerSession.close(reason)]);
-    }
+    await this.#link.close(reason);
   }
 
   #at(): number {
@@ -389,12 +393,6 @@ export class Session {
   }
 
   #emit(event: CallEventBody): void {
-    if (this.#deps.observe === undefined) return;
-    try {
-      this.#deps.observe(this.callId, { ...event, atMs: this.#at() });
-    } catch (error) {
-      // A watcher's mistake must not reach the call.
-      this.#deps.log.error({ err: error }, 'a call observer threw');
-    }
+    tellObserver(this.#deps, this.callId, { ...event, atMs: this.#at() });
   }
 }

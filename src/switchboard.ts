@@ -34,7 +34,7 @@ export interface SwitchboardOptions {
   onTransferStarted(): void;
   /** The other end of a transfer has picked up. */
   onTransferred(): void;
-  /** The transfer came to nothing, and the caller is back or about to be. */
+  /** The transfer came to nothing, and the caller is back or about to be, unless `signal` aborts meanwhile. */
   onTransferFailed(outcome: CallOutcome): void;
   /** The caller was to come back to the agent and did not. */
   onLost(): void;
@@ -207,8 +207,8 @@ export class Switchboard {
       this.#options.onTransferred();
     } else if (!this.#can.transfer.endsStream) {
       this.#over();
-      if (!this.#options.hasStream()) this.#reopen();
       this.#options.onTransferFailed(event.outcome ?? 'failed');
+      if (!this.#options.hasStream() && !this.#options.signal.aborted) this.#reopen();
     }
   }
 
@@ -240,9 +240,10 @@ export class Switchboard {
       this.#options.onTransferred();
       return { type: 'hang-up' };
     }
-    const back = this.#back();
+    this.#over();
     this.#options.onTransferFailed(event.transfer);
-    return back;
+    // There may be no agent left to come back to.
+    return this.#options.signal.aborted ? { type: 'hang-up' } : this.#back();
   }
 
   /** Whoever tells the outcome of a transfer a second time has missed the answer to the first. */
