@@ -1,6 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { createPlivo } from '../carriers/plivo.ts';
+import { createTelnyx } from '../carriers/telnyx.ts';
+import { createTwilio } from '../carriers/twilio.ts';
 import { END_REASONS } from '../src/call-events.ts';
+import type { Carrier } from '../src/carrier.ts';
 import { carrierTable } from '../src/commands/carriers.ts';
 import { SETTINGS } from '../src/config.ts';
 import { ERRORS } from '../src/errors.ts';
@@ -47,7 +51,47 @@ describe('docs/errors.md', () => {
   });
 });
 
+/** What a carrier answers a call with, on a service at https://voice.example.com; what differs from call to call is `…`. */
+function answerOf(carrier: Carrier, callId: string): string {
+  const base = 'https://voice.example.com';
+  const call = { callId, control: 'document', from: '', to: '', direction: 'inbound' } as const;
+  const { answer } = carrier.accept(
+    { ...call, callerName: undefined, ref: undefined },
+    {
+      mediaUrl: `wss://voice.example.com/media/${carrier.name}/…`,
+      afterUrl: `${base}/after/${carrier.name}/…`,
+      announceUrl: `${base}/announce/${carrier.name}/…`,
+      statusUrl: `${base}/status/${carrier.name}`,
+      streamStatusUrl: `${base}/stream-status/${carrier.name}`,
+      params: { call: callId, agent: 'voice-agent' },
+      fallback: { type: 'say', text: 'We are sorry. …', language: undefined },
+      plainCodec: false,
+    },
+  );
+  return answer.body.replace(/^<\?xml[^>]*>/, '');
+}
+
 describe('docs/carriers.md', () => {
+  it('shows the documents that carriers are really given', () => {
+    const account = { publicUrl: () => '', insecure: false, epochMs: () => 0 };
+    const wanted = [
+      answerOf(createTwilio({ ...account, accountSid: undefined, authToken: undefined }), 'CA…'),
+      answerOf(
+        createTelnyx({ ...account, apiKey: undefined, publicKey: undefined, connectionId: undefined }),
+        'v3:…',
+      ),
+      // Its header takes letters and digits only, so the id of a call is left out.
+      answerOf(createPlivo({ ...account, authId: undefined, authToken: undefined }), 'a-b').replace(
+        / extraHeaders="[^"]*"/,
+        '',
+      ),
+    ];
+    const shown = [...read('docs/carriers.md').matchAll(/```xml\n(.*?)```/gs)].map(([, xml = '']) =>
+      xml.replace(/\s+/g, ' ').replaceAll('> <', '><').trim(),
+    );
+    expect(shown).toEqual(wanted);
+  });
+
   it('has the table of what the carriers can do, as the code has it', async () => {
     expect(read('docs/carriers.md')).toContain(`\n\n${await carrierTable()}\n`);
   });
@@ -91,13 +135,17 @@ describe('docs/decisions.md', () => {
 });
 
 describe('every page', () => {
-  it.each(['README.md', 'CHANGELOG.md', 'docs/lifecycle.md', 'docs/errors.md', 'docs/decisions.md'])(
-    '%s has no dead link',
-    (path) => {
-      const targets = [...read(path).matchAll(/\]\(([^)#\s]+)\)/g)].map(([, target]) => target ?? '');
-      for (const target of targets.filter((link) => !link.includes('://'))) {
-        expect(existsSync(new URL(target, new URL(`../${path}`, import.meta.url))), target).toBe(true);
-      }
-    },
-  );
+  it.each([
+    'README.md',
+    'CHANGELOG.md',
+    'docs/carriers.md',
+    'docs/lifecycle.md',
+    'docs/errors.md',
+    'docs/decisions.md',
+  ])('%s has no dead link', (path) => {
+    const targets = [...read(path).matchAll(/\]\(([^)#\s]+)\)/g)].map(([, target]) => target ?? '');
+    for (const target of targets.filter((link) => !link.includes('://'))) {
+      expect(existsSync(new URL(target, new URL(`../${path}`, import.meta.url))), target).toBe(true);
+    }
+  });
 });
