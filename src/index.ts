@@ -1,8 +1,15 @@
 /** The library: a bridge to embed in a service of one's own, and the contracts to extend it. */
-export { type Agent, type AgentText, lineCheckAgent, voiceAgent } from './agents.ts';
+export {
+  type Agent,
+  type AgentDigits,
+  type AgentText,
+  type DigitContext,
+  lineCheckAgent,
+  voiceAgent,
+} from './agents.ts';
 export type { AudioFormat } from './audio/format.ts';
 export { type CallEvent, type CallObserver, END_REASONS, type EndReason } from './call-events.ts';
-export { CARRIERS, type Carrier, type CarrierName } from './carrier.ts';
+export { CARRIERS, type CallOutcome, type Carrier, type CarrierName, type MachineResult } from './carrier.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, type Env, loadConfig } from './config.ts';
 export { BridgeError, ERRORS, type ErrorCode } from './errors.ts';

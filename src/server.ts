@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, randomBytes } from 'node
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
-import { type Agent, lineCheckAgent, voiceAgent } from './agents.ts';
+import { type Agent, type AgentDigits, lineCheckAgent, voiceAgent } from './agents.ts';
 import { createTranscoder } from './audio/transcode.ts';
 import { CallDesk } from './call-desk.ts';
 import type { CallObserver } from './call-events.ts';
@@ -30,6 +30,8 @@ export interface BridgeOptions {
   readonly agent?: Agent;
   /** Functions that the model may call, beside the built-in ones. */
   readonly tools?: readonly Tool[];
+  /** What becomes of the keys that callers press, in the place of what the agent says of it. */
+  readonly digits?: Partial<AgentDigits>;
   /** Told of everything that happens in calls; must not throw and must not keep the caller waiting. */
   readonly observe?: CallObserver;
   readonly clock?: Clock;
@@ -72,7 +74,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const made = options.provider === undefined ? await makeProvider(config) : undefined;
   const provider = options.provider ?? made;
   if (provider === undefined) throw new BridgeError('INTERNAL', 'no provider was made');
-  const agent = options.agent ?? makeAgent(config, provider, options.tools ?? []);
+  const agent = withDigits(options.agent ?? makeAgent(config, provider, options.tools ?? []), options.digits);
   const localAuthToken = hasCarrier(config) ? undefined : randomBytes(16).toString('hex');
   const http = createServer();
   const publicUrl = (): string => config.publicUrl ?? localUrl(http);
@@ -103,6 +105,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     termsFor: (call) => ({ agent, machine: desk.machineFor(call) }),
     addresses,
     callsToCome: () => desk.pending,
+    callOff: () => desk.callOff(),
     onBegin: (session) => desk.begun(session),
     onEnded: (session, reason) => desk.ended(session, reason),
     createTranscoder,
@@ -236,6 +239,10 @@ function localPublicKey(localAuthToken: string | undefined): string | undefined 
   const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
   const key = createPublicKey(createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }));
   return key.export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64');
+}
+
+function withDigits(agent: Agent, digits: Partial<AgentDigits> | undefined): Agent {
+  return digits === undefined ? agent : { ...agent, digits: { ...agent.digits, ...digits } };
 }
 
 function makeAgent(config: Config, provider: RealtimeProvider, tools: readonly Tool[]): Agent {

@@ -32,4 +32,30 @@ describe('the library', () => {
     await call.hangUp();
     expect(said).toContain('{"day":"Friday","open":"17:00","close":"23:00"}');
   });
+
+  it('gives keys to a handler of one’s own, as the README shows', async () => {
+    await using openai = await startOpenAiSimulator({
+      respond: ({ kind, newItems }) =>
+        kind === 'greeting' ? {} : { audioMs: 300, transcript: JSON.stringify(newItems) },
+    });
+    const pressed: string[] = [];
+    await using bridge = await createBridge({
+      config: loadConfig({ PORT: '0', HOST: '127.0.0.1', OPENAI_BASE_URL: openai.url, LOG_LEVEL: 'silent' }),
+      digits: {
+        endKey: '#',
+        handle: (keys) => {
+          pressed.push(keys);
+          return `Account ${keys.length}.`;
+        },
+      },
+    });
+    const url = await bridge.listen();
+    await using exchange = await startExchange();
+    const call = exchange.placeCall({ webhookUrl: `${url}/voice/twilio`, authToken: bridge.localAuthToken });
+    await call.streaming;
+    await call.pressKeys('4711#');
+    await expect.poll(() => pressed).toEqual(['4711']);
+    expect(await call.untilHeard(100)).toBe(true);
+    await call.hangUp();
+  });
 });
