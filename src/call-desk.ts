@@ -228,11 +228,16 @@ export class CallDesk {
     placed.record.update({ machine: event.result });
   }
 
+  /** Hangs up what rings: nobody who picks up from now on is welcome. The promises, which never reject, tell when it is done. */
+  callOff(): readonly Promise<ControlResult>[] {
+    return this.#placed.list().map(({ record }) => this.hangUp(record));
+  }
+
   /** Gives up what rings; nothing is placed any more. */
   async close(): Promise<void> {
     this.#stopping = true;
     const { clock } = this.#deps;
-    const hangUps = this.#placed.list().map(({ record }) => this.hangUp(record));
+    const hangUps = this.callOff();
     await settleWithin(clock, REST_MS, hangUps);
     // Who has not answered by now gets no more time, and what failed is tried once more without the pause.
     this.#placed.abort();

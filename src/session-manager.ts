@@ -42,6 +42,8 @@ export interface SessionManagerDeps {
   readonly maxCalls: number;
   /** Calls that were placed and may still be answered: they take room too. */
   readonly callsToCome: () => number;
+  /** Gives those up, when nobody may be greeted any more. */
+  readonly callOff?: (() => void) | undefined;
   readonly leadMs: number;
   readonly observe: ((carrier: CarrierName, callId: string, event: CallEvent) => void) | undefined;
   /** Called before anything happens in the session, and after it has ended. */
@@ -92,6 +94,8 @@ export class SessionManager {
   readonly #hangUps: HangUpWatch;
   readonly #afterCall: AfterCall;
   #draining = false;
+  /** The time that calls had to end is over: whoever is let in now would be told to leave. */
+  #overdue = false;
   #onEmpty: (() => void)[] = [];
 
   constructor(deps: SessionManagerDeps) {
@@ -123,7 +127,7 @@ export class SessionManager {
     const known = this.#calls.get(key);
     if (known !== undefined) return admission(known);
     if (this.#ended.has(key)) return 'over';
-    if (!reserved && !this.hasRoom) return 'busy';
+    if (!this.hasRoom && (!reserved || this.#overdue)) return 'busy';
     const afterToken = newToken();
     const urls = this.#deps.addresses.forCall(carrier.name, afterToken);
     const entry = this.#enter(carrier, call, key, afterToken, urls);
@@ -239,16 +243,14 @@ export class SessionManager {
   }
 
   /**
-   * No new calls from now on; the live ones go on for at most `limitMs`, then the agent takes leave. Resolves when
-   * the last one is over.
+   * No new calls from now on; the live ones go on for at most `limitMs`, then the agent takes leave, and calls that
+   * were placed and still ring are given up. Resolves when the last one is over.
    */
   async drain(limitMs: number): Promise<void> {
     this.#draining = true;
     if (this.#calls.size === 0) return this.#settled();
     const empty = new Promise<void>((resolve) => this.#onEmpty.push(resolve));
-    const cancelLeave = this.#deps.clock.after(limitMs, () => {
-      for (const { session } of this.#calls.values()) session.leave();
-    });
+    const cancelLeave = this.#deps.clock.after(limitMs, () => this.#onOverdue());
     await empty;
     cancelLeave();
     await this.#settled();
@@ -257,12 +259,19 @@ export class SessionManager {
   /** Ends everything now; nothing is left behind. */
   async close(): Promise<void> {
     this.#draining = true;
+    this.#overdue = true;
     for (const { session } of this.#calls.values()) void session.end('shutdown');
     await Promise.all(this.#endings);
     await this.#hangUps.close();
     for (const cancel of this.#forget) cancel();
     this.#forget.clear();
     this.#byAfter.clear();
+  }
+
+  #onOverdue(): void {
+    this.#overdue = true;
+    this.#deps.callOff?.();
+    for (const { session } of this.#calls.values()) session.leave();
   }
 
   #enter(carrier: Carrier, call: IncomingCall, key: string, afterToken: string, urls: CallUrls): Entry {

@@ -523,6 +523,47 @@ describe('hanging up', () => {
     expect(record.view).toMatchObject({ status: 'ended', outcome: 'completed' });
   });
 
+  it('happens to everything that rings when the time to drain is over: nobody is greeted after that', async () => {
+    const kit = createKit(busy(1));
+    const call = await kit.talk();
+    const record = await kit.desk.place(ORDER);
+    const drained = kit.manager.drain(40_000);
+    await kit.pass(39_900, 1000);
+    expect([record.isOver, hangUps(kit)]).toEqual([false, 0]);
+    await kit.pass(200, 100);
+    expect(kit.desk.gaveUp(record.view.id)).toBe(true);
+    expect(kit.manager.admit(kit.carrier, kit.incoming('CA-placed-1', { ref: record.view.id }))).toBe('busy');
+    expect(kit.provider.said.at(-1)).toContain('restart');
+    await kit.pass(1100, 100);
+    expect(record.view).toMatchObject({ status: 'ended', outcome: 'canceled' });
+    expect(hangUps(kit)).toBe(2);
+    expect(call.endReason).toBeUndefined();
+    await call.session.end('caller-hung-up');
+    await drained;
+    await kit.close();
+  });
+
+  it('does not happen while there is time: a call that is answered then is a conversation', async () => {
+    const kit = createKit();
+    const first = await kit.talk();
+    await kit.desk.place(ORDER);
+    const drained = kit.manager.drain(60_000);
+    await kit.pass(30_000, 1000);
+    const second = pickUp(kit);
+    await kit.provider.ready();
+    second.stream();
+    await kit.pass(20_000, 1000);
+    expect(second.endReason).toBeUndefined();
+    await kit.pass(11_000, 1000);
+    // It is told to leave like any other.
+    kit.provider.speak('r', 'a', 500);
+    await kit.pass(1000, 100);
+    expect(second.endReason).toBe('shutdown');
+    await first.session.end('caller-hung-up');
+    await kit.pass(6000, 1000);
+    await drained;
+  });
+
   it('happens to everything that rings when the service stops, also to what is being dialled', async () => {
     const { kit, answer } = slow();
     const placed = kit.desk.place(ORDER);

@@ -278,6 +278,16 @@ describe('draining', () => {
     await drained;
   });
 
+  it('lets a call in that was placed, as long as there is time, and none after the limit', async () => {
+    const { manager, carrier, provider, clock } = start();
+    await up(manager, carrier, provider, clock, 'CA1');
+    void manager.drain(60_000);
+    expect(manager.admit(carrier, call('CA2'), true)).toHaveProperty('plan');
+    clock.advance(60_001);
+    expect(manager.admit(carrier, call('CA3'), true)).toBe('busy');
+    await manager.close();
+  });
+
   it('waits for a session that is closing already', async () => {
     const { manager, carrier, provider, clock } = start();
     const { session } = await up(manager, carrier, provider, clock, 'CA1');

@@ -114,6 +114,7 @@ export function createKit(options: KitOptions = {}) {
     termsFor: (call) => ({ agent, machine: options.machine ?? desk.machineFor(call) }),
     addresses,
     callsToCome: () => desk.pending,
+    callOff: () => desk.callOff(),
     createTranscoder,
     maxCalls: options.maxCalls ?? 10,
     leadMs: 1000,
