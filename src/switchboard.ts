@@ -11,6 +11,15 @@ import type {
 } from './carrier.ts';
 import { capabilitiesFor } from './carrier.ts';
 import { type Cancel, type Clock, deadline } from './clock.ts';
+import {
+  type Errand,
+  longestKeys,
+  longestRefusal,
+  longestTransfer,
+  readKeys,
+  STREAM_GRACE_MS,
+  TURNAROUND_MS,
+} from './errand.ts';
 import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
 
@@ -42,34 +51,7 @@ export interface SwitchboardOptions {
 
 type AfterStreamEvent = Extract<CarrierEvent, { type: 'after-stream' }>;
 
-/** A time in which the media stream is away on purpose, or a transfer is under way beside it. */
-interface Errand {
-  readonly kind: 'transfer' | 'digits' | 'codec';
-  readonly next: Next;
-  /** How long it may take once the carrier was told. */
-  readonly limitMs: number;
-  /** The carrier has taken the order, or has come to ask. */
-  started: boolean;
-  /** The carrier was told `next`. */
-  told: boolean;
-  /** The carrier did not say that it has taken the order, and may have. */
-  doubtful: boolean;
-  cancel: Cancel;
-  cancelEndStream: Cancel;
-}
-
 const REST_MS = 5000;
-/** From the request to the carrier's question what it shall do, and from its answer to the new stream. */
-const TURNAROUND_MS = 20_000;
-/** A key and the pause after it. */
-const MS_PER_DIGIT = 1500;
-/** Of an announcement, spoken slowly. */
-const MS_PER_CHARACTER = 90;
-/** Whoever has heard the announcement has hung up by then, or takes the call. */
-const REFUSE_MS = 10_000;
-/** By then the carrier has ended the stream by itself, or is not going to. */
-const STREAM_GRACE_MS = 1500;
-const KEYS = /^[0-9A-Da-d*#wW]{1,64}$/;
 
 /**
  * What a person at a switchboard would do to one call: put it through, press keys for it, record it. Where the carrier
@@ -78,6 +60,7 @@ const KEYS = /^[0-9A-Da-d*#wW]{1,64}$/;
 export class Switchboard {
   readonly #options: SwitchboardOptions;
   #errand: Errand | undefined;
+  #recording = false;
   /** The carrier was told to open the stream again. */
   #return: { readonly plan: AnswerPlan; readonly cancel: Cancel } | undefined;
   #plainCodec = false;
@@ -110,31 +93,28 @@ export class Switchboard {
    * the callbacks. Never rejects.
    */
   async transfer(transfer: Transfer): Promise<ControlResult> {
-    const { announce, language, ringS } = transfer;
+    const { announce, language } = transfer;
     if (announce !== undefined && !this.#can.transfer.announced) {
       const why = `${this.#options.carrier.name} cannot tell the other end of a transfer why it is called`;
       return failure('BAD_INPUT', why);
     }
     const next: Next = { type: 'transfer', ...transfer };
-    const limitMs = ringS * 1000 + (announce?.length ?? 0) * MS_PER_CHARACTER + TURNAROUND_MS;
     const refused = this.#refuse(next);
     if (refused !== undefined) return refused;
     // Before the request, because the other end may be quick.
     this.#announcement = announce === undefined ? undefined : { text: announce, language };
-    return await this.#send('transfer', next, limitMs);
+    return await this.#send('transfer', next, longestTransfer(transfer));
   }
 
   /** Presses keys for the other end of the line: 0-9 * # A-D, w and W are pauses of half a second and a second. */
   async sendDigits(keys: string): Promise<ControlResult> {
     const { carrier, call } = this.#options;
-    if (!KEYS.test(keys)) {
-      return failure(
-        'BAD_INPUT',
-        `the keys are ${keys.length} characters; wanted 1 to 64 of 0-9 A-D * # w W`,
-      );
+    let digits: string;
+    try {
+      digits = readKeys(keys);
+    } catch (thrown) {
+      return failed(thrown);
     }
-    // The case of a pause says how long it is, that of a key says nothing, and carriers know the capital ones only.
-    const digits = keys.replace(/[a-d]/g, (key) => key.toUpperCase());
     const request = (signal: AbortSignal) => carrier.sendDigits(call, digits, signal);
     switch (this.#can.digitsOut) {
       case 'socket': {
@@ -148,20 +128,26 @@ export class Switchboard {
         return this.#ask(request);
       case 'interrupts-stream': {
         const next: Next = { type: 'digits', digits };
-        const limitMs = TURNAROUND_MS + digits.length * MS_PER_DIGIT;
-        return this.#refuse(next) ?? (await this.#send('digits', next, limitMs));
+        return this.#refuse(next) ?? (await this.#send('digits', next, longestKeys(digits)));
       }
     }
   }
 
-  startRecording(): Promise<ControlResult> {
+  async startRecording(): Promise<ControlResult> {
+    if (this.#recording) return { status: 'ok' };
     const { carrier, call, urls } = this.#options;
-    return this.#ask((signal) => carrier.startRecording(call, urls, signal));
+    const result = await this.#ask((signal) => carrier.startRecording(call, urls, signal));
+    this.#recording = result.status === 'ok';
+    return result;
   }
 
-  stopRecording(): Promise<ControlResult> {
+  /** A carrier that knows of no recording any more has stopped it by itself; it does not mean the call. */
+  async stopRecording(): Promise<ControlResult> {
+    if (!this.#recording) return failure('CONFLICT', 'the call is not being recorded');
     const { carrier, call } = this.#options;
-    return this.#ask((signal) => carrier.stopRecording(call, signal));
+    const result = await this.#ask((signal) => carrier.stopRecording(call, signal));
+    if (result.status !== 'error') this.#recording = false;
+    return result.status === 'already-ended' ? { status: 'ok' } : result;
   }
 
   /** The caller's codec cannot be decoded: when this stream is closed, the carrier opens one with a codec that can. */
@@ -196,12 +182,12 @@ export class Switchboard {
   transferNews(event: Extract<CarrierEvent, { type: 'transfer' }>): void {
     const errand = this.#errand;
     if (errand?.kind !== 'transfer') return;
-    const told = this.#announcement?.text.length;
+    const told = this.#announcement?.text;
     if (event.status === 'answered' && told !== undefined && this.#can.transfer.endsStream) {
       // Whoever is told why may still refuse; then the carrier asks what comes next.
       errand.told = true;
       errand.cancel();
-      errand.cancel = this.#options.clock.after(told * MS_PER_CHARACTER + REFUSE_MS, () => this.#late());
+      errand.cancel = this.#options.clock.after(longestRefusal(told), () => this.#late());
     } else if (event.status === 'answered') {
       this.#over();
       this.#options.onTransferred();
@@ -256,7 +242,7 @@ export class Switchboard {
   #refuse(next: Next): ControlResult | undefined {
     const { carrier, call, urls } = this.#options;
     if ((this.#errand !== undefined && !this.#errand.doubtful) || this.#return !== undefined) {
-      return failure('BAD_INPUT', 'the call is being transferred or has its keys pressed already');
+      return failure('CONFLICT', 'the call is being transferred or has its keys pressed already');
     }
     if (call.control === 'command') return undefined;
     try {
@@ -385,6 +371,6 @@ function failed(thrown: unknown): ControlResult {
   return { status: 'error', error: BridgeError.from(thrown) };
 }
 
-function failure(code: 'BAD_INPUT', message: string): ControlResult {
+function failure(code: 'BAD_INPUT' | 'CONFLICT', message: string): ControlResult {
   return { status: 'error', error: new BridgeError(code, message) };
 }
