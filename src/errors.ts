@@ -35,6 +35,12 @@ export const ERRORS = {
     endCall: false,
     text: 'a message from a carrier or provider could not be read',
   },
+  CONFLICT: {
+    retry: false,
+    failOver: false,
+    endCall: false,
+    text: 'the call is not in a state for this: something else is under way, or there is nothing to stop',
+  },
   CARRIER_REFUSED: {
     retry: false,
     failOver: false,

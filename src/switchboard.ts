@@ -6,6 +6,7 @@ import type {
   CarrierEvent,
   ControlResult,
   IncomingCall,
+  LiveResult,
   Next,
   Transfer,
 } from './carrier.ts';
@@ -33,20 +34,26 @@ export interface SwitchboardOptions {
   readonly signal: AbortSignal;
   /** A plan for one more media stream of this call, with a token of its own. */
   plan(plainCodec: boolean): AnswerPlan;
+  /** Whether the carrier still has the call. */
+  isLive(): Promise<LiveResult>;
   /** The media stream is there. */
   hasStream(): boolean;
   /** Keys that can go out on the media socket; undefined while there is none. */
   socketDigits(): ((digits: string) => void) | undefined;
   /** The carrier waits for the end of the media stream before it does what it was told. */
   endStream(): void;
+  /** There is somebody for the caller to come back to. */
+  hasAgent(): boolean;
   /** The carrier has taken the order to transfer the call. */
   onTransferStarted(): void;
   /** The other end of a transfer has picked up. */
   onTransferred(): void;
-  /** The transfer came to nothing, and the caller is back or about to be, unless `signal` aborts meanwhile. */
+  /** The transfer came to nothing, and the caller is back or about to be; without an agent, this is the end. */
   onTransferFailed(outcome: CallOutcome): void;
   /** The caller was to come back to the agent and did not. */
   onLost(): void;
+  /** The caller has hung up, of which nobody has told. */
+  onCallerGone(): void;
 }
 
 type AfterStreamEvent = Extract<CarrierEvent, { type: 'after-stream' }>;
@@ -64,6 +71,8 @@ export class Switchboard {
   /** The carrier was told to open the stream again. */
   #return: { readonly plan: AnswerPlan; readonly cancel: Cancel } | undefined;
   #plainCodec = false;
+  /** A transfer that came to nothing, which is told when the caller is known to be still there. */
+  #untold: CallOutcome | undefined;
   #announcement: { readonly text: string; readonly language: string | undefined } | undefined;
 
   constructor(options: SwitchboardOptions) {
@@ -193,8 +202,9 @@ export class Switchboard {
       this.#options.onTransferred();
     } else if (!this.#can.transfer.endsStream) {
       this.#over();
-      this.#options.onTransferFailed(event.outcome ?? 'failed');
-      if (!this.#options.hasStream() && !this.#options.signal.aborted) this.#reopen();
+      const { outcome = 'failed' } = event;
+      if (this.#options.hasStream() || !this.#options.hasAgent()) this.#options.onTransferFailed(outcome);
+      else this.#reopen(outcome);
     }
   }
 
@@ -202,10 +212,12 @@ export class Switchboard {
   streamStarted(): void {
     this.#return?.cancel();
     this.#return = undefined;
+    this.#tellFailed();
   }
 
   close(): void {
     this.#over();
+    this.#untold = undefined;
     this.streamStarted();
   }
 
@@ -228,8 +240,7 @@ export class Switchboard {
     }
     this.#over();
     this.#options.onTransferFailed(event.transfer);
-    // There may be no agent left to come back to.
-    return this.#options.signal.aborted ? { type: 'hang-up' } : this.#back();
+    return this.#options.hasAgent() ? this.#back() : { type: 'hang-up' };
   }
 
   /** Whoever tells the outcome of a transfer a second time has missed the answer to the first. */
@@ -306,8 +317,10 @@ export class Switchboard {
   #onRefused(errand: Errand, result: ControlResult): void {
     if (errand.told) return;
     const unsure = result.status === 'error' && result.error.code === 'CARRIER_UNAVAILABLE';
+    const away = !this.#options.hasStream();
+    if (result.status === 'already-ended' && away) this.#options.onCallerGone();
     // An answer that was lost says nothing of the order, and a stream that has gone says that it was taken.
-    if (unsure || !this.#options.hasStream()) errand.doubtful = true;
+    else if (unsure || away) errand.doubtful = true;
     else this.#over();
   }
 
@@ -315,12 +328,29 @@ export class Switchboard {
   #late(): void {
     const errand = this.#errand;
     if (errand === undefined) return;
-    const { kind, told, doubtful } = errand;
+    if (this.#options.hasStream()) {
+      this.#conclude(errand, false);
+      return;
+    }
+    const { cancel } = errand;
+    const conclude = (gone: boolean): void => {
+      // Unless the carrier has come meanwhile.
+      if (this.#errand === errand && errand.cancel === cancel) this.#conclude(errand, gone);
+    };
+    this.#options.isLive().then(
+      (result) => conclude(result.status === 'ok' && !result.live),
+      () => conclude(false),
+    );
+  }
+
+  /** @param gone the carrier has no such call any more */
+  #conclude({ kind, told, doubtful }: Errand, gone: boolean): void {
     const away = !this.#options.hasStream();
     this.#over();
-    this.#options.log.warn({ kind, told, doubtful }, 'the carrier did not come back in time');
+    this.#options.log.warn({ kind, told, doubtful, gone }, 'the carrier did not come back in time');
+    if (gone && away) this.#options.onCallerGone();
     // It rang as long as it may, nobody said that it failed, and the agent has lost its stream: they are talking.
-    if (kind === 'transfer' && told && away) this.#options.onTransferred();
+    else if (kind === 'transfer' && told && away) this.#options.onTransferred();
     else if (away) this.#options.onLost();
     // Of a doubtful one it was told already that it failed.
     else if (kind === 'transfer' && !doubtful) this.#options.onTransferFailed('failed');
@@ -334,12 +364,24 @@ export class Switchboard {
   }
 
   /** Command style: nobody asks, so the carrier is told to open the stream again. */
-  #reopen(): void {
+  #reopen(outcome: CallOutcome): void {
     const { carrier, call, urls } = this.#options;
     const next = this.#back();
+    this.#untold = outcome;
     void this.#ask((signal) => carrier.direct(call, next, urls, signal)).then((result) => {
-      if (result.status !== 'ok') this.#options.onLost();
+      if (result.status === 'already-ended') {
+        this.#options.onCallerGone();
+        return;
+      }
+      this.#tellFailed();
+      if (result.status === 'error') this.#options.onLost();
     });
+  }
+
+  #tellFailed(): void {
+    const outcome = this.#untold;
+    this.#untold = undefined;
+    if (outcome !== undefined) this.#options.onTransferFailed(outcome);
   }
 
   #awaitReturn(plan: AnswerPlan): void {

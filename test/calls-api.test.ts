@@ -399,7 +399,7 @@ describe('control of a call', () => {
     const asked = new URL(fields['Url'] ?? '').pathname;
     expect(asked).toMatch(/^\/after\/twilio\//);
     const twice = await on.ask('POST', `/calls/${id}/transfer`, { body: order });
-    expect([twice.status, fault(twice.body).code]).toEqual([400, 'BAD_INPUT']);
+    expect([twice.status, fault(twice.body).code]).toEqual([409, 'CONFLICT']);
   });
 
   it('ends one that was put through, in which the agent has no part any more', async () => {
@@ -437,7 +437,11 @@ describe('control of a call', () => {
     const id = await on.place();
     await on.answer(id);
     expect((await on.ask('POST', `/calls/${id}/recording`)).status).toBe(200);
+    expect((await on.ask('POST', `/calls/${id}/recording`)).status).toBe(200);
     expect((await on.ask('DELETE', `/calls/${id}/recording`)).status).toBe(200);
+    // There is nothing to stop any more, and the call is not over for that.
+    const again = await on.ask('DELETE', `/calls/${id}/recording`);
+    expect([again.status, fault(again.body).code]).toEqual([409, 'CONFLICT']);
     expect(on.rest().slice(1)).toMatchObject([
       { what: `POST /Calls/${sidOf(1)}/Recordings.json` },
       { what: `POST /Calls/${sidOf(1)}/Recordings/Twilio.CURRENT.json`, fields: { Status: 'stopped' } },

@@ -175,7 +175,7 @@ describe('a transfer by documents', () => {
     const call = await kit.talk();
     await call.session.transfer(ANNOUNCED);
     const again = await call.session.transfer({ ...TRANSFER, announce: 'Something else.' });
-    expect(again).toMatchObject({ status: 'error', error: { code: 'BAD_INPUT' } });
+    expect(again).toMatchObject({ status: 'error', error: { code: 'CONFLICT' } });
     expect(await call.session.sendDigits('1')).toMatchObject({ status: 'error' });
     expect(call.orders).toHaveLength(1);
     expect(call.session.announcement?.text).toBe(ANNOUNCED.announce);
@@ -652,6 +652,35 @@ describe('a transfer by commands', () => {
     call.news('failed', 'busy');
     expect(call.endReason).toBeUndefined();
     expect(told(kit)).toEqual([]);
+  });
+});
+
+describe('a recording by the carrier', () => {
+  it('is started once and stopped once, and does not end the call', async () => {
+    const kit = createKit();
+    const call = await kit.talk();
+    expect(await call.session.record(false)).toMatchObject({ status: 'error', error: { code: 'CONFLICT' } });
+    expect(await call.session.record(true)).toEqual({ status: 'ok' });
+    expect(await call.session.record(true)).toEqual({ status: 'ok' });
+    expect(await call.session.record(false)).toEqual({ status: 'ok' });
+    expect(call.orders.map(({ what }) => what)).toEqual(['startRecording', 'stopRecording']);
+    expect(call.endReason).toBeUndefined();
+  });
+
+  it('that the carrier has stopped by itself is stopped', async () => {
+    const kit = createKit({ parts: { stopRecording: () => Promise.resolve({ status: 'already-ended' }) } });
+    const call = await kit.talk();
+    await call.session.record(true);
+    expect(await call.session.record(false)).toEqual({ status: 'ok' });
+    expect(await call.session.record(false)).toMatchObject({ status: 'error', error: { code: 'CONFLICT' } });
+  });
+
+  it('that could not be started can be tried again', async () => {
+    const kit = createKit({ parts: { startRecording: () => Promise.resolve(refused('CARRIER_REFUSED')) } });
+    const call = await kit.talk();
+    expect(await call.session.record(true)).toMatchObject({ status: 'error' });
+    expect(await call.session.record(true)).toMatchObject({ status: 'error' });
+    expect(call.orders.map(({ what }) => what)).toEqual(['startRecording', 'startRecording']);
   });
 });
 

@@ -77,6 +77,8 @@ function statusOf({ code, cause }: BridgeError): number {
   switch (code) {
     case 'BAD_INPUT':
       return 400;
+    case 'CONFLICT':
+      return 409;
     case 'OVER_CAPACITY':
     case 'CANCELLED':
       return 503;
