@@ -313,6 +313,7 @@ describe('speech from the model to the caller and back', () => {
       expect(above(back, 4600)).toBeLessThan(-70);
       expect(above(back, 4200)).toBeLessThan(top - 24);
     },
+    60_000,
   );
 });
 
