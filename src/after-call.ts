@@ -35,11 +35,11 @@ export class AfterCall {
       if (command) this.#hangUps.watch(carrier.name, callId, hangUp, undefined, hangUp);
     } else if (session.mustHangUp) {
       if (command) hangUp();
-      else this.#hangUps.watch(carrier.name, callId, hangUp);
+      else this.#hangUps.watch(carrier.name, callId, hangUp, undefined, hangUp);
     } else if (command) {
       const lead = (): void => this.lead(entry, session.next(streamOver(call)));
       this.#hangUps.watch(carrier.name, callId, lead, undefined, hangUp);
-    } else this.#hangUps.watch(carrier.name, callId, () => this.#remind(entry));
+    } else this.#hangUps.watch(carrier.name, callId, () => this.#remind(entry), undefined, hangUp);
   }
 
   /** Document style: the carrier should have asked what comes next. It is made to, or the call is hung up. */

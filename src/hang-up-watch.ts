@@ -8,6 +8,8 @@ import { settleWithin } from './settle.ts';
 /** The carrier asks what comes after the stream, or reports the end, well within this time. */
 const CONFIRM_MS = 3000;
 const REST_MS = 5000;
+/** When nobody can wait any more: a carrier that asks at all asks within this time, and needs no request then. */
+const LAST_QUESTION_MS = 1000;
 
 /**
  * Sees to it that a call which the bridge ended is over at the carrier too. Closing the stream is enough where the
@@ -26,6 +28,8 @@ export class HangUpWatch {
   /** Cuts the pauses before further tries short. */
   readonly #pauses = new Set<() => void>();
   #closed = false;
+  /** Called when a call is waited for no longer. */
+  readonly #onFewer = new Set<() => void>();
 
   constructor(deps: { readonly clock: Clock; readonly log: Log; readonly metrics: Metrics }) {
     this.#clock = deps.clock;
@@ -48,7 +52,7 @@ export class HangUpWatch {
     const key = keyOf(carrier, callId);
     this.#waiting.get(key)?.cancel();
     const cancel = this.#clock.after(waitMs, () => {
-      this.#waiting.delete(key);
+      this.#forget(key);
       then?.();
     });
     this.#waiting.set(key, { cancel, atClose });
@@ -73,29 +77,54 @@ export class HangUpWatch {
   confirmed(carrier: CarrierName, callId: string): void {
     const key = keyOf(carrier, callId);
     this.#waiting.get(key)?.cancel();
-    this.#waiting.delete(key);
+    this.#forget(key);
   }
 
   /** Resolves when every call that is being watched is confirmed or hung up, or after a while. */
-  settled(): Promise<void> {
-    if (this.#waiting.size === 0) return settleWithin(this.#clock, REST_MS, [...this.#running]);
-    return new Promise((resolve) => {
-      this.#clock.after(CONFIRM_MS + 100, () =>
-        resolve(settleWithin(this.#clock, REST_MS, [...this.#running])),
-      );
-    });
+  async settled(): Promise<void> {
+    await this.#nobodyWaits(CONFIRM_MS + 100);
+    await settleWithin(this.#clock, REST_MS, [this.#idle()]);
   }
 
+  /** Waits a moment for the carriers to ask, then ends what would stay up. Resolves when that is done, after 6 s at most. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const wake of this.#pauses) wake();
+    await this.#nobodyWaits(LAST_QUESTION_MS);
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const { cancel, atClose } of waiting) {
       cancel();
       atClose?.();
     }
-    for (const wake of this.#pauses) wake();
-    await settleWithin(this.#clock, REST_MS, [...this.#running]);
+    await settleWithin(this.#clock, REST_MS, [this.#idle()]);
+  }
+
+  #forget(key: string): void {
+    this.#waiting.delete(key);
+    for (const look of this.#onFewer) look();
+  }
+
+  /** Resolves when no call is waited for, or after `ms`. */
+  #nobodyWaits(ms: number): Promise<void> {
+    if (this.#waiting.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel();
+        this.#onFewer.delete(look);
+        resolve();
+      };
+      const look = (): void => {
+        if (this.#waiting.size === 0) done();
+      };
+      const cancel = this.#clock.after(ms, done);
+      this.#onFewer.add(look);
+    });
+  }
+
+  /** One request may lead to another. */
+  async #idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
   }
 
   async #hangUp(carrier: Carrier, act: Act, log: Log): Promise<ControlResult> {

@@ -231,6 +231,70 @@ describe('a call in command style when the service stops', () => {
   });
 });
 
+describe('a call in document style when the service stops', () => {
+  it('is hung up by REST when its carrier does not ask what comes next', async () => {
+    for (const phase of ['coming', 'up', 'away', 'failed', 'ended'] as const) {
+      const kit = createKit();
+      const call = phase === 'coming' ? kit.admit() : await kit.talk();
+      if (phase === 'away') {
+        await call.session.transfer(TRANSFER);
+        call.ask();
+        call.stop();
+      }
+      if (phase === 'failed') await call.session.end('provider-failed');
+      if (phase === 'ended') await call.session.end('agent-hung-up');
+      await kit.close();
+      expect([phase, orders(call).filter((order) => order === 'hangUp')]).toEqual([phase, ['hangUp']]);
+      expect(kit.clock.pending).toBe(0);
+    }
+  });
+
+  it('is told so when its carrier asks, which takes no request and no more time', async () => {
+    const kit = createKit();
+    const calls = [kit.admit('CA1'), kit.admit('CA2')];
+    let over = false;
+    const closed = kit.manager.close().then(() => {
+      over = true;
+    });
+    await settled();
+    expect(calls.map((call) => call.ask())).toEqual([{ type: 'hang-up' }, { type: 'hang-up' }]);
+    await settled();
+    expect(over).toBe(true);
+    await closed;
+    await kit.desk.close();
+    expect(calls.flatMap(orders)).toEqual([]);
+    expect(kit.clock.pending).toBe(0);
+  });
+
+  it('is left alone when it is over, or when two talk without the bridge', async () => {
+    for (const end of ['caller-hung-up', 'transferred'] as const) {
+      const kit = createKit();
+      const call = await kit.talk();
+      await call.session.end(end);
+      await kit.close();
+      expect(orders(call)).toEqual([]);
+    }
+  });
+
+  it('is tried a second time, and then no longer', async () => {
+    const kit = createKit({ parts: { hangUp: () => Promise.resolve(refused('CARRIER_UNAVAILABLE')) } });
+    const call = await kit.talk();
+    await kit.close();
+    expect(orders(call)).toEqual(['hangUp', 'hangUp']);
+    expect(await kit.metrics.text()).toContain('patchcord_hang_up_failures_total{carrier="twilio"} 1');
+    expect(kit.clock.pending).toBe(0);
+  });
+
+  it('is hung up when it could not be made to ask, also when that is found out while the service stops', async () => {
+    const kit = createKit({ parts: { direct: () => Promise.resolve(refused('CARRIER_UNAVAILABLE')) } });
+    const call = await kit.talk();
+    await call.session.end('provider-failed');
+    await kit.pass(3100, 100);
+    await kit.close();
+    expect(orders(call)).toEqual(['direct say', 'direct say', 'hangUp']);
+  });
+});
+
 describe('a call in document style', () => {
   it('that nobody joined is told the last resort, and then to hang up', async () => {
     const kit = createKit();

@@ -452,3 +452,27 @@ describe.concurrent.each(STYLES.filter(({ name }) => name !== 'Telnyx TeXML'))(
     });
   },
 );
+
+describe.concurrent.each(STYLES)('closing while a call is up, at $name,', (style) => {
+  it.for(['talking', 'being put through'] as const)(
+    'ends it at the carrier too: %s',
+    async (phase, { expect }) => {
+      await using on = await StyledService.start(style, {
+        calls: { dialResult: { status: 'completed', ringMs: 20_000, durationMs: 1000 } },
+      });
+      const call = await on.connected();
+      if (phase === 'being put through') {
+        const { id } = await on.view();
+        const transfer = { to: '+14155550177', ringSeconds: 30 };
+        expect((await on.api('POST', `/calls/${id}/transfer`, transfer)).status).toBe(202);
+        await on.event('transfer');
+      }
+      await on.bridge.close();
+      expect((await on.event('ended')).reason).toBe('shutdown');
+      const report = await call.ended;
+      expect(report).toMatchObject({ outcome: 'completed', failure: undefined });
+      // Nobody talks with nobody, and no question meets a port that is closed.
+      expect(call.eventsOf('leg').filter(({ status }) => status === 'answered')).toEqual([]);
+    },
+  );
+});

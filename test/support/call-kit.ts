@@ -156,9 +156,12 @@ export function createKit(options: KitOptions = {}) {
     call.stream();
     return call;
   };
-  /** Ends everything, as the service does when it stops. */
+  /** Ends everything, as the service does when it stops; the carriers have had their moment to ask then. */
   const close = async (): Promise<void> => {
-    await Promise.all([manager.close(), desk.close()]);
+    const closed = Promise.all([manager.close(), desk.close()]);
+    await settled();
+    await pass(1000);
+    await closed;
   };
   const logged = (text: string): number => lines.filter((line) => line.includes(text)).length;
   return {
