@@ -5,8 +5,10 @@ import type { Log } from './log.ts';
 export interface LineWatchOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** When the last message of the caller's side came; undefined while there is no stream. */
+  /** When the last message of the caller's side came, or the stream went away; undefined: nothing is watched. */
   lastMediaAt(): number | undefined;
+  /** The stream is away, so that nothing can come. */
+  isAway(): boolean;
   isLive(): Promise<LiveResult>;
   /** The carrier knows nothing of the call any more. */
   onDead(): void;
@@ -15,7 +17,7 @@ export interface LineWatchOptions {
 const SILENT_MS = 10_000;
 const LOOK_EVERY_MS = 5000;
 
-/** A socket that is open and says nothing: the carrier is asked whether there still is a call behind it. */
+/** A socket that is open and says nothing, or is away: the carrier is asked whether there still is a call behind it. */
 export class LineWatch {
   readonly #options: LineWatchOptions;
   #cancel: Cancel | undefined;
@@ -58,14 +60,14 @@ export class LineWatch {
   }
 
   async #ask(): Promise<void> {
-    const { log, isLive, onDead } = this.#options;
+    const { log, isLive, isAway, onDead } = this.#options;
     const result = await isLive();
     if (this.#closed) return;
     if (result.status === 'error') {
       log.warn({ err: result.error }, 'nothing comes from the carrier, and it cannot be asked why');
       return;
     }
-    if (result.live) log.warn('nothing comes from the carrier, which says that the call is up');
-    else onDead();
+    if (!result.live) onDead();
+    else if (!isAway()) log.warn('nothing comes from the carrier, which says that the call is up');
   }
 }

@@ -7,6 +7,7 @@ import {
   type CarrierCapabilities,
   capabilitiesFor,
   type IncomingCall,
+  type LiveResult,
 } from './carrier.ts';
 import { type Cancel, type Clock, deadline } from './clock.ts';
 import type { CallLeg } from './leg.ts';
@@ -26,6 +27,8 @@ export interface LineOptions {
   plan(plainCodec: boolean): AnswerPlan;
   /** When the last media message came; undefined while there is no stream. */
   lastMediaAt(): number | undefined;
+  /** The agent can go on when the caller is back. */
+  hasAgent(): boolean;
   onAttached(leg: CallLeg): void;
   /** The stream is gone and may come again. `broken`: nobody wanted that. */
   onDetached(broken: boolean): void;
@@ -50,6 +53,8 @@ export class Line {
   readonly #watch: LineWatch;
   #leg: CallLeg | undefined;
   #hadLeg = false;
+  /** When the last stream went away. */
+  #goneAt: number | undefined;
   #plainCodec = false;
   #cancelReopen: Cancel | undefined;
 
@@ -57,6 +62,10 @@ export class Line {
     this.#options = options;
     const { call, carrier, clock, log, urls, signal } = options;
     this.#can = capabilitiesFor(carrier, call);
+    const isLive = async (): Promise<LiveResult> => {
+      using limit = deadline(clock, LIVE_MS, 'the question whether the call lives', signal);
+      return await carrier.isLive(call, limit.signal);
+    };
     this.switchboard = new Switchboard({
       call,
       carrier,
@@ -65,6 +74,8 @@ export class Line {
       urls,
       signal,
       plan: (plainCodec) => options.plan(plainCodec),
+      isLive,
+      hasAgent: () => options.hasAgent(),
       hasStream: () => this.#leg !== undefined,
       socketDigits: () => this.#leg?.sendDigits.bind(this.#leg),
       endStream: () => this.#leg?.close(1000, 'something else comes next'),
@@ -72,15 +83,14 @@ export class Line {
       onTransferred: () => options.onOver('transferred'),
       onTransferFailed: (outcome) => options.onTransferFailed(outcome),
       onLost: () => options.onOver('media-lost'),
+      onCallerGone: () => options.onOver('caller-hung-up'),
     });
     this.#watch = new LineWatch({
       clock,
       log,
-      lastMediaAt: () => options.lastMediaAt(),
-      isLive: async () => {
-        using limit = deadline(clock, LIVE_MS, 'the question whether the call lives', signal);
-        return await carrier.isLive(call, limit.signal);
-      },
+      lastMediaAt: () => options.lastMediaAt() ?? this.#goneAt,
+      isAway: () => this.#leg === undefined,
+      isLive,
       onDead: () => options.onOver('caller-hung-up'),
     });
   }
@@ -161,6 +171,7 @@ export class Line {
 
   #detach(leg: CallLeg, broken: boolean): void {
     this.#leg = undefined;
+    this.#goneAt = this.#options.clock.now();
     this.#options.onDetached(broken);
     // Whatever it still says is of no more interest, and nobody else would close it.
     leg.close(1000, broken ? 'replaced' : 'the stream is over');

@@ -122,6 +122,7 @@ export class Session {
       signal: this.#abort.signal,
       plan: (plainCodec) => deps.plan(plainCodec),
       lastMediaAt: () => this.#conversation.lastMediaAt,
+      hasAgent: () => this.#lost === undefined,
       onAttached: (leg) => this.#attached(leg),
       onDetached: (broken) => this.#conversation.detach(broken),
       onTransferStarted: () => this.#transferStarted(),

@@ -1,13 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import type { ControlResult, LiveResult } from '../src/carrier.ts';
-import { STREAM_BROKE } from '../src/notices.ts';
-import { createKit, type KitOptions, pending, REOPENING, TRANSFER } from './support/call-kit.ts';
+import { STREAM_BROKE, transferFailed } from '../src/notices.ts';
+import {
+  COMMANDS,
+  createKit,
+  type KitOptions,
+  pending,
+  REOPENING,
+  refused,
+  TRANSFER,
+} from './support/call-kit.ts';
 import { settled } from './support/manual-provider.ts';
 import { VirtualLeg } from './support/virtual-leg.ts';
 
 /** The carrier's side of a call: streams that break, that come again, that fall silent, that nobody can decode. */
 
 const PLIVO_LIKE: KitOptions = { capabilities: REOPENING };
+
+const watched = (live: () => Promise<LiveResult>) => createKit({ parts: { isLive: live } });
 
 describe('a stream that breaks, where the carrier opens it again', () => {
   it('is followed by one of the same session, with the same token', async () => {
@@ -264,8 +274,6 @@ describe('a codec that nobody can decode', () => {
 });
 
 describe('the watch on a call', () => {
-  const watched = (live: () => Promise<LiveResult>) => createKit({ parts: { isLive: live } });
-
   it('ends a call of which the carrier knows nothing any more', async () => {
     const kit = watched(() => Promise.resolve({ status: 'ok', live: false }));
     const call = await kit.talk();
@@ -300,18 +308,24 @@ describe('the watch on a call', () => {
     expect(aborted).toBe(true);
   });
 
-  it('sleeps while the stream is away, and wakes with the next one', async () => {
+  it('goes on while the stream is away, and says nothing of a call that lives', async () => {
     const kit = createKit();
     const call = await kit.talk();
     await call.session.transfer(TRANSFER);
     call.ask();
     call.stop();
-    await kit.pass(30_000);
+    await kit.pass(9000);
     expect(call.orders.filter(({ what }) => what === 'isLive')).toEqual([]);
+    await kit.pass(20_000);
+    expect(call.orders.filter(({ what }) => what === 'isLive')).toHaveLength(2);
+    expect(kit.logged('nothing comes from the carrier')).toBe(0);
     call.ask({ transfer: 'no-answer' });
     call.stream();
+    const before = call.orders.length;
     await kit.pass(16_000);
-    expect(call.orders.filter(({ what }) => what === 'isLive')).toHaveLength(1);
+    expect(call.orders.length).toBe(before + 1);
+    expect(kit.logged('nothing comes from the carrier')).toBe(1);
+    expect(call.endReason).toBeUndefined();
   });
 
   it('does not take a machine that is not listened to for a dead line', async () => {
@@ -329,6 +343,152 @@ describe('the watch on a call', () => {
       await kit.pass(20, 20);
     }
     expect(call.orders).toEqual([]);
+  });
+});
+
+describe('a caller who hangs up while the stream is away, of which nobody tells,', () => {
+  const gone: LiveResult = { status: 'ok', live: false };
+
+  it('is missed in a transfer before it is taken for a success', async () => {
+    const kit = watched(() => Promise.resolve(gone));
+    const call = await kit.talk();
+    await call.session.transfer({ ...TRANSFER, ringS: 60 });
+    call.ask();
+    call.stop();
+    await kit.pass(16_000);
+    expect(call.endReason).toBe('caller-hung-up');
+    expect(kit.events.filter((event) => event.type === 'transfer')).toHaveLength(1);
+  });
+
+  it('is missed while keys are pressed, and after an order of which nobody knows whether it was taken', async () => {
+    const keys = watched(() => Promise.resolve(gone));
+    const call = await keys.talk();
+    await call.session.sendDigits('1W2W3');
+    call.ask();
+    call.stop();
+    await keys.pass(16_000);
+    expect(call.endReason).toBe('caller-hung-up');
+
+    const doubtful = createKit({
+      parts: {
+        direct: () => Promise.resolve(refused('CARRIER_UNAVAILABLE')),
+        isLive: () => Promise.resolve(gone),
+      },
+    });
+    const other = await doubtful.talk();
+    await other.session.transfer(TRANSFER);
+    other.stop();
+    await doubtful.pass(16_000);
+    expect(other.endReason).toBe('caller-hung-up');
+  });
+
+  it('is asked about once more when the time is over, also when they have hung up just now', async () => {
+    const answers: LiveResult[] = [
+      { status: 'ok', live: true },
+      { status: 'ok', live: true },
+    ];
+    const kit = watched(() => Promise.resolve(answers.shift() ?? gone));
+    const call = await kit.talk();
+    // 27 s: the watch asks at ten and at twenty.
+    await call.session.transfer({ ...TRANSFER, ringS: 7 });
+    call.ask();
+    call.stop();
+    await kit.pass(26_500);
+    expect(call.endReason).toBeUndefined();
+    await kit.pass(1000);
+    expect(call.endReason).toBe('caller-hung-up');
+  });
+
+  it('is taken for one who talks with somebody else when the carrier cannot be asked', async () => {
+    const kit = watched(() => Promise.reject(new Error('nobody there')));
+    const call = await kit.talk();
+    await call.session.transfer(TRANSFER);
+    call.ask();
+    call.stop();
+    await kit.pass(51_000);
+    expect(call.endReason).toBe('transferred');
+  });
+
+  it('does not overrule a carrier that comes while it is asked', async () => {
+    const answer = pending<LiveResult>();
+    let asked = 0;
+    const kit = watched(() => {
+      asked += 1;
+      return answer.promise;
+    });
+    const call = await kit.talk();
+    await call.session.transfer(TRANSFER);
+    call.stop();
+    await kit.pass(20_200, 100);
+    expect(asked).toBe(2);
+    expect(call.ask()).toMatchObject({ type: 'transfer' });
+    answer.resolve({ status: 'ok', live: true });
+    await kit.pass(5000);
+    expect(call.endReason).toBeUndefined();
+    call.news('answered');
+    expect(call.endReason).toBe('transferred');
+  });
+
+  it('is known to be gone by the stream that cannot be opened again, and the transfer is not told as failed', async () => {
+    const results: ControlResult[] = [{ status: 'ok' }, { status: 'already-ended' }];
+    const kit = createKit({
+      control: 'command',
+      capabilities: COMMANDS,
+      parts: { direct: () => Promise.resolve(results.shift() ?? { status: 'ok' }) },
+    });
+    const call = await kit.talk();
+    await call.session.transfer(TRANSFER);
+    call.stop();
+    call.news('failed', 'canceled');
+    await settled();
+    expect(call.endReason).toBe('caller-hung-up');
+    expect(kit.events.flatMap((event) => (event.type === 'transfer' ? [event.status] : []))).toEqual([
+      'started',
+    ]);
+    expect(kit.provider.texts).toEqual([]);
+  });
+
+  it('is known to be gone when an order comes too late', async () => {
+    const answer = pending<ControlResult>();
+    const kit = createKit({ parts: { direct: () => answer.promise } });
+    const call = await kit.talk();
+    const result = call.session.transfer(TRANSFER);
+    call.stop();
+    answer.resolve({ status: 'already-ended' });
+    expect(await result).toEqual({ status: 'already-ended' });
+    expect(call.endReason).toBe('caller-hung-up');
+  });
+});
+
+describe('a stream that is opened again by a command', () => {
+  it('may begin before the command was answered: the agent is told of the failed transfer once', async () => {
+    const answers = [pending<ControlResult>(), pending<ControlResult>()];
+    let orders = 0;
+    const kit = createKit({
+      control: 'command',
+      capabilities: COMMANDS,
+      parts: {
+        direct: () => {
+          orders += 1;
+          return answers[orders - 1]?.promise ?? Promise.resolve({ status: 'ok' });
+        },
+      },
+    });
+    const call = await kit.talk();
+    kit.provider.speak('r', 'a', 5000);
+    kit.clock.advance(300);
+    const result = call.session.transfer(TRANSFER);
+    answers[0]?.resolve({ status: 'ok' });
+    await result;
+    call.stop();
+    call.news('failed', 'busy');
+    await settled();
+    const last = call.orders.at(-1);
+    if (last?.what === 'direct' && last.next.type === 'stream') call.stream(last.next.plan);
+    answers[1]?.resolve({ status: 'ok' });
+    await settled();
+    expect(kit.provider.texts.map(({ text }) => text)).toEqual([transferFailed('busy')]);
+    expect(kit.events.filter((event) => event.type === 'transfer')).toHaveLength(2);
   });
 });
 

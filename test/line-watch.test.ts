@@ -10,12 +10,14 @@ function make(results: readonly LiveResult[] = []) {
   const clock = new VirtualClock();
   const lines: string[] = [];
   let media: number | undefined;
+  let away = false;
   let asked = 0;
   let dead = 0;
   const watch = new LineWatch({
     clock,
     log: createLog('info', { write: (line: string) => lines.push(line) }),
     lastMediaAt: () => media,
+    isAway: () => away,
     isLive: () => {
       asked += 1;
       return Promise.resolve(results[asked - 1] ?? { status: 'ok', live: true });
@@ -42,6 +44,9 @@ function make(results: readonly LiveResult[] = []) {
     dead: () => dead,
     setMedia: (at: number | undefined) => {
       media = at;
+    },
+    goAway: () => {
+      away = true;
     },
   };
 }
@@ -107,7 +112,20 @@ describe('the watch on the line', () => {
     expect(asked()).toBe(1);
   });
 
-  it('asks nothing while there is no stream, and counts anew from the next one', async () => {
+  it('asks about a stream that is away too, and finds nothing strange in its silence', async () => {
+    const live: LiveResult = { status: 'ok', live: true };
+    const { watch, pass, asked, dead, setMedia, goAway, lines } = make([live, { status: 'ok', live: false }]);
+    setMedia(0);
+    goAway();
+    watch.begin();
+    await pass(15_000);
+    expect([asked(), dead()]).toEqual([1, 0]);
+    expect(lines).toEqual([]);
+    await pass(10_000);
+    expect([asked(), dead()]).toEqual([2, 1]);
+  });
+
+  it('asks nothing before there is a stream, and counts anew from the next one', async () => {
     const { watch, pass, asked, setMedia, clock } = make();
     watch.begin();
     await pass(60_000);
