@@ -11,7 +11,7 @@ import type {
   Transfer,
 } from './carrier.ts';
 import { capabilitiesFor } from './carrier.ts';
-import { type Cancel, type Clock, deadline } from './clock.ts';
+import { type Clock, deadline } from './clock.ts';
 import {
   type Errand,
   longestKeys,
@@ -23,6 +23,7 @@ import {
 } from './errand.ts';
 import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
+import { WayBack } from './way-back.ts';
 
 export interface SwitchboardOptions {
   readonly call: IncomingCall;
@@ -68,21 +69,19 @@ export class Switchboard {
   readonly #options: SwitchboardOptions;
   #errand: Errand | undefined;
   #recording = false;
-  /** The carrier was told to open the stream again. */
-  #return: { readonly plan: AnswerPlan; readonly cancel: Cancel } | undefined;
+  readonly #return: WayBack;
   #plainCodec = false;
-  /** A transfer that came to nothing, which is told when the caller is known to be still there. */
-  #untold: CallOutcome | undefined;
   #announcement: { readonly text: string; readonly language: string | undefined } | undefined;
 
   constructor(options: SwitchboardOptions) {
     this.#options = options;
+    this.#return = new WayBack(options);
   }
 
   /** The media stream may end now without that being the end of the call. */
   get streamMayEnd(): boolean {
     // Also where a transfer goes on beside the stream: it ends when the other end picks up, and the news of that is slower.
-    return this.#errand !== undefined || this.#return !== undefined;
+    return this.#errand !== undefined || this.#return.plan !== undefined;
   }
 
   get transferring(): boolean {
@@ -175,7 +174,7 @@ export class Switchboard {
     if (errand === undefined) return this.#askedAgain(event);
     switch (errand.kind) {
       case 'codec':
-        if (errand.next.type === 'stream') this.#awaitReturn(errand.next.plan);
+        if (errand.next.type === 'stream') this.#return.begin(errand.next.plan);
         this.#over();
         return errand.next;
       case 'digits':
@@ -210,15 +209,12 @@ export class Switchboard {
 
   /** The media stream is there (again). */
   streamStarted(): void {
-    this.#return?.cancel();
-    this.#return = undefined;
-    this.#tellFailed();
+    this.#return.arrived();
   }
 
   close(): void {
     this.#over();
-    this.#untold = undefined;
-    this.streamStarted();
+    this.#return.close();
   }
 
   get #can() {
@@ -245,14 +241,14 @@ export class Switchboard {
 
   /** Whoever tells the outcome of a transfer a second time has missed the answer to the first. */
   #askedAgain(event: AfterStreamEvent): Next | undefined {
-    if (event.transfer === undefined || this.#return === undefined) return undefined;
-    return { type: 'stream', plan: this.#return.plan };
+    const { plan } = this.#return;
+    return event.transfer === undefined || plan === undefined ? undefined : { type: 'stream', plan };
   }
 
   /** Why this cannot be done now, or not at all; found out only when the carrier asks, that would end the call. */
   #refuse(next: Next): ControlResult | undefined {
     const { carrier, call, urls } = this.#options;
-    if ((this.#errand !== undefined && !this.#errand.doubtful) || this.#return !== undefined) {
+    if ((this.#errand !== undefined && !this.#errand.doubtful) || this.#return.plan !== undefined) {
       return failure('CONFLICT', 'the call is being transferred or has its keys pressed already');
     }
     if (call.control === 'command') return undefined;
@@ -356,9 +352,10 @@ export class Switchboard {
     else if (kind === 'transfer' && !doubtful) this.#options.onTransferFailed('failed');
   }
 
-  #back(): Next {
+  /** @param untold what became of the transfer, when that is told later */
+  #back(untold?: CallOutcome): Next {
     const plan = this.#options.plan(this.#plainCodec);
-    this.#awaitReturn(plan);
+    this.#return.begin(plan, untold);
     this.#over();
     return { type: 'stream', plan };
   }
@@ -366,31 +363,15 @@ export class Switchboard {
   /** Command style: nobody asks, so the carrier is told to open the stream again. */
   #reopen(outcome: CallOutcome): void {
     const { carrier, call, urls } = this.#options;
-    const next = this.#back();
-    this.#untold = outcome;
+    const next = this.#back(outcome);
     void this.#ask((signal) => carrier.direct(call, next, urls, signal)).then((result) => {
       if (result.status === 'already-ended') {
         this.#options.onCallerGone();
         return;
       }
-      this.#tellFailed();
+      this.#return.tellFailed();
       if (result.status === 'error') this.#options.onLost();
     });
-  }
-
-  #tellFailed(): void {
-    const outcome = this.#untold;
-    this.#untold = undefined;
-    if (outcome !== undefined) this.#options.onTransferFailed(outcome);
-  }
-
-  #awaitReturn(plan: AnswerPlan): void {
-    this.#return?.cancel();
-    const cancel = this.#options.clock.after(TURNAROUND_MS, () => {
-      this.#return = undefined;
-      this.#options.onLost();
-    });
-    this.#return = { plan, cancel };
   }
 
   #over(): void {
