@@ -62,7 +62,6 @@ export class Conversation {
   #provider: ProviderSession | undefined;
   #leg: CallLeg | undefined;
   #hadLeg = false;
-  #hasSpoken = false;
   #wasHeard = false;
   /** What the agent is told of a stream that went away while it spoke. */
   #cutBy: string | undefined;
@@ -160,6 +159,11 @@ export class Conversation {
     else this.#downlink.detach([]);
     this.#hearing.detach();
     this.#leg = undefined;
+  }
+
+  /** The call is about to end, and the caller cannot call it off. */
+  get leavingForGood(): boolean {
+    return this.#floor.leavingForGood;
   }
 
   /** The caller, who was to be put through, is back with the agent, who is told why. */
@@ -296,8 +300,6 @@ export class Conversation {
     if (!this.#downlink.audio(responseId, itemId, bytes)) return;
     this.#floor.agentSpeaks(responseId);
     this.transcript.open('assistant', itemId, this.#options.atMs());
-    if (this.#hasSpoken) return;
-    this.#hasSpoken = true;
     // Without a leg it waits for one, and nobody hears it yet.
     if (this.#leg !== undefined) this.#firstHeard();
   }

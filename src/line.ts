@@ -29,6 +29,8 @@ export interface LineOptions {
   lastMediaAt(): number | undefined;
   /** The agent can go on when the caller is back. */
   hasAgent(): boolean;
+  /** The call is about to end, whatever the caller does. */
+  isLeaving(): boolean;
   onAttached(leg: CallLeg): void;
   /** The stream is gone and may come again. `broken`: nobody wanted that. */
   onDetached(broken: boolean): void;
@@ -76,6 +78,7 @@ export class Line {
       plan: (plainCodec) => options.plan(plainCodec),
       isLive,
       hasAgent: () => options.hasAgent(),
+      isLeaving: () => options.isLeaving(),
       hasStream: () => this.#leg !== undefined,
       socketDigits: () => this.#leg?.sendDigits.bind(this.#leg),
       endStream: () => this.#leg?.close(1000, 'something else comes next'),

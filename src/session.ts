@@ -123,6 +123,7 @@ export class Session {
       plan: (plainCodec) => deps.plan(plainCodec),
       lastMediaAt: () => this.#conversation.lastMediaAt,
       hasAgent: () => this.#lost === undefined,
+      isLeaving: () => this.#conversation.leavingForGood,
       onAttached: (leg) => this.#attached(leg),
       onDetached: (broken) => this.#conversation.detach(broken),
       onTransferStarted: () => this.#transferStarted(),

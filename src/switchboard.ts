@@ -1,3 +1,4 @@
+import { askInTime, failure } from './call-request.ts';
 import type {
   AnswerPlan,
   CallOutcome,
@@ -11,7 +12,7 @@ import type {
   Transfer,
 } from './carrier.ts';
 import { capabilitiesFor } from './carrier.ts';
-import { type Clock, deadline } from './clock.ts';
+import type { Clock } from './clock.ts';
 import {
   type Errand,
   longestKeys,
@@ -45,6 +46,8 @@ export interface SwitchboardOptions {
   endStream(): void;
   /** There is somebody for the caller to come back to. */
   hasAgent(): boolean;
+  /** The call is about to end, whatever the caller does. */
+  isLeaving(): boolean;
   /** The carrier has taken the order to transfer the call. */
   onTransferStarted(): void;
   /** The other end of a transfer has picked up. */
@@ -58,8 +61,6 @@ export interface SwitchboardOptions {
 }
 
 type AfterStreamEvent = Extract<CarrierEvent, { type: 'after-stream' }>;
-
-const REST_MS = 5000;
 
 /**
  * What a person at a switchboard would do to one call: put it through, press keys for it, record it. Where the carrier
@@ -121,7 +122,7 @@ export class Switchboard {
     try {
       digits = readKeys(keys);
     } catch (thrown) {
-      return failed(thrown);
+      return { status: 'error', error: BridgeError.from(thrown) };
     }
     const request = (signal: AbortSignal) => carrier.sendDigits(call, digits, signal);
     switch (this.#can.digitsOut) {
@@ -251,6 +252,8 @@ export class Switchboard {
     if ((this.#errand !== undefined && !this.#errand.doubtful) || this.#return.plan !== undefined) {
       return failure('CONFLICT', 'the call is being transferred or has its keys pressed already');
     }
+    if (this.#options.isLeaving())
+      return failure('CONFLICT', 'the agent is saying goodbye, and the call ends');
     if (call.control === 'command') return undefined;
     try {
       carrier.document(next, urls);
@@ -380,20 +383,7 @@ export class Switchboard {
     this.#errand = undefined;
   }
 
-  async #ask(request: (signal: AbortSignal) => Promise<ControlResult>): Promise<ControlResult> {
-    using limit = deadline(this.#options.clock, REST_MS, 'the request to the carrier', this.#options.signal);
-    const result = await request(limit.signal).catch(failed);
-    if (result.status === 'error') {
-      this.#options.log.warn({ err: result.error }, 'the carrier did not do what was asked');
-    }
-    return result;
+  #ask(request: (signal: AbortSignal) => Promise<ControlResult>): Promise<ControlResult> {
+    return askInTime(this.#options, request);
   }
-}
-
-function failed(thrown: unknown): ControlResult {
-  return { status: 'error', error: BridgeError.from(thrown) };
-}
-
-function failure(code: 'BAD_INPUT' | 'CONFLICT', message: string): ControlResult {
-  return { status: 'error', error: new BridgeError(code, message) };
 }

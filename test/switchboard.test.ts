@@ -181,6 +181,35 @@ describe('a transfer by documents', () => {
     expect(call.session.announcement?.text).toBe(ANNOUNCED.announce);
   });
 
+  it('or keys that take the stream away are refused while the agent says its last goodbye', async () => {
+    for (const interrupts of [true, false]) {
+      const kit = createKit({
+        agent: { maxCallMs: 1000 },
+        capabilities: interrupts ? {} : { digitsOut: 'request' },
+      });
+      const call = await kit.talk();
+      await kit.pass(1000);
+      expect(kit.provider.said.at(-1)).toBe(call.session.agent.maxCallGoodbye);
+      const late = { status: 'error', error: { code: 'CONFLICT' } };
+      expect(await call.session.transfer(TRANSFER)).toMatchObject(late);
+      const keys = await call.session.sendDigits('1');
+      if (interrupts) expect(keys).toMatchObject(late);
+      else expect(keys).toEqual({ status: 'ok' });
+      expect(call.orders).toHaveLength(interrupts ? 0 : 1);
+      kit.provider.speak('bye', 'b', 1000);
+      await kit.pass(1500);
+      expect(call.endReason).toBe('max-duration');
+    }
+  });
+
+  it('calls off a goodbye that is not the last one', async () => {
+    const kit = createKit({ agent: { tools: [endCall] } });
+    const call = await kit.talk();
+    kit.provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'end_call', args: '{}' });
+    await settled();
+    expect(await call.session.transfer(TRANSFER)).toEqual({ status: 'ok' });
+  });
+
   it('that the carrier takes and never asks about is given up, and the agent is told', async () => {
     const kit = createKit();
     const call = await kit.talk();
