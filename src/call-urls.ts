@@ -37,3 +37,20 @@ export class PublicAddresses {
     };
   }
 }
+
+/** Of the question that follows the keys which the carrier has pressed. */
+export const KEYS_STEP = 'keys';
+
+/**
+ * The same addresses, but for the one where the carrier asks what comes next: that one says after what it asks, so that
+ * a question which comes twice can be told from the one after it.
+ */
+export function withStep<T extends CallUrls>(urls: T, step: string): T {
+  return { ...urls, afterUrl: `${urls.afterUrl}.${step}` };
+}
+
+/** The end of an after-stream address: the call's token, which has no dot, and the step, if it has one. */
+export function readAfter(text: string): { readonly token: string; readonly step: string | undefined } {
+  const [token = '', step] = text.slice(text.lastIndexOf('/') + 1).split('.', 2);
+  return { token, step };
+}

@@ -1,7 +1,8 @@
 import type { EndReason } from './call-events.ts';
 import type { AfterStream, CarrierEvent, ControlStyle, Next } from './carrier.ts';
 
-type AfterStreamEvent = Extract<CarrierEvent, { type: 'after-stream' }>;
+/** The carrier asks what comes next. */
+export type AfterStreamEvent = Extract<CarrierEvent, { type: 'after-stream' }>;
 
 /** Ends of the bridge's own choosing: the carrier has to be told to hang up. */
 const BRIDGE_ENDS: readonly EndReason[] = [

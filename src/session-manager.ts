@@ -5,7 +5,7 @@ import type { MachinePolicy } from './answering-machine.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { CallEvent, EndReason } from './call-events.ts';
-import type { PublicAddresses } from './call-urls.ts';
+import { KEYS_STEP, type PublicAddresses, readAfter, withStep } from './call-urls.ts';
 import {
   type AnswerPlan,
   type CallUrls,
@@ -65,6 +65,8 @@ interface Entry {
   /** Of the newest media stream. */
   plan: AnswerPlan;
   mediaToken: string;
+  /** Media streams that were planned. */
+  streams: number;
   /** How often the media token may still be used. */
   tokenUses: number;
   cancelMedia: Cancel;
@@ -179,20 +181,21 @@ export class SessionManager {
     token: string | undefined,
     event: Extract<CarrierEvent, { type: 'after-stream' }>,
   ): { readonly next: Next; readonly urls: CallUrls; readonly session: Session } | undefined {
+    const asked = token === undefined ? undefined : readAfter(token);
     const entry =
-      token === undefined ? this.#recent.get(keyOf(carrier, event.callId)) : this.#byAfter.get(token);
+      asked === undefined ? this.#recent.get(keyOf(carrier, event.callId)) : this.#byAfter.get(asked.token);
     const session = entry?.session;
     if (entry === undefined || session?.callId !== event.callId || session.carrier.name !== carrier) {
       return undefined;
     }
-    const { urls } = entry;
-    const planned = session.planned(event);
+    const planned = session.planned(event, asked?.step);
     if (planned === undefined && session.call.control === 'command') {
       this.#onCommandStreamOver(entry, event);
-      return { next: { type: 'nothing' }, urls, session };
+      return { next: { type: 'nothing' }, urls: entry.urls, session };
     }
     const next = planned ?? session.next(event);
     this.#hangUps.confirmed(carrier, event.callId);
+    const urls = next.type === 'digits' ? withStep(entry.urls, KEYS_STEP) : entry.urls;
     return { next, urls, session };
   }
 
@@ -297,6 +300,7 @@ export class SessionManager {
       session,
       afterToken,
       urls,
+      streams: 1,
       ...this.#mint(carrier, call, agent, urls, false),
       cancelMedia: clock.after(MEDIA_DEADLINE_MS, () => {
         if (!session.hadLeg) void session.end('media-never-came');
@@ -323,8 +327,10 @@ export class SessionManager {
   }
 
   #planAgain(entry: Entry, plainCodec: boolean): AnswerPlan {
-    const { session, urls } = entry;
+    const { session } = entry;
     this.#byMedia.delete(entry.mediaToken);
+    entry.streams += 1;
+    const urls = withStep(entry.urls, String(entry.streams));
     Object.assign(entry, this.#mint(session.carrier, session.call, session.agent, urls, plainCodec));
     this.#byMedia.set(entry.mediaToken, entry);
     return entry.plan;

@@ -19,7 +19,7 @@ import type { Clock } from './clock.ts';
 import { connectRequest } from './connect-request.ts';
 import { Conversation } from './conversation.ts';
 import { assertNever, BridgeError } from './errors.ts';
-import { isBridgeEnd, LastWord } from './last-word.ts';
+import { type AfterStreamEvent, isBridgeEnd, LastWord } from './last-word.ts';
 import { LeaveTaking } from './leave-taking.ts';
 import type { CallLeg, LegEvent } from './leg.ts';
 import { Line } from './line.ts';
@@ -186,15 +186,15 @@ export class Session {
     return this.#endReason !== undefined && isBridgeEnd(this.#endReason);
   }
 
-  /** What the carrier is told to do when it asks what comes next and this was planned; a call that is over plans nothing. */
-  planned(event: Extract<CarrierEvent, { type: 'after-stream' }>): Next | undefined {
-    const next = this.#endReason === undefined ? this.#line.switchboard.asked(event) : undefined;
+  /** What the carrier is told when it asks what comes next, if that was planned; a call that is over plans nothing. */
+  planned(event: AfterStreamEvent, step?: string): Next | undefined {
+    const next = this.#endReason === undefined ? this.#line.switchboard.asked(event, step) : undefined;
     // The question may have been the end.
     return this.#endReason === undefined ? next : undefined;
   }
 
   /** What the carrier is told to do when nothing was planned: the stream was the call. */
-  next(event: Extract<CarrierEvent, { type: 'after-stream' }>): Next {
+  next(event: AfterStreamEvent): Next {
     if (this.#endReason === undefined) this.#endQuietly(event.ended ? 'caller-hung-up' : 'media-lost');
     return this.#lastWord.next(this.#endReason ?? 'media-lost', event);
   }

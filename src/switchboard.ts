@@ -1,4 +1,5 @@
 import { askInTime, failure } from './call-request.ts';
+import { KEYS_STEP, readAfter } from './call-urls.ts';
 import type {
   AnswerPlan,
   CallOutcome,
@@ -23,6 +24,7 @@ import {
   TURNAROUND_MS,
 } from './errand.ts';
 import { BridgeError } from './errors.ts';
+import type { AfterStreamEvent } from './last-word.ts';
 import type { Log } from './log.ts';
 import { WayBack } from './way-back.ts';
 
@@ -59,8 +61,6 @@ export interface SwitchboardOptions {
   /** The caller has hung up, of which nobody has told. */
   onCallerGone(): void;
 }
-
-type AfterStreamEvent = Extract<CarrierEvent, { type: 'after-stream' }>;
 
 /**
  * What a person at a switchboard would do to one call: put it through, press keys for it, record it. Where the carrier
@@ -167,19 +167,23 @@ export class Switchboard {
     this.#begin('codec', { type: 'stream', plan: this.#options.plan(true) }, TURNAROUND_MS);
   }
 
-  /** The carrier asks what comes next. Undefined: nothing was planned for this moment. */
-  asked(event: AfterStreamEvent): Next | undefined {
+  /**
+   * The carrier asks what comes next. Undefined: nothing was planned for this moment.
+   * @param step of the address that it asks at, see `withStep`
+   */
+  asked(event: AfterStreamEvent, step?: string): Next | undefined {
     const errand = this.#errand;
     // Nobody is there to be led anywhere, unless they have talked to each other.
     if (event.ended && (errand?.kind !== 'transfer' || event.transfer !== 'completed')) return undefined;
-    if (errand === undefined) return this.#askedAgain(event);
+    if (errand === undefined) return this.#askedAgain(event, step);
     switch (errand.kind) {
       case 'codec':
         if (errand.next.type === 'stream') this.#return.begin(errand.next.plan);
         this.#over();
         return errand.next;
       case 'digits':
-        if (errand.told) return this.#back();
+        // Whoever asks again before that has missed the answer.
+        if (step === KEYS_STEP) return this.#back();
         this.#onTold(errand);
         return errand.next;
       case 'transfer':
@@ -240,10 +244,12 @@ export class Switchboard {
     return this.#options.hasAgent() ? this.#back() : { type: 'hang-up' };
   }
 
-  /** Whoever tells the outcome of a transfer a second time has missed the answer to the first. */
-  #askedAgain(event: AfterStreamEvent): Next | undefined {
+  /** Whoever asks anything but what follows the new stream has missed the answer that led there. */
+  #askedAgain(event: AfterStreamEvent, step: string | undefined): Next | undefined {
     const { plan } = this.#return;
-    return event.transfer === undefined || plan === undefined ? undefined : { type: 'stream', plan };
+    if (plan === undefined || this.#options.call.control === 'command') return undefined;
+    const again = event.transfer !== undefined || step !== readAfter(plan.afterUrl).step;
+    return again ? { type: 'stream', plan } : undefined;
   }
 
   /** Why this cannot be done now, or not at all; found out only when the carrier asks, that would end the call. */

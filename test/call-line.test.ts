@@ -238,6 +238,20 @@ describe('a codec that nobody can decode', () => {
     expect(call.endReason).toBeUndefined();
   });
 
+  it('is asked about twice and answered alike; a stream that cannot be opened is asked about elsewhere', async () => {
+    const kit = createKit();
+    const call = kit.admit();
+    await kit.provider.ready();
+    call.session.refuseCodec('G722/16000');
+    const first = call.afterUrl;
+    const next = call.askAt(first);
+    expect(next).toMatchObject({ type: 'stream', plan: { plainCodec: true } });
+    expect(call.askAt(first)).toEqual(next);
+    expect(call.endReason).toBeUndefined();
+    expect(call.ask()).toEqual(call.session.agent.lastResort);
+    expect(call.endReason).toBe('media-lost');
+  });
+
   it('that comes a second time is the end at once, and the caller hears the last resort', async () => {
     const kit = createKit();
     const call = kit.admit();

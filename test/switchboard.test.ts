@@ -734,6 +734,30 @@ describe('keys that interrupt the stream', () => {
     expect(told(kit)).toEqual([]);
   });
 
+  it('are told again to a carrier that asks again, whose first answer was lost', async () => {
+    const kit = createKit();
+    const call = await kit.talk();
+    await call.session.sendDigits('12#');
+    const ordered = call.plan.afterUrl;
+    expect(call.askAt(ordered)).toEqual(digits);
+    call.stop();
+    // Asked twice, and that is not the question what comes after the keys.
+    expect(call.askAt(ordered)).toEqual(digits);
+    const pressed = call.afterUrl;
+    expect(pressed).not.toBe(ordered);
+    const back = call.askAt(pressed);
+    expect(back).toMatchObject({ type: 'stream' });
+    expect(call.askAt(pressed)).toEqual(back);
+    call.stream();
+    await kit.pass(30_000);
+    expect(call.endReason).toBeUndefined();
+    expect(call.leg.closed).toBeUndefined();
+    // And once more, on the stream that came back.
+    await call.session.sendDigits('12#');
+    expect(call.ask()).toEqual(digits);
+    expect(call.ask()).toMatchObject({ type: 'stream' });
+  });
+
   it('that the carrier never comes for are the end, because the stream is over', async () => {
     const kit = createKit();
     const call = await kit.talk();

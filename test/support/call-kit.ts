@@ -192,6 +192,12 @@ interface KitParts {
   readonly events: readonly CallEvent[];
 }
 
+export interface KitQuestion {
+  readonly transfer?: CallOutcome;
+  readonly ended?: boolean;
+  readonly spoken?: true;
+}
+
 /** One call as the carrier has it. */
 export class KitCall {
   readonly session: Session;
@@ -200,11 +206,15 @@ export class KitCall {
   readonly #kit: KitParts;
   /** As the carrier was told last. */
   plan: AnswerPlan;
+  /** Where it asks what comes next, and the orders that it has come to ask about. */
+  #askAt: string;
+  #orders = 0;
 
   constructor(kit: KitParts, session: Session, plan: AnswerPlan) {
     this.#kit = kit;
     this.session = session;
     this.plan = plan;
+    this.#askAt = plan.afterUrl;
   }
 
   /** The newest stream. */
@@ -257,7 +267,21 @@ export class KitCall {
   }
 
   /** The carrier asks what comes next; `undefined`: it is told that nobody knows the call. */
-  ask(more: { transfer?: CallOutcome; ended?: boolean; spoken?: true } = {}): Next | undefined {
+  ask(more: KitQuestion = {}): Next | undefined {
+    const orders = this.orders.flatMap((order) => (order.what === 'direct' ? [order.urls.afterUrl] : []));
+    // What it was ordered to do comes before what the last document says.
+    if (orders.length > this.#orders) this.#askAt = orders.at(-1) ?? this.#askAt;
+    this.#orders = orders.length;
+    return this.askAt(this.#askAt, more);
+  }
+
+  /** The address that the carrier asks at, if nothing is ordered meanwhile. */
+  get afterUrl(): string {
+    return this.#askAt;
+  }
+
+  /** The carrier asks at this address: a question that comes twice is asked where it was asked before. */
+  askAt(url: string, more: KitQuestion = {}): Next | undefined {
     const { manager, carrier } = this.#kit;
     const event = {
       type: 'after-stream',
@@ -266,9 +290,12 @@ export class KitCall {
       transfer: more.transfer,
       spoken: more.spoken,
     } as const;
-    const next = manager.asked(carrier.name, tokenOf(this.plan.afterUrl), event)?.next;
-    if (next?.type === 'stream') this.plan = next.plan;
-    return next;
+    const asked = manager.asked(carrier.name, tokenOf(url), event);
+    if (asked?.next.type === 'stream') this.plan = asked.next.plan;
+    if (asked !== undefined) {
+      this.#askAt = asked.next.type === 'stream' ? asked.next.plan.afterUrl : asked.urls.afterUrl;
+    }
+    return asked?.next;
   }
 
   /** The carrier's news of the other end. */
