@@ -45,7 +45,11 @@ export class AfterCall {
   /** Document style: the carrier should have asked what comes next. It is made to, or the call is hung up. */
   #remind({ session, urls }: Ending): void {
     const { carrier, call, callId, agent } = session;
-    const remind: Act = (signal) => carrier.direct(call, agent.lastResort, urls, signal);
+    // An order whose answer was lost is given again only as long as the carrier has not come to ask.
+    const remind: Act = async (signal) =>
+      session.lastWord.remind()
+        ? await carrier.direct(call, agent.lastResort, urls, signal)
+        : { status: 'ok' };
     this.#hangUps.now(carrier, callId, remind, () => this.#hangUp(session));
   }
 

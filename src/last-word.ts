@@ -20,15 +20,24 @@ export function isBridgeEnd(reason: EndReason): boolean {
   return BRIDGE_ENDS.includes(reason);
 }
 
-/** What the carrier is told when the conversation is over. The last resort is given once, whatever follows it is the end. */
+/** What the carrier is told when the conversation is over. The last resort is given once, unless it was cut short; whatever follows it is the end. */
 export class LastWord {
   readonly #control: ControlStyle;
   readonly #lastResort: AfterStream;
   #resorted = false;
+  /** How often the carrier was made to ask: each time it may cut short what it was told meanwhile. */
+  #reminders = 0;
 
   constructor(control: ControlStyle, lastResort: AfterStream) {
     this.#control = control;
     this.#lastResort = lastResort;
+  }
+
+  /** The carrier is about to be made to ask. False: it has asked by itself, and must not be disturbed. */
+  remind(): boolean {
+    if (this.#resorted) return false;
+    this.#reminders += 1;
+    return true;
   }
 
   /** What the carrier is told when it asks. */
@@ -39,9 +48,16 @@ export class LastWord {
     if (this.#resorted && command && asked.spoken !== true) return { type: 'nothing' };
     // Two who have talked are owed no more words.
     const talked = reason === 'transferred' || asked.transfer === 'completed';
-    if (reason === 'caller-hung-up' || talked || isBridgeEnd(reason) || this.#resorted)
-      return { type: 'hang-up' };
+    if (reason === 'caller-hung-up' || talked || isBridgeEnd(reason)) return { type: 'hang-up' };
+    if (this.#resorted && !this.#cutShort(asked)) return { type: 'hang-up' };
     this.#resorted = true;
     return this.#lastResort;
+  }
+
+  /** It was made to ask when it had just asked by itself, so the caller has not heard the end of the last resort. */
+  #cutShort({ transfer }: Pick<AfterStreamEvent, 'transfer'>): boolean {
+    if (transfer !== undefined || this.#reminders === 0) return false;
+    this.#reminders -= 1;
+    return true;
   }
 }

@@ -67,7 +67,8 @@ export class Session {
   readonly #conversation: Conversation;
   readonly #line: Line;
   readonly #link: ProviderLink;
-  readonly #lastWord: LastWord;
+  /** What the carrier is told after the end. */
+  readonly lastWord: LastWord;
   readonly #over: Promise<void>;
   #resolveOver: () => void = () => undefined;
   readonly #leave: LeaveTaking;
@@ -82,7 +83,7 @@ export class Session {
     this.carrier = deps.carrier;
     this.provider = deps.provider;
     this.#startedAt = clock.now();
-    this.#lastWord = new LastWord(call.control, deps.agent.lastResort);
+    this.lastWord = new LastWord(call.control, deps.agent.lastResort);
     const { needsSilenceWhenIdle, machineDetection, defaultFormat } = capabilitiesFor(deps.carrier, call);
     this.#over = new Promise((resolve) => {
       this.#resolveOver = resolve;
@@ -196,7 +197,7 @@ export class Session {
   /** What the carrier is told to do when nothing was planned: the stream was the call. */
   next(event: AfterStreamEvent): Next {
     if (this.#endReason === undefined) this.#endQuietly(event.ended ? 'caller-hung-up' : 'media-lost');
-    return this.#lastWord.next(this.#endReason ?? 'media-lost', event);
+    return this.lastWord.next(this.#endReason ?? 'media-lost', event);
   }
 
   /** Dials the provider at once: it is ready by the time the carrier has opened its stream. */
@@ -378,13 +379,12 @@ export class Session {
   }
 
   async #finish(reason: EndReason): Promise<void> {
-    const { log } = this.#deps;
     this.#leave.close();
     this.#conversation.close();
     this.#abort.abort(new BridgeError('CANCELLED', `the call is over: ${reason}`));
     this.#line.close(reason);
     const { seconds, bargeIns } = this.counts;
-    log.info({ reason, seconds: Math.round(seconds * 10) / 10, bargeIns }, 'call ended');
+    this.#deps.log.info({ reason, seconds: Math.round(seconds * 10) / 10, bargeIns }, 'call ended');
     this.#emit({ type: 'ended', reason, transcript: this.#conversation.transcript.turns });
     this.#deps.onEnding(this, reason);
     await this.#link.close(reason);

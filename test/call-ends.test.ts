@@ -345,6 +345,60 @@ describe('a call in document style', () => {
   });
 });
 
+describe('a caller in document style who is owed the last resort', () => {
+  it('gets it by a redirect when the carrier does not ask, and once more where the redirect cut it short', async () => {
+    const kit = createKit();
+    const call = await kit.talk();
+    await call.session.end('provider-failed');
+    await kit.pass(3500);
+    expect(orders(call)).toEqual(['direct say']);
+    // The carrier has asked by itself at the same moment.
+    expect(call.ask()).toEqual(call.session.agent.lastResort);
+    expect(call.ask()).toEqual(call.session.agent.lastResort);
+    expect(call.ask()).toEqual({ type: 'hang-up' });
+    await kit.pass(60_000);
+    expect(orders(call)).toEqual(['direct say']);
+  });
+
+  it('is not redirected again by an order whose answer was lost, once the carrier has asked', async () => {
+    const kit = createKit({ parts: { direct: () => Promise.resolve(refused('CARRIER_UNAVAILABLE')) } });
+    const call = await kit.talk();
+    await call.session.end('provider-failed');
+    await kit.pass(3500);
+    expect(orders(call)).toEqual(['direct say']);
+    expect(call.ask()).toEqual(call.session.agent.lastResort);
+    await kit.pass(60_000);
+    expect(orders(call)).toEqual(['direct say']);
+  });
+
+  it('is redirected again while the carrier neither takes the order nor asks, and is hung up in the end', async () => {
+    const kit = createKit({ parts: { direct: () => Promise.resolve(refused('CARRIER_UNAVAILABLE')) } });
+    const call = await kit.talk();
+    await call.session.end('provider-failed');
+    await kit.pass(60_000);
+    expect(orders(call)).toEqual(['direct say', 'direct say', 'direct say', 'direct say', 'hangUp']);
+  });
+
+  it('is not called back from somebody else who was reached for them', async () => {
+    const kit = createKit({ agent: { lastResort: { type: 'transfer', ...TRANSFER } } });
+    const call = await kit.talk();
+    await call.session.end('provider-failed');
+    await kit.pass(3500);
+    expect(call.ask()).toEqual({ type: 'transfer', ...TRANSFER });
+    expect(call.ask({ transfer: 'no-answer' })).toEqual({ type: 'hang-up' });
+    expect(call.ask({ transfer: 'completed' })).toEqual({ type: 'hang-up' });
+  });
+
+  it('is told nothing more after a talk with somebody else, whatever the reason of the end', async () => {
+    for (const reason of ['provider-failed', 'media-lost', 'failed'] as const) {
+      const kit = createKit();
+      const call = await kit.talk();
+      await call.session.end(reason);
+      expect(call.ask({ transfer: 'completed' })).toEqual({ type: 'hang-up' });
+    }
+  });
+});
+
 describe('media tokens of a carrier that opens a stream again', () => {
   it('are good for three streams, and for none after the call', async () => {
     const kit = createKit({ capabilities: { tokenUses: 3 } });
