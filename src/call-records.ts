@@ -104,8 +104,9 @@ export class CallRecords {
   readonly #clock: Clock;
   readonly #byId = new Map<string, CallRecord>();
   readonly #byCall = new Map<string, CallRecord>();
-  /** Ended calls, oldest first, with the timer that forgets them. */
-  readonly #ended = new Map<CallRecord, Cancel>();
+  /** Ended calls, oldest first, with the time until which they are kept. */
+  readonly #ended = new Map<CallRecord, number>();
+  #cancelSweep: Cancel | undefined;
   /** Calls that go on without the bridge, with the timer that takes them for ended. */
   readonly #released = new Map<CallRecord, Cancel>();
 
@@ -151,12 +152,10 @@ export class CallRecords {
     record.update({ status: 'ended', outcome: said, endedAt: this.#clock.epoch() });
     record.add('over', { outcome: said });
     record.finish();
-    this.#ended.set(
-      record,
-      this.#clock.after(KEEP_MS, () => this.#forget(record)),
-    );
+    this.#ended.set(record, this.#clock.now() + KEEP_MS);
     const [oldest] = this.#ended.keys();
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#forget(oldest);
+    this.#cancelSweep ??= this.#clock.after(KEEP_MS, () => this.#sweep());
   }
 
   /** The call goes on without the bridge: it is over when the carrier says so, and after `waitMs` in any case. */
@@ -178,7 +177,7 @@ export class CallRecords {
   }
 
   close(): void {
-    for (const cancel of this.#ended.values()) cancel();
+    this.#cancelSweep?.();
     for (const cancel of this.#released.values()) cancel();
     this.#released.clear();
     for (const record of this.#byId.values()) record.finish();
@@ -187,8 +186,21 @@ export class CallRecords {
     this.#byCall.clear();
   }
 
+  /** One timer for all calls that have ended, set for the one that is to be forgotten next. */
+  #sweep(): void {
+    this.#cancelSweep = undefined;
+    const now = this.#clock.now();
+    for (const [record, until] of this.#ended) {
+      if (until <= now) {
+        this.#forget(record);
+        continue;
+      }
+      this.#cancelSweep = this.#clock.after(until - now, () => this.#sweep());
+      return;
+    }
+  }
+
   #forget(record: CallRecord): void {
-    this.#ended.get(record)?.();
     this.#ended.delete(record);
     this.#byId.delete(record.view.id);
     const { carrier, carrierCallId } = record.view;

@@ -250,7 +250,8 @@ class Reader {
   /** Something that is sent in a header. */
   secret(name: Setting): string | undefined {
     const text = this.text(name);
-    if (text !== undefined && !/^[\x21-\x7e]+$/.test(text)) this.#wrong(name, text, 'letters and digits only');
+    if (text !== undefined && !/^[\x21-\x7e]+$/.test(text))
+      this.#wrong(name, text, 'letters and digits only');
     return text;
   }
 
