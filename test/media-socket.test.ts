@@ -6,6 +6,7 @@ import type { CallEvent } from '../src/call-events.ts';
 import { loadConfig } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
 import { createBridge } from '../src/server.ts';
+import { closeInTime } from './support/close-in-time.ts';
 import { ManualProvider } from './support/manual-provider.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
@@ -39,7 +40,7 @@ async function dial() {
     log: createLog('silent'),
     observe: (_callId, event) => events.push(event),
   });
-  open.push(bridge);
+  open.push(closeInTime(bridge, clock));
   const url = await bridge.listen();
   const webhook = await fetch(`${url}/voice/twilio`, {
     method: 'POST',
