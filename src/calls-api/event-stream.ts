@@ -91,7 +91,7 @@ export class EventStream {
   }
 
   #finish(): void {
-    // A service that stops says nothing of a call that is still up.
+    // A service that has to stop before the carrier has let go of a call says nothing of its end.
     if (this.#record.isOver) {
       this.#response.write(`event: end\ndata: ${JSON.stringify(callAnswer(this.#record.view))}\n\n`);
     }

@@ -134,6 +134,7 @@ export const CALL_OPERATIONS = {
     method: 'post',
     path: '/calls/:id/hang-up',
     summary: 'End a call, whether it rings or is up',
+    text: 'Where the carrier does not take the hang-up at first it is asked for again, for up to half a minute.',
     access: 'token',
     answers: { ...CONTROL, 202: { text: 'It is ending.', schema: 'Done' } },
   },
