@@ -374,10 +374,10 @@ describe('control of a call', () => {
   });
 
   it('says why when the carrier does not end it', async () => {
-    const on = await operatedService({}, {}, answers(201, { sid: sidOf(1) }), answers(503));
+    const on = await operatedService({}, {}, answers(201, { sid: sidOf(1) }), answers(403));
     const id = await on.place();
     const { status, body } = await on.ask('POST', `/calls/${id}/hang-up`);
-    expect([status, fault(body)]).toMatchObject([502, { code: 'CARRIER_UNAVAILABLE', retry: true }]);
+    expect([status, fault(body)]).toMatchObject([502, { code: 'CARRIER_REFUSED', retry: false }]);
     expect((await on.ask('GET', `/calls/${id}`)).body['status']).toBe('queued');
   });
 
