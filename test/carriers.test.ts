@@ -227,9 +227,9 @@ const REQUESTS: Readonly<Record<string, readonly string[]>> = {
     'POST /v2/calls/{call}/actions/hangup {"command_id":"{uuid}"}',
   ],
   Plivo: [
-    'POST /v1/Account/MAXXXXXXXXXXXXXXXXXX/Call/{call}/ {"legs":"aleg","aleg_url":"{url}/after/plivo/{token}","aleg_method":"POST"}',
-    'POST /v1/Account/MAXXXXXXXXXXXXXXXXXX/Call/{call}/Record/ {"file_format":"wav","time_limit":86400,"callback_url":"{url}/status/plivo","callback_method":"POST"}',
-    'DELETE /v1/Account/MAXXXXXXXXXXXXXXXXXX/Call/{call}/Record/',
+    'POST /v1/Account/MASIMULATEDPLIVO0001/Call/{call}/ {"legs":"aleg","aleg_url":"{url}/after/plivo/{token}","aleg_method":"POST"}',
+    'POST /v1/Account/MASIMULATEDPLIVO0001/Call/{call}/Record/ {"file_format":"wav","time_limit":86400,"callback_url":"{url}/status/plivo","callback_method":"POST"}',
+    'DELETE /v1/Account/MASIMULATEDPLIVO0001/Call/{call}/Record/',
   ],
 };
 

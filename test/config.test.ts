@@ -78,7 +78,7 @@ describe('the configuration', () => {
       { TWILIO_ACCOUNT_SID: `AC${'0'.repeat(32)}` },
       'TWILIO_AUTH_TOKEN: found nothing, wanted that of the account',
     ],
-    [{ PLIVO_AUTH_ID: 'MAXXXXXXXXXXXXXXXXXX' }, 'PLIVO_AUTH_TOKEN: found nothing'],
+    [{ PLIVO_AUTH_ID: 'MASIMULATEDPLIVO0001' }, 'PLIVO_AUTH_TOKEN: found nothing'],
     [
       { TELNYX_API_KEY: 'KEY' },
       'TELNYX_PUBLIC_KEY: found nothing, wanted that of the account of TELNYX_API_KEY',

@@ -236,7 +236,7 @@ describe('control of a call by the simulated Plivo', () => {
     expect(wrong.status).toBe(401);
     expect(wrong.text).toContain('Could not verify your access level');
     const elsewhere = await fetch(
-      `${line.exchange.restBaseUrl}/v1/Account/MAXXXXXXXXXXXXXXXXXX/Call/${callId}/`,
+      `${line.exchange.restBaseUrl}/v1/Account/MASIMULATEDPLIVO0001/Call/${callId}/`,
       {
         headers: { authorization: `Basic ${Buffer.from(`${MA}:${TOKEN}`).toString('base64')}` },
       },

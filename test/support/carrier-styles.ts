@@ -23,7 +23,7 @@ export interface Style {
 
 const SECRET = '12345678901234567890123456789012';
 const TWILIO_ACCOUNT = `AC${'0'.repeat(31)}1`;
-const PLIVO_ACCOUNT = 'MAXXXXXXXXXXXXXXXXXX';
+const PLIVO_ACCOUNT = 'MASIMULATEDPLIVO0001';
 
 export const STYLES: readonly Style[] = [
   {

@@ -1,10 +1,19 @@
+import type { Clock } from '../../clock.ts';
 import type { Callee } from './callee.ts';
-import type { CallOutcome, DialOrder, FormFields } from './carrier-sim.ts';
+import type { CallOutcome, CarrierSim, DialOrder, FormFields } from './carrier-sim.ts';
 import type { DialResult } from './driver.ts';
 import type { CallEvent, EndedBy, StreamEnd } from './events.ts';
 import type { PhoneFaults } from './faults.ts';
 import type { TurnFact } from './recorder.ts';
 import type { Trace } from './stream.ts';
+import type { Ticker } from './ticker.ts';
+
+/** What the calls of an exchange share. */
+export interface CallContext {
+  readonly clock: Clock;
+  readonly ticker: Ticker;
+  readonly carrier: CarrierSim;
+}
 
 /** A call to be placed. Only the address, where the bridge listens, is needed. */
 export interface CallOptions {

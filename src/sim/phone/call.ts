@@ -1,12 +1,11 @@
-import type { Clock } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import { Addresses } from './addresses.ts';
 import { callReport, finalStatus } from './call-report.ts';
-import type { CallOptions, CallReport } from './call-terms.ts';
+import type { CallContext, CallOptions, CallReport } from './call-terms.ts';
 import type { Callee } from './callee.ts';
 import { Caller } from './caller.ts';
 import { CarrierDesk } from './carrier-desk.ts';
-import type { CallHandle, CallIdentity, CallOutcome, CarrierCall, CarrierSim } from './carrier-sim.ts';
+import type { CallHandle, CallIdentity, CallOutcome, CarrierCall } from './carrier-sim.ts';
 import type { CallDriver } from './driver.ts';
 import {
   type CallEvent,
@@ -24,15 +23,7 @@ import { ringCallee } from './outbound.ts';
 import { Recorder, type TurnFact } from './recorder.ts';
 import { saveRecordings } from './recordings.ts';
 import { signalled } from './signalled.ts';
-import type { Ticker } from './ticker.ts';
 import { type Speech, speechToMulaw } from './voice.ts';
-
-/** What the calls of an exchange share. */
-export interface CallContext {
-  readonly clock: Clock;
-  readonly ticker: Ticker;
-  readonly carrier: CarrierSim;
-}
 
 interface CallEnd {
   readonly by: EndedBy;
