@@ -3,7 +3,8 @@ import type { AfterStream } from './carrier.ts';
 import type { DigitRule } from './digits.ts';
 import type { TurnDetection } from './provider.ts';
 import type { SilencePolicy } from './silence.ts';
-import { currentTime, endCall, lineStatus, type Tool } from './tools.ts';
+import { currentTime, endCall, lineStatus } from './tools/built-in.ts';
+import type { Tool } from './tools.ts';
 
 /** Who answers a call: what it says and knows, what it may do, and when it gives up. */
 export interface Agent {
@@ -18,14 +19,52 @@ export interface Agent {
   /** `passthrough` sends G.711 as it is where both ends speak the same law; `wideband` is the provider's best. */
   readonly audio: 'wideband' | 'passthrough';
   readonly tools: readonly Tool[];
-  /** Raw session fields per provider name. */
-  readonly overrides: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** So many functions of one call may run at once; others wait for their turn. */
+  readonly toolsAtOnce: number;
+  /** What the caller hears while a function runs; undefined: nothing. */
+  readonly filler: FillerPolicy | undefined;
+  /** Providers in the order in which they are to be tried; none: the one that the service is configured for. */
+  readonly providers: readonly AgentProvider[];
   readonly maxCallMs: number;
   readonly maxCallGoodbye: string;
   readonly silence: SilencePolicy;
   readonly digits: AgentDigits;
+  /** The carrier is asked to record the call from its first second. */
+  readonly recording: boolean;
+  /** What is known of the call: filled into the texts above, and handed to functions. */
+  readonly variables: Readonly<Record<string, string>>;
   /** What the caller gets when no provider is left. */
   readonly lastResort: AfterStream;
+}
+
+/** One provider as an agent wants it. */
+export interface AgentProvider {
+  /** As the service knows it, such as `openai`. */
+  readonly name: string;
+  /** These three undefined: as the agent, then the service, then the provider has it. */
+  readonly model: string | undefined;
+  readonly voice: string | undefined;
+  /** Raw session fields, merged last. */
+  readonly overrides: Readonly<Record<string, unknown>>;
+}
+
+/** A sound for the caller who waits; PCM16, little-endian, mono. */
+export interface Clip {
+  readonly pcm: Uint8Array;
+  readonly rate: 8000 | 16000 | 24000;
+}
+
+/** What the caller hears while a function takes its time. */
+export interface FillerPolicy {
+  /** Nobody has said anything for this long, in ms. */
+  readonly afterMs: number;
+  /** Said in turn by the agent, in its voice; not used when there is a clip. */
+  readonly texts: readonly string[];
+  readonly clip: Clip | undefined;
+  /** From the end of one to the beginning of the next, in ms. */
+  readonly everyMs: number;
+  /** Of one wait. */
+  readonly atMost: number;
 }
 
 /** What becomes of the keys that the caller presses. */
@@ -67,6 +106,9 @@ export interface AgentText {
   readonly silenceMs: number;
 }
 
+/** A model that calls more functions than this at once is confused, or wants to be expensive. */
+const TOOLS_AT_ONCE = 4;
+
 /** The agent of a service that has a model. */
 export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
   return {
@@ -82,7 +124,9 @@ export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
     transcribeCaller: true,
     audio: text.audio,
     tools: [endCall, currentTime, ...tools],
-    overrides: {},
+    toolsAtOnce: TOOLS_AT_ONCE,
+    filler: { afterMs: 2000, texts: ['One moment, please.'], clip: undefined, everyMs: 8000, atMost: 3 },
+    providers: [],
     maxCallMs: text.maxCallMs,
     maxCallGoodbye: 'I am sorry, we have to end here, this call has reached its longest time. Goodbye.',
     silence: {
@@ -92,6 +136,8 @@ export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
     },
     // Long enough for somebody who reads a number off a card, short enough for a menu.
     digits: { endKey: '#', timeoutMs: 1500, max: 32 },
+    recording: false,
+    variables: {},
     lastResort: LAST_RESORT,
   };
 }
@@ -112,6 +158,7 @@ export function lineCheckAgent(text: AgentText, tools: readonly Tool[] = []): Ag
     // The echo has to be the caller's voice as the line delivered it.
     audio: 'passthrough',
     tools: [endCall, currentTime, lineStatus, ...tools],
+    filler: undefined,
     silence: {
       afterMs: text.silenceMs,
       prompts: ['I hear nothing. Please say something, or press a key.'],

@@ -36,6 +36,10 @@ export function outcomeOf(reason: EndReason): CallOutcome {
   }
 }
 
+/** `refused`: the arguments were wrong or there is no such function, so that nothing was run. */
+export const TOOL_OUTCOMES = ['done', 'failed', 'refused', 'timeout', 'cancelled'] as const;
+export type ToolOutcome = (typeof TOOL_OUTCOMES)[number];
+
 /** What happens in a call, for whoever watches: dashboards, recorders, the demo. `atMs` counts from the webhook. */
 export type CallEvent =
   | {
@@ -62,7 +66,13 @@ export type CallEvent =
       readonly type: 'tool';
       readonly atMs: number;
       readonly name: string;
+      /** The provider's id of the call. */
+      readonly toolCallId: string;
+      readonly idempotencyKey: string;
+      /** As the model wrote them, without what is kept secret. */
+      readonly args: unknown;
       readonly ms: number;
+      readonly outcome: ToolOutcome;
       readonly isError: boolean;
     }
   | { readonly type: 'digit'; readonly atMs: number; readonly digit: string }

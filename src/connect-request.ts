@@ -10,16 +10,18 @@ export function connectRequest(
   line: AudioFormat,
   clock: Clock,
 ): ConnectRequest {
+  const own = agent.providers.find(({ name }) => name === provider.name);
   return {
     instructions: agent.instructions,
-    voice: agent.voice,
+    model: own?.model,
+    voice: own?.voice ?? agent.voice,
     language: agent.language,
     tools: agent.tools.map((tool) => tool.definition),
     turnDetection: agent.turnDetection,
     transcribeCaller: agent.transcribeCaller,
     preferredFormats: preferredFormats(agent, line),
     history: [],
-    overrides: agent.overrides[provider.name] ?? {},
+    overrides: own?.overrides ?? {},
     clock,
   };
 }

@@ -18,7 +18,7 @@ import { CUT_SHORT, STREAM_BROKE } from './notices.ts';
 import type { Pacer } from './pacer.ts';
 import type { HeardItem, ProviderEvent, ProviderSession } from './provider.ts';
 import { onProviderNews } from './provider-news.ts';
-import type { ToolRunner } from './tools.ts';
+import type { ToolRunner } from './tool-runner.ts';
 import { Transcript } from './transcript.ts';
 import type { UplinkCounts } from './uplink.ts';
 
@@ -384,12 +384,13 @@ export class Conversation {
     this.counts.toolCalls += 1;
     const spoke = this.#downlink.hasSpoken(event.responseId);
     this.#floor.toolStarted();
-    const { name, ms, result, error, hangsUp } = await tools.run(event.callId, event.name, event.args);
+    const { result, error, hangsUp, ...run } = await tools.run(event.callId, event.name, event.args);
+    const { name, ms } = run;
     if (this.#closed) return;
     log.info({ tool: name, ms: Math.round(ms), isError: result.isError }, 'function call');
     if (error !== undefined)
       log.warn({ tool: name, code: error.code, pii: { detail: error.message } }, 'function failed');
-    emit({ type: 'tool', name, ms, isError: result.isError });
+    emit({ type: 'tool', ...run, isError: result.isError });
     this.transcript.tool(event.callId, name, event.args, result.output);
     // A model that has said goodbye and then hangs up must not be asked to say it once more.
     const respond = !(hangsUp && spoke);

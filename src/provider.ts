@@ -54,6 +54,8 @@ export type HistoryItem =
 
 export interface ConnectRequest {
   readonly instructions: string;
+  /** Undefined: the provider's own choice. */
+  readonly model?: string | undefined;
   readonly voice: string | undefined;
   readonly language: string | undefined;
   readonly tools: readonly ToolDefinition[];
@@ -106,6 +108,8 @@ export interface ToolResult {
   readonly isError: boolean;
   /** False: the model is told but not asked to speak (it has said goodbye already). */
   readonly respond: boolean;
+  /** What was called, for a session that does not know it: see `sendToolResult`. */
+  readonly call?: { readonly name: string; readonly args: string } | undefined;
 }
 
 export interface ProviderSession {
@@ -123,6 +127,10 @@ export interface ProviderSession {
    * cuts in before any of it came, it is said after the caller's turn; otherwise it is dropped then.
    */
   say(text: string, insist?: boolean): void;
+  /**
+   * At most once per call. A call that this session has not made is one of an earlier session of the same phone call:
+   * the model is told of call and result together, and asked to speak if `respond` says so.
+   */
   sendToolResult(callId: string, result: ToolResult): void;
   /** The caller was heard to cut in. Items in order of play; nothing else of them will be heard. */
   interrupt(heard: readonly HeardItem[]): void;
@@ -132,10 +140,12 @@ export interface ProviderSession {
 
 export type ResponseStatus = 'completed' | 'cancelled' | 'failed' | 'incomplete';
 
+/** What the provider will charge for, since the last report. Counts of input include what was cached of it. */
 export interface Usage {
   readonly inputTextTokens: number;
   readonly inputAudioTokens: number;
-  readonly cachedTokens: number;
+  readonly cachedTextTokens: number;
+  readonly cachedAudioTokens: number;
   readonly outputTextTokens: number;
   readonly outputAudioTokens: number;
 }
@@ -179,7 +189,16 @@ export type ProviderEvent =
       readonly args: string;
     }
   | { readonly type: 'toolCallsCancelled'; readonly callIds: readonly string[] }
-  | { readonly type: 'usage'; readonly usage: Usage }
+  /**
+   * `model`: another model than that of the session, such as one that writes down what the caller says; `seconds`: it
+   * charges by the length of the speech.
+   */
+  | {
+      readonly type: 'usage';
+      readonly usage: Usage;
+      readonly model?: string | undefined;
+      readonly seconds?: number | undefined;
+    }
   | { readonly type: 'expiring'; readonly inMs: number }
   | { readonly type: 'resumable'; readonly handle: string }
   | { readonly type: 'warning'; readonly code: string; readonly message: string }

@@ -3,6 +3,7 @@ import type { MachinePolicy } from './answering-machine.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import { type CallEventBody, type CallObserver, type EndReason, tellObserver } from './call-events.ts';
+import { callHandle } from './call-handle.ts';
 import {
   type AnswerPlan,
   type CallOutcome,
@@ -29,7 +30,7 @@ import { RESTART_GOODBYE, transferFailed } from './notices.ts';
 import type { Pacer } from './pacer.ts';
 import type { RealtimeProvider } from './provider.ts';
 import { ProviderLink } from './provider-link.ts';
-import { ToolRunner } from './tools.ts';
+import { ToolRunner } from './tool-runner.ts';
 
 export interface SessionDeps {
   readonly call: IncomingCall;
@@ -88,14 +89,17 @@ export class Session {
     this.#over = new Promise((resolve) => {
       this.#resolveOver = resolve;
     });
-    const context = {
-      callId: call.callId,
-      from: call.from,
-      to: call.to,
+    const handle = callHandle({
+      call,
+      carrier: deps.carrier.name,
+      agent: deps.agent,
+      clock,
+      session: this,
       roundTripMs: () => this.#line.roundTripMs,
-      epoch: () => clock.epoch(),
       hangUpAfterGoodbye: () => this.#conversation.leaveAfterGoodbye('agent-hung-up'),
-    };
+      collectDigits: () => Promise.resolve({ status: 'gone' }),
+      leaveMessage: () => undefined,
+    });
     this.#conversation = new Conversation({
       call,
       machine: deps.machine,
@@ -106,7 +110,13 @@ export class Session {
       pacer: deps.pacer,
       log: deps.log,
       leadMs: deps.leadMs,
-      tools: new ToolRunner(deps.agent.tools, clock, context, this.#abort.signal),
+      tools: new ToolRunner({
+        tools: deps.agent.tools,
+        clock,
+        call: handle,
+        signal: this.#abort.signal,
+        atOnce: deps.agent.toolsAtOnce,
+      }),
       createTranscoder: deps.createTranscoder,
       atMs: () => this.#at(),
       emit: (event) => this.#emit(event),

@@ -1,211 +1,143 @@
-import { type Clock, deadline } from './clock.ts';
+import type * as z from 'zod';
+import type { CarrierName, ControlResult, Transfer } from './carrier.ts';
 import { BridgeError } from './errors.ts';
-import type { JsonSchema, ToolDefinition, ToolResult } from './provider.ts';
+import type { JsonSchema, ToolDefinition } from './provider.ts';
+import { type CheckedArguments, readParameters } from './tools/parameters.ts';
 
-/** What a function handler may know of, and do to, the call it runs for. */
-export interface ToolContext {
+/** CONTRACT of a function that the model can call, and of what its handler is given. */
+
+/** Which keys a handler waits for. */
+export interface DigitWish {
+  /** So many keys are enough. */
+  readonly max: number;
+  /** Ends the input and is not part of it; undefined: none does. */
+  readonly endKey: string | undefined;
+  /** How long the caller may take for the first key, counted from when the agent has finished speaking. */
+  readonly firstMs: number;
+  /** The longest pause between two keys. */
+  readonly nextMs: number;
+}
+
+/** `gone`: the caller hung up, spoke up or was put through, or somebody else waits for keys. */
+export type CollectedDigits =
+  | { readonly status: 'complete' | 'timeout'; readonly digits: string }
+  | { readonly status: 'gone' };
+
+/** A call as a function handler sees it. Nothing here rejects. */
+export interface CallHandle {
   readonly callId: string;
+  readonly carrier: CarrierName;
+  readonly direction: 'inbound' | 'outbound';
   readonly from: string;
   readonly to: string;
-  /** Aborts when the deadline passes or the call ends. */
-  readonly signal: AbortSignal;
+  /** Name of the agent. */
+  readonly agent: string;
+  /** What the agents file, the start webhook or the operator said of this call. */
+  readonly variables: Readonly<Record<string, string>>;
   /** Network time between bridge and carrier and back, ms. */
   roundTripMs(): number;
   /** Wall-clock time, ms since 1970 UTC. */
   epoch(): number;
   /** Ends the call once everything that the agent says now has been heard. */
   hangUpAfterGoodbye(): void;
+  /** Puts the caller through; resolves when the carrier has taken the order. When nobody answers, the agent has the caller back. */
+  transfer(transfer: Transfer): Promise<ControlResult>;
+  /** Presses keys for the other end of the line: 0-9 * # A-D, w and W are pauses. */
+  sendDigits(digits: string): Promise<ControlResult>;
+  /** Takes the keys that the caller presses next, instead of the model. */
+  collectDigits(wish: DigitWish, signal: AbortSignal): Promise<CollectedDigits>;
+  /** The other end is a machine: says `text` after its greeting and ends the call as `message-left`. */
+  leaveMessage(text: string): void;
+  /** Has the carrier record the call, or stop doing so. */
+  record(on: boolean): Promise<ControlResult>;
+}
+
+/** One invocation of a function. */
+export interface ToolContext extends CallHandle {
+  /**
+   * Aborts when the deadline passes, the model withdraws the call, the caller cuts in (if the tool allows it) or the
+   * call ends; the reason is a BridgeError.
+   */
+  readonly signal: AbortSignal;
+  /** The same for the same invocation, however often it is delivered; different for every other. ASCII, at most 128 characters. */
+  readonly idempotencyKey: string;
 }
 
 export interface Tool {
   readonly definition: ToolDefinition;
   readonly timeoutMs: number;
-  run(args: Readonly<Record<string, unknown>>, call: ToolContext): unknown;
+  /** The caller who cuts in makes the result worthless: the handler is told to stop, the model that it was given up. */
+  readonly cancelOnInterrupt: boolean;
+  /** How long the caller hears nothing before the agent says that it is busy; 0: never; undefined: as the agent has it. */
+  readonly fillerAfterMs: number | undefined;
+  /** Longer results are cut, and the model is told so. */
+  readonly maxResultChars: number;
+  /** Names of arguments, at any depth, that are kept out of events and reports. */
+  readonly redact: readonly string[];
+  /** `args` is a JSON object. */
+  check(args: Readonly<Record<string, unknown>>): CheckedArguments;
+  /** `args` has passed `check`. */
+  run(args: unknown, call: ToolContext): unknown;
 }
 
-export interface ToolOptions {
+interface ToolTraits {
+  /** 1 to 64 letters, digits, _ or -. */
   readonly name: string;
   /** For the model: what the function does and when to call it. */
   readonly description: string;
-  /** JSON Schema of an object. */
-  readonly parameters?: JsonSchema;
   /** Default 10 s. */
   readonly timeoutMs?: number;
+  /** See `Tool`; default false: what was begun is finished. */
+  readonly cancelOnInterrupt?: boolean;
+  /** See `Tool`. */
+  readonly fillerAfterMs?: number | undefined;
+  /** Default 16,000. */
+  readonly maxResultChars?: number;
+  readonly redact?: readonly string[];
+}
+
+/** A function whose parameters are a zod schema of an object: `run` gets what the schema makes of the arguments. */
+export interface TypedToolOptions<S extends z.ZodType> extends ToolTraits {
+  readonly parameters: S;
+  /** May be async. What it returns is told to the model as JSON; what it throws as an error. */
+  run(args: z.output<S>, call: ToolContext): unknown;
+}
+
+/** A function whose parameters are a JSON Schema of an object; without any it takes none. */
+export interface ToolOptions extends ToolTraits {
+  readonly parameters?: JsonSchema;
   /** May be async. What it returns is told to the model as JSON; what it throws as an error. */
   run(args: Readonly<Record<string, unknown>>, call: ToolContext): unknown;
 }
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
+const TIMEOUT_MS = 10_000;
+const MAX_RESULT = 16_000;
 
-/** A function that the model can call. Throws BAD_INPUT for a name that no provider would take. */
-export function defineTool(options: ToolOptions): Tool {
-  if (!NAME.test(options.name)) {
+/** A function that the model can call. Throws BAD_INPUT for a name or a schema that no provider would take. */
+export function defineTool<S extends z.ZodType>(options: TypedToolOptions<S>): Tool;
+export function defineTool(options: ToolOptions): Tool;
+export function defineTool(options: ToolOptions | TypedToolOptions<z.ZodType>): Tool {
+  const { name, description, timeoutMs = TIMEOUT_MS, maxResultChars = MAX_RESULT } = options;
+  if (!NAME.test(name)) {
     throw new BridgeError(
       'BAD_INPUT',
-      `tool name ${JSON.stringify(options.name)}: 1 to 64 letters, digits, _ or - are wanted`,
+      `tool name ${JSON.stringify(name)}: 1 to 64 letters, digits, _ or - are wanted`,
     );
   }
+  if (!(timeoutMs > 0)) {
+    throw new BridgeError('BAD_INPUT', `tool ${name}: found a timeoutMs of ${timeoutMs}, wanted more than 0`);
+  }
+  const { schema, check } = readParameters(name, options.parameters);
   return {
-    definition: {
-      name: options.name,
-      description: options.description,
-      parameters: options.parameters ?? { type: 'object', properties: {} },
-    },
-    timeoutMs: options.timeoutMs ?? 10_000,
-    run: (args, call) => options.run(args, call),
+    definition: { name, description, parameters: schema },
+    timeoutMs,
+    cancelOnInterrupt: options.cancelOnInterrupt ?? false,
+    fillerAfterMs: options.fillerAfterMs,
+    maxResultChars,
+    redact: options.redact ?? [],
+    check,
+    // What `check` has let through is what the schema makes of it.
+    run: (args, call) => options.run(args as Readonly<Record<string, unknown>>, call),
   };
-}
-
-/** Ends the call after the goodbye. */
-export const endCall = defineTool({
-  name: 'end_call',
-  description: 'Ends the phone call. Say goodbye first; the call ends when the caller has heard it.',
-  run(_args, call) {
-    call.hangUpAfterGoodbye();
-    return { ok: true };
-  },
-});
-
-/** The time, so that every agent has one function that really runs. */
-export const currentTime = defineTool({
-  name: 'current_time',
-  description: 'The current date and time.',
-  parameters: {
-    type: 'object',
-    properties: {
-      time_zone: { type: 'string', description: 'IANA name such as Europe/Berlin; the default is UTC' },
-    },
-  },
-  run(args, call) {
-    const zone = typeof args['time_zone'] === 'string' ? args['time_zone'] : 'UTC';
-    const now = new Date(call.epoch());
-    const local = new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeStyle: 'short', timeZone: zone });
-    return { utc: now.toISOString(), time_zone: zone, local: local.format(now) };
-  },
-});
-
-/** What the bridge knows of the line, for the line check. */
-export const lineStatus = defineTool({
-  name: 'line_status',
-  description: 'The network round trip between this service and the phone carrier, in milliseconds.',
-  run: (_args, call) => ({ roundTripMs: Math.round(call.roundTripMs() * 10) / 10 }),
-});
-
-const MAX_OUTPUT = 16_000;
-
-export interface ToolRun {
-  readonly name: string;
-  readonly ms: number;
-  readonly result: Omit<ToolResult, 'respond'>;
-  /** Why it failed. */
-  readonly error: BridgeError | undefined;
-  /** This function has asked for the end of the call. */
-  readonly hangsUp: boolean;
-}
-
-/** Runs the function calls of one call; never rejects, and never outlives the call. */
-export class ToolRunner {
-  readonly #tools: ReadonlyMap<string, Tool>;
-  readonly #clock: Clock;
-  readonly #context: Omit<ToolContext, 'signal'>;
-  readonly #call: AbortSignal;
-  readonly #running = new Map<string, AbortController>();
-
-  /** @param call aborts when the call ends */
-  constructor(tools: readonly Tool[], clock: Clock, context: Omit<ToolContext, 'signal'>, call: AbortSignal) {
-    this.#tools = new Map(tools.map((tool) => [tool.definition.name, tool]));
-    this.#clock = clock;
-    this.#context = context;
-    this.#call = call;
-  }
-
-  get running(): number {
-    return this.#running.size;
-  }
-
-  /** @param args the text that the model wrote */
-  async run(callId: string, name: string, args: string): Promise<ToolRun> {
-    const startedAt = this.#clock.now();
-    let hangsUp = false;
-    const onHangUp = (): void => {
-      hangsUp = true;
-      this.#context.hangUpAfterGoodbye();
-    };
-    const done = (output: string, error?: BridgeError): ToolRun => ({
-      name,
-      ms: this.#clock.now() - startedAt,
-      result: { output, isError: error !== undefined },
-      error,
-      hangsUp,
-    });
-    const own = new AbortController();
-    const follow = (): void => own.abort(this.#call.reason);
-    this.#call.addEventListener('abort', follow, { once: true });
-    this.#running.set(callId, own);
-    try {
-      const tool = this.#tools.get(name);
-      if (tool === undefined) {
-        throw new BridgeError('TOOL_FAILED', `there is no function ${name}; there are ${this.#names()}`);
-      }
-      return done(await this.#within(tool, parseArguments(args), own.signal, onHangUp));
-    } catch (thrown) {
-      const error = BridgeError.from(thrown, 'TOOL_FAILED');
-      return done(JSON.stringify({ error: error.message }), error);
-    } finally {
-      this.#running.delete(callId);
-      this.#call.removeEventListener('abort', follow);
-    }
-  }
-
-  /** The provider does not want these any more. */
-  cancel(callIds: readonly string[]): void {
-    for (const id of callIds)
-      this.#running.get(id)?.abort(new BridgeError('CANCELLED', 'the model withdrew the call'));
-  }
-
-  async #within(
-    tool: Tool,
-    args: Readonly<Record<string, unknown>>,
-    signal: AbortSignal,
-    hangUpAfterGoodbye: () => void,
-  ): Promise<string> {
-    using limit = deadline(this.#clock, tool.timeoutMs, `function ${tool.definition.name}`, signal);
-    limit.signal.throwIfAborted();
-    const value = await Promise.race([
-      Promise.resolve(tool.run(args, { ...this.#context, hangUpAfterGoodbye, signal: limit.signal })),
-      rejection(limit.signal),
-    ]);
-    const output = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'null');
-    if (output.length <= MAX_OUTPUT) return output;
-    return `${output.slice(0, MAX_OUTPUT)} … [cut: the result had ${output.length} characters]`;
-  }
-
-  #names(): string {
-    return [...this.#tools.keys()].join(', ') || 'none';
-  }
-}
-
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    if (signal.aborted) reject(BridgeError.from(signal.reason, 'CANCELLED'));
-    signal.addEventListener('abort', () => reject(BridgeError.from(signal.reason, 'CANCELLED')), {
-      once: true,
-    });
-  });
-}
-
-/** Some models encode the arguments twice, some write nothing for an empty object. */
-function parseArguments(text: string): Readonly<Record<string, unknown>> {
-  let value: unknown = text.trim() === '' ? {} : parseJson(text);
-  if (typeof value === 'string') value = parseJson(value);
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw new BridgeError('TOOL_FAILED', 'the arguments are not a JSON object');
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new BridgeError('TOOL_FAILED', 'the arguments are not valid JSON', { cause });
-  }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'vitest';
-import { endCall } from '../src/tools.ts';
+import { endCall } from '../src/tools/built-in.ts';
 import { Service, type ServiceOptions, STYLES } from './support/carrier-styles.ts';
 
 /** The same sentences for every carrier, through its simulated HTTP, REST and media sockets. */

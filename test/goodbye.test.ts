@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Goodbye } from '../src/goodbye.ts';
 import { STREAM_BROKE } from '../src/notices.ts';
-import { endCall } from '../src/tools.ts';
+import { endCall } from '../src/tools/built-in.ts';
 import { createKit, type KitOptions, REOPENING } from './support/call-kit.ts';
 import { settled } from './support/manual-provider.ts';
 import { VirtualClock } from './support/virtual-clock.ts';

@@ -187,7 +187,8 @@ describe('a spoken response', () => {
         usage: {
           inputTextTokens: 1,
           inputAudioTokens: 2,
-          cachedTokens: 3,
+          cachedTextTokens: 3,
+          cachedAudioTokens: 0,
           outputTextTokens: 4,
           outputAudioTokens: 5,
         },

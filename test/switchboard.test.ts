@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CALL_OUTCOMES, type CallOutcome, type ControlResult, type Next } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
 import { CUT_SHORT, transferFailed } from '../src/notices.ts';
-import { endCall } from '../src/tools.ts';
+import { endCall } from '../src/tools/built-in.ts';
 import { COMMANDS, createKit, type KitOptions, pending, refused, TRANSFER } from './support/call-kit.ts';
 import { settled } from './support/manual-provider.ts';
 

@@ -1,20 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { BridgeError } from '../src/errors.ts';
-import { currentTime, defineTool, lineStatus, type Tool, ToolRunner } from '../src/tools.ts';
+import { ToolRunner } from '../src/tool-runner.ts';
+import { currentTime, lineStatus } from '../src/tools/built-in.ts';
+import { defineTool, type Tool } from '../src/tools.ts';
+import { callStub } from './support/call-stub.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 function runner(tools: readonly Tool[]) {
   const clock = new VirtualClock();
   const call = new AbortController();
-  const context = {
-    callId: 'CA1',
-    from: '+1',
-    to: '+2',
-    roundTripMs: () => 41.26,
-    epoch: () => clock.epoch(),
-    hangUpAfterGoodbye: () => undefined,
+  const context = callStub({ roundTripMs: () => 41.26, epoch: () => clock.epoch() });
+  return {
+    clock,
+    call,
+    tools: new ToolRunner({ tools, clock, call: context, signal: call.signal, atOnce: 4 }),
   };
-  return { clock, call, tools: new ToolRunner(tools, clock, context, call.signal) };
 }
 
 const echo = defineTool({ name: 'echo', description: 'returns its arguments', run: (args) => args });

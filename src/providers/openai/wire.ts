@@ -155,11 +155,16 @@ function calls(output: unknown): readonly WireCall[] {
 function usage(value: unknown): Usage | undefined {
   if (!isFields(value)) return undefined;
   const input = fieldsOf(value['input_token_details']);
+  const cached = fieldsOf(input['cached_tokens_details']);
   const output = fieldsOf(value['output_token_details']);
   return {
     inputTextTokens: countOf(input['text_tokens']),
     inputAudioTokens: countOf(input['audio_tokens']),
-    cachedTokens: countOf(input['cached_tokens']),
+    // Without details nobody knows which they were; taken for text, the cheaper ones, the cost is not understated.
+    cachedTextTokens: isFields(input['cached_tokens_details'])
+      ? countOf(cached['text_tokens'])
+      : countOf(input['cached_tokens']),
+    cachedAudioTokens: countOf(cached['audio_tokens']),
     outputTextTokens: countOf(output['text_tokens']),
     outputAudioTokens: countOf(output['audio_tokens']),
   };

@@ -1,0 +1,39 @@
+import type { Agent } from './agents.ts';
+import type { CarrierName, IncomingCall } from './carrier.ts';
+import type { Clock } from './clock.ts';
+import type { Session } from './session.ts';
+import type { CallHandle, CollectedDigits, DigitWish } from './tools.ts';
+
+export interface CallHandleDeps {
+  readonly call: IncomingCall;
+  readonly carrier: CarrierName;
+  readonly agent: Agent;
+  readonly clock: Clock;
+  readonly session: Pick<Session, 'transfer' | 'sendDigits' | 'record'>;
+  roundTripMs(): number;
+  hangUpAfterGoodbye(): void;
+  collectDigits(wish: DigitWish, signal: AbortSignal): Promise<CollectedDigits>;
+  leaveMessage(text: string): void;
+}
+
+/** What the function handlers of one call may know of it and do to it. */
+export function callHandle(deps: CallHandleDeps): CallHandle {
+  const { call, agent, session } = deps;
+  return {
+    callId: call.callId,
+    carrier: deps.carrier,
+    direction: call.direction,
+    from: call.from,
+    to: call.to,
+    agent: agent.name,
+    variables: agent.variables,
+    roundTripMs: () => deps.roundTripMs(),
+    epoch: () => deps.clock.epoch(),
+    hangUpAfterGoodbye: () => deps.hangUpAfterGoodbye(),
+    transfer: (transfer) => session.transfer(transfer),
+    sendDigits: (digits) => session.sendDigits(digits),
+    collectDigits: (wish, signal) => deps.collectDigits(wish, signal),
+    leaveMessage: (text) => deps.leaveMessage(text),
+    record: (on) => session.record(on),
+  };
+}
