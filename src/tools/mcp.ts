@@ -1,0 +1,91 @@
+import * as z from 'zod';
+import type { McpAddress } from './mcp/address.ts';
+
+const OF_COMMANDS = ['args', 'env', 'cwd'] as const;
+
+const fields = z.strictObject({
+  command: z.string().min(1).optional().describe('Program to start; it is spoken to over its standard input'),
+  args: z.array(z.string()).optional(),
+  env: z
+    .record(z.string().min(1), z.string())
+    .optional()
+    .describe('Environment of the program, beside PATH, HOME and a few more that every program needs'),
+  cwd: z.string().min(1).optional().describe('Folder that it runs in, relative to the agents file'),
+  url: z
+    .string()
+    .refine(isHttpUrl, 'wanted an http:// or https:// URL without user name and password')
+    .optional()
+    .describe('Address of a server that speaks streamable HTTP'),
+  headers: z
+    .record(
+      z.string().refine(isHeaderName, 'not a name of a header'),
+      z.string().refine(isHeaderValue, 'no header can hold this'),
+    )
+    .optional(),
+  tools: z
+    .array(z.string().min(1))
+    .min(1)
+    .default(['*'])
+    .describe(
+      "Which functions of the server are offered, by the server's names; * stands for any characters",
+    ),
+  prefix: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{0,32}$/, 'wanted up to 32 letters, digits, _ or -')
+    .default('')
+    .describe("Set before the server's names of its functions"),
+  timeoutMs: z.int().min(1).max(600_000).default(10_000).describe('Longest time of one function call'),
+  fillerAfterMs: z.int().min(0).max(600_000).optional(),
+  redact: z.array(z.string().min(1)).default([]).describe('Arguments kept out of events and reports'),
+  cancelOnInterrupt: z.boolean().default(false),
+});
+
+/** One entry of `tools.mcp` in the agents file: a server that brings functions, by command or by URL. */
+export const mcpServerSchema = fields.superRefine((spec, context) => {
+  const mistake = (path: string[], message: string): void => {
+    context.addIssue({ code: 'custom', path, message });
+  };
+  const { command, url } = spec;
+  if (command === undefined && url === undefined) mistake([], 'wanted a command or a url');
+  if (command !== undefined && url !== undefined)
+    mistake(['url'], 'found a command too, wanted one of the two');
+  if (command === undefined && url !== undefined) {
+    for (const name of OF_COMMANDS) {
+      if (spec[name] !== undefined) mistake([name], 'goes with a command, found a url');
+    }
+  }
+  if (url === undefined && spec.headers !== undefined) mistake(['headers'], 'goes with a url, found none');
+});
+
+/** A checked entry of `tools.mcp`. */
+export type McpServerSpec = z.output<typeof mcpServerSchema>;
+
+/** The part of an entry that says where the server is. */
+function addressOf(spec: McpServerSpec): McpAddress {
+  if (spec.url !== undefined) return { type: 'http', url: spec.url, headers: spec.headers ?? {} };
+  const { command = '', args = [], env = {}, cwd } = spec;
+  return { type: 'stdio', command, args, env, cwd };
+}
+
+function isHttpUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password } = new URL(text);
+  return (protocol === 'http:' || protocol === 'https:') && username === '' && password === '';
+}
+
+function isHeaderName(name: string): boolean {
+  return fits(() => new Headers([[name, '']]));
+}
+
+function isHeaderValue(value: string): boolean {
+  return fits(() => new Headers([['x', value]]));
+}
+
+function fits(attempt: () => unknown): boolean {
+  try {
+    attempt();
+    return true;
+  } catch {
+    return false;
+  }
+}
