@@ -2,6 +2,7 @@ import type { Agent, DigitContext } from './agents.ts';
 import type { MachinePolicy } from './answering-machine.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
+import { Briefing } from './briefing.ts';
 import type { CallEventBody, EndReason } from './call-events.ts';
 import type { MachineResult } from './carrier.ts';
 import type { Clock } from './clock.ts';
@@ -14,13 +15,14 @@ import { Keypad } from './keypad.ts';
 import { LeadIn } from './lead-in.ts';
 import type { CallLeg } from './leg.ts';
 import type { Log } from './log.ts';
+import type { CallCounts } from './metrics.ts';
 import { CUT_SHORT, STREAM_BROKE } from './notices.ts';
 import type { Pacer } from './pacer.ts';
 import type { HeardItem, ProviderEvent, ProviderSession } from './provider.ts';
 import { onProviderNews } from './provider-news.ts';
+import { ToolDesk } from './tool-desk.ts';
 import type { ToolRunner } from './tool-runner.ts';
 import { Transcript } from './transcript.ts';
-import type { UplinkCounts } from './uplink.ts';
 
 export interface ConversationOptions {
   readonly call: DigitContext;
@@ -52,23 +54,21 @@ export interface ConversationOptions {
  */
 export class Conversation {
   readonly transcript = new Transcript();
-  readonly counts = { bargeIns: 0, toolCalls: 0, providerErrors: 0 };
+  readonly #counts = { bargeIns: 0, providerErrors: 0 };
   readonly #options: ConversationOptions;
   readonly #downlink: Downlink;
   readonly #floor: Floor;
   readonly #keypad: Keypad;
   readonly #hearing: Hearing;
+  readonly #desk: ToolDesk;
   #leadIn: LeadIn | undefined;
   #provider: ProviderSession | undefined;
   #leg: CallLeg | undefined;
   #hadLeg = false;
   #wasHeard = false;
-  /** What the agent is told of a stream that went away while it spoke. */
-  #cutBy: string | undefined;
+  readonly #briefing = new Briefing();
   /** What the agent says is not for a machine that plays its greeting; of what it says after that, only the message is. */
   #silenced: 'all' | 'unasked' | undefined;
-  /** What the model is to be told when it is there. */
-  readonly #notices: string[] = [];
   #closed = false;
 
   constructor(options: ConversationOptions) {
@@ -82,10 +82,28 @@ export class Conversation {
       onHeard: (itemId) => this.transcript.heard(itemId),
       onFailed: (error) => options.onFailed(error),
     });
+    this.#desk = new ToolDesk({
+      runner: options.tools,
+      filler: options.agent.filler,
+      clock: options.clock,
+      downlink: this.#downlink,
+      transcript: this.transcript,
+      log: options.log,
+      emit: (event) => options.emit(event),
+      isOpen: (id) =>
+        id === undefined ? this.#floor.openResponses.size > 0 : this.#floor.openResponses.has(id),
+      cut: () => this.#cut(),
+      onGoodbyeSaid: () => this.#floor.goodbye.spoken(undefined),
+      onTold: () => this.#floor.check(),
+      mayRespond: () => !this.#floor.holds('transfer') && !this.#hearing.deaf,
+      onFailed: (error) => options.onFailed(error),
+    });
     this.#floor = new Floor({
       clock: options.clock,
       silence: options.agent.silence,
-      agentIdle: () => this.#provider !== undefined && this.#downlink.idle && options.tools.running === 0,
+      agentQuiet: () => this.#provider !== undefined && this.#downlink.idle,
+      filler: this.#desk.filler,
+      working: () => this.#desk.working,
       aheadMs: () => this.#downlink.aheadMs,
       say: (text) => this.#provider?.say(text),
       onSilent: (goodbye) => this.takeLeave('caller-silent', goodbye, false),
@@ -114,12 +132,10 @@ export class Conversation {
     });
   }
 
-  get uplinkCounts(): Readonly<UplinkCounts> {
-    return this.#hearing.counts;
-  }
-
-  get refusedDownlinkMs(): number {
-    return this.#downlink.refusedMs;
+  get counts(): Omit<CallCounts, 'seconds'> {
+    const { refused: refusedFrames, ...uplink } = this.#hearing.counts;
+    const refusedDownlinkMs = this.#downlink.refusedMs;
+    return { ...this.#counts, ...uplink, refusedFrames, refusedDownlinkMs, toolCalls: this.#desk.count };
   }
 
   /** When the last media message came; undefined while there is no stream, or nobody to hear it. */
@@ -152,7 +168,7 @@ export class Conversation {
     this.#floor.hold('no-stream', true);
     const spoke = !this.#downlink.idle;
     if (spoke) {
-      this.#cutBy ??= broken ? STREAM_BROKE : CUT_SHORT;
+      this.#briefing.cutBy ??= broken ? STREAM_BROKE : CUT_SHORT;
       this.#floor.goodbye.cutOff();
     }
     if (spoke || !broken) this.#takeBack(this.#downlink.detach(this.#floor.openResponses));
@@ -174,9 +190,9 @@ export class Conversation {
       this.#cut();
       this.#floor.goodbye.cutOff();
     }
-    this.#cutBy = undefined;
+    this.#briefing.cutBy = undefined;
     // Whoever is to be said goodbye to is said that instead.
-    if (!this.#floor.leavingForGood) this.#notice(why);
+    if (!this.#floor.leavingForGood) this.#briefing.tell(why);
   }
 
   /** Silence is not asked about as long as there is a reason for it. */
@@ -201,8 +217,9 @@ export class Conversation {
     const { greeting } = this.#options.agent;
     // A machine is not greeted.
     if (greeting !== undefined && !this.#hearing.deaf) provider.say(greeting);
-    for (const text of this.#notices.splice(0)) this.#notice(text);
+    this.#briefing.connect(provider);
     this.#keypad.connect(provider);
+    this.#desk.connect(provider);
     // Also after what was asked for: it may never be answered.
     this.#floor.check();
   }
@@ -270,24 +287,31 @@ export class Conversation {
         this.#bargeIn();
         break;
       case 'responseStarted':
+        if (event.asked) this.#desk.filler.askedResponse(event.responseId);
         this.#floor.responseStarted(event.responseId, event.asked);
         break;
       case 'responseDone':
         this.#onResponseDone(event);
         break;
       case 'toolCall':
-        this.#runTool(event).catch((error: unknown) => this.#options.onFailed(error));
+        this.#floor.toolStarted();
+        this.#desk.call(event);
+        // Whoever called it may be quiet already.
+        this.#floor.check();
         break;
       case 'toolCallsCancelled':
-        this.#options.tools.cancel(event.callIds);
+        this.#desk.cancel(event.callIds);
         break;
       default:
-        onProviderNews(event, this.#options.log, this.counts, (error) => this.#options.onProviderLost(error));
+        onProviderNews(event, this.#options.log, this.#counts, (error) =>
+          this.#options.onProviderLost(error),
+        );
     }
   }
 
   close(): void {
     this.#closed = true;
+    this.#desk.close();
     this.#leadIn?.close();
     this.#keypad.close();
     this.#floor.close();
@@ -324,22 +348,16 @@ export class Conversation {
     this.#bargeIn();
   }
 
-  /** Tells the model something that only the bridge knows; it then speaks. */
-  #notice(text: string): void {
-    if (this.#provider === undefined) this.#notices.push(text);
-    else this.#provider.sendText(text, { role: 'system', respond: true });
-  }
-
   /** What was cut off when the last stream went away. */
   #makeGood(): void {
     const again = this.#floor.goodbye.again();
     if (again !== undefined) this.#provider?.say(again.text, again.final);
     // A machine hears nothing but its message, which is said from its beginning.
-    else if (this.#cutBy !== undefined && !this.#hearing.deaf && !this.#floor.leavingForGood) {
-      this.#notice(this.#cutBy);
+    else if (this.#briefing.cutBy !== undefined && !this.#hearing.deaf && !this.#floor.leavingForGood) {
+      this.#briefing.tell(this.#briefing.cutBy);
       this.#floor.goodbye.awaited();
     }
-    this.#cutBy = undefined;
+    this.#briefing.cutBy = undefined;
   }
 
   /** The agent neither hears nor answers what is on the line, and stops in mid-word. */
@@ -365,9 +383,10 @@ export class Conversation {
 
   #bargeIn(): void {
     const spoke = !this.#downlink.idle;
+    this.#desk.interrupted();
     const heard = this.#cut();
     if (!spoke) return;
-    this.counts.bargeIns += 1;
+    this.#counts.bargeIns += 1;
     this.#options.emit({ type: 'bargeIn', heard });
   }
 
@@ -377,25 +396,5 @@ export class Conversation {
       this.#options.log.warn({ status: event.status, reason: event.reason }, 'response did not complete');
     }
     this.#floor.responseDone(event.responseId, event.status === 'completed');
-  }
-
-  async #runTool(event: Extract<ProviderEvent, { type: 'toolCall' }>): Promise<void> {
-    const { tools, log, emit } = this.#options;
-    this.counts.toolCalls += 1;
-    const spoke = this.#downlink.hasSpoken(event.responseId);
-    this.#floor.toolStarted();
-    const { result, error, hangsUp, ...run } = await tools.run(event.callId, event.name, event.args);
-    const { name, ms } = run;
-    if (this.#closed) return;
-    log.info({ tool: name, ms: Math.round(ms), isError: result.isError }, 'function call');
-    if (error !== undefined)
-      log.warn({ tool: name, code: error.code, pii: { detail: error.message } }, 'function failed');
-    emit({ type: 'tool', ...run, isError: result.isError });
-    this.transcript.tool(event.callId, name, event.args, result.output);
-    // A model that has said goodbye and then hangs up must not be asked to say it once more.
-    const respond = !(hangsUp && spoke);
-    if (!respond) this.#floor.goodbye.spoken(undefined);
-    this.#provider?.sendToolResult(event.callId, { ...result, respond });
-    this.#floor.check();
   }
 }

@@ -28,6 +28,8 @@ type Early =
 const MAX_EARLY_MS = 60_000;
 /** Ids of responses that are over: late audio comes soon or never. */
 const MAX_OVER = 64;
+/** Begins the item ids of what no provider knows of. */
+const CLIP = 'patchcord-clip-';
 
 /**
  * What the agent says, from the provider to the leg: converted to the leg's format and handed to playout. Refuses
@@ -47,6 +49,8 @@ export class Downlink {
   #itemId: string | undefined;
   #responseId = '';
   #refusedMs = 0;
+  #clips = 0;
+  #playsClip = false;
   /** Of legs that are gone. */
   #lostMs = 0;
 
@@ -107,9 +111,39 @@ export class Downlink {
       return false;
     }
     this.#spoken.add(responseId);
+    this.stopClip();
     if (this.#transcoder === undefined) this.#keep(responseId, itemId, bytes);
     else this.#play(responseId, itemId, bytes);
     return true;
+  }
+
+  /**
+   * Lets the caller hear something that is not the agent's: it is known to no provider. Plays only on an idle line, so
+   * that it stands in nobody's way; false when it was not played.
+   */
+  clip(bytes: Uint8Array, format: AudioFormat): boolean {
+    if (this.#leg === undefined || this.#playout === undefined || !this.idle) return false;
+    this.#clips += 1;
+    this.#playsClip = true;
+    const id = `${CLIP}${this.#clips}`;
+    const transcoder = this.#options.createTranscoder(format, this.#leg.output);
+    // The buffer that `push` gives is used again by `flush`; playout copies it.
+    this.#playout.push(id, id, transcoder.push(bytes), bytes.length / bytesPerMs(format));
+    this.#playout.push(id, id, transcoder.flush(), 0);
+    this.#playout.endResponse(id);
+    return true;
+  }
+
+  /** The clip that plays is cut off. */
+  stopClip(): void {
+    // A clip plays alone, so nothing else is lost.
+    if (this.#playsClip && !this.idle) this.#playout?.interrupt();
+    this.#playsClip = false;
+  }
+
+  /** Speech of this response is the last that the caller hears, or is to hear. */
+  isLast(responseId: string): boolean {
+    return !this.idle && responseId === this.#responseId;
   }
 
   /** Whether the caller was given any speech of this response, which is not done. */
@@ -136,7 +170,8 @@ export class Downlink {
     this.#earlyMs = 0;
     this.#transcoder?.reset();
     this.#itemId = undefined;
-    return this.#playout?.interrupt() ?? [];
+    const heard = this.#playout?.interrupt() ?? [];
+    return heard.filter((item) => !item.itemId.startsWith(CLIP));
   }
 
   close(): void {

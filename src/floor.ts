@@ -1,13 +1,18 @@
 import type { EndReason } from './call-events.ts';
 import type { Clock } from './clock.ts';
+import type { Filler } from './filler.ts';
 import { Goodbye } from './goodbye.ts';
 import { type SilencePolicy, SilenceWatch } from './silence.ts';
 
 export interface FloorOptions {
   readonly clock: Clock;
   readonly silence: SilencePolicy;
-  /** Nothing of the agent waits to be heard and no function runs. */
-  agentIdle(): boolean;
+  /** The agent is there and nothing that it said waits to be heard. */
+  agentQuiet(): boolean;
+  /** What the caller hears while functions run. */
+  readonly filler: Filler;
+  /** Functions run, and a caller who waits is to hear something after so many ms, 0: never; undefined: none runs. */
+  working(): number | undefined;
   /** Speech of the agent that is still to be heard. */
   aheadMs(): number;
   /** Have the agent say this, unasked. */
@@ -31,6 +36,7 @@ export class Floor {
   readonly #asked = new Set<string>();
   #callerSpeaks = false;
   readonly #held = new Set<HoldReason>();
+  #onQuiet: (() => void)[] = [];
 
   constructor(options: FloorOptions) {
     this.#options = options;
@@ -60,7 +66,7 @@ export class Floor {
 
   /** See `Goodbye.begin`. */
   leave(reason: EndReason, final: boolean, text: string | undefined): void {
-    this.#silence.busy();
+    this.#busy();
     this.goodbye.begin(reason, final, text);
   }
 
@@ -72,7 +78,7 @@ export class Floor {
   hold(reason: HoldReason, on: boolean): void {
     if (on) {
       this.#held.add(reason);
-      this.#silence.busy();
+      this.#busy();
       // Whoever is put through is not said goodbye to.
       if (reason === 'transfer') this.goodbye.callOff();
       if (reason === 'no-stream') this.goodbye.hold(true);
@@ -91,12 +97,12 @@ export class Floor {
   responseStarted(responseId: string, asked: boolean): void {
     if (asked) this.#asked.add(responseId);
     this.#open.add(responseId);
-    this.#silence.busy();
+    this.#busy();
   }
 
   agentSpeaks(responseId: string): void {
     this.#open.add(responseId);
-    this.#silence.busy();
+    this.#busy();
     // An answer to what the caller has just said is not yet the goodbye.
     if (this.#asked.has(responseId)) this.goodbye.spoken(responseId);
   }
@@ -110,7 +116,7 @@ export class Floor {
   }
 
   toolStarted(): void {
-    this.#silence.busy();
+    this.#busy();
   }
 
   callerSpeaks(): void {
@@ -125,19 +131,44 @@ export class Floor {
 
   /** The caller is there, by voice or by key. */
   callerActive(): void {
+    this.#busy();
     this.#silence.callerActive();
     this.goodbye.callOff();
   }
 
   /** Something has come to its end: if it was the last thing under way, the line is quiet. */
   check(): void {
-    if (this.#callerSpeaks || this.#open.size > 0 || !this.#options.agentIdle()) return;
-    if (!this.goodbye.leaving && this.#held.size === 0) this.#silence.quiet();
-    this.goodbye.quiet();
+    if (!this.quiet) return;
+    const { filler, working } = this.#options;
+    const fillerAfterMs = working();
+    const waits = !this.goodbye.leaving && this.#held.size === 0;
+    if (fillerAfterMs === undefined) {
+      if (waits) this.#silence.quiet();
+      this.goodbye.quiet();
+    } else if (waits) {
+      filler.quiet(fillerAfterMs);
+    }
+    for (const resolve of this.#onQuiet.splice(0)) resolve();
+  }
+
+  /** Nobody speaks and nothing is under way but functions. */
+  get quiet(): boolean {
+    return !this.#callerSpeaks && this.#open.size === 0 && this.#options.agentQuiet();
+  }
+
+  /** Resolves when nobody speaks, also when it is now. */
+  untilQuiet(): Promise<void> {
+    return this.quiet ? Promise.resolve() : new Promise((resolve) => this.#onQuiet.push(resolve));
   }
 
   close(): void {
-    this.#silence.busy();
+    this.#busy();
     this.goodbye.close();
+    for (const resolve of this.#onQuiet.splice(0)) resolve();
+  }
+
+  #busy(): void {
+    this.#silence.busy();
+    this.#options.filler.busy();
   }
 }

@@ -180,16 +180,7 @@ export class Session {
   }
 
   get counts(): CallCounts {
-    const { framesIn, filledMs, lostBeforeReadyMs, refused } = this.#conversation.uplinkCounts;
-    return {
-      ...this.#conversation.counts,
-      seconds: this.#at() / 1000,
-      framesIn,
-      filledMs,
-      lostBeforeReadyMs,
-      refusedFrames: refused,
-      refusedDownlinkMs: this.#conversation.refusedDownlinkMs,
-    };
+    return { ...this.#conversation.counts, seconds: this.#at() / 1000 };
   }
 
   /** The bridge wanted this end: the carrier's side has to be seen to be over. */

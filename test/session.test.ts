@@ -314,7 +314,15 @@ describe('function calls', () => {
     provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'add', args: '{"a":1,"b":2}' });
     await settled();
     expect(provider.results).toEqual([
-      { callId: 'c', result: { output: '{"sum":3}', isError: false, respond: true } },
+      {
+        callId: 'c',
+        result: {
+          output: '{"sum":3}',
+          isError: false,
+          respond: true,
+          call: { name: 'add', args: '{"a":1,"b":2}' },
+        },
+      },
     ]);
   });
 

@@ -1,0 +1,144 @@
+import type { FillerPolicy } from './agents.ts';
+import type { CallEventBody } from './call-events.ts';
+import type { Clock } from './clock.ts';
+import type { Downlink } from './downlink.ts';
+import { Filler } from './filler.ts';
+import type { Log } from './log.ts';
+import type { ProviderEvent, ProviderSession } from './provider.ts';
+import type { ToolRun, ToolRunner } from './tool-runner.ts';
+import type { Transcript } from './transcript.ts';
+
+type ToolCall = Extract<ProviderEvent, { type: 'toolCall' }>;
+
+export interface ToolDeskOptions {
+  readonly runner: ToolRunner;
+  readonly filler: FillerPolicy | undefined;
+  readonly clock: Clock;
+  readonly downlink: Downlink;
+  readonly transcript: Transcript;
+  readonly log: Log;
+  emit(event: CallEventBody): void;
+  /** The provider is at work on this response; undefined: on any. */
+  isOpen(responseId: string | undefined): boolean;
+  /** What the agent says is cut off. */
+  cut(): void;
+  /** What was said before this function call was the goodbye. */
+  onGoodbyeSaid(): void;
+  /** It was told. */
+  onTold(): void;
+  /** Nobody is there for whom the agent could speak: somebody else talks with the caller, or a machine listens. */
+  mayRespond(): boolean;
+  onFailed(thrown: unknown): void;
+}
+
+interface Answer {
+  readonly call: ToolCall;
+  readonly run: ToolRun;
+  readonly respond: boolean;
+}
+
+/**
+ * The function calls of a conversation on their way from the model to the runner, and their results on the way back:
+ * each is told once, to the provider that is there when it comes, or to the next one.
+ */
+export class ToolDesk {
+  /** What the caller hears meanwhile. */
+  readonly filler: Filler;
+  readonly #options: ToolDeskOptions;
+  #provider: ProviderSession | undefined;
+  /** Results that nobody was there to be told. */
+  #untold: Answer[] = [];
+  /** How long the caller of each function that runs is to hear nothing, in ms; 0: for ever. */
+  readonly #running = new Map<ToolCall, number>();
+  #count = 0;
+  #closed = false;
+
+  constructor(options: ToolDeskOptions) {
+    this.#options = options;
+    const { clock, downlink, filler: policy, isOpen, cut } = options;
+    this.filler = new Filler({
+      clock,
+      policy,
+      say: (text) => this.#provider?.say(text),
+      play: ({ pcm, rate }) => downlink.clip(pcm, { encoding: 'pcm16', rate }),
+      stopClip: () => downlink.stopClip(),
+      isUnderWay: (responseId) =>
+        isOpen(responseId) || (responseId !== undefined && downlink.isLast(responseId)),
+      cut,
+    });
+  }
+
+  /** Function calls so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The least of the times after which a caller who waits is to hear something, 0: never; undefined: no function runs. */
+  get working(): number | undefined {
+    if (this.#running.size === 0) return undefined;
+    const times = [...this.#running.values()].filter((ms) => ms > 0);
+    return times.length === 0 ? 0 : Math.min(...times);
+  }
+
+  /** The provider of the conversation is ready, or there is another one; undefined: there is none for a while. */
+  connect(provider: ProviderSession | undefined): void {
+    this.#provider = provider;
+    if (provider === undefined) return;
+    for (const answer of this.#untold.splice(0)) this.#tell(provider, answer);
+  }
+
+  /** The model calls a function. */
+  call(call: ToolCall): void {
+    this.#count += 1;
+    this.#run(call).catch((error: unknown) => this.#options.onFailed(error));
+  }
+
+  /** The provider does not want these any more. */
+  cancel(callIds: readonly string[]): void {
+    this.#options.runner.cancel(callIds);
+  }
+
+  /** The caller has cut in. */
+  interrupted(): void {
+    this.filler.interrupted();
+    this.#options.runner.interrupted();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#untold = [];
+  }
+
+  async #run(call: ToolCall): Promise<void> {
+    const { runner, log, emit, filler } = this.#options;
+    const spoke = this.#options.downlink.hasSpoken(call.responseId);
+    this.#running.set(call, runner.find(call.name)?.fillerAfterMs ?? filler?.afterMs ?? 0);
+    const run = await runner.run(call.callId, call.name, call.args);
+    this.#running.delete(call);
+    if (this.#closed) return;
+    const { name, ms, outcome, error } = run;
+    log.info({ tool: name, ms: Math.round(ms), outcome }, 'function call');
+    if (error !== undefined)
+      log.warn({ tool: name, code: error.code, pii: { detail: error.message } }, 'function failed');
+    const { result, error: _error, hangsUp, ...facts } = run;
+    emit({ type: 'tool', ...facts, isError: result.isError });
+    // A model that has said goodbye and then hangs up must not be asked to say it once more.
+    const said = hangsUp && spoke;
+    if (said) this.#options.onGoodbyeSaid();
+    // Whoever cut in is about to be answered, and what was withdrawn is not waited for.
+    const respond = !said && outcome !== 'cancelled' && this.#options.mayRespond();
+    const answer = { call, run, respond };
+    if (this.#provider === undefined) this.#untold.push(answer);
+    else this.#tell(this.#provider, answer);
+  }
+
+  #tell(provider: ProviderSession, { call, run, respond }: Answer): void {
+    // As long as something else is waited for, they hear it to its end.
+    if (this.#running.size === 0) this.filler.end();
+    // Only now: what a next provider is told of the past must not hold what it is told as news.
+    this.#options.transcript.tool(call.callId, call.name, call.args, run.result.output);
+    const { name, args } = call;
+    provider.sendToolResult(call.callId, { ...run.result, respond, call: { name, args } });
+    this.#options.onTold();
+  }
+}
