@@ -1,0 +1,181 @@
+import * as dns from 'node:dns';
+import * as http from 'node:http';
+import * as https from 'node:https';
+import type { LookupFunction } from 'node:net';
+import { type Clock, deadline } from '../../clock.ts';
+import { BridgeError } from '../../errors.ts';
+import { isPublicAddress, literalAddress } from './addresses.ts';
+import { type Answer, exchange, NotSentError } from './exchange.ts';
+import { canonicalHost, findHost, type HttpHost } from './hosts.ts';
+import type { HttpMethod } from './request-template.ts';
+
+export type { Answer } from './exchange.ts';
+
+/** One request, with everything that limits it. */
+export interface GuardedRequest {
+  readonly method: HttpMethod;
+  readonly url: URL;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+  /** The only hosts that are reached, by redirects neither. */
+  readonly hosts: readonly HttpHost[];
+  /** For the whole exchange, redirects and body included. */
+  readonly timeoutMs: number;
+  /** Of the body; reading stops there. */
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+}
+
+export interface GuardedClientOptions {
+  readonly clock: Clock;
+  /** Such as `patchcord/1.2.3`. */
+  readonly userAgent: string;
+  /** Where names become addresses; left out: the system's resolver. */
+  readonly lookup?: LookupFunction;
+  /** PEM certificates to trust instead of those that Node brings. */
+  readonly ca?: string;
+}
+
+/** Reaches listed hosts at public addresses only; see `createGuardedClient`. */
+export interface GuardedClient {
+  /**
+   * The answer of the last hop, whatever its status. Rejects with TOOL_FAILED, TIMEOUT or CANCELLED; messages hold no
+   * address, path, query or header.
+   */
+  request(request: GuardedRequest): Promise<Answer>;
+  /** Closes every connection; requests that are under way fail. */
+  close(): void;
+}
+
+const MAX_REDIRECTS = 3;
+const REDIRECTS = [301, 302, 303, 307, 308];
+/** Below the 5 s for which many servers keep a connection, so that a request seldom meets one that is being closed. */
+const IDLE_MS = 4000;
+const MAX_SOCKETS = 64;
+/** What another origin is told; everything else may be meant for the first one only. */
+const PLAIN_HEADERS = ['accept', 'accept-encoding', 'accept-language', 'user-agent'];
+
+/**
+ * An HTTP client for addresses that others have a say in. It connects to hosts of the request's list, by https and to
+ * public addresses unless the entry is private. A name is checked when the connection is made, and connected to at
+ * the addresses that were checked, so that a resolver that changes its mind gains nothing. It follows at most three
+ * redirects, each checked like the first address.
+ */
+export function createGuardedClient(options: GuardedClientOptions): GuardedClient {
+  const { clock, userAgent, ca, lookup = dns.lookup } = options;
+  const kept = { keepAlive: true, timeout: IDLE_MS, maxSockets: MAX_SOCKETS };
+  const tls = { ...kept, ...(ca === undefined ? {} : { ca }) };
+  const guarded = new https.Agent({ ...tls, lookup: publicOnly(lookup) });
+  // Apart, so that no connection made for a private entry serves a request that is not allowed to.
+  const inside = new https.Agent({ ...tls, lookup });
+  const plain = new http.Agent({ ...kept, lookup });
+  const agents = [guarded, inside, plain];
+
+  const agentFor = ({ url, hosts }: Hop): http.Agent => {
+    const host = admit(url, hosts);
+    if (url.protocol === 'http:') return plain;
+    return host.private ? inside : guarded;
+  };
+
+  const send = async (hop: Hop, signal: AbortSignal): Promise<Answer> => {
+    const { method, url, headers, body, maxBytes } = hop;
+    const agent = agentFor(hop);
+    const wire = { agent, method, url, body, maxBytes, signal } as const;
+    const all = { ...headers, 'user-agent': userAgent, 'accept-encoding': 'identity' };
+    try {
+      return await exchange({ ...wire, headers: all });
+    } catch (thrown) {
+      // Nothing was sent, so nothing can be done twice.
+      if (!(thrown instanceof NotSentError) || !thrown.again || signal.aborted) throw thrown;
+      return await exchange({ ...wire, headers: all });
+    }
+  };
+
+  const follow = async (first: Hop, signal: AbortSignal): Promise<Answer> => {
+    let hop = first;
+    for (let count = 0; ; count += 1) {
+      const answer = await send(hop, signal);
+      const next = nextHop(hop, answer);
+      if (next === undefined) return answer;
+      if (count === MAX_REDIRECTS) throw failed(`the service redirected more than ${MAX_REDIRECTS} times`);
+      hop = next;
+    }
+  };
+
+  return {
+    async request(request) {
+      using limit = deadline(clock, request.timeoutMs, 'the request', request.signal);
+      try {
+        limit.signal.throwIfAborted();
+        return await follow(request, limit.signal);
+      } catch (thrown) {
+        throw limit.signal.aborted ? BridgeError.from(limit.signal.reason, 'CANCELLED') : named(thrown);
+      }
+    },
+    close() {
+      for (const agent of agents) agent.destroy();
+    },
+  };
+}
+
+type Hop = GuardedRequest;
+
+function admit(url: URL, hosts: readonly HttpHost[]): HttpHost {
+  if (url.username !== '' || url.password !== '') throw failed('the address holds a user name or password');
+  const host = findHost(hosts, url);
+  if (typeof host === 'string') throw failed(host);
+  const address = literalAddress(canonicalHost(url.hostname) ?? '');
+  // The resolver is not asked for these, so its guard does not see them.
+  if (address !== undefined && !host.private && !isPublicAddress(address)) throw notPublic();
+  return host;
+}
+
+/** A resolver that fails when any of the addresses is one that must not be connected to. */
+function publicOnly(lookup: LookupFunction): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, options, (error, found, family) => {
+      if (error) return callback(error, found, family);
+      const all = typeof found === 'string' ? [found] : found.map(({ address }) => address);
+      if (all.length > 0 && all.every(isPublicAddress)) return callback(null, found, family);
+      callback(notPublic(), '', 0);
+    });
+  };
+}
+
+/** Where a redirect leads; undefined when the answer is the last one, or not followed. */
+function nextHop(hop: Hop, { status, location }: Answer): Hop | undefined {
+  if (!REDIRECTS.includes(status) || location === undefined || !URL.canParse(location, hop.url.href))
+    return undefined;
+  const url = new URL(location, hop.url);
+  url.hash = '';
+  const sameOrigin = url.origin === hop.url.origin;
+  const reads = hop.method === 'GET' || hop.method === 'HEAD';
+  if (!reads && !(sameOrigin && (status === 307 || status === 308))) return undefined;
+  return { ...hop, url, headers: sameOrigin ? hop.headers : withoutSecrets(hop.headers) };
+}
+
+function withoutSecrets(headers: Hop['headers']): Hop['headers'] {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => PLAIN_HEADERS.includes(name)));
+}
+
+function named(thrown: unknown): BridgeError {
+  if (thrown instanceof BridgeError) return thrown;
+  const cause = thrown instanceof NotSentError ? thrown.cause : thrown;
+  if (cause instanceof BridgeError) return cause;
+  return new BridgeError('TOOL_FAILED', `the service could not be reached: ${reason(cause)}`, { cause });
+}
+
+/** The system's own messages hold the address that was tried; its codes do not. */
+function reason(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  return typeof code === 'string' ? code : 'the connection failed';
+}
+
+function notPublic(): BridgeError {
+  return failed('the host has an address that is not public, and its entry does not say that it may');
+}
+
+function failed(message: string): BridgeError {
+  return new BridgeError('TOOL_FAILED', message);
+}
