@@ -2,8 +2,7 @@ import type { CarrierName } from '../carrier.ts';
 import { assertNever } from '../errors.ts';
 import type { Usage } from '../provider.ts';
 import { decimal, type Money, moneyOf, share, toMicros } from './money.ts';
-import type { CarrierPrice, ModelPrice } from './price-schema.ts';
-import type { Prices } from './prices.ts';
+import type { CarrierPrice, ModelPrice, Prices } from './prices.ts';
 
 /** What one model counted. Counts of input include what was cached of it. */
 export interface ModelUsage extends Usage {

@@ -1,0 +1,114 @@
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BridgeError } from '../errors.ts';
+import { exactText, fromExactText, type Money } from './money.ts';
+
+/** What was spent on one day, by numbers. */
+export interface Day {
+  /** `2026-11-21`, in the time zone of the ledger. */
+  readonly day: string;
+  /** Undefined: nothing has a price. */
+  readonly currency: string | undefined;
+  total: Money;
+  readonly numbers: Map<string, Money>;
+}
+
+export function newDay(day: string, currency: string | undefined): Day {
+  return { day, currency, total: 0n, numbers: new Map() };
+}
+
+const VERSION = 1;
+const NAME = /^spending-(\d{4}-\d{2}-\d{2})\.json(?:\.tmp|\.unreadable)?$/;
+
+function textOf({ day, currency, total, numbers }: Day): string {
+  const spent = Object.fromEntries([...numbers].map(([number, amount]) => [number, exactText(amount)]));
+  return `${JSON.stringify({ version: VERSION, day, currency, total: exactText(total), numbers: spent }, null, 1)}\n`;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function unreadable(day: string, why: string): BridgeError {
+  return new BridgeError('BAD_INPUT', `the spending of ${day} has ${why}`);
+}
+
+function dayOf(day: string, text: string): Day {
+  const value: unknown = JSON.parse(text);
+  if (!isRecord(value) || value['version'] !== VERSION || value['day'] !== day) {
+    throw unreadable(day, `another shape, wanted version ${VERSION} of that day`);
+  }
+  const total = fromExactText(value['total']);
+  const currency = value['currency'];
+  if (total === undefined || !isRecord(value['numbers'])) throw unreadable(day, 'no amounts');
+  if (currency !== undefined && typeof currency !== 'string') throw unreadable(day, 'no currency');
+  const found: Day = { ...newDay(day, currency), total };
+  for (const [number, text] of Object.entries(value['numbers'])) {
+    const amount = fromExactText(text);
+    if (amount === undefined) throw unreadable(day, 'an amount that is none');
+    found.numbers.set(number, amount);
+  }
+  return found;
+}
+
+/** The days as files of a folder, one small JSON each. */
+export class DayFiles {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  #path(day: string): string {
+    return join(this.#folder, `spending-${day}.json`);
+  }
+
+  /** Throws BAD_CONFIG when the folder neither is there nor can be made. */
+  async prepare(): Promise<void> {
+    try {
+      await mkdir(this.#folder, { recursive: true });
+    } catch (cause) {
+      throw new BridgeError('BAD_CONFIG', `the folder for spending cannot be made: ${String(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  /** Undefined: nothing was written on that day. Throws whatever is wrong with its file. */
+  async read(day: string): Promise<Day | undefined> {
+    let text: string;
+    try {
+      text = await readFile(this.#path(day), 'utf8');
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw error;
+    }
+    return dayOf(day, text);
+  }
+
+  /** Puts a file that cannot be read where it does not get lost and is not read again. */
+  async putAside(day: string): Promise<void> {
+    await rename(this.#path(day), `${this.#path(day)}.unreadable`);
+  }
+
+  /** The file is the old one or the new one at any time, also when the machine stops. */
+  async write(day: Day): Promise<void> {
+    const path = this.#path(day.day);
+    const draft = await open(`${path}.tmp`, 'w', 0o600);
+    try {
+      await draft.writeFile(textOf(day));
+      await draft.sync();
+    } finally {
+      await draft.close();
+    }
+    await rename(`${path}.tmp`, path);
+  }
+
+  /** Removes what is older than that day. */
+  async removeBefore(day: string): Promise<void> {
+    for (const name of await readdir(this.#folder)) {
+      const found = NAME.exec(name)?.[1];
+      if (found !== undefined && found < day) await rm(join(this.#folder, name), { force: true });
+    }
+  }
+}
