@@ -1,6 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  // The examples import the package by its name; here that is the sources, whether they have been built or not.
+  resolve: {
+    alias: [{ find: /^patchcord$/, replacement: new URL('src/index.ts', import.meta.url).pathname }],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     // Modules hold no state (style rule 10), so test files may share them: several times faster.
