@@ -1,3 +1,7 @@
+import { readdir, stat } from 'node:fs/promises';
+import { basename, extname, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { BridgeError } from '../errors.ts';
 import type { Tool } from '../tools.ts';
 
 /** Functions from modules, and the files that they came from (absolute paths, sorted within each folder). */
@@ -6,12 +10,184 @@ export interface LoadedHandlers {
   readonly sources: readonly string[];
 }
 
+const SCRIPT = ['.js', '.mjs'];
+const TYPED = ['.ts', '.mts'];
+
 /**
- * Imports the functions of handler modules: single modules, or folders of them, relative to `baseDir`. Rejects with
- * one BAD_CONFIG that names every mistake.
+ * Imports the functions of handler modules: single modules, or folders of them, relative to `baseDir`. A module that
+ * has changed since it was last imported is imported anew; what it imports itself is not. Rejects with one BAD_CONFIG
+ * that names every mistake.
  */
 export async function loadHandlers(paths: readonly string[], baseDir: string): Promise<LoadedHandlers> {
-  void paths;
-  void baseDir;
-  return { tools: [], sources: [] };
+  const mistakes: string[] = [];
+  const files = new Map<string, string>();
+  for (const path of paths) {
+    for (const file of await filesOf(path, baseDir, mistakes)) files.set(file.path, file.shown);
+  }
+  const tools = new Map<string, { readonly tool: Tool; readonly shown: string }>();
+  // One after the other: a module that opens a database when it is loaded meets nobody else.
+  for (const [path, shown] of files) {
+    for (const tool of await importTools(path, shown, mistakes)) {
+      const { name } = tool.definition;
+      const other = tools.get(name);
+      if (other === undefined) tools.set(name, { tool, shown });
+      else if (other.tool !== tool) mistakes.push(`${shown}: the function ${name} is also in ${other.shown}`);
+    }
+  }
+  if (mistakes.length > 0) throw new BridgeError('BAD_CONFIG', mistakes.join('; '));
+  return { tools: [...tools.values()].map(({ tool }) => tool), sources: [...files.keys()] };
+}
+
+interface HandlerFile {
+  readonly path: string;
+  /** As the agents file names it: for messages. */
+  readonly shown: string;
+}
+
+async function filesOf(path: string, baseDir: string, mistakes: string[]): Promise<readonly HandlerFile[]> {
+  const full = resolve(baseDir, path);
+  const found = await stat(full).catch(() => undefined);
+  if (found === undefined) {
+    mistakes.push(`${path}: there is no such file or folder`);
+    return [];
+  }
+  if (!found.isDirectory()) return singleFile({ path: full, shown: path }, mistakes);
+  const names = await readdir(full).catch(() => undefined);
+  if (names === undefined) {
+    mistakes.push(`${path}: the folder cannot be read`);
+    return [];
+  }
+  const chosen = chooseModules(names);
+  if (chosen.length === 0) mistakes.push(`${path}: the folder has no modules, wanted .js, .mjs or .ts files`);
+  return chosen
+    .map((name) => ({ path: join(full, name), shown: join(path, name) }))
+    .flatMap((file) => singleFile(file, mistakes));
+}
+
+function singleFile(file: HandlerFile, mistakes: string[]): readonly HandlerFile[] {
+  const kind = extname(file.path);
+  if (SCRIPT.includes(kind) || TYPED.includes(kind)) return [file];
+  mistakes.push(`${file.shown}: found a ${kind || 'file without ending'}, wanted a .js, .mjs or .ts module`);
+  return [];
+}
+
+/** In order of their names; where a TypeScript file lies beside what was compiled from it, only that is taken. */
+function chooseModules(names: readonly string[]): readonly string[] {
+  const modules = names.filter(isModule).sort();
+  const compiled = new Set(modules.filter((name) => SCRIPT.includes(extname(name))).map(stem));
+  return modules.filter((name) => SCRIPT.includes(extname(name)) || !compiled.has(stem(name)));
+}
+
+function isModule(name: string): boolean {
+  if (/^[_.]/.test(name) || /\.(?:test|spec|d)\.\w+$/.test(name)) return false;
+  return SCRIPT.includes(extname(name)) || TYPED.includes(extname(name));
+}
+
+function stem(name: string): string {
+  return basename(name, extname(name));
+}
+
+async function importTools(path: string, shown: string, mistakes: string[]): Promise<readonly Tool[]> {
+  let module: unknown;
+  try {
+    const { mtimeMs, size } = await stat(path);
+    // Node keeps modules by their address for ever: without this, a reload would get the old one.
+    module = await import(`${pathToFileURL(path).href}?v=${mtimeMs}-${size}`);
+  } catch (thrown) {
+    mistakes.push(`${shown}: ${importProblem(thrown)}`);
+    return [];
+  }
+  const { tools, problems } = toolsOf(module);
+  mistakes.push(...problems.map((problem) => `${shown}: ${problem}`));
+  return tools;
+}
+
+function importProblem(thrown: unknown): string {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+    return `Node ${process.versions.node} cannot import TypeScript; use Node 24, or compile it to .js`;
+  }
+  if (message.includes("Cannot find package 'patchcord'")) {
+    return "it imports 'patchcord', which is not installed there: run npm install patchcord beside the agents file";
+  }
+  return `it cannot be loaded: ${message}`;
+}
+
+/** What a module has to offer: its functions, and what is wrong with it. */
+interface ModuleTools {
+  readonly tools: readonly Tool[];
+  readonly problems: readonly string[];
+}
+
+/**
+ * The functions that a module exports: each made by `defineTool`, by name or by default, also in arrays; other
+ * exports are ignored. They are told by their shape, because the module may bring another copy of this package.
+ */
+function toolsOf(module: unknown): ModuleTools {
+  const tools: Tool[] = [];
+  const problems: string[] = [];
+  for (const [name, value] of exportsOf(module)) {
+    const problem = toolProblem(value);
+    if (problem === undefined && isTool(value)) tools.push(value);
+    else if (problem !== undefined) problems.push(`export ${name}: ${problem}`);
+  }
+  problems.push(...twice(tools));
+  const unique = [...new Set(tools)];
+  if (unique.length === 0 && problems.length === 0) {
+    problems.push('it exports no function, wanted at least one that defineTool made');
+  }
+  return { tools: unique, problems };
+}
+
+function exportsOf(module: unknown): readonly (readonly [name: string, value: unknown])[] {
+  if (!isRecord(module)) return [];
+  return Object.entries(module).flatMap(([name, value]) =>
+    Array.isArray(value)
+      ? value.map((item: unknown, index) => [`${name}[${index}]`, item] as const)
+      : [[name, value] as const],
+  );
+}
+
+/** What looks as if it should be a function and is none; undefined for functions and for everything else. */
+function toolProblem(value: unknown): string | undefined {
+  if (!isRecord(value) || typeof value['run'] !== 'function') return undefined;
+  if (!isRecord(value['definition'])) {
+    return typeof value['description'] === 'string'
+      ? 'found the options of a function, wanted defineTool({ … }) around them'
+      : undefined;
+  }
+  return isTool(value) ? undefined : 'another version of patchcord made it, wanted this one';
+}
+
+function isTool(value: unknown): value is Tool {
+  return (
+    isRecord(value) &&
+    isDefinition(value['definition']) &&
+    typeof value['run'] === 'function' &&
+    typeof value['check'] === 'function' &&
+    typeof value['timeoutMs'] === 'number' &&
+    typeof value['cancelOnInterrupt'] === 'boolean' &&
+    typeof value['maxResultChars'] === 'number' &&
+    Array.isArray(value['redact'])
+  );
+}
+
+function isDefinition(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    typeof value['name'] === 'string' &&
+    typeof value['description'] === 'string' &&
+    isRecord(value['parameters'])
+  );
+}
+
+/** Two functions of one name; one that is exported twice, such as by name and by default, is one. */
+function twice(tools: readonly Tool[]): readonly string[] {
+  const names = [...new Set(tools)].map((tool) => tool.definition.name);
+  const repeated = names.filter((name, index) => names.indexOf(name) !== index);
+  return [...new Set(repeated)].map((name) => `it exports two functions named ${name}`);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }

@@ -16,12 +16,35 @@ interface Parameters {
   check(args: Readonly<Record<string, unknown>>): CheckedArguments;
 }
 
-/** Reads a zod schema or a JSON Schema (2020-12) of an object. Throws BAD_INPUT for any other. */
+/** Reads a zod 4 schema or a JSON Schema (2020-12) of an object. Throws BAD_INPUT for any other. */
 export function readParameters(name: string, given: JsonSchema | z.ZodType | undefined): Parameters {
-  if (given instanceof z.ZodType) return zodParameters(name, given);
-  const schema = given ?? NO_PARAMETERS;
-  checkIsObject(name, schema);
-  return { schema, check: jsonSchemaCheck(name, schema) };
+  if (given === undefined) return { schema: NO_PARAMETERS, check: jsonSchemaCheck(name, NO_PARAMETERS) };
+  if (isZod(given)) return zodParameters(name, given);
+  checkIsJsonSchema(name, given);
+  checkIsObject(name, given);
+  return { schema: given, check: jsonSchemaCheck(name, given) };
+}
+
+/** By what zod 4 schemas have and not by class: a module of handlers may bring a zod of its own. */
+function isZod(given: object): given is z.ZodType {
+  return '_zod' in given;
+}
+
+/** A schema of another library would be taken for a JSON Schema without keywords, which lets everything pass. */
+function checkIsJsonSchema(name: string, given: object): void {
+  const standard: unknown = '~standard' in given ? given['~standard'] : undefined;
+  const vendor = isRecord(standard) ? standard['vendor'] : undefined;
+  const isOldZod = vendor === 'zod' || (isRecord(given) && isRecord(given['_def']));
+  if (!isOldZod && standard === undefined && isRecord(given) && !Array.isArray(given)) return;
+  const found = isOldZod ? 'zod 3' : typeof vendor === 'string' ? vendor : 'something else';
+  throw new BridgeError(
+    'BAD_INPUT',
+    `tool ${name}: found parameters made by ${found}, wanted a zod 4 schema of an object or a JSON Schema`,
+  );
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 function zodParameters(name: string, type: z.ZodType): Parameters {
@@ -30,7 +53,7 @@ function zodParameters(name: string, type: z.ZodType): Parameters {
   return {
     schema,
     check(args) {
-      const result = type.safeParse(args);
+      const result = z.safeParse(type, args);
       if (result.success) return { ok: true, args: result.data };
       return { ok: false, problems: result.error.issues.map(problem) };
     },
@@ -39,6 +62,8 @@ function zodParameters(name: string, type: z.ZodType): Parameters {
 
 function jsonSchemaOf(name: string, type: z.ZodType): JsonSchema {
   try {
+    // Its own copy of zod knows the descriptions that were given to it; the first versions have no such method.
+    if (typeof type.toJSONSchema === 'function') return type.toJSONSchema({ io: 'input' });
     return z.toJSONSchema(type, { io: 'input' });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
