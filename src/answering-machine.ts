@@ -40,6 +40,8 @@ const LONGEST_GREETING_MS = 45_000;
  */
 export class AnsweringMachine {
   readonly #options: AnsweringMachineOptions;
+  #policy: MachinePolicy;
+  #patienceMs: number;
   #state: 'unknown' | 'greeting' | 'done' = 'unknown';
   #format: AudioFormat | undefined;
   #transcoder: Transcoder | undefined;
@@ -51,6 +53,8 @@ export class AnsweringMachine {
 
   constructor(options: AnsweringMachineOptions) {
     this.#options = options;
+    this.#policy = options.policy;
+    this.#patienceMs = options.greetingEndTold ? PATIENCE_MS : 0;
   }
 
   /** The greeting is being played. */
@@ -66,7 +70,7 @@ export class AnsweringMachine {
 
   /** What the carrier has found out; a later word is more precise than an earlier one. */
   found(result: MachineResult, greetingOver: boolean): void {
-    const { policy } = this.#options;
+    const policy = this.#policy;
     if (this.#state === 'done' || policy.mode === 'report') return;
     if (result === 'fax') {
       this.#finish(() => this.#options.onHangUp());
@@ -81,6 +85,18 @@ export class AnsweringMachine {
     }
     if (this.#state === 'unknown') this.#listen();
     if (greetingOver || result === 'machine-beep') this.#speak();
+  }
+
+  /**
+   * Somebody has found out by listening that it is a machine, and wants it to be told this: when nothing is heard of it
+   * for a moment, its greeting and its beep are over.
+   */
+  leave(message: string): void {
+    if (this.#state === 'done') return;
+    this.#policy = { mode: 'leave-message', message };
+    this.#patienceMs = 0;
+    if (this.#state === 'unknown') this.#listen();
+    this.#awaitQuiet(GREETING_OVER_MS);
   }
 
   /** One message of the machine's side; cheap while nobody listens. */
@@ -141,13 +157,12 @@ export class AnsweringMachine {
   }
 
   #awaitQuiet(ms: number): void {
-    const { clock, greetingEndTold } = this.#options;
     this.#cancelQuiet?.();
-    this.#cancelQuiet = clock.after(ms + (greetingEndTold ? PATIENCE_MS : 0), () => this.#speak());
+    this.#cancelQuiet = this.#options.clock.after(ms + this.#patienceMs, () => this.#speak());
   }
 
   #speak(): void {
-    const { policy } = this.#options;
+    const policy = this.#policy;
     if (policy.mode === 'leave-message') this.#finish(() => this.#options.onLeaveMessage(policy.message));
   }
 

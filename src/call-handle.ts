@@ -1,8 +1,9 @@
 import type { Agent } from './agents.ts';
 import type { CarrierName, IncomingCall } from './carrier.ts';
 import type { Clock } from './clock.ts';
+import type { Conversation } from './conversation.ts';
 import type { Session } from './session.ts';
-import type { CallHandle, CollectedDigits, DigitWish } from './tools.ts';
+import type { CallHandle } from './tools.ts';
 
 export interface CallHandleDeps {
   readonly call: IncomingCall;
@@ -11,9 +12,7 @@ export interface CallHandleDeps {
   readonly clock: Clock;
   readonly session: Pick<Session, 'transfer' | 'sendDigits' | 'record'>;
   roundTripMs(): number;
-  hangUpAfterGoodbye(): void;
-  collectDigits(wish: DigitWish, signal: AbortSignal): Promise<CollectedDigits>;
-  leaveMessage(text: string): void;
+  conversation(): Conversation;
 }
 
 /** What the function handlers of one call may know of it and do to it. */
@@ -29,11 +28,12 @@ export function callHandle(deps: CallHandleDeps): CallHandle {
     variables: agent.variables,
     roundTripMs: () => deps.roundTripMs(),
     epoch: () => deps.clock.epoch(),
-    hangUpAfterGoodbye: () => deps.hangUpAfterGoodbye(),
+    hangUpAfterGoodbye: () => deps.conversation().leaveAfterGoodbye('agent-hung-up'),
+    heard: () => deps.conversation().heard(),
     transfer: (transfer) => session.transfer(transfer),
     sendDigits: (digits) => session.sendDigits(digits),
-    collectDigits: (wish, signal) => deps.collectDigits(wish, signal),
-    leaveMessage: (text) => deps.leaveMessage(text),
+    collectDigits: (wish, signal) => deps.conversation().collectDigits(wish, signal),
+    leaveMessage: (text) => deps.conversation().leaveMessage(text),
     record: (on) => session.record(on),
   };
 }

@@ -1,3 +1,4 @@
+import { AgentVoice } from './agent-voice.ts';
 import type { Agent, DigitContext } from './agents.ts';
 import type { MachinePolicy } from './answering-machine.ts';
 import type { AudioFormat } from './audio/format.ts';
@@ -18,10 +19,11 @@ import type { Log } from './log.ts';
 import type { CallCounts } from './metrics.ts';
 import { CUT_SHORT, STREAM_BROKE } from './notices.ts';
 import type { Pacer } from './pacer.ts';
-import type { HeardItem, ProviderEvent, ProviderSession } from './provider.ts';
+import type { ProviderEvent, ProviderSession } from './provider.ts';
 import { onProviderNews } from './provider-news.ts';
 import { ToolDesk } from './tool-desk.ts';
 import type { ToolRunner } from './tool-runner.ts';
+import type { CollectedDigits, DigitWish } from './tools.ts';
 import { Transcript } from './transcript.ts';
 
 export interface ConversationOptions {
@@ -58,6 +60,7 @@ export class Conversation {
   readonly #options: ConversationOptions;
   readonly #downlink: Downlink;
   readonly #floor: Floor;
+  readonly #voice: AgentVoice;
   readonly #keypad: Keypad;
   readonly #hearing: Hearing;
   readonly #desk: ToolDesk;
@@ -65,10 +68,7 @@ export class Conversation {
   #provider: ProviderSession | undefined;
   #leg: CallLeg | undefined;
   #hadLeg = false;
-  #wasHeard = false;
   readonly #briefing = new Briefing();
-  /** What the agent says is not for a machine that plays its greeting; of what it says after that, only the message is. */
-  #silenced: 'all' | 'unasked' | undefined;
   #closed = false;
 
   constructor(options: ConversationOptions) {
@@ -92,7 +92,7 @@ export class Conversation {
       emit: (event) => options.emit(event),
       isOpen: (id) =>
         id === undefined ? this.#floor.openResponses.size > 0 : this.#floor.openResponses.has(id),
-      cut: () => this.#cut(),
+      cut: () => this.#voice.cut(),
       onGoodbyeSaid: () => this.#floor.goodbye.spoken(undefined),
       onTold: () => this.#floor.check(),
       mayRespond: () => !this.#floor.holds('transfer') && !this.#hearing.deaf,
@@ -102,7 +102,16 @@ export class Conversation {
       clock: options.clock,
       silence: options.agent.silence,
       agentQuiet: () => this.#provider !== undefined && this.#downlink.idle,
-      filler: this.#desk.filler,
+      meanwhile: {
+        quiet: (fillerAfterMs) => {
+          this.#keypad.quiet();
+          this.#desk.filler.quiet(fillerAfterMs);
+        },
+        busy: () => {
+          this.#keypad.busy();
+          this.#desk.filler.busy();
+        },
+      },
       working: () => this.#desk.working,
       aheadMs: () => this.#downlink.aheadMs,
       say: (text) => this.#provider?.say(text),
@@ -111,7 +120,14 @@ export class Conversation {
       onGoodbyeOver: (reason, whole) =>
         options.onOver(reason === 'message-left' && !whole ? 'machine-answered' : reason),
     });
-    this.#floor.hold('no-stream', true);
+    this.#voice = new AgentVoice({
+      downlink: this.#downlink,
+      floor: this.#floor,
+      transcript: this.transcript,
+      atMs: () => options.atMs(),
+      hasLine: () => this.#leg !== undefined,
+      emit: (event) => options.emit(event),
+    });
     this.#keypad = new Keypad({
       rule: options.agent.digits,
       call: options.call,
@@ -130,6 +146,7 @@ export class Conversation {
       onLeaveMessage: (message) => this.takeLeave('message-left', message, true),
       onFailed: (error) => options.onFailed(error),
     });
+    this.#floor.hold('no-stream', true);
   }
 
   get counts(): Omit<CallCounts, 'seconds'> {
@@ -148,7 +165,7 @@ export class Conversation {
     if (this.#closed) return;
     this.#leg = leg;
     this.#hadLeg = true;
-    if (!this.#downlink.idle) this.#firstHeard();
+    if (!this.#downlink.idle) this.#voice.firstHeard();
     this.#hearing.attach(leg);
     // It may have come out that it is a machine, and that this is the end.
     if (this.#closed) return;
@@ -171,7 +188,7 @@ export class Conversation {
       this.#briefing.cutBy ??= broken ? STREAM_BROKE : CUT_SHORT;
       this.#floor.goodbye.cutOff();
     }
-    if (spoke || !broken) this.#takeBack(this.#downlink.detach(this.#floor.openResponses));
+    if (spoke || !broken) this.#voice.takeBack(this.#downlink.detach(this.#floor.openResponses));
     else this.#downlink.detach([]);
     this.#hearing.detach();
     this.#leg = undefined;
@@ -187,7 +204,7 @@ export class Conversation {
     if (this.#closed) return;
     // What was said to somebody who was about to leave is out of date.
     if (this.#leg === undefined) {
-      this.#cut();
+      this.#voice.cut();
       this.#floor.goodbye.cutOff();
     }
     this.#briefing.cutBy = undefined;
@@ -197,7 +214,9 @@ export class Conversation {
 
   /** Silence is not asked about as long as there is a reason for it. */
   hold(reason: HoldReason, on: boolean): void {
-    if (!this.#closed) this.#floor.hold(reason, on);
+    if (this.#closed) return;
+    this.#floor.hold(reason, on);
+    if (reason === 'transfer' && on) this.#keypad.giveUp();
   }
 
   /** What answering-machine detection has found. */
@@ -211,6 +230,7 @@ export class Conversation {
   connect(provider: ProviderSession): void {
     if (this.#closed) return;
     this.#provider = provider;
+    this.#voice.provider = provider;
     this.#downlink.setFormat(provider.output);
     this.#hearing.connect(provider);
     if (this.#closed) return;
@@ -245,6 +265,21 @@ export class Conversation {
     this.#floor.check();
   }
 
+  /** See `CallHandle`. */
+  collectDigits(wish: DigitWish, signal: AbortSignal): Promise<CollectedDigits> {
+    return this.#keypad.collect(wish, this.#floor.quiet, signal);
+  }
+
+  /** See `CallHandle`. */
+  leaveMessage(text: string): void {
+    if (!this.#closed) this.#hearing.leaveMessage(text);
+  }
+
+  /** Resolves when nobody speaks any more, or the conversation is over. */
+  heard(): Promise<void> {
+    return this.#closed ? Promise.resolve() : this.#floor.untilQuiet();
+  }
+
   /** What the agent says now is the end of the call; see `Goodbye.begin`. */
   leaveAfterGoodbye(reason: EndReason): void {
     // Whoever is being put through does not want to be hung up on, whatever the model thinks.
@@ -259,8 +294,8 @@ export class Conversation {
       return;
     }
     this.#floor.leave(reason, final, goodbye);
-    if (final) this.#cut();
-    if (this.#silenced !== undefined) this.#silenced = 'unasked';
+    if (final) this.#voice.cut();
+    this.#voice.speakUp();
     if (this.#leg === undefined) this.#floor.goodbye.unasked();
     else this.#provider.say(goodbye, final);
   }
@@ -269,7 +304,7 @@ export class Conversation {
     if (this.#closed) return;
     switch (event.type) {
       case 'audio':
-        this.#onSpeech(event.responseId, event.itemId, event.bytes);
+        this.#voice.speech(event);
         break;
       case 'audioDone':
         break;
@@ -319,21 +354,6 @@ export class Conversation {
     this.#downlink.close();
   }
 
-  #onSpeech(responseId: string, itemId: string, bytes: Uint8Array): void {
-    if (this.#silenced === 'all' || (this.#silenced && !this.#floor.wasAsked(responseId))) return;
-    if (!this.#downlink.audio(responseId, itemId, bytes)) return;
-    this.#floor.agentSpeaks(responseId);
-    this.transcript.open('assistant', itemId, this.#options.atMs());
-    // Without a leg it waits for one, and nobody hears it yet.
-    if (this.#leg !== undefined) this.#firstHeard();
-  }
-
-  #firstHeard(): void {
-    if (this.#wasHeard) return;
-    this.#wasHeard = true;
-    this.#options.emit({ type: 'firstAudio' });
-  }
-
   #onText(role: 'user' | 'assistant', itemId: string, text: string, final: boolean): void {
     const entry = this.transcript.text(role, itemId, text, final, this.#options.atMs());
     this.#options.emit({ type: 'transcript', role, itemId, text: entry.text, final });
@@ -363,28 +383,13 @@ export class Conversation {
   /** The agent neither hears nor answers what is on the line, and stops in mid-word. */
   #fallSilent(): void {
     this.#floor.hold('machine', true);
-    this.#silenced = 'all';
-    this.#cut();
-  }
-
-  /**
-   * The one place where the way back calls forward. The order matters: nothing more of the response may be queued
-   * before the carrier's buffer is emptied, and only then is the provider told what was heard.
-   */
-  #cut(): readonly HeardItem[] {
-    return this.#takeBack(this.#downlink.interrupt(this.#floor.openResponses));
-  }
-
-  #takeBack(heard: readonly HeardItem[]): readonly HeardItem[] {
-    this.#provider?.interrupt(heard);
-    for (const item of heard) this.transcript.interrupted(item);
-    return heard;
+    this.#voice.fallSilent();
   }
 
   #bargeIn(): void {
     const spoke = !this.#downlink.idle;
     this.#desk.interrupted();
-    const heard = this.#cut();
+    const heard = this.#voice.cut();
     if (!spoke) return;
     this.#counts.bargeIns += 1;
     this.#options.emit({ type: 'bargeIn', heard });

@@ -57,6 +57,13 @@ export class DigitCollector {
     if (digits !== '') this.#onInput(digits);
   }
 
+  /** What there is, for somebody else: it is no input any more. */
+  take(): string {
+    const digits = this.#digits;
+    this.close();
+    return digits;
+  }
+
   close(): void {
     this.#cancel?.();
     this.#digits = '';

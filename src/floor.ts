@@ -1,6 +1,5 @@
 import type { EndReason } from './call-events.ts';
 import type { Clock } from './clock.ts';
-import type { Filler } from './filler.ts';
 import { Goodbye } from './goodbye.ts';
 import { type SilencePolicy, SilenceWatch } from './silence.ts';
 
@@ -9,8 +8,8 @@ export interface FloorOptions {
   readonly silence: SilencePolicy;
   /** The agent is there and nothing that it said waits to be heard. */
   agentQuiet(): boolean;
-  /** What the caller hears while functions run. */
-  readonly filler: Filler;
+  /** For whoever waits for a pause while functions run. */
+  readonly meanwhile: Meanwhile;
   /** Functions run, and a caller who waits is to hear something after so many ms, 0: never; undefined: none runs. */
   working(): number | undefined;
   /** Speech of the agent that is still to be heard. */
@@ -20,6 +19,12 @@ export interface FloorOptions {
   onSilent(goodbye: string): void;
   /** See `GoodbyeOptions.onOver`. */
   onGoodbyeOver(reason: EndReason, whole: boolean): void;
+}
+
+export interface Meanwhile {
+  /** Nobody speaks. @param fillerAfterMs see `FloorOptions.working` */
+  quiet(fillerAfterMs: number): void;
+  busy(): void;
 }
 
 /** Why nobody is asked whether they are there: they are put through, there is no stream, or it is a machine. */
@@ -139,14 +144,14 @@ export class Floor {
   /** Something has come to its end: if it was the last thing under way, the line is quiet. */
   check(): void {
     if (!this.quiet) return;
-    const { filler, working } = this.#options;
+    const { meanwhile, working } = this.#options;
     const fillerAfterMs = working();
     const waits = !this.goodbye.leaving && this.#held.size === 0;
     if (fillerAfterMs === undefined) {
       if (waits) this.#silence.quiet();
       this.goodbye.quiet();
     } else if (waits) {
-      filler.quiet(fillerAfterMs);
+      meanwhile.quiet(fillerAfterMs);
     }
     for (const resolve of this.#onQuiet.splice(0)) resolve();
   }
@@ -169,6 +174,6 @@ export class Floor {
 
   #busy(): void {
     this.#silence.busy();
-    this.#options.filler.busy();
+    this.#options.meanwhile.busy();
   }
 }

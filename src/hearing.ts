@@ -89,6 +89,11 @@ export class Hearing {
     else this.#early.push({ result, greetingOver });
   }
 
+  /** See `AnsweringMachine.leave`. */
+  leaveMessage(message: string): void {
+    this.#machine.leave(message);
+  }
+
   speechStarted(): void {
     this.#uplink?.speechStarted();
   }

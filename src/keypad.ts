@@ -1,9 +1,11 @@
 import type { AgentDigits, DigitContext } from './agents.ts';
 import type { Cancel, Clock } from './clock.ts';
+import { Collection } from './digit-collection.ts';
 import { DigitCollector, type DigitSource, DigitTwins } from './digits.ts';
 import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { TextOptions } from './provider.ts';
+import type { CollectedDigits, DigitWish } from './tools.ts';
 
 /** The least of a provider session that the keypad needs. */
 export interface KeypadProvider {
@@ -37,6 +39,8 @@ export class Keypad {
   /** Time limits of handlers that have not answered. */
   readonly #limits = new Set<Cancel>();
   #provider: KeypadProvider | undefined;
+  /** Somebody waits for keys. */
+  #wish: Collection | undefined;
   #closed = false;
 
   constructor(options: KeypadOptions) {
@@ -51,7 +55,46 @@ export class Keypad {
   }
 
   press(digit: string): void {
-    this.#collector.press(digit);
+    if (this.#wish === undefined) this.#collector.press(digit);
+    else this.#wish.press(digit);
+  }
+
+  /**
+   * Whoever asks gets the keys that are pressed next, and those that were pressed just before, instead of the model. Never
+   * rejects; the signal gives it up.
+   */
+  collect(wish: DigitWish, quiet: boolean, signal: AbortSignal): Promise<CollectedDigits> {
+    if (this.#closed || signal.aborted || this.#wish !== undefined)
+      return Promise.resolve({ status: 'gone' });
+    const early = this.#collector.take();
+    return new Promise((resolve) => {
+      const give = (): void => collection.give();
+      const collection = new Collection(this.#options.clock, wish, (result) => {
+        signal.removeEventListener('abort', give);
+        this.#wish = undefined;
+        resolve(result);
+      });
+      signal.addEventListener('abort', give, { once: true });
+      this.#wish = collection;
+      // The last key may complete it.
+      for (const digit of early) this.#wish?.press(digit);
+      if (quiet) this.quiet();
+    });
+  }
+
+  /** Nobody speaks: whoever is to press a key is waited for from now on. */
+  quiet(): void {
+    this.#wish?.quiet();
+  }
+
+  /** Whoever waits for keys waits in vain: the caller is put through. */
+  giveUp(): void {
+    this.#wish?.give();
+  }
+
+  /** Somebody speaks. */
+  busy(): void {
+    this.#wish?.busy();
   }
 
   connect(provider: KeypadProvider): void {
@@ -61,6 +104,7 @@ export class Keypad {
 
   close(): void {
     this.#closed = true;
+    this.#wish?.give();
     this.#collector.close();
     for (const cancel of this.#limits) cancel();
     this.#limits.clear();

@@ -96,9 +96,7 @@ export class Session {
       clock,
       session: this,
       roundTripMs: () => this.#line.roundTripMs,
-      hangUpAfterGoodbye: () => this.#conversation.leaveAfterGoodbye('agent-hung-up'),
-      collectDigits: () => Promise.resolve({ status: 'gone' }),
-      leaveMessage: () => undefined,
+      conversation: () => this.#conversation,
     });
     this.#conversation = new Conversation({
       call,

@@ -18,7 +18,7 @@ export interface DigitWish {
   readonly nextMs: number;
 }
 
-/** `gone`: the caller hung up, spoke up or was put through, or somebody else waits for keys. */
+/** `gone`: the call is over, the caller is put through, or another function waits for keys. */
 export type CollectedDigits =
   | { readonly status: 'complete' | 'timeout'; readonly digits: string }
   | { readonly status: 'gone' };
@@ -40,6 +40,8 @@ export interface CallHandle {
   epoch(): number;
   /** Ends the call once everything that the agent says now has been heard. */
   hangUpAfterGoodbye(): void;
+  /** Resolves when nobody speaks: what the agent says now has been heard, or was cut off. */
+  heard(): Promise<void>;
   /** Puts the caller through; resolves when the carrier has taken the order. When nobody answers, the agent has the caller back. */
   transfer(transfer: Transfer): Promise<ControlResult>;
   /** Presses keys for the other end of the line: 0-9 * # A-D, w and W are pauses. */

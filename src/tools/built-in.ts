@@ -1,5 +1,10 @@
 import * as z from 'zod';
-import { defineTool } from '../tools.ts';
+import type { ControlResult, Transfer } from '../carrier.ts';
+import { assertNever, BridgeError } from '../errors.ts';
+import { type DigitWish, defineTool, type Tool } from '../tools.ts';
+
+/** For what waits for the caller, and for the carrier after that. */
+const LONG_MS = 180_000;
 
 /** Ends the call after the goodbye. */
 export const endCall = defineTool({
@@ -31,3 +36,119 @@ export const lineStatus = defineTool({
   description: 'The network round trip between this service and the phone carrier, in milliseconds.',
   run: (_args, call) => ({ roundTripMs: Math.round(call.roundTripMs() * 10) / 10 }),
 });
+
+/** Somebody to whom callers may be put through. */
+export interface Destination extends Transfer {
+  /** What the model calls it. */
+  readonly name: string;
+  /** For the model: when to put somebody through there. */
+  readonly description: string | undefined;
+}
+
+/** Puts the caller through to one of these, and to nobody else: the model never chooses a number. Needs at least one. */
+export function transferCall(destinations: readonly Destination[]): Tool {
+  const names = destinations.map(({ name }) => name);
+  const list = destinations.map(({ name, description }) => (description ? `${name} (${description})` : name));
+  return defineTool({
+    name: 'transfer_call',
+    description:
+      `Puts the caller through to somebody else: ${list.join('; ')}. Tell the caller first that you do so. ` +
+      'If nobody answers there, the caller comes back to you.',
+    parameters: z.object({ destination: z.enum(names) }),
+    // A caller who speaks up before they are put through may not want it.
+    cancelOnInterrupt: true,
+    fillerAfterMs: 0,
+    timeoutMs: LONG_MS,
+    async run({ destination }, call) {
+      await call.heard();
+      call.signal.throwIfAborted();
+      const found = destinations.find(({ name }) => name === destination);
+      if (found === undefined) throw new BridgeError('TOOL_FAILED', `there is no destination ${destination}`);
+      const { name: _name, description: _description, ...transfer } = found;
+      return told(await call.transfer(transfer), 'the caller is being put through; say nothing more');
+    },
+  });
+}
+
+/** Presses keys for whoever is at the other end: menus, extensions, door openers. */
+export const sendDigits = defineTool({
+  name: 'send_digits',
+  description:
+    'Presses telephone keys for the other end of the line, for example to get through a menu. ' +
+    'Keys: 0-9 * # A-D; w waits half a second, W a second.',
+  parameters: z.object({
+    digits: z.string().regex(/^[0-9*#A-DwW]{1,64}$/, 'wanted 1 to 64 of 0-9 * # A-D w W'),
+  }),
+  fillerAfterMs: 0,
+  timeoutMs: LONG_MS,
+  async run({ digits }, call) {
+    await call.heard();
+    call.signal.throwIfAborted();
+    return told(await call.sendDigits(digits), 'the keys were pressed');
+  },
+});
+
+/** Has the caller type something in: a card number, a date, a choice. What the model says of keys goes before the defaults. */
+export function collectDigits(defaults: DigitWish): Tool {
+  return defineTool({
+    name: 'collect_digits',
+    description:
+      'Waits for the caller to type on the telephone keypad and returns the keys. ' +
+      'Ask for them in the same turn, and say how to finish.',
+    parameters: z.object({
+      max_digits: z.int().min(1).max(64).optional().describe('so many keys are enough'),
+      end_key: z.enum(['#', '*', 'none']).optional().describe('the key that finishes the input'),
+    }),
+    fillerAfterMs: 0,
+    timeoutMs: LONG_MS,
+    // Whatever it is: a card number as likely as a choice.
+    redact: ['*'],
+    async run({ max_digits: max = defaults.max, end_key: end }, call) {
+      const endKey = end === undefined ? defaults.endKey : end === 'none' ? undefined : end;
+      const result = await call.collectDigits({ ...defaults, max, endKey }, call.signal);
+      if (result.status === 'gone') return { status: 'not collected' };
+      return {
+        status: result.status === 'complete' ? 'complete' : 'the caller stopped',
+        digits: result.digits,
+      };
+    },
+  });
+}
+
+/** For an agent who notices that nobody but a machine listens. @param text undefined: the model chooses its words */
+export function leaveMessage(text: string | undefined): Tool {
+  const description =
+    'Use this as soon as you notice that an answering machine or a voice mailbox has answered: waits for its beep, ' +
+    'leaves a message and ends the call.';
+  const traits = { name: 'leave_message', description, fillerAfterMs: 0 };
+  if (text !== undefined) {
+    return defineTool({
+      ...traits,
+      run(_args, call) {
+        call.leaveMessage(text);
+        return { ok: true };
+      },
+    });
+  }
+  return defineTool({
+    ...traits,
+    parameters: z.object({ message: z.string().min(1).max(2000).describe('what is said after the beep') }),
+    run({ message }, call) {
+      call.leaveMessage(message);
+      return { ok: true };
+    },
+  });
+}
+
+function told(result: ControlResult, done: string): unknown {
+  switch (result.status) {
+    case 'ok':
+      return { ok: true, note: done };
+    case 'already-ended':
+      return { ok: false, note: 'the call is over' };
+    case 'error':
+      throw result.error;
+    default:
+      return assertNever(result);
+  }
+}

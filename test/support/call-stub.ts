@@ -13,6 +13,7 @@ export function callStub(own: Partial<CallHandle> = {}): CallHandle {
     roundTripMs: () => 40,
     epoch: () => 1_700_000_000_000,
     hangUpAfterGoodbye: () => undefined,
+    heard: async () => undefined,
     transfer: async () => ({ status: 'already-ended' }),
     sendDigits: async () => ({ status: 'already-ended' }),
     collectDigits: async () => ({ status: 'gone' }),
