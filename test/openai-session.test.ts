@@ -187,8 +187,8 @@ describe('a spoken response', () => {
         usage: {
           inputTextTokens: 1,
           inputAudioTokens: 2,
-          cachedTextTokens: 3,
-          cachedAudioTokens: 0,
+          cachedTextTokens: 1,
+          cachedAudioTokens: 2,
           outputTextTokens: 4,
           outputAudioTokens: 5,
         },

@@ -1,7 +1,7 @@
 import { type AudioFormat, formatName, PCM16_24K, RATES, sameFormat } from '../../audio/format.ts';
 import { BridgeError } from '../../errors.ts';
 import type { ConnectRequest, TurnDetection } from '../../provider.ts';
-import { type Fields, fieldsOf, isFields, textOf } from './wire.ts';
+import { type Fields, fieldsOf, isFields, textOf } from './fields.ts';
 
 /** The shape of session and items: `ga` is nested (OpenAI, Azure, xAI), `beta` is flat (compatible servers). */
 export type Dialect = 'ga' | 'beta';
@@ -30,6 +30,8 @@ export interface SessionShape {
   readonly interrupts: boolean;
   /** The server answers by itself when the caller has finished. */
   readonly answers: boolean;
+  /** What writes down the caller's words; undefined: nothing does, or nobody knows what. */
+  readonly transcriptionModel: string | undefined;
   /** Unix seconds. */
   readonly expiresAt: number | undefined;
 }
@@ -208,6 +210,13 @@ function vadOf(session: Fields): Fields | null | undefined {
   return found === undefined || found === null ? found : fieldsOf(found);
 }
 
+function transcriberOf(session: Fields, before: SessionShape | undefined): string | undefined {
+  const input = fieldsOf(fieldsOf(session['audio'])['input']);
+  const nested = input['transcription'];
+  const found = nested === undefined ? session['input_audio_transcription'] : nested;
+  return found === undefined ? before?.transcriptionModel : textOf(fieldsOf(found)['model']);
+}
+
 /** When the session ends, in Unix seconds. */
 export function readExpiry(session: Fields): number | undefined {
   const expiresAt = session['expires_at'];
@@ -228,6 +237,7 @@ export function readSession(session: Fields, before?: SessionShape): SessionShap
       vad === undefined ? (before?.interrupts ?? false) : vad !== null && vad['interrupt_response'] !== false,
     answers:
       vad === undefined ? (before?.answers ?? false) : vad !== null && vad['create_response'] !== false,
+    transcriptionModel: transcriberOf(session, before),
     expiresAt: readExpiry(session) ?? before?.expiresAt,
   };
 }

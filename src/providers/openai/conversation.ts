@@ -6,6 +6,7 @@ import { Calls } from './calls.ts';
 import type { Dialect, SessionShape } from './config.ts';
 import type { Scrub } from './errors.ts';
 import { type Failure, Failures } from './failures.ts';
+import type { Fields } from './fields.ts';
 import {
   correctionMessage,
   messageItem,
@@ -18,7 +19,7 @@ import {
 import { type Correction, type Response, Responses } from './responses.ts';
 import { ResponseSequencer } from './sequencer.ts';
 import { Troubles } from './troubles.ts';
-import type { Done, Fields, ServerEvent } from './wire.ts';
+import type { Done, ServerEvent } from './wire.ts';
 
 export interface ConversationPorts {
   readonly clock: Clock;
@@ -38,6 +39,9 @@ export interface ConversationPorts {
 type Conversational = Exclude<ServerEvent, { readonly type: 'session' }>;
 
 const NOBODY_ASKED = JSON.stringify({ error: 'not run: the caller interrupted' });
+
+/** A model that the server transcribes by without having said so; it is charged for apart all the same. */
+const UNKNOWN_TRANSCRIBER = 'transcription';
 
 /** What is said on a session that stands: turns, responses, calls, corrections. */
 export class Conversation {
@@ -92,7 +96,7 @@ export class Conversation {
         this.#sequencer.confirmed(event.itemId);
         return;
       case 'heard':
-        this.#onHeard(event.itemId, event.text, event.final);
+        this.#onHeard(event);
         return;
       case 'notHeard':
         this.#warn('transcription_failed', event.message);
@@ -247,9 +251,12 @@ export class Conversation {
     return response;
   }
 
-  #onHeard(itemId: string, text: string, final: boolean): void {
+  #onHeard({ itemId, text, final, usage }: Extract<ServerEvent, { readonly type: 'heard' }>): void {
     if (text === '' && !final) return;
     this.#ports.emit({ type: 'transcript', role: 'user', itemId, text, final });
+    if (usage === undefined) return;
+    const model = this.#ports.shape().transcriptionModel ?? UNKNOWN_TRANSCRIBER;
+    this.#ports.emit({ type: 'usage', usage: usage.usage, model, seconds: usage.seconds });
   }
 
   #onSpeechStarted(itemId: string | undefined): void {

@@ -1,7 +1,7 @@
 import type { HistoryItem, TextOptions } from '../../provider.ts';
 import { type Dialect, languageName } from './config.ts';
+import type { Fields } from './fields.ts';
 import type { Correction } from './responses.ts';
-import type { Fields } from './wire.ts';
 
 /** What a message of ours is about; it leads its event id, so that an error that names the id can be judged. */
 export type Topic = 'session' | 'item' | 'response' | 'cancel' | 'truncate' | 'delete' | 'history';

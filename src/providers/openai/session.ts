@@ -12,9 +12,10 @@ import type {
 import { buildSession, readExpiry, readSession, type SessionChoice, type SessionShape } from './config.ts';
 import { Conversation } from './conversation.ts';
 import { closeCode, connectCode, networkError, type Scrub, statusCode } from './errors.ts';
+import { type Fields, isFields } from './fields.ts';
 import { awaitsAnswer, historyItems, type Topic } from './messages.ts';
 import { ProviderSocket, type SocketEnd } from './socket.ts';
-import { type Fields, isFields, type ServerEvent, ServerEventReader, TOKEN_KEY, wireError } from './wire.ts';
+import { type ServerEvent, ServerEventReader, TOKEN_KEY, wireError } from './wire.ts';
 
 /** Everything that a session needs to know beside the request. */
 export interface SessionSetup extends SessionChoice {

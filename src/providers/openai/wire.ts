@@ -1,8 +1,7 @@
 import { BridgeError } from '../../errors.ts';
 import type { ResponseStatus, Usage } from '../../provider.ts';
-
-/** A JSON object of the provider, not looked at yet. */
-export type Fields = Readonly<Record<string, unknown>>;
+import { type Fields, fieldsOf, isFields, textOf } from './fields.ts';
+import { type HeardUsage, readHeardUsage, readUsage } from './usage.ts';
 
 export interface WireError {
   readonly code: string | undefined;
@@ -31,7 +30,13 @@ export type ServerEvent =
   | { readonly type: 'session'; readonly updated: boolean; readonly session: Fields }
   | { readonly type: 'error'; readonly error: WireError }
   | { readonly type: 'itemAdded'; readonly itemId: string }
-  | { readonly type: 'heard'; readonly itemId: string; readonly text: string; readonly final: boolean }
+  | {
+      readonly type: 'heard';
+      readonly itemId: string;
+      readonly text: string;
+      readonly final: boolean;
+      readonly usage: HeardUsage | undefined;
+    }
   | { readonly type: 'notHeard'; readonly message: string }
   | { readonly type: 'speechStarted'; readonly itemId: string | undefined }
   | { readonly type: 'speechStopped'; readonly itemId: string | undefined }
@@ -79,18 +84,6 @@ type Parse = (message: Fields) => ServerEvent | undefined;
 /** Under this key of a response's metadata travels the event id of the `response.create` that asked for it. */
 export const TOKEN_KEY = 'patchcord';
 
-export function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-export function fieldsOf(value: unknown): Fields {
-  return isFields(value) ? value : {};
-}
-
-export function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
-}
-
 function required(message: Fields, key: string): string {
   const value = message[key];
   if (typeof value === 'string') return value;
@@ -102,10 +95,6 @@ function required(message: Fields, key: string): string {
 
 function wholeOf(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : undefined;
-}
-
-function countOf(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : 0;
 }
 
 /** The error object of an `error` event, of a failed response or of an HTTP body. */
@@ -152,24 +141,6 @@ function calls(output: unknown): readonly WireCall[] {
   return output.map((item) => call(fieldsOf(item))).filter((found) => found !== undefined);
 }
 
-function usage(value: unknown): Usage | undefined {
-  if (!isFields(value)) return undefined;
-  const input = fieldsOf(value['input_token_details']);
-  const cached = fieldsOf(input['cached_tokens_details']);
-  const output = fieldsOf(value['output_token_details']);
-  return {
-    inputTextTokens: countOf(input['text_tokens']),
-    inputAudioTokens: countOf(input['audio_tokens']),
-    // Without details nobody knows which they were; taken for text, the cheaper ones, the cost is not understated.
-    cachedTextTokens: isFields(input['cached_tokens_details'])
-      ? countOf(cached['text_tokens'])
-      : countOf(input['cached_tokens']),
-    cachedAudioTokens: countOf(cached['audio_tokens']),
-    outputTextTokens: countOf(output['text_tokens']),
-    outputAudioTokens: countOf(output['audio_tokens']),
-  };
-}
-
 function tokenOf(response: Fields): string | undefined {
   return textOf(fieldsOf(response['metadata'])[TOKEN_KEY]);
 }
@@ -186,7 +157,7 @@ function responseDone(message: Fields): ServerEvent {
     error: isFields(details['error']) ? wireError(details['error']) : undefined,
     calls: calls(response['output']),
     hasOutput: Array.isArray(response['output']) && response['output'].length > 0,
-    usage: usage(response['usage']),
+    usage: readUsage(response['usage'], true),
   };
 }
 
@@ -213,6 +184,7 @@ const heard =
     itemId: required(message, 'item_id'),
     text: final ? required(message, key) : (textOf(message[key]) ?? ''),
     final,
+    usage: final ? readHeardUsage(message['usage']) : undefined,
   });
 
 const spoken =

@@ -9,6 +9,8 @@ import type { JsonObject, WireError } from './wire.ts';
 
 /** How long the transcriber takes when no script says otherwise, in ms. */
 const TRANSCRIBE_MS = 150;
+/** Transcribers that are charged for by the length of the speech; the others count tokens. */
+const BY_THE_SECOND: readonly unknown[] = ['whisper-1', 'gpt-realtime-whisper'];
 
 /** What the ears ask of the rest of the session. */
 export interface EarsHost {
@@ -215,7 +217,7 @@ export class Ears implements InputListener {
   }
 
   #transcriptUsage(audioMs: number, transcript: string): JsonObject {
-    if (this.#core.config.audio.input.transcription?.['model'] === 'whisper-1') {
+    if (BY_THE_SECOND.includes(this.#core.config.audio.input.transcription?.['model'])) {
       return { type: 'duration', seconds: Math.ceil(audioMs / 1000) };
     }
     const audio_tokens = Math.ceil(audioMs / 100);

@@ -1,15 +1,14 @@
 import type { ResponsePlan, Turn, TurnKind } from './api.ts';
 import { notOneOf } from './check.ts';
-import { checkItem, type Entry, itemTokens, textTokens } from './conversation.ts';
+import { checkItem, type Entry, silentEntry } from './conversation.ts';
 import { type Core, speedOf } from './core.ts';
+import { InputCount, instructionPart, itemPart } from './input-count.ts';
 import { defaultPlan } from './plan.ts';
 import { ResponseRun, type ResponseSpec, type Stage } from './response-run.ts';
 import { audioFormat, checkReasoning, responseRule, type WireFormat } from './session-config.ts';
 import { isObject, type JsonObject, Refusal, type WireError } from './wire.ts';
 
 const EMPTY: JsonObject = Object.freeze({});
-/** The service finds what it has seen before in the cache, in steps of this many tokens. */
-const CACHE_STEP = 64;
 const TOKENS_PER_MINUTE = 40_000;
 
 /** Makes responses: at most one in the conversation, and any number beside it. */
@@ -28,7 +27,7 @@ export class Responder implements Stage {
   readonly #beside = new Set<ResponseRun>();
   #active: ResponseRun | undefined;
   #index = 0;
-  #seenTokens = 0;
+  readonly #input = new InputCount();
 
   constructor(core: Core, ended: (run: ResponseRun) => void, audioSent: (ms: number) => void) {
     this.#core = core;
@@ -149,7 +148,7 @@ export class Responder implements Stage {
     input: readonly JsonObject[] | undefined,
   ): void {
     const turn = this.#turn(kind, request, kind === 'user-turn' ? heardMs : 0, input);
-    this.#start(this.#core.settings.respond(turn) ?? defaultPlan(turn), turn);
+    this.#start(this.#core.settings.respond(turn) ?? defaultPlan(turn), turn, input);
   }
 
   #turn(
@@ -174,9 +173,9 @@ export class Responder implements Stage {
     };
   }
 
-  #start(plan: ResponsePlan, turn: Turn): void {
+  #start(plan: ResponsePlan, turn: Turn, input?: readonly JsonObject[]): void {
     const core = this.#core;
-    const run = new ResponseRun(this, this.#spec(plan, turn));
+    const run = new ResponseRun(this, this.#spec(plan, turn, input));
     if (run.isInConversation) {
       this.#active = run;
       core.fresh = [];
@@ -186,7 +185,7 @@ export class Responder implements Stage {
     run.start();
   }
 
-  #spec(plan: ResponsePlan, turn: Turn): ResponseSpec {
+  #spec(plan: ResponsePlan, turn: Turn, input: readonly JsonObject[] | undefined): ResponseSpec {
     const { config, settings, conversation } = this.#core;
     const { request } = turn;
     const modalities = (request['output_modalities'] ?? config.output_modalities) as readonly string[];
@@ -208,21 +207,16 @@ export class Responder implements Stage {
         audio: { output: { format, voice: output['voice'] ?? config.audio.output.voice } },
         metadata: request['metadata'] ?? null,
       },
-      inputTokens: this.#inputTokens(turn),
+      inputTokens: this.#inputTokens(turn, input),
     };
   }
 
-  #inputTokens(turn: Turn): ResponseSpec['inputTokens'] {
-    let text = textTokens(turn.instructions) + textTokens(JSON.stringify(turn.tools));
-    let audio = 0;
-    for (const entry of this.#core.conversation.entries) {
-      const tokens = itemTokens(entry);
-      text += tokens.text;
-      audio += tokens.audio;
-    }
-    const cached = Math.floor(Math.min(this.#seenTokens, text + audio) / CACHE_STEP) * CACHE_STEP;
-    this.#seenTokens = text + audio;
-    return { text, audio, cached };
+  #inputTokens(turn: Turn, input: readonly JsonObject[] | undefined): ResponseSpec['inputTokens'] {
+    const items = input?.map((item) => silentEntry(String(item['id']), item));
+    return this.#input.count([
+      instructionPart(turn.instructions, turn.tools),
+      ...(items ?? this.#core.conversation.entries).map(itemPart),
+    ]);
   }
 
   emit(type: string, fields: JsonObject): void {
@@ -248,7 +242,7 @@ export class Responder implements Stage {
     this.#beside.delete(run);
     if (this.#active === run) this.#active = undefined;
     this.emit('response.done', { response });
-    const used = Math.min(TOKENS_PER_MINUTE, this.#seenTokens);
+    const used = Math.min(TOKENS_PER_MINUTE, this.#input.lastTokens);
     this.emit('rate_limits.updated', {
       rate_limits: [
         { name: 'requests', limit: 1_000, remaining: 999, reset_seconds: 0.06 },

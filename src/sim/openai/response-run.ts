@@ -2,6 +2,7 @@ import type { AudioFormat } from '../../audio/format.ts';
 import type { Cancel } from '../../clock.ts';
 import type { PlannedOutput, ResponsePlan } from './api.ts';
 import type { Entry } from './conversation.ts';
+import type { InputTokens } from './input-count.ts';
 import {
   Budget,
   FunctionCall,
@@ -44,7 +45,7 @@ export interface ResponseSpec {
   readonly conversationId: string | null;
   /** The fields of the response object that only mirror the request. */
   readonly mirrored: JsonObject;
-  readonly inputTokens: { readonly text: number; readonly audio: number; readonly cached: number };
+  readonly inputTokens: InputTokens;
 }
 
 type Status = 'completed' | 'incomplete' | 'cancelled' | 'failed';
@@ -224,9 +225,8 @@ export class ResponseRun implements OutputHost {
   }
 
   #usage(): JsonObject {
-    const { text, audio, cached } = this.spec.inputTokens;
+    const { text, audio, cachedText, cachedAudio } = this.spec.inputTokens;
     const { budget } = this;
-    const cachedText = Math.min(cached, text);
     return {
       total_tokens: text + audio + budget.text + budget.audio,
       input_tokens: text + audio,
@@ -235,12 +235,8 @@ export class ResponseRun implements OutputHost {
         text_tokens: text,
         audio_tokens: audio,
         image_tokens: 0,
-        cached_tokens: cached,
-        cached_tokens_details: {
-          text_tokens: cachedText,
-          audio_tokens: cached - cachedText,
-          image_tokens: 0,
-        },
+        cached_tokens: cachedText + cachedAudio,
+        cached_tokens_details: { text_tokens: cachedText, audio_tokens: cachedAudio, image_tokens: 0 },
       },
       output_token_details: { text_tokens: budget.text, audio_tokens: budget.audio },
     };
