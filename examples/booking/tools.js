@@ -13,7 +13,7 @@ import { isDate, refusal, seatingsOn, slotsFrom, spoken, wallClock } from './cal
 // What is said here is read by the model when it gets an argument wrong, so it says what is wanted and not what is bad.
 const date = z
   .string()
-  .regex(/^\d{4}-\d{2}-\d{2}$/, 'wanted the date as YYYY-MM-DD, such as 2026-11-27')
+  .regex(/^\d{4}-\d{2}-\d{2}$/, { error: 'wanted the date as YYYY-MM-DD, such as 2026-11-27', abort: true })
   .refine(isDate, 'there is no such day in the calendar')
   .describe('YYYY-MM-DD');
 const time = z
