@@ -1,7 +1,21 @@
 import type { ToolOutcome } from './call-events.ts';
-import { type Clock, deadline } from './clock.ts';
+import type { Clock } from './clock.ts';
 import { BridgeError } from './errors.ts';
 import type { ToolResult } from './provider.ts';
+import { parseArguments, type ReadArguments } from './tools/arguments.ts';
+import { checkArguments } from './tools/check.ts';
+import { failureOf, failureText } from './tools/failure.ts';
+import { RunHistory } from './tools/history.ts';
+import { idempotencyKey } from './tools/idempotency.ts';
+import { type GivenUp, Invocation, type Settled } from './tools/invocation.ts';
+import { redactArguments, secretNames } from './tools/redaction.ts';
+import {
+  type Refusal,
+  refuse,
+  unknownFunction,
+  unreadableArguments,
+  wrongArguments,
+} from './tools/refusal.ts';
 import type { CallHandle, Tool } from './tools.ts';
 
 /** What became of one function call. */
@@ -9,13 +23,18 @@ export interface ToolRun {
   readonly name: string;
   readonly toolCallId: string;
   readonly idempotencyKey: string;
-  /** What the model wrote, parsed if it can be, with secrets blanked: for events and reports, never for the log. */
+  /**
+   * What the model wrote, parsed if it can be, with secrets blanked, at most 4 KiB of JSON: for events and reports,
+   * never for the log.
+   */
   readonly args: unknown;
   /** From the model's wish to the result. */
   readonly ms: number;
+  /** How much of that it waited for its turn. */
+  readonly waitedMs: number;
   readonly outcome: ToolOutcome;
   readonly result: Omit<ToolResult, 'respond' | 'call'>;
-  /** Why it failed. */
+  /** Why it failed; without values of the arguments, except those that the handler itself put into its error. */
   readonly error: BridgeError | undefined;
   /** This function has asked for the end of the call. */
   readonly hangsUp: boolean;
@@ -29,13 +48,40 @@ export interface ToolRunnerOptions {
   readonly signal: AbortSignal;
   /** So many run at once; others wait for their turn, in order. */
   readonly atOnce: number;
+  /** Names of arguments of all functions that are kept out of events and reports; see `secretNames`. */
+  readonly redact?: readonly string[] | undefined;
 }
 
-/** Runs the function calls of one call; never rejects, and never outlives the call. */
+/** A model that wants more than this before it has seen a result is out of its mind. */
+const MAX_OPEN = 64;
+
+/** One that is asked for, before it is known whether it can be run. */
+interface Request {
+  readonly toolCallId: string;
+  readonly name: string;
+  readonly tool: Tool | undefined;
+  readonly arguments: ReadArguments;
+  readonly idempotencyKey: string;
+  readonly args: unknown;
+  readonly askedAt: number;
+}
+
+type Answer = (run: ToolRun) => void;
+
+/**
+ * Runs the function calls of one call. `run` never rejects; whatever a handler does, its invocation has exactly one
+ * result, in time, and the call is out of its reach afterwards. Nothing is left on the call's signal or the clock once
+ * all are over.
+ */
 export class ToolRunner {
   readonly #options: ToolRunnerOptions;
   readonly #tools: ReadonlyMap<string, Tool>;
-  readonly #running = new Map<string, AbortController>();
+  /** In the order in which they were asked for. */
+  readonly #open = new Set<Invocation>();
+  readonly #history = new RunHistory<Promise<ToolRun>>();
+  readonly #secrets = new Map<Tool | undefined, (key: string) => boolean>();
+  /** How often in a row the model was wrong about a function. */
+  readonly #mistakes = new Map<string, number>();
 
   constructor(options: ToolRunnerOptions) {
     this.#options = options;
@@ -44,111 +90,182 @@ export class ToolRunner {
 
   /** Calls that have no result yet, those that wait for their turn included. */
   get running(): number {
-    return this.#running.size;
+    return this.#open.size;
   }
 
   find(name: string): Tool | undefined {
     return this.#tools.get(name);
   }
 
-  /** @param args the text that the model wrote */
-  async run(toolCallId: string, name: string, args: string): Promise<ToolRun> {
-    const { clock, call, signal } = this.#options;
-    const startedAt = clock.now();
-    const idempotencyKey = `${call.callId}:${toolCallId}`;
-    let hangsUp = false;
-    const onHangUp = (): void => {
-      hangsUp = true;
-      call.hangUpAfterGoodbye();
-    };
-    const done = (output: string, outcome: ToolOutcome, error?: BridgeError): ToolRun => ({
-      name,
-      toolCallId,
-      idempotencyKey,
-      args: undefined,
-      ms: clock.now() - startedAt,
-      outcome,
-      result: { output, isError: error !== undefined },
-      error,
-      hangsUp,
+  /**
+   * One invocation. Delivered again, it is not run again: the answer is the same promise. Another function or other
+   * arguments under the id of an earlier one are another invocation, with another idempotency key.
+   * @param args the text that the model wrote
+   */
+  run(toolCallId: string, name: string, args: string): Promise<ToolRun> {
+    const fingerprint = RunHistory.fingerprint(toolCallId, name, args);
+    const known = this.#history.find(fingerprint);
+    if (known !== undefined) return known;
+    const promise = new Promise<ToolRun>((resolve) => {
+      this.#begin(toolCallId, name, args, (run) => {
+        resolve(run);
+        // Also for those that are over at once, and are not yet in the history when they are.
+        queueMicrotask(() => this.#history.over(fingerprint));
+      });
     });
-    const own = new AbortController();
-    const follow = (): void => own.abort(signal.reason);
-    signal.addEventListener('abort', follow, { once: true });
-    this.#running.set(toolCallId, own);
-    try {
-      const tool = this.#tools.get(name);
-      if (tool === undefined) {
-        throw new BridgeError('TOOL_FAILED', `there is no function ${name}; there are ${this.#names()}`);
-      }
-      const checked = tool.check(parseArguments(args));
-      if (!checked.ok)
-        throw new BridgeError('TOOL_FAILED', `the arguments are wrong: ${checked.problems.join('; ')}`);
-      return done(await this.#within(tool, idempotencyKey, checked.args, own.signal, onHangUp), 'done');
-    } catch (thrown) {
-      const error = BridgeError.from(thrown, 'TOOL_FAILED');
-      return done(JSON.stringify({ error: error.message }), 'failed', error);
-    } finally {
-      this.#running.delete(toolCallId);
-      signal.removeEventListener('abort', follow);
-    }
+    this.#history.add(fingerprint, promise);
+    return promise;
   }
 
   /** The provider does not want these any more. */
   cancel(toolCallIds: readonly string[]): void {
-    for (const id of toolCallIds)
-      this.#running.get(id)?.abort(new BridgeError('CANCELLED', 'the model withdrew the call'));
+    const ids = new Set(toolCallIds);
+    this.#giveUp('withdrawn', (invocation) => ids.has(invocation.toolCallId));
   }
 
-  /** The caller has cut in: functions that are worth nothing then are given up. */
-  interrupted(): void {}
-
-  async #within(
-    tool: Tool,
-    idempotencyKey: string,
-    args: unknown,
-    signal: AbortSignal,
-    hangUpAfterGoodbye: () => void,
-  ): Promise<string> {
-    using limit = deadline(this.#options.clock, tool.timeoutMs, `function ${tool.definition.name}`, signal);
-    limit.signal.throwIfAborted();
-    const value = await Promise.race([
-      Promise.resolve(
-        tool.run(args, { ...this.#options.call, hangUpAfterGoodbye, idempotencyKey, signal: limit.signal }),
-      ),
-      rejection(limit.signal),
-    ]);
-    const output = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'null');
-    if (output.length <= tool.maxResultChars) return output;
-    return `${output.slice(0, tool.maxResultChars)} … [cut: the result had ${output.length} characters]`;
+  /** The caller has cut in: functions that are worth nothing then are given up, also those that wait. */
+  interrupted(): void {
+    this.#giveUp('interrupted', (invocation) => invocation.cancelOnInterrupt);
   }
 
-  #names(): string {
-    return [...this.#tools.keys()].join(', ') || 'none';
+  #begin(toolCallId: string, name: string, text: string, answer: Answer): void {
+    const request = this.#request(toolCallId, name, text);
+    try {
+      this.#admit(request, answer);
+    } catch (thrown) {
+      const error = failureOf(thrown);
+      answer(this.#runOf(request, { outcome: 'failed', output: failureText(error), error }));
+    }
   }
-}
 
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    if (signal.aborted) reject(BridgeError.from(signal.reason, 'CANCELLED'));
-    signal.addEventListener('abort', () => reject(BridgeError.from(signal.reason, 'CANCELLED')), {
-      once: true,
+  #request(toolCallId: string, name: string, text: string): Request {
+    const tool = this.#tools.get(name);
+    const read = parseArguments(text);
+    return {
+      toolCallId,
+      name,
+      tool,
+      arguments: read,
+      idempotencyKey: idempotencyKey(this.#options.call.callId, toolCallId, this.#history.count(toolCallId)),
+      args: read.ok
+        ? redactArguments(read.args, this.#secretsOf(tool))
+        : `[unreadable: ${text.length} characters]`,
+      askedAt: this.#options.clock.now(),
+    };
+  }
+
+  #admit(request: Request, answer: Answer): void {
+    const { tool } = request;
+    if (this.#options.signal.aborted) {
+      const error = new BridgeError('CANCELLED', 'the call has ended');
+      answer(this.#runOf(request, { outcome: 'cancelled', output: failureText(error), error }));
+      return;
+    }
+    if (tool === undefined) {
+      this.#refuse(request, unknownFunction(request.name, [...this.#tools.keys()]), answer);
+      return;
+    }
+    if (!request.arguments.ok) {
+      this.#refuse(request, unreadableArguments(tool, request.arguments.problem), answer);
+      return;
+    }
+    const checked = checkArguments(tool, request.arguments.args);
+    switch (checked.status) {
+      case 'right':
+        this.#mistakes.delete(request.name);
+        this.#enqueue(request, tool, checked.args, answer);
+        break;
+      case 'wrong':
+        this.#refuse(request, wrongArguments(tool, checked.problems, this.#mistaken(request.name)), answer);
+        break;
+      default:
+        answer(this.#runOf(request, { ...checked, outcome: 'failed' }));
+    }
+  }
+
+  #enqueue(request: Request, tool: Tool, args: unknown, answer: Answer): void {
+    if (this.#open.size >= MAX_OPEN) {
+      const message = `${MAX_OPEN} functions are under way already; ${request.name} was not run`;
+      this.#refuse(request, refuse(message, { next: 'wait for their results' }), answer);
+      return;
+    }
+    const { call, clock, signal } = this.#options;
+    const { toolCallId } = request;
+    const invocation = new Invocation({
+      tool,
+      args,
+      call,
+      clock,
+      toolCallId,
+      idempotencyKey: request.idempotencyKey,
+      onSettled: (over, settled) => {
+        this.#open.delete(over);
+        if (this.#open.size === 0) signal.removeEventListener('abort', this.#onEnded);
+        answer(this.#runOf(request, settled, over));
+        this.#startNext();
+      },
     });
-  });
-}
+    if (this.#open.size === 0) signal.addEventListener('abort', this.#onEnded);
+    this.#open.add(invocation);
+    this.#startNext();
+  }
 
-/** Some models encode the arguments twice, some write nothing for an empty object. */
-function parseArguments(text: string): Readonly<Record<string, unknown>> {
-  let value: unknown = text.trim() === '' ? {} : parseJson(text);
-  if (typeof value === 'string') value = parseJson(value);
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw new BridgeError('TOOL_FAILED', 'the arguments are not a JSON object');
-}
+  #startNext(): void {
+    for (const invocation of this.#open) {
+      if (this.#busy() >= Math.max(1, this.#options.atOnce)) return;
+      invocation.start();
+    }
+  }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new BridgeError('TOOL_FAILED', 'the arguments are not valid JSON', { cause });
+  #busy(): number {
+    let busy = 0;
+    for (const { state } of this.#open) if (state === 'running') busy += 1;
+    return busy;
+  }
+
+  readonly #onEnded = (): void => this.#giveUp('ended', () => true);
+
+  #giveUp(why: GivenUp, which: (invocation: Invocation) => boolean): void {
+    const all = [...this.#open].filter(which);
+    // Those that wait first: the end of one that runs would start them.
+    for (const invocation of all) if (invocation.state === 'waiting') invocation.giveUp(why);
+    for (const invocation of all) invocation.giveUp(why);
+  }
+
+  #refuse(request: Request, { error, output }: Refusal, answer: Answer): void {
+    answer(this.#runOf(request, { outcome: 'refused', output, error }));
+  }
+
+  #mistaken(name: string): number {
+    const count = (this.#mistakes.get(name) ?? 0) + 1;
+    this.#mistakes.set(name, count);
+    return count;
+  }
+
+  /** The arguments of a function that is not there may be those of any that is. */
+  #secretsOf(tool: Tool | undefined): (key: string) => boolean {
+    const known = this.#secrets.get(tool);
+    if (known !== undefined) return known;
+    const tools = tool === undefined ? this.#options.tools : [tool];
+    const isSecret = secretNames([...(this.#options.redact ?? []), ...tools.flatMap(({ redact }) => redact)]);
+    this.#secrets.set(tool, isSecret);
+    return isSecret;
+  }
+
+  #runOf(request: Request, settled: Settled, invocation?: Invocation): ToolRun {
+    const { outcome, output, error } = settled;
+    const { toolCallId, name, args, askedAt } = request;
+    return {
+      name,
+      toolCallId,
+      idempotencyKey: request.idempotencyKey,
+      args,
+      ms: this.#options.clock.now() - askedAt,
+      waitedMs: invocation?.waitedMs ?? 0,
+      outcome,
+      result: { output, isError: error !== undefined },
+      error,
+      hangsUp: invocation?.hangsUp ?? false,
+    };
   }
 }
