@@ -1,0 +1,189 @@
+import { z } from 'zod';
+import { agentBudgetSchema } from '../cost/budget-schema.ts';
+import { endHookSchema } from '../hooks/end-hook.ts';
+import { startHookSchema } from '../hooks/start-hook.ts';
+import {
+  address,
+  endKey,
+  fraction,
+  language,
+  oneOf,
+  ringSeconds,
+  spoken,
+  text,
+  timeZone,
+  variables,
+  whole,
+  yesOrNo,
+} from './fields.ts';
+import { toolEntry } from './tool-entries.ts';
+
+/** The schema of one agent. What it leaves out is as the service has it; `docs/agents.md` says how. */
+
+/** Longest instructions, in characters: more is a document, and costs the model its attention. */
+export const LONGEST_INSTRUCTIONS = 100_000;
+
+const path = text(1000, 'a path, relative to the agents file');
+const A_FILE = z.strictObject({ file: path.describe('Relative to the agents file.') });
+
+const instructions = z
+  .union([text(LONGEST_INSTRUCTIONS), A_FILE])
+  .describe(
+    'What the model is told to be and to do; text with {{variables}}, or { file: prompts/booking.md }.',
+  );
+
+const turnDetection = z
+  .discriminatedUnion('mode', [
+    z
+      .strictObject({
+        mode: z.literal('server').optional(),
+        threshold: fraction(0, 1).optional().describe('Louder speech is needed at higher values.'),
+        prefixMs: whole(0, 5000).optional().describe('Audio that is kept from before the speech, in ms.'),
+        silenceMs: whole(50, 10_000).optional().describe('A pause of this length ends the turn, in ms.'),
+      })
+      .describe('By loudness and pauses.'),
+    z
+      .strictObject({
+        mode: z.literal('semantic'),
+        eagerness: oneOf(['auto', 'low', 'medium', 'high'])
+          .optional()
+          .describe('How eagerly the model takes its turn.'),
+      })
+      .describe('By what was said.'),
+  ])
+  .describe('When the caller’s turn is over.');
+
+const providerSettings = z.strictObject({
+  name: text(64).describe('openai or local.'),
+  model: text(200).optional().describe('Left out: as the service has it.'),
+  voice: text(200).optional().describe('Left out: that of the agent.'),
+  overrides: z
+    .record(z.string(), z.unknown(), { error: 'session fields of the provider' })
+    .default({})
+    .describe('Raw session fields of this provider, merged last.'),
+});
+const provider = z.union([text(64), providerSettings]).describe('A provider, or its name alone.');
+
+const filler = z
+  .union([
+    z.literal(false),
+    z.strictObject({
+      afterMs: whole(200, 60_000)
+        .default(2000)
+        .describe('So long the caller hears nothing before the agent says that it is busy.'),
+      say: z
+        .array(spoken(), { error: 'a list of texts' })
+        .min(1, { error: 'at least one text' })
+        .max(20, { error: 'at most 20 texts' })
+        .optional()
+        .describe('Said in turn by the agent. Default: "One moment, please."'),
+      clip: path.optional().describe('A WAV file that is played instead, relative to the agents file.'),
+      everyMs: whole(1000, 120_000)
+        .default(8000)
+        .describe('From the end of one to the beginning of the next.'),
+      atMost: whole(1, 20).default(3).describe('How often in one wait.'),
+    }),
+  ])
+  .describe('What the caller hears while a function takes its time; false: nothing.');
+
+const silence = z
+  .union([
+    z.literal(false),
+    z.strictObject({
+      afterSeconds: fraction(1, 3600).optional().describe('Default: SILENCE_SECONDS of the service.'),
+      prompts: z
+        .array(spoken(), { error: 'a list of texts' })
+        .max(10, { error: 'at most 10 texts' })
+        .optional()
+        .describe('Said one after the other, each after another such silence.'),
+      goodbye: spoken().optional().describe('Said before the agent hangs up.'),
+    }),
+  ])
+  .describe('What is done about a caller who says nothing; false: nothing.');
+
+const lastResort = z
+  .union([
+    z.literal('hang-up'),
+    z.strictObject({
+      say: spoken(),
+      language: language.optional().describe('Left out: that of the agent.'),
+    }),
+    z.strictObject({
+      transfer: address.describe('Whom the caller is put through to.'),
+      callerId: address.optional(),
+      ringSeconds: ringSeconds.default(25),
+      announce: spoken().optional(),
+      language: language.optional(),
+    }),
+  ])
+  .describe('What the caller gets when no provider is left: a text, a person, or the end.');
+
+export const agentSchema = z
+  .strictObject({
+    instructions: instructions.optional(),
+    greeting: z
+      .union([spoken(), z.literal(false)])
+      .optional()
+      .describe(
+        'What the agent says first; false: it waits for the caller. Default: "Hello! How can I help you?"',
+      ),
+    language: language.optional().describe('Of the call, such as en or de-AT; left out: the model decides.'),
+    voice: text(200).optional().describe('A voice of the provider.'),
+    timeZone: timeZone.optional(),
+    variables: variables.default({}),
+    turnDetection: turnDetection.optional(),
+    transcribeCaller: yesOrNo.optional().describe('What the caller says is written down. Default: true.'),
+    providers: z
+      .array(provider, { error: 'a list of providers' })
+      .min(1, { error: 'at least one provider' })
+      .max(8, { error: 'at most 8 providers' })
+      .optional()
+      .describe(
+        'In the order in which they are tried; left out: the one that the service is configured for.',
+      ),
+    audio: oneOf(['wideband', 'passthrough'])
+      .optional()
+      .describe(
+        'passthrough sends G.711 as it is where both ends take it. Default: AUDIO_PATH of the service.',
+      ),
+    tools: z
+      .array(toolEntry, { error: 'a list of functions' })
+      .max(128, { error: 'at most 128 functions' })
+      .optional()
+      .describe('Functions that the model may call. Left out: end_call and current_time.'),
+    toolsAtOnce: whole(1, 32).optional().describe('So many functions of one call run at once. Default: 4.'),
+    filler: filler.optional(),
+    limits: z
+      .strictObject({
+        callSeconds: whole(1, 86_400)
+          .optional()
+          .describe('Longest call. Default, and never more: MAX_CALL_SECONDS of the service.'),
+        goodbye: spoken().optional().describe('Said when it is reached.'),
+      })
+      .optional(),
+    recording: yesOrNo
+      .optional()
+      .describe('The carrier records the call from its first second. Default: false.'),
+    silence: silence.optional(),
+    digits: z
+      .strictObject({
+        endKey: endKey.default('#').describe('Ends the input and is not part of it; false: none does.'),
+        timeoutMs: whole(100, 60_000).default(1500).describe('A pause of this length ends the input.'),
+        max: whole(1, 64).default(32).describe('So many keys are an input.'),
+      })
+      .optional()
+      .describe('How the keys that the caller presses become one input for the model.'),
+    lastResort: lastResort.optional(),
+    budget: agentBudgetSchema.optional(),
+    startWebhook: z
+      .union([startHookSchema, z.literal(false)])
+      .optional()
+      .describe('In the place of webhooks.start; false: none.'),
+    endWebhook: z
+      .union([endHookSchema, z.literal(false)])
+      .optional()
+      .describe('In the place of webhooks.end; false: none.'),
+  })
+  .describe('Who answers: what it says and knows, what it may do, and when it gives up.');
+
+export type RawAgent = z.output<typeof agentSchema>;

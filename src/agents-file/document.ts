@@ -1,0 +1,202 @@
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  visit,
+  type YAMLMap,
+} from 'yaml';
+
+/** Where something stands in a file; both counted from 1. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+export type Path = readonly PropertyKey[];
+
+/** What is wrong with the text itself, before anybody asks what it means. */
+export interface TextMistake {
+  readonly place: Place;
+  /** Empty for the file as a whole. */
+  readonly path: Path;
+  readonly text: string;
+}
+
+/** A YAML or JSON text that was read; knows where each of its values stands. */
+export interface YamlText {
+  /** Plain data; undefined when the text could not be read at all. */
+  readonly value: unknown;
+  readonly mistakes: readonly TextMistake[];
+  /** Where the value of a path stands; of one that is missing, where that stands in which it should be. */
+  placeOf(path: Path): Place;
+  /** Where the last key of a path stands. */
+  placeOfKey(path: Path): Place;
+  /** Where a piece of the text of a value stands, the first one counted as 0; where the value stands if it is not found. */
+  placeInside(path: Path, piece: string, which: number): Place;
+}
+
+/** A file with more of them is meant to use up memory. */
+const MOST_ALIASES = 100;
+const START: Place = { line: 1, column: 1 };
+
+/** Reads YAML 1.2, which JSON is a part of; merge keys (`<<`) are understood. Never throws. */
+export function readYaml(text: string): YamlText {
+  const lines = new LineCounter();
+  const doc = parseDocument(text, {
+    lineCounter: lines,
+    merge: true,
+    logLevel: 'silent',
+    prettyErrors: false,
+  });
+  const placeAt = (offset: number): Place => {
+    const { line, col } = lines.linePos(offset);
+    return line === 0 ? START : { line, column: Math.max(1, col) };
+  };
+  const mistakes: TextMistake[] = doc.errors.map(({ code, message, pos }) => ({
+    place: placeAt(pos[0]),
+    path: [],
+    text: syntaxWords(code, message),
+  }));
+  if (mistakes.length === 0) mistakes.push(...unquotedPlaceholders(doc, placeAt));
+  const data = mistakes.some(({ path }) => path.length === 0) ? undefined : plainData(doc, mistakes);
+  return {
+    value: data,
+    mistakes,
+    placeOf: (path) => placeAt(offsetOf(find(doc, path).node)),
+    placeOfKey: (path) => placeAt(offsetOf(find(doc, path).key)),
+    placeInside(path, piece, which) {
+      const { node } = find(doc, path);
+      const [start, end] = rangeOf(node);
+      let at = start - 1;
+      for (let i = 0; i <= which; i++) {
+        at = text.indexOf(piece, at + 1);
+        if (at < 0 || at >= end) return placeAt(start);
+      }
+      return placeAt(at);
+    },
+  };
+}
+
+function plainData(doc: Document, mistakes: TextMistake[]): unknown {
+  try {
+    return doc.toJS({ maxAliasCount: MOST_ALIASES });
+  } catch (thrown) {
+    const text =
+      thrown instanceof ReferenceError
+        ? `found aliases (*name) that cannot be followed, wanted at most ${MOST_ALIASES}, each of an anchor (&name) before it`
+        : 'found YAML that stands for no data, wanted keys and values';
+    mistakes.push({ place: START, path: [], text });
+    return undefined;
+  }
+}
+
+/** `{{name}}` at the beginning of a plain value is not text for YAML but a map with a map for a key. */
+function unquotedPlaceholders(doc: Document, placeAt: (offset: number) => Place): TextMistake[] {
+  const found: TextMistake[] = [];
+  visit(doc, {
+    Pair(_key, pair, ancestors) {
+      if (!isCollection(pair.key)) return undefined;
+      found.push({
+        place: placeAt(offsetOf(pair.key)),
+        path: pathOf(ancestors.slice(0, -1)),
+        text: 'found a value that begins with {{ without quotes, wanted it in quotes',
+      });
+      return visit.SKIP;
+    },
+  });
+  return found;
+}
+
+/** The path of the value that the last of these nodes is. */
+function pathOf(ancestors: readonly (Document | Node | Pair)[]): Path {
+  const path: PropertyKey[] = [];
+  ancestors.forEach((node, i) => {
+    const parent = ancestors[i - 1];
+    if (isSeq(parent)) path.push(parent.items.indexOf(node));
+    else if (!isNode(node) && 'key' in node && isScalar(node.key)) path.push(String(node.key.value));
+  });
+  return path;
+}
+
+interface Found {
+  readonly key: unknown;
+  readonly node: unknown;
+}
+
+/** Walks down as far as the path leads; aliases are followed, and keys that come by `<<` are found. */
+function find(doc: Document, path: Path): Found {
+  let found: Found = { key: doc.contents, node: doc.contents };
+  for (const step of path) {
+    const next = child(doc, resolved(doc, found.node), step);
+    // The value that is missing should be in this one, which is best known by its key.
+    if (next === undefined) return { key: found.key, node: found.key };
+    found = next;
+  }
+  // An empty value stands nowhere.
+  return isScalar(found.node) && found.node.source === '' && found.node.value === null
+    ? { key: found.key, node: found.key }
+    : found;
+}
+
+function child(doc: Document, node: unknown, step: PropertyKey): Found | undefined {
+  if (isSeq(node)) {
+    const item = node.items[Number(step)];
+    return item === undefined ? undefined : { key: item, node: item };
+  }
+  return isMap(node) ? pairOf(doc, node, String(step)) : undefined;
+}
+
+function pairOf(doc: Document, map: YAMLMap, name: string): Found | undefined {
+  for (const { key, value } of map.items) {
+    if (isScalar(key) && String(key.value) === name) return { key, node: value ?? key };
+  }
+  for (const source of mergedInto(doc, map)) {
+    const found = pairOf(doc, source, name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The maps whose keys a map has by `<<`. */
+function mergedInto(doc: Document, map: YAMLMap): readonly YAMLMap[] {
+  const merges = map.items.filter(({ key }) => isScalar(key) && key.source === '<<');
+  return merges.flatMap(({ value }) => {
+    const node = resolved(doc, value);
+    const sources = isSeq(node) ? node.items.map((item) => resolved(doc, item)) : [node];
+    return sources.filter((source) => isMap(source));
+  });
+}
+
+function resolved(doc: Document, node: unknown): unknown {
+  return isAlias(node) ? node.resolve(doc) : node;
+}
+
+function rangeOf(node: unknown): readonly [start: number, end: number] {
+  const range = isNode(node) ? node.range : undefined;
+  return range === undefined || range === null ? [0, 0] : [range[0], range[1]];
+}
+
+function offsetOf(node: unknown): number {
+  return rangeOf(node)[0];
+}
+
+function syntaxWords(code: string, message: string): string {
+  switch (code) {
+    case 'DUPLICATE_KEY':
+      return 'found a key that was there before in the same place, wanted each key once';
+    case 'MULTIPLE_DOCS':
+      return 'found a second document (---), wanted one';
+    case 'TAB_AS_INDENT':
+      return 'found a tab, wanted blanks before a key';
+    default:
+      return `found text that is no YAML (${message.replaceAll('\n', ' ')}), wanted YAML or JSON`;
+  }
+}

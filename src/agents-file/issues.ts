@@ -1,0 +1,197 @@
+import type { z } from 'zod';
+import type { Path } from './document.ts';
+import { alternatives } from './fields.ts';
+import type { MistakeList } from './mistakes.ts';
+import { isRecord, valueAt } from './plain-data.ts';
+import { foundWords, isSecret, suggestion } from './words.ts';
+
+/** Turns what zod has to say into mistakes in the words of the bridge. */
+
+type Issue = z.core.$ZodIssue;
+
+/** What an issue says whose schema has no words of its own. */
+const NO_WORDS = '\0';
+/** A message that is a sentence already, and not only what was wanted. */
+const SENTENCE = /^(?:found|not|no|nothing|goes) |, wanted |\b(?:is|uses|needs) /;
+
+/** Checks a value whole; every mistake goes to the list. Undefined when there was one. */
+export function checkWith<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  mistakes: MistakeList,
+): z.output<S> | undefined {
+  const result = schema.safeParse(value, { error: () => NO_WORDS });
+  if (result.success) return result.data;
+  const report = new Report(schema, value, mistakes);
+  for (const issue of result.error.issues) report.issue(issue, []);
+  return undefined;
+}
+
+class Report {
+  readonly #schema: z.core.$ZodType;
+  readonly #value: unknown;
+  readonly #mistakes: MistakeList;
+
+  constructor(schema: z.core.$ZodType, value: unknown, mistakes: MistakeList) {
+    this.#schema = schema;
+    this.#value = value;
+    this.#mistakes = mistakes;
+  }
+
+  issue(issue: Issue, above: Path): void {
+    const path = [...above, ...issue.path];
+    if (issue.code === 'unrecognized_keys') this.#unknownKeys(issue.keys, path);
+    else if (issue.code === 'invalid_key') this.#badKey(issue, path);
+    else if (issue.code === 'invalid_union') this.#union(issue, path);
+    else this.#say(path, issue.message, issue);
+  }
+
+  #unknownKeys(keys: readonly string[], path: Path): void {
+    const known = knownKeys(this.#schema, this.#value, path);
+    for (const key of keys) {
+      const shown = foundWords(key, false);
+      this.#mistakes.addKey(
+        [...path, key],
+        `found an unknown key ${shown}, ${suggestion(key, known, 'wanted none here')}`,
+      );
+    }
+  }
+
+  #badKey({ issues }: z.core.$ZodIssueInvalidKey, path: Path): void {
+    const wanted = issues.map((issue) => this.#wanted(issue)).join('; ');
+    this.#mistakes.addKey(path, `found the name ${foundWords(String(path.at(-1)), false)}, wanted ${wanted}`);
+  }
+
+  #union(issue: z.core.$ZodIssueInvalidUnion, path: Path): void {
+    // Something of the right kind with a mistake in it is better spoken of by that mistake.
+    const near = issue.errors.filter((branch) => !branch.some((inner) => isOfAnotherKind(inner)));
+    const best = near.toSorted((a, b) => weight(a) - weight(b))[0];
+    if (best !== undefined && near.length < issue.errors.length) {
+      for (const inner of best) this.issue(inner, path);
+      return;
+    }
+    this.#say(path, issue.message, issue);
+  }
+
+  #say(path: Path, message: string, issue: Issue): void {
+    const value = valueAt(this.#value, path);
+    const found = foundWords(value, isSecret(path));
+    if (message !== NO_WORDS && SENTENCE.test(message)) {
+      this.#mistakes.add(path, message);
+      return;
+    }
+    const wanted = this.#wanted(issue).replace(/^wanted /, '');
+    const hint = /\bquotes\b/.test(wanted) && typeof value === 'number' ? 'a number without quotes' : found;
+    this.#mistakes.add(path, `found ${hint}, wanted ${wanted}`);
+  }
+
+  #wanted(issue: Issue): string {
+    return issue.message === NO_WORDS ? wantedWords(issue) : issue.message;
+  }
+}
+
+/** The value is no attempt at this branch of a union at all. */
+function isOfAnotherKind(issue: Issue): boolean {
+  return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
+}
+
+/** A key that is missing or unknown says more against a branch than a value that is not right. */
+function weight(issues: readonly Issue[]): number {
+  return issues.reduce((sum, { code, path }) => {
+    if (code === 'unrecognized_keys') return sum + 3;
+    return sum + (code === 'invalid_type' && path.length === 1 ? 2 : 1);
+  }, 0);
+}
+
+function wantedWords(issue: Issue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return KINDS[issue.expected] ?? issue.expected;
+    case 'invalid_value':
+      return alternatives(issue.values.map((value) => JSON.stringify(value) ?? String(value)));
+    case 'too_small':
+      return `${issue.inclusive === false ? 'more than' : 'at least'} ${amount(issue.minimum, issue.origin)}`;
+    case 'too_big':
+      return `${issue.inclusive === false ? 'less than' : 'at most'} ${amount(issue.maximum, issue.origin)}`;
+    case 'not_multiple_of':
+      return `a multiple of ${issue.divisor}`;
+    case 'invalid_format':
+      return FORMATS[issue.format] ?? 'another form of text';
+    case 'invalid_union':
+      return unionWords(issue);
+    default:
+      return 'something else';
+  }
+}
+
+function unionWords(issue: z.core.$ZodIssueInvalidUnion): string {
+  const options = 'options' in issue && Array.isArray(issue.options) ? issue.options : [];
+  if (options.length > 0) return alternatives(options.map((option) => JSON.stringify(option) ?? 'nothing'));
+  const each = issue.errors.flatMap((branch) => branch.filter(isOfAnotherKind).slice(0, 1));
+  const words = each.map((inner) => (inner.message === NO_WORDS ? wantedWords(inner) : inner.message));
+  return alternatives([...new Set(words)]);
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+  record: 'an object',
+  null: 'null',
+};
+
+const FORMATS: Readonly<Record<string, string>> = {
+  url: 'an address such as https://example.com/path',
+  email: 'an e-mail address',
+};
+
+function amount(limit: number | bigint, origin: string): string {
+  const unit = { string: 'characters', array: 'entries', set: 'entries', record: 'keys' }[origin];
+  return unit === undefined ? String(limit) : `${limit} ${unit}`;
+}
+
+/** The keys that an object at this path may have, by the schema; of a union those of the branches that fit. */
+function knownKeys(schema: z.core.$ZodType, value: unknown, path: Path): readonly string[] {
+  const [step, ...rest] = path;
+  const keys = concrete(schema, value).flatMap((type) => {
+    const { def } = type._zod;
+    if (step === undefined) return isObject(def) ? Object.keys(def.shape) : [];
+    const next = childType(def, String(step));
+    return next === undefined ? [] : knownKeys(next, valueAt(value, [step]), rest);
+  });
+  return [...new Set(keys)].filter((key) => key !== '$schema');
+}
+
+type Def = z.core.$ZodTypeDef;
+
+function isObject(def: Def): def is z.core.$ZodObjectDef {
+  return def.type === 'object';
+}
+
+function childType(def: Def, step: string): z.core.$ZodType | undefined {
+  if (isObject(def)) return Object.hasOwn(def.shape, step) ? def.shape[step] : undefined;
+  if (def.type === 'array') return (def as z.core.$ZodArrayDef).element;
+  return def.type === 'record' ? (def as z.core.$ZodRecordDef).valueType : undefined;
+}
+
+/** The types without their wrappings; of a union those that can be meant by the value. */
+function concrete(type: z.core.$ZodType, value: unknown): readonly z.core.$ZodType[] {
+  const def: Def & { readonly innerType?: z.core.$ZodType; readonly in?: z.core.$ZodType } = type._zod.def;
+  if (def.innerType !== undefined) return concrete(def.innerType, value);
+  if (def.in !== undefined) return concrete(def.in, value);
+  if (def.type !== 'union') return [type];
+  const { options, discriminator } = def as z.core.$ZodUnionDef & { readonly discriminator?: string };
+  const fitting =
+    discriminator === undefined
+      ? options
+      : options.filter((option) => isChosen(option, discriminator, value));
+  return (fitting.length === 0 ? options : fitting).flatMap((option) => concrete(option, value));
+}
+
+function isChosen(option: z.core.$ZodType, discriminator: string, value: unknown): boolean {
+  const chosen = isRecord(value) ? value[discriminator] : undefined;
+  return option._zod.propValues?.[discriminator]?.has(chosen as z.core.util.Primitive) ?? false;
+}

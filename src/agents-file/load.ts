@@ -1,0 +1,104 @@
+import { dirname, join, resolve } from 'node:path';
+import type { Clip } from '../agents.ts';
+import { loadHandlers } from '../tools/handlers.ts';
+import type { Tool } from '../tools.ts';
+import { LONGEST_INSTRUCTIONS } from './agent-schema.ts';
+import { LARGEST_CLIP, readClip } from './clip.ts';
+import type { Path } from './document.ts';
+import type { MistakeList } from './mistakes.ts';
+import { entriesAt, itemsAt, textAt } from './plain-data.ts';
+import { type Loaded, linesOf } from './references.ts';
+import type { SourceFiles } from './source-files.ts';
+
+interface Loading {
+  /** Of the agents file, as it was given. */
+  readonly path: string;
+  readonly files: SourceFiles;
+  readonly mistakes: MistakeList;
+}
+
+/** Reads the files that an agents file names: instructions, clips, modules of functions. Mistakes go to the list. */
+export async function loadReferences(file: unknown, loading: Loading): Promise<Loaded> {
+  const instructions = new Map<string, { file: string; text: string }>();
+  const clips = new Map<string, Clip>();
+  for (const [name, agent] of entriesAt(file, ['agents'])) {
+    const path = ['agents', name];
+    const prompt = textAt(agent, ['instructions', 'file']);
+    if (prompt !== undefined) {
+      const text = await readInstructions(loading, [...path, 'instructions', 'file'], prompt);
+      if (text !== undefined) instructions.set(name, { file: join(dirname(loading.path), prompt), text });
+    }
+    const sound = textAt(agent, ['filler', 'clip']);
+    if (sound !== undefined) {
+      const clip = await readSound(loading, [...path, 'filler', 'clip'], sound);
+      if (clip !== undefined) clips.set(name, clip);
+    }
+  }
+  return { instructions, clips, handlers: await readHandlers(file, loading) };
+}
+
+async function readInstructions(
+  { path, files, mistakes }: Loading,
+  at: Path,
+  name: string,
+): Promise<string | undefined> {
+  const most = `wanted text of 1 to ${LONGEST_INSTRUCTIONS} characters`;
+  // A character takes at most three bytes of UTF-8 for each of its units.
+  const content = await files.read(resolve(dirname(path), name), LONGEST_INSTRUCTIONS * 3);
+  if (!content.ok) {
+    mistakes.add(at, `found ${content.found} at ${JSON.stringify(name)}, ${most}`);
+    return undefined;
+  }
+  const text = decoded(content.bytes);
+  if (text === undefined) mistakes.add(at, 'found a file that is no UTF-8, wanted text in UTF-8');
+  else if (text.trim() === '') mistakes.add(at, `found an empty file, ${most}`);
+  else if (text.length > LONGEST_INSTRUCTIONS) mistakes.add(at, `found ${text.length} characters, ${most}`);
+  return text;
+}
+
+/** UTF-8 without its byte order mark; undefined for anything else. */
+export function decoded(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+async function readSound(
+  { path, files, mistakes }: Loading,
+  at: Path,
+  name: string,
+): Promise<Clip | undefined> {
+  const wanted = 'wanted a WAV file of at most a minute';
+  const content = await files.read(resolve(dirname(path), name), LARGEST_CLIP);
+  if (!content.ok) {
+    mistakes.add(at, `found ${content.found} at ${JSON.stringify(name)}, ${wanted}`);
+    return undefined;
+  }
+  try {
+    return readClip(content.bytes);
+  } catch (thrown) {
+    mistakes.add(at, `found a file that is no such sound (${linesOf(thrown).join('; ')}), ${wanted}`);
+    return undefined;
+  }
+}
+
+async function readHandlers(
+  file: unknown,
+  { path, files, mistakes }: Loading,
+): Promise<readonly Tool[] | undefined> {
+  const at = ['tools', 'handlers'];
+  const paths = itemsAt(file, at).filter((one) => typeof one === 'string');
+  if (paths.length === 0) return [];
+  const baseDir = resolve(dirname(path));
+  for (const one of paths) await files.noteFolder(resolve(baseDir, one));
+  try {
+    const { tools, sources } = await loadHandlers(paths, baseDir);
+    for (const source of sources) await files.note(source);
+    return tools;
+  } catch (thrown) {
+    for (const line of linesOf(thrown)) mistakes.add(at, line);
+    return undefined;
+  }
+}

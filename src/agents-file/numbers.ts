@@ -1,0 +1,48 @@
+/** Telephone numbers and addresses of the agents file, and how they match those of calls. */
+
+/** What a call has to be to match; `text` is in the form of `plainNumber`, without the `*`. */
+export interface NumberPattern {
+  readonly kind: 'exact' | 'prefix';
+  readonly text: string;
+}
+
+const ADDRESS = /^(?:sips?|client|tel|user|agent):/i;
+const PUNCTUATION = /[\s().\-/\u2010-\u2015\u00a0]/g;
+const PATTERN = /^(?:\*|\+?[0-9][0-9\s().\-/]{0,39}\*?|(?:sips?|client):[\x21-\x29\x2b-\x7e]{0,250}\*?)$/i;
+
+/** Whether a text can stand under `number` in the agents file. */
+export function isNumberPattern(text: string): boolean {
+  return PATTERN.test(text) && !/^(?:sips?|client):$/i.test(text);
+}
+
+/**
+ * A number or address as it is compared: digits alone for numbers, whether they were written with `+` and punctuation
+ * or without; addresses in small letters and without the parameters that carriers add to them.
+ */
+export function plainNumber(text: string): string {
+  const trimmed = text.trim();
+  if (!ADDRESS.test(trimmed)) return trimmed.replace(PUNCTUATION, '').replace(/^\+/, '').toLowerCase();
+  const [bare = ''] = trimmed.split(/[;?]/, 1);
+  return bare
+    .toLowerCase()
+    .replace(/^sips:/, 'sip:')
+    .replace(/^tel:\+?/, '');
+}
+
+/** Reads what stands under `number`. */
+export function readNumberPattern(text: string): NumberPattern {
+  const trimmed = text.trim();
+  if (!trimmed.endsWith('*')) return { kind: 'exact', text: plainNumber(trimmed) };
+  return { kind: 'prefix', text: plainNumber(trimmed.slice(0, -1)) };
+}
+
+/** Whether a number in the form of `plainNumber` is meant. */
+export function matches({ kind, text }: NumberPattern, plain: string): boolean {
+  return kind === 'exact' ? plain === text : plain.startsWith(text);
+}
+
+/** Orders patterns so that the one that says most of a number comes first. */
+export function moreExact(a: NumberPattern, b: NumberPattern): number {
+  if (a.kind !== b.kind) return a.kind === 'exact' ? -1 : 1;
+  return b.text.length - a.text.length;
+}

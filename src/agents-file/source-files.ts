@@ -1,0 +1,75 @@
+import type { BigIntStats } from 'node:fs';
+import { open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Source } from './mistakes.ts';
+
+/** What became of an attempt to read a file; `found` is what to say of it in a mistake. */
+export type FileContent =
+  | { readonly ok: true; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly found: string };
+
+/** What a file looks like from outside; another text when it was changed, replaced or taken away. Never rejects. */
+export async function versionOf(path: string): Promise<string> {
+  try {
+    // Followed through links: where a folder is swapped by a link, all files behind it are others at once.
+    return versionText(await stat(path, { bigint: true }));
+  } catch {
+    return 'gone';
+  }
+}
+
+function versionText({ dev, ino, size, mtimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${size}:${mtimeNs}`;
+}
+
+/** Reads files and keeps in mind which ones, and what they looked like before that. */
+export class SourceFiles {
+  readonly #versions = new Map<string, string>();
+
+  /** Reads a file of at most `most` bytes. Never rejects. */
+  async read(path: string, most: number): Promise<FileContent> {
+    await this.note(path);
+    try {
+      await using file = await open(path, 'r');
+      const stats = await file.stat();
+      if (stats.isDirectory()) return { ok: false, found: 'a folder' };
+      if (!stats.isFile()) return { ok: false, found: 'something that is no file' };
+      if (stats.size > most) return { ok: false, found: `a file of ${stats.size} bytes` };
+      return { ok: true, bytes: await file.readFile() };
+    } catch (thrown) {
+      return { ok: false, found: failureWords(thrown) };
+    }
+  }
+
+  /** A file or folder that others read: it counts as it is now. */
+  async note(path: string): Promise<void> {
+    if (!this.#versions.has(path)) this.#versions.set(path, await versionOf(path));
+  }
+
+  /** A folder and the files in it, or a file. */
+  async noteFolder(path: string): Promise<void> {
+    await this.note(path);
+    const names = await readdir(path).catch(() => []);
+    for (const name of names) await this.note(join(path, name));
+  }
+
+  get sources(): readonly Source[] {
+    return [...this.#versions].map(([path, version]) => ({ path, version }));
+  }
+}
+
+function failureWords(thrown: unknown): string {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  switch (code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return 'no such file';
+    case 'EACCES':
+    case 'EPERM':
+      return 'a file that may not be read';
+    case 'ELOOP':
+      return 'links that lead in a circle';
+    default:
+      return `a file that cannot be read (${typeof code === 'string' ? code : 'unknown error'})`;
+  }
+}

@@ -1,0 +1,61 @@
+/** Texts with `{{variables}}`. */
+
+/** Filled in for every call by the bridge itself. */
+export const BUILT_IN_VARIABLES = [
+  'caller',
+  'callee',
+  'caller_name',
+  'call_id',
+  'carrier',
+  'direction',
+  'agent',
+  'time',
+  'date',
+  'weekday',
+] as const;
+
+/** `\{{` is a literal `{{`; a name stands between braces, with blanks around it or without. */
+const PLACE = /\\\{\{|\{\{\s*([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}|\{\{/g;
+
+/** One use of braces in a text. */
+export interface Placeholder {
+  /** As it stands in the text. */
+  readonly piece: string;
+  /** Which one of equal pieces it is, counted from 0. */
+  readonly which: number;
+  /** Index of its first character. */
+  readonly at: number;
+  /** Undefined: braces that are not closed, or hold no name. */
+  readonly name: string | undefined;
+}
+
+/** Every use of a variable in a text, and every mistake in such a use. */
+export function placeholdersIn(text: string): readonly Placeholder[] {
+  const found: Placeholder[] = [];
+  for (const match of text.matchAll(PLACE)) {
+    const [piece, name] = match;
+    if (piece.startsWith('\\')) continue;
+    const which = text.slice(0, match.index).split(piece).length - 1;
+    found.push({ piece, which, at: match.index, name });
+  }
+  return found;
+}
+
+/** The text with its variables filled in; one that is not known is empty. What is filled in is not looked into again. */
+export function fill(text: string, variables: Readonly<Record<string, string>>): string {
+  return text.replace(PLACE, (piece, name: string | undefined) => {
+    if (piece.startsWith('\\')) return '{{';
+    if (name === undefined) return piece;
+    return Object.hasOwn(variables, name) ? (variables[name] ?? '') : '';
+  });
+}
+
+const LONGEST_VALUE = 4000;
+
+/** A value of a variable as it goes into texts: at most 4000 characters, with blanks for control characters. */
+export function tidy(value: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  const plain = value.slice(0, LONGEST_VALUE).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
+  // Half of a character that takes two units would be no text any more.
+  return plain.replace(/[\ud800-\udbff]$/, '');
+}
