@@ -115,6 +115,8 @@ export interface ToolOptions extends ToolTraits {
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const TIMEOUT_MS = 10_000;
 const MAX_RESULT = 16_000;
+/** Node runs longer timers at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** A function that the model can call. Throws BAD_INPUT for a name or a schema that no provider would take. */
 export function defineTool<S extends z.ZodType>(options: TypedToolOptions<S>): Tool;
@@ -127,10 +129,12 @@ export function defineTool(options: ToolOptions | TypedToolOptions<z.ZodType>): 
       `tool name ${JSON.stringify(name)}: 1 to 64 letters, digits, _ or - are wanted`,
     );
   }
-  if (!(timeoutMs > 0)) {
-    throw new BridgeError('BAD_INPUT', `tool ${name}: found a timeoutMs of ${timeoutMs}, wanted more than 0`);
+  checkAmount(name, 'timeoutMs', timeoutMs, MAX_TIMER_MS);
+  checkAmount(name, 'maxResultChars', maxResultChars, Number.MAX_SAFE_INTEGER);
+  if (options.fillerAfterMs !== undefined && options.fillerAfterMs !== 0) {
+    checkAmount(name, 'fillerAfterMs', options.fillerAfterMs, MAX_TIMER_MS);
   }
-  const { schema, check } = readParameters(name, options.parameters);
+  const { schema, check } = readParameters(name, options.parameters, options.redact);
   return {
     definition: { name, description, parameters: schema },
     timeoutMs,
@@ -142,4 +146,10 @@ export function defineTool(options: ToolOptions | TypedToolOptions<z.ZodType>): 
     // What `check` has let through is what the schema makes of it.
     run: (args, call) => options.run(args as Readonly<Record<string, unknown>>, call),
   };
+}
+
+function checkAmount(name: string, what: string, found: number, max: number): void {
+  if (found > 0 && found <= max) return;
+  const wanted = `wanted more than 0 and at most ${max}`;
+  throw new BridgeError('BAD_INPUT', `tool ${name}: found a ${what} of ${found}, ${wanted}`);
 }

@@ -9,7 +9,7 @@ import { timeBox } from './time-box.ts';
  * A pattern that takes for ever on the right text would otherwise stop all calls; checks take microseconds. In ms,
  * of the wall clock, because only a clock that nobody drives can stop a thread.
  */
-const MAX_CHECK_MS = 250;
+const MAX_CHECK_MS = 500;
 
 /** `problems`: the arguments are wrong; `broken`: the check is. */
 export type Check =
@@ -19,7 +19,7 @@ export type Check =
 
 /**
  * Checks arguments, and repaired ones if these are wrong and can be repaired (see `repairArguments`). Never throws,
- * and takes no longer than 250 ms whatever the check does.
+ * and takes no longer than 500 ms whatever the check does.
  */
 export function checkArguments(tool: Tool, args: Readonly<Record<string, unknown>>): Check {
   try {

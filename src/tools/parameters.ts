@@ -1,13 +1,26 @@
+import { Ajv } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import * as z from 'zod';
 import { BridgeError } from '../errors.ts';
 import type { JsonSchema } from '../provider.ts';
+import { ajvProblems, zodProblems } from './problems.ts';
+import { secretNames } from './redaction.ts';
 
 /** What became of arguments: what the handler is given, or what the model got wrong, in words that it can act on. */
 export type CheckedArguments =
   | { readonly ok: true; readonly args: unknown }
   | { readonly ok: false; readonly problems: readonly string[] };
 
+const AJV_OPTIONS = {
+  allErrors: true,
+  strict: false,
+  validateFormats: false,
+  logger: false,
+  // Errors say what was found.
+  verbose: true,
+  // Or `constructor` and `toString`, which every object inherits, would be arguments that are there.
+  ownProperties: true,
+} as const;
 const NO_PARAMETERS: JsonSchema = { type: 'object', properties: {} };
 
 /** The parameters of a function: what the model is told of them, and the check of what it then writes. */
@@ -16,13 +29,40 @@ interface Parameters {
   check(args: Readonly<Record<string, unknown>>): CheckedArguments;
 }
 
-/** Reads a zod 4 schema or a JSON Schema (2020-12) of an object. Throws BAD_INPUT for any other. */
-export function readParameters(name: string, given: JsonSchema | z.ZodType | undefined): Parameters {
-  if (given === undefined) return { schema: NO_PARAMETERS, check: jsonSchemaCheck(name, NO_PARAMETERS) };
-  if (isZod(given)) return zodParameters(name, given);
-  checkIsJsonSchema(name, given);
-  checkIsObject(name, given);
-  return { schema: given, check: jsonSchemaCheck(name, given) };
+/** Larger ones cost every session more than they are worth, and some servers would have us compile anything. */
+const MAX_SCHEMA_CHARACTERS = 100_000;
+
+/**
+ * Reads a zod 4 schema or a JSON Schema (2020-12, or draft 7 if it says so) of an object. Throws BAD_INPUT for any
+ * other, for one that refers to the outside, and for one of more than 100,000 characters.
+ * @param redact names of arguments whose values are not repeated to the model
+ */
+export function readParameters(
+  name: string,
+  given: JsonSchema | z.ZodType | undefined,
+  redact: readonly string[] = [],
+): Parameters {
+  const isSecret = secretNames(redact);
+  const schema = given ?? NO_PARAMETERS;
+  if (isZod(schema)) return zodParameters(name, schema, isSecret);
+  checkIsJsonSchema(name, schema);
+  checkIsObject(name, schema);
+  checkSize(name, schema);
+  return { schema, check: jsonSchemaCheck(name, schema, isSecret) };
+}
+
+function checkSize(name: string, schema: JsonSchema): void {
+  let length: number;
+  try {
+    length = JSON.stringify(schema).length;
+  } catch (cause) {
+    throw new BridgeError('BAD_INPUT', `tool ${name}: the parameters cannot be written as JSON`, { cause });
+  }
+  if (length <= MAX_SCHEMA_CHARACTERS) return;
+  throw new BridgeError(
+    'BAD_INPUT',
+    `tool ${name}: found parameters of ${length} characters, wanted at most ${MAX_SCHEMA_CHARACTERS}`,
+  );
 }
 
 /** By what zod 4 schemas have and not by class: a module of handlers may bring a zod of its own. */
@@ -47,15 +87,15 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }
 
-function zodParameters(name: string, type: z.ZodType): Parameters {
+function zodParameters(name: string, type: z.ZodType, isSecret: (key: string) => boolean): Parameters {
   const { $schema: _version, ...schema } = jsonSchemaOf(name, type);
   checkIsObject(name, schema);
   return {
     schema,
     check(args) {
-      const result = z.safeParse(type, args);
+      const result = z.safeParse(type, args, { reportInput: true });
       if (result.success) return { ok: true, args: result.data };
-      return { ok: false, problems: result.error.issues.map(problem) };
+      return { ok: false, problems: zodProblems(result.error.issues, isSecret) };
     },
   };
 }
@@ -71,10 +111,6 @@ function jsonSchemaOf(name: string, type: z.ZodType): JsonSchema {
   }
 }
 
-function problem({ path, message }: z.core.$ZodIssue): string {
-  return path.length === 0 ? message : `${path.join('.')}: ${message}`;
-}
-
 function checkIsObject(name: string, schema: JsonSchema): void {
   if (schema['type'] === 'object') return;
   const found = JSON.stringify(schema['type']) ?? 'nothing';
@@ -85,25 +121,29 @@ function checkIsObject(name: string, schema: JsonSchema): void {
 }
 
 /**
- * Compiles a JSON Schema (2020-12) into a check of arguments. Throws BAD_INPUT for a schema that is none; keywords
- * and formats that are not known are let pass, because models' dialects have more of them than the standard.
+ * Compiles a JSON Schema into a check of arguments. Throws BAD_INPUT for a schema that is none; keywords and formats
+ * that are not known are let pass, because models' dialects have more of them than the standard.
  */
 function jsonSchemaCheck(
   name: string,
   schema: JsonSchema,
-): (args: Readonly<Record<string, unknown>>) => CheckedArguments {
-  const ajv = new Ajv2020({ allErrors: true, strict: false, validateFormats: false, logger: false });
+  isSecret: (key: string) => boolean,
+): Parameters['check'] {
+  const { $schema: version, $id: _id, ...plain } = schema;
+  // Its check would return a promise, which lets everything pass.
+  if ('$async' in plain) {
+    throw new BridgeError(
+      'BAD_INPUT',
+      `tool ${name}: found parameters with $async, wanted a plain JSON Schema`,
+    );
+  }
+  const isOld = typeof version === 'string' && /draft-0[67]/.test(version);
+  const ajv = isOld ? new Ajv(AJV_OPTIONS) : new Ajv2020(AJV_OPTIONS);
   try {
-    const { $schema: _version, $id: _id, ...plain } = schema;
     const validate = ajv.compile(plain);
     return (args) => {
       if (validate(args)) return { ok: true, args };
-      const problems = (validate.errors ?? []).map(({ instancePath, message, params }) => {
-        const place = instancePath === '' ? '' : `${instancePath.slice(1).replaceAll('/', '.')}: `;
-        const allowed = 'allowedValues' in params ? `: ${JSON.stringify(params['allowedValues'])}` : '';
-        return `${place}${message ?? 'not allowed'}${allowed}`;
-      });
-      return { ok: false, problems };
+      return { ok: false, problems: ajvProblems(validate.errors ?? [], isSecret) };
     };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
