@@ -22,9 +22,11 @@ export interface Wire {
   readonly body: string | undefined;
   readonly maxBytes: number;
   readonly signal: AbortSignal;
+  /** To send it twice does no harm. */
+  readonly repeatable: boolean;
 }
 
-/** The connection was not made, or was found closed before anything went over it. */
+/** The connection was not made; or a kept one was found closed, and the request may be sent twice. */
 export class NotSentError extends Error {
   /** To try at once may help: nobody has said no. */
   readonly again: boolean;
@@ -44,7 +46,7 @@ const MAX_EARLY_ANSWERS = 8;
 /** Sends the request and reads the answer. Rejects with NotSentError, a BridgeError or the error of the connection. */
 export function exchange(wire: Wire): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const { signal, body } = wire;
+    const { signal, url, body } = wire;
     const request = open(wire);
     let sent = false;
     let early = 0;
@@ -62,21 +64,26 @@ export function exchange(wire: Wire): Promise<Answer> {
       resolve(answer);
     };
     signal.addEventListener('abort', onAbort, { once: true });
+    const onSent = (): void => {
+      sent = true;
+    };
     request.on('socket', (socket) => {
-      const connected = wire.url.protocol === 'https:' ? 'secureConnect' : 'connect';
-      const onSent = (): void => {
-        sent = true;
-      };
-      if (request.reusedSocket) onSent();
-      else socket.once(connected, onSent);
+      if (!request.reusedSocket) socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', onSent);
+      else if (!wire.repeatable) onSent();
     });
     request.on('error', fail);
     request.on('information', () => {
       early += 1;
       if (early > MAX_EARLY_ANSWERS) fail(failed('the service sent no end of preliminary answers'));
     });
-    request.on('upgrade', () => fail(failed('the service wanted another protocol')));
-    request.on('response', (response) => read(response, wire, finish, fail));
+    request.on('upgrade', (_response, socket) => {
+      socket.destroy();
+      fail(failed('the service wanted another protocol'));
+    });
+    request.on('response', (response) => {
+      onSent();
+      read(response, wire, finish, fail);
+    });
     if (signal.aborted) onAbort();
     else request.end(body);
   });
@@ -90,6 +97,7 @@ function open({ agent, method, url, headers, body }: Wire): http.ClientRequest {
     method,
     headers: { ...headers, ...length },
     maxHeaderSize: MAX_HEADER_BYTES,
+    insecureHTTPParser: false,
   });
   // Further ones would be dropped without a word, and with them the one that says how to read the answer.
   opened.maxHeadersCount = 0;
@@ -103,6 +111,7 @@ function read(
   fail: (error: Error) => void,
 ): void {
   const { statusCode: status = 0, headers } = response;
+  response.on('error', fail);
   const problem = headProblem(response);
   if (problem !== undefined) {
     fail(problem);
@@ -124,7 +133,6 @@ function read(
     finish({ ...answer, body: Buffer.concat(chunks, maxBytes), cut: true });
   });
   response.on('end', () => finish({ ...answer, body: Buffer.concat(chunks), cut: false }));
-  response.on('error', fail);
 }
 
 function headProblem({ headers, rawHeaders }: http.IncomingMessage): Error | undefined {

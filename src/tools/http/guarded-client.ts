@@ -64,36 +64,39 @@ const PLAIN_HEADERS = ['accept', 'accept-encoding', 'accept-language', 'user-age
  */
 export function createGuardedClient(options: GuardedClientOptions): GuardedClient {
   const { clock, userAgent, ca, lookup = dns.lookup } = options;
-  const kept = { keepAlive: true, timeout: IDLE_MS, maxSockets: MAX_SOCKETS };
-  const tls = { ...kept, ...(ca === undefined ? {} : { ca }) };
-  const guarded = new https.Agent({ ...tls, lookup: publicOnly(lookup) });
-  // Apart, so that no connection made for a private entry serves a request that is not allowed to.
-  const inside = new https.Agent({ ...tls, lookup });
-  const plain = new http.Agent({ ...kept, lookup });
-  const agents = [guarded, inside, plain];
+  const guard = publicOnly(lookup);
+  const reading = openPools(
+    { keepAlive: true, timeout: IDLE_MS, maxSockets: MAX_SOCKETS },
+    lookup,
+    guard,
+    ca,
+  );
+  // A kept connection that the service closes meanwhile leaves it open whether it took the request, so that what
+  // changes something gets a connection of its own.
+  const writing = openPools({ keepAlive: false, maxSockets: MAX_SOCKETS }, lookup, guard, ca);
 
-  const agentFor = ({ url, hosts }: Hop): http.Agent => {
+  const agentFor = ({ url, hosts, method }: Hop): http.Agent => {
     const host = admit(url, hosts);
-    if (url.protocol === 'http:') return plain;
-    return host.private ? inside : guarded;
+    const pools = reads(method) ? reading : writing;
+    if (url.protocol === 'http:') return pools.plain;
+    return host.private ? pools.inside : pools.guarded;
   };
 
   const send = async (hop: Hop, signal: AbortSignal): Promise<Answer> => {
     const { method, url, headers, body, maxBytes } = hop;
     const agent = agentFor(hop);
-    const wire = { agent, method, url, body, maxBytes, signal } as const;
     const all = { ...headers, 'user-agent': userAgent, 'accept-encoding': 'identity' };
+    const wire = { agent, method, url, headers: all, body, maxBytes, signal, repeatable: reads(method) };
     try {
-      return await exchange({ ...wire, headers: all });
+      return await exchange(wire);
     } catch (thrown) {
-      // Nothing was sent, so nothing can be done twice.
       if (!(thrown instanceof NotSentError) || !thrown.again || signal.aborted) throw thrown;
-      return await exchange({ ...wire, headers: all });
+      return await exchange(wire);
     }
   };
 
   const follow = async (first: Hop, signal: AbortSignal): Promise<Answer> => {
-    let hop = first;
+    let hop: Hop = { ...first, url: canonicalUrl(first.url) };
     for (let count = 0; ; count += 1) {
       const answer = await send(hop, signal);
       const next = nextHop(hop, answer);
@@ -103,23 +106,76 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
     }
   };
 
+  // Closing connections is not enough: a request that waits for its turn would open one of its own.
+  const underWay = new Set<AbortController>();
+  let closed: BridgeError | undefined;
   return {
     async request(request) {
-      using limit = deadline(clock, request.timeoutMs, 'the request', request.signal);
+      if (closed !== undefined) throw closed;
+      const own = new AbortController();
+      const onAbort = (): void => own.abort(request.signal.reason);
+      request.signal.addEventListener('abort', onAbort, { once: true });
+      if (request.signal.aborted) onAbort();
+      underWay.add(own);
+      using limit = deadline(clock, request.timeoutMs, 'the request', own.signal);
       try {
         limit.signal.throwIfAborted();
         return await follow(request, limit.signal);
       } catch (thrown) {
-        throw limit.signal.aborted ? BridgeError.from(limit.signal.reason, 'CANCELLED') : named(thrown);
+        if (limit.signal.aborted) throw BridgeError.from(limit.signal.reason, 'CANCELLED');
+        throw named(thrown, request.method);
+      } finally {
+        underWay.delete(own);
+        request.signal.removeEventListener('abort', onAbort);
       }
     },
     close() {
-      for (const agent of agents) agent.destroy();
+      closed = new BridgeError('CANCELLED', 'the service is being stopped');
+      for (const own of underWay) own.abort(closed);
+      for (const { guarded, inside, plain } of [reading, writing]) {
+        guarded.destroy();
+        inside.destroy();
+        plain.destroy();
+      }
     },
   };
 }
 
 type Hop = GuardedRequest;
+
+/** Connections apart by what they were allowed to reach, so that none made for a private entry serves another one. */
+interface Pools {
+  readonly guarded: http.Agent;
+  readonly inside: http.Agent;
+  readonly plain: http.Agent;
+}
+
+function openPools(
+  options: http.AgentOptions,
+  lookup: LookupFunction,
+  guard: LookupFunction,
+  ca: string | undefined,
+): Pools {
+  const tls = { ...options, ...(ca === undefined ? {} : { ca }) };
+  return {
+    guarded: new https.Agent({ ...tls, lookup: guard }),
+    inside: new https.Agent({ ...tls, lookup }),
+    plain: new http.Agent({ ...options, lookup }),
+  };
+}
+
+/** Asking twice does no harm. */
+function reads(method: HttpMethod): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
+/** Without the dot at the end of the host, which belongs neither into the certificate nor into the Host header. */
+function canonicalUrl(given: URL): URL {
+  const url = new URL(given);
+  url.hash = '';
+  url.hostname = canonicalHost(url.hostname) ?? url.hostname;
+  return url;
+}
 
 function admit(url: URL, hosts: readonly HttpHost[]): HttpHost {
   if (url.username !== '' || url.password !== '') throw failed('the address holds a user name or password');
@@ -147,11 +203,9 @@ function publicOnly(lookup: LookupFunction): LookupFunction {
 function nextHop(hop: Hop, { status, location }: Answer): Hop | undefined {
   if (!REDIRECTS.includes(status) || location === undefined || !URL.canParse(location, hop.url.href))
     return undefined;
-  const url = new URL(location, hop.url);
-  url.hash = '';
+  const url = canonicalUrl(new URL(location, hop.url));
   const sameOrigin = url.origin === hop.url.origin;
-  const reads = hop.method === 'GET' || hop.method === 'HEAD';
-  if (!reads && !(sameOrigin && (status === 307 || status === 308))) return undefined;
+  if (!reads(hop.method) && !(sameOrigin && (status === 307 || status === 308))) return undefined;
   return { ...hop, url, headers: sameOrigin ? hop.headers : withoutSecrets(hop.headers) };
 }
 
@@ -159,11 +213,17 @@ function withoutSecrets(headers: Hop['headers']): Hop['headers'] {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => PLAIN_HEADERS.includes(name)));
 }
 
-function named(thrown: unknown): BridgeError {
+function named(thrown: unknown, method: HttpMethod): BridgeError {
   if (thrown instanceof BridgeError) return thrown;
-  const cause = thrown instanceof NotSentError ? thrown.cause : thrown;
-  if (cause instanceof BridgeError) return cause;
-  return new BridgeError('TOOL_FAILED', `the service could not be reached: ${reason(cause)}`, { cause });
+  if (thrown instanceof NotSentError) {
+    const { cause } = thrown;
+    if (cause instanceof BridgeError) return cause;
+    return new BridgeError('TOOL_FAILED', `the service could not be reached: ${reason(cause)}`, { cause });
+  }
+  const unknown = reads(method) ? '' : '; whether it did what was asked is not known';
+  return new BridgeError('TOOL_FAILED', `the connection to the service broke: ${reason(thrown)}${unknown}`, {
+    cause: thrown,
+  });
 }
 
 /** The system's own messages hold the address that was tried; its codes do not. */
