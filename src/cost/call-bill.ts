@@ -83,7 +83,7 @@ const TOKEN_KINDS = [
   'outputText',
   'outputAudio',
 ] as const;
-type TokenKind = (typeof TOKEN_KINDS)[number];
+export type TokenKind = (typeof TOKEN_KINDS)[number];
 
 /** The amount of what has a price, and the names of what has none. */
 interface Priced {
@@ -91,8 +91,8 @@ interface Priced {
   readonly unpriced: readonly string[];
 }
 
-/** Each token once: what was cached is taken out of the rest. */
-function tokensOf(usage: Usage): Readonly<Record<TokenKind, number>> {
+/** Each token once, for bills and metrics: what was cached is taken out of the rest. */
+export function tokensOf(usage: Usage): Readonly<Record<TokenKind, number>> {
   const cachedText = Math.min(usage.cachedTextTokens, usage.inputTextTokens);
   const cachedAudio = Math.min(usage.cachedAudioTokens, usage.inputAudioTokens);
   return {
