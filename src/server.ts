@@ -17,6 +17,8 @@ import { createMetrics } from './metrics.ts';
 import { createOperators } from './operators.ts';
 import { Pacer } from './pacer.ts';
 import type { RealtimeProvider } from './provider.ts';
+import { Reception } from './reception.ts';
+import { soleAgent } from './roster.ts';
 import { SessionManager } from './session-manager.ts';
 import { settleWithin } from './settle.ts';
 import type { Tool } from './tools.ts';
@@ -101,10 +103,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     pacer,
     log,
     metrics,
-    provider,
-    termsFor: (call) => ({ agent, machine: desk.machineFor(call) }),
     addresses,
-    callsToCome: () => desk.pending,
+    callsToCome: () => desk.pending + reception.pending,
     callOff: () => desk.callOff(),
     onBegin: (session) => desk.begun(session),
     onEnded: (session, reason) => desk.ended(session, reason),
@@ -116,13 +116,19 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       options.observe?.(callId, event);
     },
   });
+  const reception: Reception = new Reception({
+    roster: soleAgent(agent, provider, (call) => desk.machineFor(call)),
+    manager: () => manager,
+    log,
+    epoch: () => clock.epoch(),
+  });
   const media = new MediaSockets({ carriers, manager, clock, log, metrics });
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   const { apiToken: token, maxCalls, maxCallMs } = config;
   app.use(createOperators({ desk, manager, clock, log, metrics, token, maxCalls, maxCallMs }));
-  const webhooks = createWebhooks({ carriers, manager, desk, clock, log, metrics });
+  const webhooks = createWebhooks({ carriers, manager, desk, reception, clock, log, metrics });
   // A proxy may pass the path of PUBLIC_URL on, or strip it.
   if (config.publicUrl !== undefined) app.use(new URL(config.publicUrl).pathname, webhooks);
   app.use(webhooks);
@@ -133,6 +139,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   let closing: Promise<void> | undefined;
   const closeAll = async (): Promise<void> => {
     // Both take nothing more from here on, before anything is waited for. The desk puts down how the sessions end.
+    reception.close();
     await Promise.all([manager.close(), desk.close()]);
     media.close();
     pacer.close();

@@ -27,6 +27,7 @@ import { Session } from './session.ts';
 /** How one call is to be treated. */
 export interface CallTerms {
   readonly agent: Agent;
+  readonly provider: RealtimeProvider;
   readonly machine: MachinePolicy;
 }
 
@@ -35,8 +36,6 @@ export interface SessionManagerDeps {
   readonly pacer: Pacer;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly provider: RealtimeProvider;
-  readonly termsFor: (call: IncomingCall) => CallTerms;
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
   readonly addresses: PublicAddresses;
   readonly maxCalls: number;
@@ -47,7 +46,7 @@ export interface SessionManagerDeps {
   readonly leadMs: number;
   readonly observe: ((carrier: CarrierName, callId: string, event: CallEvent) => void) | undefined;
   /** Called before anything happens in the session, and after it has ended. */
-  readonly onBegin?: ((session: Session) => void) | undefined;
+  readonly onBegin?: ((session: Session, terms: CallTerms) => void) | undefined;
   readonly onEnded?: ((session: Session, reason: EndReason) => void) | undefined;
 }
 
@@ -70,6 +69,13 @@ interface Entry {
   /** How often the media token may still be used. */
   tokenUses: number;
   cancelMedia: Cancel;
+}
+
+/** What the bridge calls a call. */
+interface Names {
+  readonly key: string;
+  readonly afterToken: string;
+  readonly urls: CallUrls;
 }
 
 /** The carrier opens its stream within a second or two of the answer; later than this, nobody is coming. */
@@ -119,25 +125,37 @@ export class SessionManager {
     return !this.#draining && this.#calls.size + this.#deps.callsToCome() < this.#deps.maxCalls;
   }
 
-  /**
-   * A new call, or the same one again when the carrier repeats its webhook: one call is one session. `busy` when there
-   * is no room or the process is about to stop, `over` for a webhook of a call that has ended.
-   * @param reserved the call was placed by the bridge and has its room
-   */
-  admit(carrier: Carrier, call: IncomingCall, reserved = false): Admission | 'busy' | 'over' {
-    const key = keyOf(carrier.name, call.callId);
+  /** One call is one session, however often the carrier repeats its webhook; `over`: it has ended. */
+  known(carrier: CarrierName, callId: string): Admission | 'over' | undefined {
+    const key = keyOf(carrier, callId);
     const known = this.#calls.get(key);
     if (known !== undefined) return admission(known);
-    if (this.#ended.has(key)) return 'over';
+    return this.#ended.has(key) ? 'over' : undefined;
+  }
+
+  /**
+   * A call that is let in, or is known already. `busy` when there is no room or the process is about to stop, `over` for
+   * a webhook of a call that has ended.
+   * @param reserved the call was placed by the bridge and has its room
+   */
+  admit(
+    carrier: Carrier,
+    call: IncomingCall,
+    terms: CallTerms,
+    reserved = false,
+  ): Admission | 'busy' | 'over' {
+    const known = this.known(carrier.name, call.callId);
+    if (known !== undefined) return known;
+    const key = keyOf(carrier.name, call.callId);
     if (!this.hasRoom && (!reserved || this.#overdue)) return 'busy';
     const afterToken = newToken();
     const urls = this.#deps.addresses.forCall(carrier.name, afterToken);
-    const entry = this.#enter(carrier, call, key, afterToken, urls);
+    const entry = this.#enter(carrier, call, terms, { key, afterToken, urls });
     this.#calls.set(key, entry);
     this.#recent.set(key, entry);
     this.#byAfter.set(afterToken, entry);
     this.#deps.metrics.callStarted();
-    this.#deps.onBegin?.(entry.session);
+    this.#deps.onBegin?.(entry.session, terms);
     entry.session.start();
     return admission(entry);
   }
@@ -163,12 +181,6 @@ export class SessionManager {
   /** The call has ended not long ago. */
   remembers(carrier: CarrierName, callId: string): boolean {
     return this.#recent.has(keyOf(carrier, callId));
-  }
-
-  /** What is needed to open the stream of a call that has been answered; undefined for a call that is not known. */
-  planOf(carrier: CarrierName, callId: string): Admission | undefined {
-    const entry = this.#calls.get(keyOf(carrier, callId));
-    return entry === undefined ? undefined : admission(entry);
   }
 
   /**
@@ -277,9 +289,10 @@ export class SessionManager {
     for (const { session } of this.#calls.values()) session.leave();
   }
 
-  #enter(carrier: Carrier, call: IncomingCall, key: string, afterToken: string, urls: CallUrls): Entry {
-    const { clock, pacer, log, provider, leadMs, createTranscoder, observe } = this.#deps;
-    const { agent, machine } = this.#deps.termsFor(call);
+  #enter(carrier: Carrier, call: IncomingCall, terms: CallTerms, names: Names): Entry {
+    const { clock, pacer, log, leadMs, createTranscoder, observe } = this.#deps;
+    const { agent, machine, provider } = terms;
+    const { key, afterToken, urls } = names;
     const session = new Session({
       call,
       carrier,

@@ -19,14 +19,16 @@ import { assertNever, BridgeError } from './errors.ts';
 import { type Act, insist } from './insist.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import type { Reception, Refusal } from './reception.ts';
 import type { Session } from './session.ts';
-import type { SessionManager } from './session-manager.ts';
+import type { Admission, SessionManager } from './session-manager.ts';
 import { webhookRequest } from './webhook-request.ts';
 
 export interface WebhooksDeps {
   readonly carriers: ReadonlyMap<CarrierName, Carrier>;
   readonly manager: SessionManager;
   readonly desk: CallDesk;
+  readonly reception: Reception;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -89,10 +91,18 @@ class Webhook {
       this.#refuse(403, verdict.reason);
       return;
     }
-    this.#reply(carrier, this.#on(carrier, carrier.parse(request, route)));
+    const reply = this.#on(carrier, carrier.parse(request, route));
+    if (!(reply instanceof Promise)) {
+      this.#reply(carrier, reply);
+      return;
+    }
+    reply.then(
+      (late) => this.#reply(carrier, late),
+      (thrown: unknown) => this.#failed(thrown),
+    );
   }
 
-  #on(carrier: Carrier, event: CarrierEvent): Reply {
+  #on(carrier: Carrier, event: CarrierEvent): Reply | Promise<Reply> {
     const { log } = this.#deps;
     switch (event.type) {
       case 'incoming':
@@ -133,8 +143,8 @@ class Webhook {
     return { answer: carrier.acknowledge() };
   }
 
-  #onIncoming(carrier: Carrier, event: EventOf<'incoming'>): Reply {
-    const { log, desk } = this.#deps;
+  #onIncoming(carrier: Carrier, event: EventOf<'incoming'>): Reply | Promise<Reply> {
+    const { log, desk, reception } = this.#deps;
     const { call } = event;
     if (desk.gaveUp(call.ref)) {
       log.warn({ callId: call.callId }, 'a call was answered that had been given up');
@@ -144,12 +154,20 @@ class Webhook {
     if (call.control === 'command' && this.#session(carrier, call.callId) !== undefined) {
       return { answer: carrier.acknowledge() };
     }
-    const admission = this.#admit(carrier, call);
+    const admission = reception.receive(carrier, call, desk.isPlaced(carrier, call.ref));
+    if (!(admission instanceof Promise)) return this.#onAdmission(carrier, event, admission);
+    return admission.then((late) => this.#onAdmission(carrier, event, late));
+  }
+
+  #onAdmission(carrier: Carrier, event: EventOf<'incoming'>, admission: Admission | Refusal): Reply {
+    const { log, desk } = this.#deps;
+    const { call } = event;
+    this.#logAdmission(carrier, call, admission);
     if (admission === 'over') {
       log.warn({ callId: call.callId }, 'webhook of a call that is over');
       return this.#next(carrier, { type: 'hang-up' });
     }
-    if (admission === 'busy') return carrier.reject(call, 'busy');
+    if (typeof admission === 'string') return carrier.reject(call, admission);
     if (event.machine !== undefined) {
       const { callId, ref } = call;
       const found = { type: 'machine', callId, ref, result: event.machine, greetingOver: false } as const;
@@ -161,10 +179,11 @@ class Webhook {
   }
 
   /** Command style: the stream can be opened now. */
-  #onAnswered(carrier: Carrier, event: EventOf<'answered'>): Reply {
-    const { manager, desk, log } = this.#deps;
+  #onAnswered(carrier: Carrier, event: EventOf<'answered'>): Reply | Promise<Reply> {
+    const { manager, desk, log, reception } = this.#deps;
     const answer = carrier.acknowledge();
-    const known = manager.planOf(carrier.name, event.call.callId);
+    const found = manager.known(carrier.name, event.call.callId);
+    const known = found === 'over' ? undefined : found;
     const parties = desk.partiesOf(event.ref);
     if (known === undefined && parties === undefined) {
       // One that has just ended is being led to its end; any other would stay up, in silence.
@@ -180,10 +199,18 @@ class Webhook {
       callerName: undefined,
       ref: event.ref,
     };
-    const admission = known ?? this.#admit(carrier, call);
-    if (admission === 'over' || admission === 'busy') {
-      return this.#hangUp(carrier, event.call);
-    }
+    if (known !== undefined) return this.#openStream(carrier, call, known);
+    const admission = reception.receive(carrier, call, desk.isPlaced(carrier, call.ref));
+    const open = (late: Admission | Refusal): Reply => {
+      this.#logAdmission(carrier, call, late);
+      return this.#openStream(carrier, call, late);
+    };
+    return admission instanceof Promise ? admission.then(open) : open(admission);
+  }
+
+  #openStream(carrier: Carrier, call: IncomingCall, admission: Admission | Refusal): Reply {
+    if (typeof admission === 'string') return this.#hangUp(carrier, call);
+    const answer = carrier.acknowledge();
     const { session, plan } = admission;
     // The same webhook twice, or one that was overtaken by the stream.
     if (session.hadLeg) return { answer };
@@ -205,29 +232,32 @@ class Webhook {
     return { answer: carrier.acknowledge(), action: (signal) => carrier.hangUp(call, signal) };
   }
 
-  #admit(carrier: Carrier, call: IncomingCall): ReturnType<SessionManager['admit']> {
-    const { manager, desk, log } = this.#deps;
-    const admission = manager.admit(carrier, call, desk.isPlaced(carrier, call.ref));
+  #logAdmission(carrier: Carrier, call: IncomingCall, admission: Admission | Refusal): void {
+    const { manager, log } = this.#deps;
+    const { callId, direction } = call;
     if (admission === 'busy') {
       const { size, draining } = manager;
-      log.warn({ callId: call.callId, calls: size, draining }, 'call refused: busy');
-    } else if (admission !== 'over') {
+      log.warn({ callId, calls: size, draining }, 'call refused: busy');
+    } else if (typeof admission !== 'string') {
       const pii = { from: call.from, to: call.to };
-      log.info(
-        { callId: call.callId, carrier: carrier.name, direction: call.direction, pii },
-        'call answered',
-      );
+      log.info({ callId, carrier: carrier.name, agent: admission.agent, direction, pii }, 'call answered');
     }
-    return admission;
   }
 
   #onProgress(carrier: Carrier, event: EventOf<'progress'>): void {
-    const { manager, desk, log } = this.#deps;
+    const { desk, log } = this.#deps;
     const { callId, status, outcome } = event;
     log.debug({ callId, status, outcome }, 'call progress');
     // First, because the carrier's word on the outcome is the more precise one.
     desk.progress(carrier, event);
-    if (status === 'ended') manager.callOver(carrier.name, callId);
+    if (status === 'ended') this.#callOver(carrier, callId);
+  }
+
+  #callOver(carrier: Carrier, callId: string): void {
+    const { manager, reception } = this.#deps;
+    manager.callOver(carrier.name, callId);
+    // After it, so that nobody is let in who has hung up.
+    reception.callOver(carrier.name, callId);
   }
 
   #onStream({ callId, kind, error }: EventOf<'stream'>): void {
@@ -243,7 +273,7 @@ class Webhook {
     const token = this.#request.params['token'];
     const asked = manager.asked(carrier.name, typeof token === 'string' ? token : undefined, event);
     // A caller who has hung up may be reported here before the socket says so.
-    if (event.ended) manager.callOver(carrier.name, callId);
+    if (event.ended) this.#callOver(carrier, callId);
     if (event.ended || event.transfer === 'completed') desk.talked(carrier.name, callId);
     if (asked === undefined) {
       // A transfer may outlive the memory of its call: they have talked, and that is the end.
@@ -331,6 +361,11 @@ class Webhook {
       log.error({ carrier: carrier.name, err: result.error }, 'the carrier did not do its part');
       this.#whenFailed?.();
     });
+  }
+
+  #failed(thrown: unknown): void {
+    this.#deps.log.error({ err: BridgeError.from(thrown) }, 'a webhook could not be answered');
+    if (!this.#response.headersSent) this.#response.status(500).end();
   }
 
   #refuse(status: number, reason: string): void {

@@ -60,7 +60,7 @@ describe('an agent that is lost while somebody else is rung', () => {
     expect(call.ask({ transfer: 'no-answer' })).toEqual(call.session.agent.lastResort);
     expect(call.endReason).toBe('provider-failed');
     expect(told(kit)).toEqual(['started undefined', 'failed no-answer']);
-    expect(kit.manager.planOf('twilio', 'CA1')).toBeUndefined();
+    expect(kit.manager.known('twilio', 'CA1')).toBe('over');
     expect(call.mayOpen(plan)).toBe(false);
     expect(call.ask({ transfer: 'no-answer' })).toEqual({ type: 'hang-up' });
     await kit.pass(10_000);

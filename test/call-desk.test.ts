@@ -137,12 +137,12 @@ describe('placing a call', () => {
     await kit.desk.place(ORDER);
     kit.admit('CA1');
     await expect(kit.desk.place(ORDER)).rejects.toMatchObject({ code: 'OVER_CAPACITY' });
-    expect(kit.manager.admit(kit.carrier, kit.incoming('CA2'))).toBe('busy');
+    expect(kit.ask('CA2')).toBe('busy');
     // Whoever was dialled has a place.
     pickUp(kit);
     expect(kit.manager.size).toBe(2);
     expect(kit.desk.pending).toBe(0);
-    expect(kit.manager.admit(kit.carrier, kit.incoming('CA2'))).toBe('busy');
+    expect(kit.ask('CA2')).toBe('busy');
   });
 
   it('is refused when the service is about to stop', async () => {
@@ -155,7 +155,7 @@ describe('placing a call', () => {
     const kit = createKit(busy(1));
     await kit.desk.place(ORDER);
     const closed = kit.close();
-    expect(kit.manager.admit(kit.carrier, kit.incoming('CA1'))).toBe('busy');
+    expect(kit.ask('CA1')).toBe('busy');
     await expect(kit.desk.place(ORDER)).rejects.toMatchObject({ code: 'OVER_CAPACITY' });
     await kit.pass(1100, 100);
     await closed;
@@ -532,7 +532,7 @@ describe('hanging up', () => {
     expect([record.isOver, hangUps(kit)]).toEqual([false, 0]);
     await kit.pass(200, 100);
     expect(kit.desk.gaveUp(record.view.id)).toBe(true);
-    expect(kit.manager.admit(kit.carrier, kit.incoming('CA-placed-1', { ref: record.view.id }))).toBe('busy');
+    expect(kit.ask('CA-placed-1', { ref: record.view.id })).toBe('busy');
     expect(kit.provider.said.at(-1)).toContain('restart');
     await kit.pass(1100, 100);
     expect(record.view).toMatchObject({ status: 'ended', outcome: 'canceled' });

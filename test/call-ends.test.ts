@@ -429,7 +429,7 @@ describe('news of the end of a stream, in command style,', () => {
     // This end is the one that was waited for, though the address of the next stream is made already.
     expect(kit.manager.asked('twilio', undefined, over(first))?.next).toMatchObject({ type: 'stream' });
     expect(kit.manager.asked('twilio', undefined, over(first))?.next).toEqual({ type: 'nothing' });
-    const { plan } = kit.manager.planOf('twilio', 'CA1') ?? call;
+    const plan = kit.planOf('CA1') ?? call.plan;
     call.stream(plan);
     kit.manager.asked('twilio', undefined, over(first));
     await kit.pass(5000);

@@ -8,7 +8,7 @@ import { createLog } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { Pacer } from '../src/pacer.ts';
 import type { Session } from '../src/session.ts';
-import { type Admission, SessionManager } from '../src/session-manager.ts';
+import { type Admission, type CallTerms, SessionManager } from '../src/session-manager.ts';
 import { fakeCarrier } from './support/fake-carrier.ts';
 import { ManualProvider, settled } from './support/manual-provider.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
@@ -36,6 +36,15 @@ function call(callId: string) {
   } as const;
 }
 
+/** How the calls of each manager are treated. */
+const TERMS = new WeakMap<SessionManager, CallTerms>();
+
+function admit(manager: SessionManager, carrier: Carrier, id: string, reserved = false) {
+  const terms = TERMS.get(manager);
+  if (terms === undefined) throw new BridgeError('INTERNAL', 'the manager was not made by start()');
+  return manager.admit(carrier, call(id), terms, reserved);
+}
+
 function start(maxCalls = 10, result: ControlResult = { status: 'ok' }) {
   const clock = new VirtualClock();
   const metrics = createMetrics();
@@ -47,8 +56,6 @@ function start(maxCalls = 10, result: ControlResult = { status: 'ok' }) {
     pacer: new Pacer(clock),
     log: createLog('silent'),
     metrics,
-    provider,
-    termsFor: () => ({ agent: AGENT, machine: { mode: 'report' } }),
     addresses: new PublicAddresses(() => 'https://bridge.test'),
     callsToCome: () => 0,
     createTranscoder,
@@ -56,6 +63,7 @@ function start(maxCalls = 10, result: ControlResult = { status: 'ok' }) {
     leadMs: 1000,
     observe: undefined,
   });
+  TERMS.set(manager, { agent: AGENT, provider, machine: { mode: 'report' } });
   return { clock, metrics, provider, hungUp, carrier, manager };
 }
 
@@ -69,7 +77,7 @@ async function close(manager: SessionManager, clock: VirtualClock): Promise<void
 
 /** A call that was let in. */
 function admitted(manager: SessionManager, carrier: Carrier, id: string): Admission {
-  const admission = manager.admit(carrier, call(id));
+  const admission = admit(manager, carrier, id);
   if (typeof admission === 'string') throw new BridgeError('BAD_INPUT', `the call was refused: ${admission}`);
   return admission;
 }
@@ -119,25 +127,25 @@ async function up(
 describe('admission', () => {
   it('takes a repeated webhook for the same call: one session, one token', () => {
     const { manager, carrier } = start();
-    const first = manager.admit(carrier, call('CA1'));
-    expect(manager.admit(carrier, call('CA1'))).toEqual(first);
+    const first = admit(manager, carrier, 'CA1');
+    expect(admit(manager, carrier, 'CA1')).toEqual(first);
     expect(manager.size).toBe(1);
   });
 
   it('refuses the call that is one too many, and takes one again when there is room', async () => {
     const { manager, carrier } = start(2);
-    manager.admit(carrier, call('CA1'));
-    manager.admit(carrier, call('CA2'));
-    expect(manager.admit(carrier, call('CA3'))).toBe('busy');
+    admit(manager, carrier, 'CA1');
+    admit(manager, carrier, 'CA2');
+    expect(admit(manager, carrier, 'CA3')).toBe('busy');
     await manager.find('twilio', 'CA1')?.end('caller-hung-up');
-    expect(manager.admit(carrier, call('CA3'))).toHaveProperty('plan.mediaUrl');
+    expect(admit(manager, carrier, 'CA3')).toHaveProperty('plan.mediaUrl');
   });
 
   it('does not take the webhook of a call that has ended for a new call', async () => {
     const { manager, carrier } = start();
     admitted(manager, carrier, 'CA1');
     await manager.find('twilio', 'CA1')?.end('caller-hung-up');
-    expect(manager.admit(carrier, call('CA1'))).toBe('over');
+    expect(admit(manager, carrier, 'CA1')).toBe('over');
     expect(manager.size).toBe(0);
   });
 
@@ -263,7 +271,7 @@ describe('draining', () => {
     const drained = manager.drain(60_000).then(() => {
       done = true;
     });
-    expect(manager.admit(carrier, call('CA2'))).toBe('busy');
+    expect(admit(manager, carrier, 'CA2')).toBe('busy');
     clock.advance(30_000);
     await settled();
     expect(done).toBe(false);
@@ -290,9 +298,9 @@ describe('draining', () => {
     const { manager, carrier, provider, clock } = start();
     await up(manager, carrier, provider, clock, 'CA1');
     void manager.drain(60_000);
-    expect(manager.admit(carrier, call('CA2'), true)).toHaveProperty('plan');
+    expect(admit(manager, carrier, 'CA2', true)).toHaveProperty('plan');
     clock.advance(60_001);
-    expect(manager.admit(carrier, call('CA3'), true)).toBe('busy');
+    expect(admit(manager, carrier, 'CA3', true)).toBe('busy');
     await close(manager, clock);
   });
 
@@ -328,7 +336,7 @@ describe('draining', () => {
   it('closing ends every call and leaves no timer', async () => {
     const { manager, carrier, provider, clock, hungUp } = start();
     await up(manager, carrier, provider, clock, 'CA1');
-    manager.admit(carrier, call('CA2'));
+    admit(manager, carrier, 'CA2');
     await close(manager, clock);
     expect(manager.size).toBe(0);
     expect(clock.pending).toBe(0);

@@ -38,10 +38,18 @@ async function serve(options: KitOptions = {}) {
     return read(body);
   };
   const kit = createKit({ ...options, parts: { parse, ...options.parts } });
-  const { manager, desk, clock, log, metrics, carrier } = kit;
+  const { manager, desk, reception, clock, log, metrics, carrier } = kit;
   const app = express();
   app.use(
-    createWebhooks({ carriers: new Map([[carrier.name, carrier]]), manager, desk, clock, log, metrics }),
+    createWebhooks({
+      carriers: new Map([[carrier.name, carrier]]),
+      manager,
+      desk,
+      reception,
+      clock,
+      log,
+      metrics,
+    }),
   );
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -269,7 +277,7 @@ describe('a call in command style', () => {
     await answered('CA1');
     await settled();
     const [order] = kit.carrier.calls;
-    const { plan } = kit.manager.planOf('twilio', 'CA1') ?? {};
+    const plan = kit.planOf('CA1');
     expect(order).toMatchObject({ what: 'direct', next: { type: 'stream', plan } });
     const session = kit.manager.owner('twilio', tokenOf(plan?.mediaUrl ?? ''));
     expect(session?.callId).toBe('CA1');

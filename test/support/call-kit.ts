@@ -18,8 +18,10 @@ import { BridgeError } from '../../src/errors.ts';
 import { createLog } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { Pacer } from '../../src/pacer.ts';
+import { Reception } from '../../src/reception.ts';
+import { soleAgent } from '../../src/roster.ts';
 import type { Session } from '../../src/session.ts';
-import { SessionManager } from '../../src/session-manager.ts';
+import { type Admission, type CallTerms, SessionManager } from '../../src/session-manager.ts';
 import { type ControlCall, type FakeCarrier, fakeCarrier } from './fake-carrier.ts';
 import { ManualProvider, settled } from './manual-provider.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -110,8 +112,6 @@ export function createKit(options: KitOptions = {}) {
     pacer,
     log,
     metrics,
-    provider,
-    termsFor: (call) => ({ agent, machine: options.machine ?? desk.machineFor(call) }),
     addresses,
     callsToCome: () => desk.pending,
     callOff: () => desk.callOff(),
@@ -125,6 +125,25 @@ export function createKit(options: KitOptions = {}) {
     onBegin: (session) => desk.begun(session),
     onEnded: (session, reason) => desk.ended(session, reason),
   });
+  const termsFor = (call: IncomingCall): CallTerms => ({
+    agent,
+    provider,
+    machine: options.machine ?? desk.machineFor(call),
+  });
+  const reception = new Reception({
+    roster: {
+      ...soleAgent(agent, provider, () => ({ mode: 'report' })),
+      termsFor: (_name, _carrier, call) => termsFor(call),
+    },
+    manager: () => manager,
+    log,
+    epoch: () => clock.epoch(),
+  });
+  /** Of the newest stream that was planned for a call that is up. */
+  const planOf = (callId: string): AnswerPlan | undefined => {
+    const known = manager.known(carrier.name, callId);
+    return typeof known === 'object' ? known.plan : undefined;
+  };
   /** Lets time go by in steps, so that what was promised meanwhile happens in between. */
   const pass = async (ms: number, stepMs = 500): Promise<void> => {
     for (let left = ms; left > 0; left -= stepMs) {
@@ -142,10 +161,13 @@ export function createKit(options: KitOptions = {}) {
     control: options.control ?? 'document',
     ...more,
   });
+  const ask = (callId: string, more: Partial<IncomingCall> = {}): Admission | 'busy' | 'over' => {
+    const call = incoming(callId, more);
+    return manager.admit(carrier, call, termsFor(call), desk.isPlaced(carrier, call.ref));
+  };
   /** A call that was let in and has no stream yet. */
   const admit = (callId = 'CA1', more: Partial<IncomingCall> = {}): KitCall => {
-    const call = incoming(callId, more);
-    const admission = manager.admit(carrier, call, desk.isPlaced(carrier, call.ref));
+    const admission = ask(callId, more);
     if (typeof admission === 'string') throw new BridgeError('BAD_INPUT', `not let in: ${admission}`);
     return new KitCall({ clock, manager, carrier, provider, events }, admission.session, admission.plan);
   };
@@ -172,6 +194,7 @@ export function createKit(options: KitOptions = {}) {
     carrier,
     desk,
     manager,
+    reception,
     events,
     lines,
     log,
@@ -179,6 +202,9 @@ export function createKit(options: KitOptions = {}) {
     close,
     pass,
     incoming,
+    termsFor,
+    ask,
+    planOf,
     admit,
     talk,
   };

@@ -1,0 +1,163 @@
+import type { Carrier, CarrierName, IncomingCall } from './carrier.ts';
+import { BridgeError } from './errors.ts';
+import type { StartAnswer, StartRequest } from './hooks/start-hook.ts';
+import type { Log } from './log.ts';
+import type { Admission, CallTerms, SessionManager } from './session-manager.ts';
+
+/** Why a call is not let in. */
+export type Refusal = 'busy' | 'rejected' | 'over';
+
+/** Whom a call leads to before anybody was asked. */
+export interface Route {
+  /** Undefined: to nobody. */
+  readonly agent: string | undefined;
+  readonly variables: Readonly<Record<string, string>>;
+  /** Has the last word on agent and variables; undefined: nobody is asked. Never rejects. */
+  readonly ask: ((request: StartRequest, signal: AbortSignal) => Promise<StartAnswer>) | undefined;
+}
+
+/** Who may take calls: the agents that there are, and which number leads to whom. */
+export interface Roster {
+  route(carrier: CarrierName, call: IncomingCall): Route;
+  knows(agent: string): boolean;
+  /** Why nobody of this number may be called any more today; undefined: they may. */
+  spent(call: IncomingCall): 'busy' | 'rejected' | undefined;
+  /** What a call is treated by; undefined: there is no agent of that name. */
+  termsFor(
+    agent: string,
+    carrier: CarrierName,
+    call: IncomingCall,
+    variables: Readonly<Record<string, string>>,
+  ): CallTerms | undefined;
+}
+
+export interface ReceptionDeps {
+  readonly roster: Roster;
+  readonly manager: () => SessionManager;
+  readonly log: Log;
+  /** Milliseconds since 1970 UTC. */
+  epoch(): number;
+}
+
+interface Asking {
+  readonly admission: Promise<Admission | Refusal>;
+  readonly abort: AbortController;
+  /** It was placed by the bridge and has its room. */
+  readonly reserved: boolean;
+}
+
+/** Where calls come in: finds out who is to take each, and lets it in or not. */
+export class Reception {
+  readonly #deps: ReceptionDeps;
+  /** Calls about which somebody is being asked. */
+  readonly #asking = new Map<string, Asking>();
+
+  constructor(deps: ReceptionDeps) {
+    this.#deps = deps;
+  }
+
+  /** Calls that may be let in and need room then. */
+  get pending(): number {
+    let count = 0;
+    for (const { reserved } of this.#asking.values()) if (!reserved) count += 1;
+    return count;
+  }
+
+  /**
+   * A call, or the same one again when the carrier repeats its webhook. A promise only where somebody has to be asked;
+   * it never rejects.
+   * @param reserved the call was placed by the bridge and has its room
+   */
+  receive(
+    carrier: Carrier,
+    call: IncomingCall,
+    reserved: boolean,
+  ): Admission | Refusal | Promise<Admission | Refusal> {
+    const known = this.#deps.manager().known(carrier.name, call.callId);
+    if (known !== undefined) return known;
+    const key = keyOf(carrier.name, call.callId);
+    const asking = this.#asking.get(key);
+    if (asking !== undefined) return asking.admission;
+    if (!reserved && !this.#deps.manager().hasRoom) return 'busy';
+    const { roster, log } = this.#deps;
+    const spent = roster.spent(call);
+    if (spent !== undefined) {
+      log.warn({ callId: call.callId }, 'call refused: what may be spent today has been spent');
+      return spent;
+    }
+    const route = roster.route(carrier.name, call);
+    const { agent, variables, ask } = route;
+    if (ask === undefined) return this.#admit(carrier, call, reserved, agent, variables);
+    const abort = new AbortController();
+    const admission = this.#ask(carrier, call, reserved, { ...route, ask }, abort.signal);
+    this.#asking.set(key, { admission, abort, reserved });
+    return admission;
+  }
+
+  /** The caller has hung up, of which the manager knows too. */
+  callOver(carrier: CarrierName, callId: string): void {
+    this.#asking.get(keyOf(carrier, callId))?.abort.abort(new BridgeError('CANCELLED', 'the caller hung up'));
+  }
+
+  /** Nobody is asked any more; who was being asked about is not let in. */
+  close(): void {
+    for (const { abort } of this.#asking.values())
+      abort.abort(new BridgeError('CANCELLED', 'the service is stopping'));
+  }
+
+  async #ask(
+    carrier: Carrier,
+    call: IncomingCall,
+    reserved: boolean,
+    { agent, variables, ask }: Route & { readonly ask: NonNullable<Route['ask']> },
+    signal: AbortSignal,
+  ): Promise<Admission | Refusal> {
+    const { log, epoch } = this.#deps;
+    const { callId, from, to, direction, callerName } = call;
+    const at = epoch();
+    const request = { callId, carrier: carrier.name, from, to, direction, callerName, agent, variables, at };
+    try {
+      const answer = await ask(request, signal);
+      // Its place is its own now.
+      this.#asking.delete(keyOf(carrier.name, callId));
+      if (answer.failed !== undefined && !signal.aborted)
+        log.error({ callId, err: answer.failed, call: answer.type }, 'the start webhook failed');
+      if (answer.type === 'reject') {
+        log.info({ callId, reason: answer.reason }, 'call refused by the start webhook');
+        return answer.reason;
+      }
+      const wanted = this.#wanted(callId, answer.agent, agent);
+      return this.#admit(carrier, call, reserved, wanted, { ...variables, ...answer.variables });
+    } catch (thrown) {
+      this.#asking.delete(keyOf(carrier.name, callId));
+      log.error({ callId, err: BridgeError.from(thrown) }, 'a call could not be let in');
+      return 'busy';
+    }
+  }
+
+  /** A caller is not to suffer for a name that somebody has misspelt. */
+  #wanted(callId: string, answered: string | undefined, routed: string | undefined): string | undefined {
+    if (answered === undefined || this.#deps.roster.knows(answered)) return answered ?? routed;
+    this.#deps.log.error({ callId, agent: answered }, 'the start webhook names an agent that there is not');
+    return routed;
+  }
+
+  #admit(
+    carrier: Carrier,
+    call: IncomingCall,
+    reserved: boolean,
+    agent: string | undefined,
+    variables: Readonly<Record<string, string>>,
+  ): Admission | Refusal {
+    const { roster, log } = this.#deps;
+    const terms = agent === undefined ? undefined : roster.termsFor(agent, carrier.name, call, variables);
+    if (terms !== undefined) return this.#deps.manager().admit(carrier, call, terms, reserved);
+    const pii = { to: call.to };
+    log.error({ callId: call.callId, agent, pii }, 'call refused: no agent takes calls of this number');
+    return 'rejected';
+  }
+}
+
+function keyOf(carrier: CarrierName, callId: string): string {
+  return `${carrier} ${callId}`;
+}
