@@ -1,5 +1,9 @@
 import * as z from 'zod';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
 import type { McpAddress } from './mcp/address.ts';
+import { McpServer } from './mcp/mcp-server.ts';
+import { loadSdk } from './mcp/sdk.ts';
 
 const OF_COMMANDS = ['args', 'env', 'cwd'] as const;
 
@@ -88,4 +92,35 @@ function fits(attempt: () => unknown): boolean {
   } catch {
     return false;
   }
+}
+
+/** What a server needs of the service. */
+export interface McpDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Folder of the agents file, which paths are relative to. */
+  readonly baseDir: string;
+  /** Closes the server when it aborts. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Starts or reaches a server and keeps it up until it is closed. Returns at once and never throws: a server that does
+ * not come up is reported in the log and tried again.
+ */
+export function connectMcp(name: string, spec: McpServerSpec, deps: McpDeps): McpServer {
+  const { clock, log, baseDir, signal } = deps;
+  const server = new McpServer({
+    name,
+    address: addressOf(spec),
+    traits: spec,
+    baseDir,
+    clock,
+    log,
+    loadSdk,
+  });
+  const end = (): void => void server.close();
+  if (signal?.aborted) end();
+  else signal?.addEventListener('abort', end, { once: true });
+  return server;
 }

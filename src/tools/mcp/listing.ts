@@ -1,0 +1,175 @@
+import * as z from 'zod';
+import { BridgeError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { defineTool, type Tool, type ToolContext } from '../../tools.ts';
+import { readParameters } from '../parameters.ts';
+
+/** A function of a server, ready for agents. */
+export interface Offer {
+  /** As the server has it. */
+  readonly name: string;
+  readonly tool: Tool;
+}
+
+/** How the functions of a server are offered. */
+export interface OfferTraits {
+  /** Patterns of the server's names: * stands for any characters. */
+  readonly tools: readonly string[];
+  readonly prefix: string;
+  readonly timeoutMs: number;
+  readonly fillerAfterMs?: number | undefined;
+  readonly redact: readonly string[];
+  readonly cancelOnInterrupt: boolean;
+}
+
+type Run = (name: string, args: Readonly<Record<string, unknown>>, call: ToolContext) => Promise<unknown>;
+
+const MAX_FUNCTIONS = 128;
+const MAX_DESCRIPTION = 1024;
+const MAX_SCHEMA_CHARS = 64 * 1024;
+const MAX_NAME = 64;
+
+/** What is read of a function; wider than the SDK's, which loses all functions of a page for one that is odd. */
+const describedSchema = z.looseObject({
+  name: z.string().min(1),
+  title: z.string().optional(),
+  description: z.string().optional(),
+  inputSchema: z.record(z.string(), z.unknown()),
+  execution: z.looseObject({ taskSupport: z.string().optional() }).optional(),
+});
+
+type Described = z.output<typeof describedSchema>;
+
+/** Functions as a server describes them, made fit for providers; what cannot be offered is said in the log. */
+export function offersOf(
+  listing: readonly unknown[],
+  traits: OfferTraits,
+  run: Run,
+  log: Log,
+): readonly Offer[] {
+  const offers = new Map<string, Offer>();
+  let left = 0;
+  for (const found of listing) {
+    const offer = offerOf(found, traits, run, log);
+    if (offer === undefined) continue;
+    const { name } = offer.tool.definition;
+    const same = offers.get(name);
+    if (same !== undefined) {
+      log.warn(
+        { function: offer.name, other: same.name, name },
+        'two mcp functions come to the same name; only the first is offered',
+      );
+    } else if (offers.size === MAX_FUNCTIONS) {
+      left += 1;
+    } else {
+      offers.set(name, offer);
+    }
+  }
+  if (left > 0) log.warn({ offered: MAX_FUNCTIONS, left }, 'mcp server has more functions than are offered');
+  reportIdle(traits.tools, [...offers.values()], log);
+  return [...offers.values()];
+}
+
+/** Whether a name fits a pattern in which * stands for any characters. */
+export function fitsPattern(name: string, pattern: string): boolean {
+  const [first = '', ...rest] = pattern.split('*');
+  const last = rest.pop();
+  if (last === undefined) return name === pattern;
+  if (!name.startsWith(first)) return false;
+  let at = first.length;
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return name.length - at >= last.length && name.endsWith(last);
+}
+
+function offerOf(found: unknown, traits: OfferTraits, run: Run, log: Log): Offer | undefined {
+  const read = describedSchema.safeParse(found);
+  if (!read.success) {
+    log.warn({ function: nameOf(found) }, 'mcp function has no name or no parameters; it is not offered');
+    return undefined;
+  }
+  const { name } = read.data;
+  if (!traits.tools.some((pattern) => fitsPattern(name, pattern))) return undefined;
+  const flaw = flawOf(read.data);
+  if (flaw !== undefined) {
+    log.warn({ function: name, reason: flaw }, 'mcp function cannot be offered');
+    return undefined;
+  }
+  return { name, tool: toolOf(read.data, traits, run, log) };
+}
+
+function flawOf({ inputSchema, execution }: Described): string | undefined {
+  const { type = 'object' } = inputSchema;
+  if (type !== 'object') return 'its parameters are not those of an object';
+  if (JSON.stringify(inputSchema).length > MAX_SCHEMA_CHARS)
+    return `its parameters take more than ${MAX_SCHEMA_CHARS} characters`;
+  if (execution?.taskSupport === 'required') return 'it can only be run as a task';
+  return undefined;
+}
+
+function toolOf(described: Described, traits: OfferTraits, run: Run, log: Log): Tool {
+  const name = fitName(traits.prefix + described.name);
+  const { $schema: _version, ...schema } = described.inputSchema;
+  const parameters = { type: 'object', ...schema };
+  const plain = defineTool({
+    name,
+    description: cutDescription(described),
+    timeoutMs: traits.timeoutMs,
+    fillerAfterMs: traits.fillerAfterMs,
+    redact: traits.redact,
+    cancelOnInterrupt: traits.cancelOnInterrupt,
+    run: (args, call) => run(described.name, args, call),
+  });
+  return {
+    ...plain,
+    definition: { ...plain.definition, parameters },
+    check: checkedLater(name, parameters, log),
+  };
+}
+
+/** Compiles the schema when it is needed: servers have many functions, and compiling holds up everybody's audio. */
+function checkedLater(name: string, schema: Readonly<Record<string, unknown>>, log: Log): Tool['check'] {
+  let check: Tool['check'] | undefined;
+  return (args) => {
+    check ??= compiled(name, schema, log);
+    return check(args);
+  };
+}
+
+function compiled(name: string, schema: Readonly<Record<string, unknown>>, log: Log): Tool['check'] {
+  try {
+    return readParameters(name, schema).check;
+  } catch (error) {
+    // The server checks what it is sent; a dialect that is not known here is no reason to do without the function.
+    log.debug(
+      { name, reason: BridgeError.from(error).message },
+      'arguments of an mcp function are left to its server',
+    );
+    return (args) => ({ ok: true, args });
+  }
+}
+
+/** Providers take 1 to 64 letters, digits, _ and -. */
+function fitName(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, MAX_NAME);
+}
+
+function cutDescription({ name, title, description }: Described): string {
+  const text = description?.trim() || title?.trim() || name;
+  return text.length <= MAX_DESCRIPTION ? text : `${text.slice(0, MAX_DESCRIPTION - 1)}…`;
+}
+
+function nameOf(found: unknown): string {
+  const named = typeof found === 'object' && found !== null && 'name' in found ? found.name : undefined;
+  return typeof named === 'string' ? named.slice(0, MAX_NAME) : 'without a name';
+}
+
+function reportIdle(patterns: readonly string[], offers: readonly Offer[], log: Log): void {
+  for (const pattern of patterns) {
+    if (pattern === '*' || offers.some(({ name }) => fitsPattern(name, pattern))) continue;
+    log.warn({ pattern }, 'mcp server has no function of this name');
+  }
+}
