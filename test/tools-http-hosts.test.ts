@@ -1,5 +1,6 @@
+import type { LookupFunction } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { isPublicAddress } from '../src/tools/http/addresses.ts';
+import { isPublicAddress, publicLookup } from '../src/tools/http/addresses.ts';
 import { canonicalHost, findHost, type HttpHost, readHost } from '../src/tools/http/hosts.ts';
 import { httpHostSchema } from '../src/tools/http.ts';
 
@@ -86,6 +87,52 @@ describe('an address', () => {
     ['64:ff9b::808:808'],
   ])('%s is public', (address) => {
     expect(isPublicAddress(address)).toBe(true);
+  });
+});
+
+describe('a resolver that is watched', () => {
+  type Found = string | { address: string; family: number }[];
+
+  /** What comes of it when the system's resolver says this. */
+  function resolved(found: Found, error: Error | null = null): { error: Error | null; found: unknown } {
+    const system: LookupFunction = (_hostname, _options, callback) => callback(error, found, 4);
+    let seen: { error: Error | null; found: unknown } | undefined;
+    publicLookup(system)('service.test', {}, (why, what) => {
+      seen = { error: why, found: what };
+    });
+    if (seen === undefined) throw new Error('the resolver said nothing');
+    return seen;
+  }
+
+  it('hands on exactly the addresses that it has checked', () => {
+    const all = [
+      { address: '8.8.8.8', family: 4 },
+      { address: '2001:4860:4860::8888', family: 6 },
+    ];
+    expect(resolved(all)).toEqual({ error: null, found: all });
+    expect(resolved('8.8.8.8')).toEqual({ error: null, found: '8.8.8.8' });
+  });
+
+  it.each<[string, Found]>([
+    [
+      'one of many is inside',
+      [
+        { address: '8.8.8.8', family: 4 },
+        { address: '10.0.0.1', family: 4 },
+      ],
+    ],
+    ['the only one is inside', '127.0.0.1'],
+    ['there is none', []],
+    ['it is no address', 'inside.test'],
+  ])('hands on none when %s', (_when, found) => {
+    const seen = resolved(found);
+    expect(seen.error?.message).toContain('not public');
+    expect(seen.found).toBe('');
+  });
+
+  it('hands on its failures', () => {
+    const error = new Error('ENOTFOUND');
+    expect(resolved('', error).error).toBe(error);
   });
 });
 

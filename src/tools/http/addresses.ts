@@ -1,4 +1,5 @@
-import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv4, isIPv6, type LookupFunction } from 'node:net';
+import { BridgeError } from '../../errors.ts';
 
 /** Every range of the IANA special-purpose registry that no service of the public Internet has its address in. */
 const SPECIAL_V4 = [
@@ -52,6 +53,26 @@ export function isPublicAddress(address: string): boolean {
 export function literalAddress(hostname: string): string | undefined {
   const bare = hostname.startsWith('[') && hostname.endsWith(']') ? hostname.slice(1, -1) : hostname;
   return isIP(bare) === 0 ? undefined : bare;
+}
+
+/** A resolver that fails when any of the addresses is not public, and else hands them on as they are. */
+export function publicLookup(lookup: LookupFunction): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, options, (error, found, family) => {
+      if (error) return callback(error, found, family);
+      const all = typeof found === 'string' ? [found] : found.map(({ address }) => address);
+      if (all.length > 0 && all.every(isPublicAddress)) return callback(null, found, family);
+      callback(notPublic(), '', 0);
+    });
+  };
+}
+
+/** For whoever wants to reach an address inside without leave. */
+export function notPublic(): BridgeError {
+  return new BridgeError(
+    'TOOL_FAILED',
+    'the host has an address that is not public, and its entry does not say that it may',
+  );
 }
 
 /** The last 32 bits of an IPv6 address, as IPv4. */

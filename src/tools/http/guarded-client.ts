@@ -4,7 +4,7 @@ import * as https from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { type Clock, deadline } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
-import { isPublicAddress, literalAddress } from './addresses.ts';
+import { isPublicAddress, literalAddress, notPublic, publicLookup } from './addresses.ts';
 import { type Answer, exchange, NotSentError } from './exchange.ts';
 import { canonicalHost, findHost, type HttpHost } from './hosts.ts';
 import type { HttpMethod } from './request-template.ts';
@@ -64,7 +64,7 @@ const PLAIN_HEADERS = ['accept', 'accept-encoding', 'accept-language', 'user-age
  */
 export function createGuardedClient(options: GuardedClientOptions): GuardedClient {
   const { clock, userAgent, ca, lookup = dns.lookup } = options;
-  const guard = publicOnly(lookup);
+  const guard = publicLookup(lookup);
   const reading = openPools(
     { keepAlive: true, timeout: IDLE_MS, maxSockets: MAX_SOCKETS },
     lookup,
@@ -187,18 +187,6 @@ function admit(url: URL, hosts: readonly HttpHost[]): HttpHost {
   return host;
 }
 
-/** A resolver that fails when any of the addresses is one that must not be connected to. */
-function publicOnly(lookup: LookupFunction): LookupFunction {
-  return (hostname, options, callback) => {
-    lookup(hostname, options, (error, found, family) => {
-      if (error) return callback(error, found, family);
-      const all = typeof found === 'string' ? [found] : found.map(({ address }) => address);
-      if (all.length > 0 && all.every(isPublicAddress)) return callback(null, found, family);
-      callback(notPublic(), '', 0);
-    });
-  };
-}
-
 /** Where a redirect leads; undefined when the answer is the last one, or not followed. */
 function nextHop(hop: Hop, { status, location }: Answer): Hop | undefined {
   if (!REDIRECTS.includes(status) || location === undefined || !URL.canParse(location, hop.url.href))
@@ -230,10 +218,6 @@ function named(thrown: unknown, method: HttpMethod): BridgeError {
 function reason(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   return typeof code === 'string' ? code : 'the connection failed';
-}
-
-function notPublic(): BridgeError {
-  return failed('the host has an address that is not public, and its entry does not say that it may');
 }
 
 function failed(message: string): BridgeError {
