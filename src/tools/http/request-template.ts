@@ -75,7 +75,9 @@ export function compileRequest(spec: RequestSpec): {
   if (problem !== undefined) problems.push({ path: ['body'], message: problem });
   const all = [...elsewhere, ...templates];
   for (const name of namesIn(all, 'argument')) checkDeclared(name, spec, problems);
-  if (body?.type !== 'arguments') checkAllUsed(spec, namesIn(all, 'argument'), problems);
+  // Where something could not be read, what it uses is not known.
+  if (problems.length === 0 && body?.type !== 'arguments')
+    checkAllUsed(spec, namesIn(all, 'argument'), problems);
   const request: RequestTemplate = {
     method: spec.method,
     origin,
