@@ -62,7 +62,8 @@ export class EndHook {
     const report = trimReport(whole, config);
     const { id, recording } = report.data;
     const holdMs = awaitRecording && recording === null ? RECORDING_WAIT_MS : 0;
-    secrets.learn(config);
+    // The call may be older than the settings that are in force now.
+    if (secrets.secretFor(url) === undefined) secrets.learn(config);
     if (holdMs > 0) {
       const forget = clock.after(holdMs, () => this.#held.delete(id));
       this.#held.set(id, { report, forget });

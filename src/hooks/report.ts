@@ -173,6 +173,7 @@ export class ReportWriter {
         this.#transcript = event.transcript;
         return;
       case 'started':
+      case 'usage':
       case 'firstAudio':
       case 'transcript':
       case 'digit':

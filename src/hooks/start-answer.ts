@@ -22,7 +22,9 @@ const VALUE_WANTED = `text of at most ${MAX_CHARS} characters, a number, true or
 const NAME_WANTED = 'names of letters, digits, _ and ., at most 64 characters, not beginning with a digit';
 
 const Value = z
-  .union([z.string().max(MAX_CHARS), z.number(), z.boolean()], { error: VALUE_WANTED })
+  .union([z.string().max(MAX_CHARS, { error: VALUE_WANTED }), z.number(), z.boolean()], {
+    error: VALUE_WANTED,
+  })
   .transform(String);
 
 const Answer = z.strictObject(
