@@ -10,6 +10,8 @@ const MAX_PROBLEMS = 50;
 const MAX_FOUND = 60;
 const MAX_ALLOWED = 300;
 const MAX_BRANCHES = 4;
+/** Messages of zod that do not name the value; an author's own words are complete as they are. */
+const ZOD_WORDS = /^(Invalid|Too (big|small))/;
 
 /**
  * What is wrong with arguments, one line a place: the place, what is wanted, what was found there. What was found
@@ -54,9 +56,8 @@ function zodProblem(issue: z.core.$ZodIssue, above: readonly string[], isSecret:
     .map((branch) => branch.map((inside) => zodProblem(inside, path, () => true)).join(', '))
     .filter((text) => text !== '');
   const message = wanted.length > 0 ? `none of these holds: ${wanted.join('; or ')}` : issue.message;
-  // It says itself what was found.
-  const isMissing = issue.code === 'unrecognized_keys' || issue.input === undefined;
-  return `${at(path)}${message}${isMissing ? '' : found(issue.input, path, isSecret)}`;
+  const isPlain = issue.input !== undefined && ZOD_WORDS.test(issue.message);
+  return `${at(path)}${message}${isPlain ? found(issue.input, path, isSecret) : ''}`;
 }
 
 function at(path: readonly string[]): string {

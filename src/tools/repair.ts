@@ -32,7 +32,8 @@ class Repair {
   gather(given: readonly unknown[]): readonly JsonSchema[] {
     const found = new Set<JsonSchema>();
     const open = [...given];
-    for (let next = open.pop(); next !== undefined && found.size < MAX_SCHEMAS; next = open.pop()) {
+    while (open.length > 0 && found.size < MAX_SCHEMAS) {
+      const next = open.pop();
       if (!isRecord(next) || found.has(next)) continue;
       found.add(next);
       open.push(this.#resolve(next['$ref']));
