@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { call } from './commands/call.ts';
 import { carriers } from './commands/carriers.ts';
+import { check } from './commands/check.ts';
 import type { Command, Terminal } from './commands/command.ts';
 import { demo } from './commands/demo.ts';
 import { dial } from './commands/dial.ts';
@@ -10,7 +11,7 @@ import { serve } from './commands/serve.ts';
 import { simulate } from './commands/simulate.ts';
 import { BridgeError } from './errors.ts';
 
-const COMMANDS: readonly Command[] = [serve, call, dial, simulate, demo, carriers];
+const COMMANDS: readonly Command[] = [serve, check, call, dial, simulate, demo, carriers];
 
 function usage(): string {
   const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);

@@ -3,7 +3,7 @@ import type { Path } from './document.ts';
 import { alternatives } from './fields.ts';
 import type { MistakeList } from './mistakes.ts';
 import { isRecord, valueAt } from './plain-data.ts';
-import { foundWords, isSecret, suggestion } from './words.ts';
+import { foundWords, isSecret, meant, suggestion } from './words.ts';
 
 /** Turns what zod has to say into mistakes in the words of the bridge. */
 
@@ -23,7 +23,7 @@ export function checkWith<S extends z.ZodType>(
   const result = schema.safeParse(value, { error: () => NO_WORDS });
   if (result.success) return result.data;
   const report = new Report(schema, value, mistakes);
-  for (const issue of result.error.issues) report.issue(issue, []);
+  report.issues(result.error.issues, []);
   return undefined;
 }
 
@@ -38,7 +38,16 @@ class Report {
     this.#mistakes = mistakes;
   }
 
-  issue(issue: Issue, above: Path): void {
+  issues(issues: readonly Issue[], above: Path): void {
+    for (const issue of issues) {
+      // A key that is missing because it is misspelt is one mistake.
+      const path = [...above, ...issue.path];
+      const missing = path.length > 0 && valueAt(this.#value, path) === undefined;
+      if (!missing || !issues.some((other) => explains(other, issue))) this.#issue(issue, above);
+    }
+  }
+
+  #issue(issue: Issue, above: Path): void {
     const path = [...above, ...issue.path];
     if (issue.code === 'unrecognized_keys') this.#unknownKeys(issue.keys, path);
     else if (issue.code === 'invalid_key') this.#badKey(issue, path);
@@ -67,7 +76,7 @@ class Report {
     const near = issue.errors.filter((branch) => !branch.some((inner) => isOfAnotherKind(inner)));
     const best = near.toSorted((a, b) => weight(a) - weight(b))[0];
     if (best !== undefined && near.length < issue.errors.length) {
-      for (const inner of best) this.issue(inner, path);
+      this.issues(best, path);
       return;
     }
     this.#say(path, issue.message, issue);
@@ -88,6 +97,14 @@ class Report {
   #wanted(issue: Issue): string {
     return issue.message === NO_WORDS ? wantedWords(issue) : issue.message;
   }
+}
+
+/** Whether the unknown key that `other` is about is likely to be the key that `issue` is about. */
+function explains(other: Issue, issue: Issue): boolean {
+  if (other.code !== 'unrecognized_keys' || issue.path.length !== other.path.length + 1) return false;
+  const key = String(issue.path.at(-1));
+  const beside = other.path.every((step, i) => step === issue.path[i]);
+  return beside && other.keys.some((typed) => meant(typed, [key]) !== undefined);
 }
 
 /** The value is no attempt at this branch of a union at all. */
@@ -125,8 +142,9 @@ function wantedWords(issue: Issue): string {
 }
 
 function unionWords(issue: z.core.$ZodIssueInvalidUnion): string {
-  const options = 'options' in issue && Array.isArray(issue.options) ? issue.options : [];
-  if (options.length > 0) return alternatives(options.map((option) => JSON.stringify(option) ?? 'nothing'));
+  const given = 'options' in issue && Array.isArray(issue.options) ? issue.options : [];
+  const options = given.filter((option) => option !== undefined);
+  if (options.length > 0) return alternatives(options.map((option) => JSON.stringify(option)));
   const each = issue.errors.flatMap((branch) => branch.filter(isOfAnotherKind).slice(0, 1));
   const words = each.map((inner) => (inner.message === NO_WORDS ? wantedWords(inner) : inner.message));
   return alternatives([...new Set(words)]);

@@ -48,6 +48,7 @@ export function checkReferences(
   mistakes: MistakeList,
 ): void {
   const check = new Check(file, loaded, surroundings, mistakes);
+  check.variables();
   check.numbers();
   check.functions();
   for (const [name, agent] of entriesAt(file, ['agents'])) check.agent(name, agent);
@@ -67,6 +68,25 @@ class Check {
     this.#surroundings = surroundings;
     this.#mistakes = mistakes;
     this.#agents = entriesAt(file, ['agents']).map(([name]) => name);
+  }
+
+  /** Nobody may pass for another caller by setting `caller`. */
+  variables(): void {
+    const sections: Path[] = [
+      [],
+      ...this.#agents.map((name) => ['agents', name]),
+      ...itemsAt(this.#file, ['numbers']).map((_, i) => ['numbers', i]),
+    ];
+    const builtIn: readonly string[] = BUILT_IN_VARIABLES;
+    for (const section of sections) {
+      for (const name of declaredIn(valueAt(this.#file, section))) {
+        if (!builtIn.includes(name)) continue;
+        this.#mistakes.addKey(
+          [...section, 'variables', name],
+          'found the name of a variable that the bridge fills in, wanted another name',
+        );
+      }
+    }
   }
 
   numbers(): void {
@@ -238,12 +258,12 @@ class Check {
 
   #function(path: Path, name: string): void {
     const { handlers } = this.#loaded;
-    const known = [
+    const known = union([
       ...BUILT_IN,
       ...entriesAt(this.#file, ['tools', 'http']).map(([key]) => key),
       ...this.#surroundings.given,
       ...(handlers ?? []).map((tool) => tool.definition.name),
-    ];
+    ]);
     if (handlers === undefined || known.includes(name)) return;
     this.#mistakes.add(
       path,
@@ -281,6 +301,10 @@ class Check {
       );
     });
   }
+}
+
+function union(names: readonly string[]): readonly string[] {
+  return [...new Set(names)];
 }
 
 const UNDECLARED = 'wanted a variable of a call, or one that is declared under variables';

@@ -8,14 +8,27 @@ export type FileContent =
   | { readonly ok: true; readonly bytes: Uint8Array }
   | { readonly ok: false; readonly found: string };
 
-/** What a file looks like from outside; another text when it was changed, replaced or taken away. Never rejects. */
+/** Modules, and what they are likely to import from beside them. */
+const SCRIPT = /\.(?:[cm]?[jt]s|json)$/;
+
+/**
+ * What a file looks like from outside; another text when it was changed, replaced or taken away. Of a folder, which
+ * modules are in it. Never rejects.
+ */
 export async function versionOf(path: string): Promise<string> {
   try {
     // Followed through links: where a folder is swapped by a link, all files behind it are others at once.
-    return versionText(await stat(path, { bigint: true }));
+    const stats = await stat(path, { bigint: true });
+    // Not its times: a database in the same folder changes them with every call.
+    return stats.isDirectory() ? (await scriptsIn(path)).join('\n') : versionText(stats);
   } catch {
     return 'gone';
   }
+}
+
+async function scriptsIn(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => SCRIPT.test(name)).sort();
 }
 
 function versionText({ dev, ino, size, mtimeNs }: BigIntStats): string {
@@ -46,11 +59,10 @@ export class SourceFiles {
     if (!this.#versions.has(path)) this.#versions.set(path, await versionOf(path));
   }
 
-  /** A folder and the files in it, or a file. */
+  /** A folder and the modules in it, or a file. */
   async noteFolder(path: string): Promise<void> {
     await this.note(path);
-    const names = await readdir(path).catch(() => []);
-    for (const name of names) await this.note(join(path, name));
+    for (const name of await scriptsIn(path)) await this.note(join(path, name));
   }
 
   get sources(): readonly Source[] {

@@ -41,12 +41,20 @@ export function placeholdersIn(text: string): readonly Placeholder[] {
   return found;
 }
 
-/** The text with its variables filled in; one that is not known is empty. What is filled in is not looked into again. */
-export function fill(text: string, variables: Readonly<Record<string, string>>): string {
+/**
+ * The text with its variables filled in; one that is not known is empty, or with `keep` stays as it is written. What is
+ * filled in is not looked into again.
+ */
+export function fill(
+  text: string,
+  variables: Readonly<Record<string, string>>,
+  unknown: 'empty' | 'keep' = 'empty',
+): string {
   return text.replace(PLACE, (piece, name: string | undefined) => {
     if (piece.startsWith('\\')) return '{{';
     if (name === undefined) return piece;
-    return Object.hasOwn(variables, name) ? (variables[name] ?? '') : '';
+    if (Object.hasOwn(variables, name)) return variables[name] ?? '';
+    return unknown === 'keep' ? piece : '';
   });
 }
 

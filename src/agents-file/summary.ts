@@ -1,0 +1,170 @@
+import { AgentBook } from '../agent-book.ts';
+import type { Agent } from '../agents.ts';
+import type { AgentsFile, NumberEntry } from '../agents-file.ts';
+import { CARRIERS, type CarrierName } from '../carrier.ts';
+import type { AgentSpec } from './agent-spec.ts';
+import type { CallFacts } from './call-facts.ts';
+import type { KnownProvider } from './references.ts';
+import { fill } from './template.ts';
+import type { ToolEntry } from './tool-entries.ts';
+
+/** What an agents file does, for whoever wants to know before the first call: the JSON of `patchcord check --json`. */
+export interface Summary {
+  readonly file: string;
+  readonly numbers: readonly NumberSummary[];
+  readonly agents: readonly AgentSummary[];
+  /** What is allowed and probably not meant. */
+  readonly notes: readonly string[];
+}
+
+export interface NumberSummary {
+  /** As it is in the file. */
+  readonly number: string;
+  /** Undefined: any. */
+  readonly carrier: CarrierName | undefined;
+  readonly agent: string;
+  /** Undefined: the agent waits for the caller. */
+  readonly greeting: string | undefined;
+  readonly perDay: number | undefined;
+}
+
+export interface AgentSummary {
+  readonly name: string;
+  readonly providers: readonly {
+    readonly name: string;
+    readonly model: string | undefined;
+    /** What the environment lacks for it. */
+    readonly lacks: string | undefined;
+  }[];
+  readonly functions: readonly string[];
+  readonly language: string | undefined;
+  readonly audio: Agent['audio'];
+  readonly recording: boolean;
+  readonly maxCallSeconds: number;
+  readonly perCall: number | undefined;
+  /** What the caller gets when no provider is left. */
+  readonly lastResort: 'hang-up' | 'say' | 'transfer';
+}
+
+interface Setting {
+  readonly providers: readonly KnownProvider[];
+  /** The provider of agents that name none. */
+  readonly usual: string;
+  /** Has what agents leave out. */
+  readonly base: Agent;
+}
+
+/** Says what becomes of the calls of every number. */
+export function summarize(file: AgentsFile, setting: Setting): Summary {
+  const book = new AgentBook(file, setting.base);
+  const agents = [...file.agents.values()].map((spec) => agentSummary(spec, book, setting));
+  return {
+    file: file.path,
+    numbers: file.numbers.map((entry) => numberSummary(entry, book)),
+    agents,
+    notes: [...unreached(file), ...unlisted(file), ...unpriced(file, setting), ...lacking(agents)],
+  };
+}
+
+/** Stands for a call that nobody has made; what is not known of it shows as the name of the variable. */
+function factsOf(entry: NumberEntry | undefined): CallFacts {
+  return {
+    callId: '…',
+    carrier: entry?.carrier ?? CARRIERS[0],
+    direction: 'inbound',
+    from: '…',
+    to: entry?.number ?? '…',
+    callerName: '…',
+    epochMs: 0,
+  };
+}
+
+function numberSummary(entry: NumberEntry, book: AgentBook): NumberSummary {
+  const { greeting } = book.spec(entry.agent);
+  const { agent, number, carrier } = entry;
+  return {
+    number,
+    carrier,
+    agent,
+    greeting:
+      typeof greeting === 'string'
+        ? // What is known before the call; the rest stays as it is written.
+          fill(greeting, book.variables(agent, entry.variables), 'keep')
+        : book.agentFor(agent, factsOf(entry), entry.variables, []).greeting,
+    perDay: entry.budget?.perDay,
+  };
+}
+
+function agentSummary(spec: AgentSpec, book: AgentBook, { providers, usual }: Setting): AgentSummary {
+  const agent = book.agentFor(spec.name, factsOf(undefined), {}, []);
+  const named = agent.providers.length > 0 ? agent.providers : [{ name: usual, model: undefined }];
+  return {
+    name: spec.name,
+    providers: named.map(({ name, model }) => ({
+      name,
+      model,
+      lacks: providers.find((known) => known.name === name)?.lacks,
+    })),
+    functions: spec.tools.map(functionWords),
+    language: agent.language,
+    audio: agent.audio,
+    recording: agent.recording,
+    maxCallSeconds: agent.maxCallMs / 1000,
+    perCall: spec.budget?.perCall,
+    lastResort: agent.lastResort.type,
+  };
+}
+
+/** One function of an agent, as it would be listed. */
+function functionWords(entry: ToolEntry): string {
+  if (entry.type === 'mcp') return `${entry.server}/${entry.pattern}`;
+  if (entry.type === 'built-in' && entry.name === 'transfer_call') {
+    return `transfer_call (${entry.destinations.map(({ name }) => name).join(', ')})`;
+  }
+  return entry.name;
+}
+
+function unreached(file: AgentsFile): readonly string[] {
+  const reached = new Set(file.numbers.map(({ agent }) => agent));
+  return [...file.agents.keys()]
+    .filter((name) => !reached.has(name))
+    .map((name) => `agent ${name}: no number leads to it; only a start webhook or POST /calls can`);
+}
+
+/** Functions that are described and that no agent may call. */
+function unlisted(file: AgentsFile): readonly string[] {
+  const entries = [...file.agents.values()].flatMap(({ tools }) => tools);
+  const named = new Set(entries.flatMap((entry) => (entry.type === 'named' ? [entry.name] : [])));
+  const servers = new Set(entries.flatMap((entry) => (entry.type === 'mcp' ? [entry.server] : [])));
+  const names = [
+    ...Object.keys(file.tools.http),
+    ...file.tools.handlers.map(({ definition }) => definition.name),
+  ];
+  return [
+    ...names.filter((name) => !named.has(name)).map((name) => `function ${name}: no agent lists it`),
+    ...Object.keys(file.tools.mcp)
+      .filter((name) => !servers.has(name))
+      .map((name) => `MCP server ${name}: no agent lists a function of it`),
+  ];
+}
+
+/** A budget that is never spent, because what its calls use has no price. */
+function unpriced(file: AgentsFile, { usual }: Setting): readonly string[] {
+  if (file.prices === undefined) return [];
+  const priced = Object.keys(file.prices.providers);
+  const counts = file.budget !== undefined || file.numbers.some(({ budget }) => budget !== undefined);
+  const used = new Set<string>();
+  for (const { budget, providers } of file.agents.values()) {
+    if (!counts && budget === undefined) continue;
+    for (const { name } of providers.length > 0 ? providers : [{ name: usual }]) used.add(name);
+  }
+  return [...used]
+    .filter((name) => name !== 'local' && !priced.some((key) => key === name || key.startsWith(`${name}/`)))
+    .map((name) => `prices: ${name} has none, so that what it costs is in no budget`);
+}
+
+function lacking(agents: readonly AgentSummary[]): readonly string[] {
+  return agents
+    .filter(({ providers }) => providers.every(({ lacks }) => lacks !== undefined))
+    .map(({ name }) => `agent ${name}: none of its providers can be used in this environment`);
+}

@@ -1,0 +1,197 @@
+import { dirname } from 'node:path';
+import { voiceAgent } from '../agents.ts';
+import { agentsJsonSchemaText } from '../agents-file/json-schema.ts';
+import { knownProviders } from '../agents-file/known-providers.ts';
+import { lineOf, mistakesOf } from '../agents-file/mistakes.ts';
+import { type AgentSummary, type NumberSummary, type Summary, summarize } from '../agents-file/summary.ts';
+import { type AgentsFile, readAgentsFile } from '../agents-file.ts';
+import { systemClock } from '../clock.ts';
+import { type Config, type Env, loadConfig } from '../config.ts';
+import { BridgeError } from '../errors.ts';
+import { createLog } from '../log.ts';
+import type { McpLease } from '../tools/mcp/pool.ts';
+import { type Command, readArguments, type Terminal } from './command.ts';
+
+export const check: Command = {
+  name: 'check',
+  summary: 'checks an agents file and says what each number will do',
+  help: `patchcord check [FILE] [--json] [--connect]
+patchcord check --schema
+
+Reads an agents file (default: AGENTS_FILE) with everything that it names, imports its handler modules, and prints what
+becomes of the calls of each number. Of a file that cannot be used it prints every mistake, one a line, and exits with 2.
+
+  --json      prints JSON: the summary, or {"ok":false,"mistakes":[{file,line,column,path,text}]}
+  --connect   starts the MCP servers of the file as well, and prints the functions that they have
+  --schema    prints the JSON Schema of the file, for editors
+`,
+  async run(argv, terminal) {
+    const { values, positionals } = readArguments(
+      argv,
+      {
+        json: { type: 'boolean', default: false },
+        connect: { type: 'boolean', default: false },
+        schema: { type: 'boolean', default: false },
+      },
+      true,
+    );
+    if (values.schema) {
+      terminal.out(agentsJsonSchemaText());
+      return 0;
+    }
+    const path = onePath(positionals, terminal.env);
+    const print = values.json ? printJson : printText;
+    try {
+      print(await checked(path, terminal.env, values.connect), terminal);
+      return 0;
+    } catch (thrown) {
+      const mistakes = mistakesOf(thrown)?.mistakes;
+      if (mistakes === undefined) throw thrown;
+      if (values.json) terminal.out(`${JSON.stringify({ ok: false, mistakes }, null, 2)}\n`);
+      else {
+        const count = mistakes.length === 1 ? '1 mistake' : `${mistakes.length} mistakes`;
+        terminal.err(`${mistakes.map((one) => `${lineOf(one)}\n`).join('')}${count}\n`);
+      }
+      return 2;
+    }
+  },
+};
+
+interface Checked extends Summary {
+  /** Functions of MCP servers by server; undefined: they were not asked. */
+  readonly servers: Readonly<Record<string, readonly string[]>> | undefined;
+  /** Of the prices and budgets. */
+  readonly currency: string | undefined;
+}
+
+function onePath(positionals: readonly string[], env: Env): string {
+  if (positionals.length > 1) {
+    throw new BridgeError('BAD_INPUT', `found ${positionals.length} files, wanted one`);
+  }
+  const path = positionals[0] ?? env['AGENTS_FILE'];
+  if (path === undefined || path === '') {
+    throw new BridgeError('BAD_INPUT', 'found no file, wanted one as an argument or in AGENTS_FILE');
+  }
+  return path;
+}
+
+async function checked(path: string, env: Env, connect: boolean): Promise<Checked> {
+  const providers = knownProviders(env);
+  const file = await readAgentsFile(path, env, { providers });
+  const { config, problem } = configOf(env);
+  const { maxCallMs, silenceMs, agent } = config;
+  const base = voiceAgent({ ...agent, maxCallMs, silenceMs, voice: undefined }, []);
+  const summary = summarize(file, { providers, usual: config.provider, base });
+  const mcp = connect ? await connected(file) : undefined;
+  return {
+    ...summary,
+    notes: [...summary.notes, ...problem, ...(mcp?.notes ?? [])],
+    servers: mcp?.servers,
+    currency: file.prices?.currency,
+  };
+}
+
+/** A mistake in the environment is the matter of `serve`; here it is worth a note. */
+function configOf(env: Env): { readonly config: Config; readonly problem: readonly string[] } {
+  try {
+    return { config: loadConfig(env), problem: [] };
+  } catch (thrown) {
+    const message = BridgeError.from(thrown).message.replace(/^BAD_CONFIG: /, '');
+    return { config: loadConfig({}), problem: [`environment: ${message}`] };
+  }
+}
+
+interface Connected {
+  readonly servers: Readonly<Record<string, readonly string[]>>;
+  readonly notes: readonly string[];
+}
+
+/** Starts the MCP servers and asks them what they have. */
+async function connected(file: AgentsFile): Promise<Connected> {
+  const { McpPool } = await import('../tools/mcp/pool.ts');
+  const pool = new McpPool({ clock: systemClock, log: createLog('warn'), baseDir: dirname(file.path) });
+  try {
+    const lease = pool.use(file.tools.mcp);
+    await lease.ready;
+    const servers = Object.keys(file.tools.mcp).map((name) => {
+      const functions = lease.tools(name, '*').map(({ definition }) => definition.name);
+      return [name, functions] as const;
+    });
+    return { servers: Object.fromEntries(servers), notes: missingFunctions(file, lease) };
+  } finally {
+    await pool.close();
+  }
+}
+
+/** What agents count on and no server has. */
+function missingFunctions(file: AgentsFile, lease: McpLease): string[] {
+  return [...file.agents.values()].flatMap((agent) =>
+    agent.tools.flatMap((entry) => {
+      if (entry.type !== 'mcp' || lease.tools(entry.server, entry.pattern).length > 0) return [];
+      return [`agent ${agent.name}: the MCP server ${entry.server} has no function ${entry.pattern}`];
+    }),
+  );
+}
+
+function printJson(summary: Checked, terminal: Terminal): void {
+  terminal.out(`${JSON.stringify({ ok: true, ...summary }, null, 2)}\n`);
+}
+
+function printText(summary: Checked, terminal: Terminal): void {
+  const { numbers, agents, notes, servers, currency = '' } = summary;
+  const blocks = [
+    numbers.flatMap((entry) => numberLines(entry, currency)),
+    ...agents.map((agent) => agentLines(agent, currency)),
+    ...Object.entries(servers ?? {}).map(([name, functions]) => [
+      `MCP server ${name}`,
+      row('functions', listed(functions)),
+    ]),
+    notes.map((note) => `note: ${note}`),
+  ];
+  const filled = blocks.filter((lines) => lines.length > 0);
+  terminal.out(`${filled.map((lines) => lines.join('\n')).join('\n\n')}\n`);
+}
+
+/** So much of a greeting tells which one it is. */
+const FIRST_WORDS = 60;
+
+function numberLines(
+  { number, carrier, agent, greeting, perDay }: NumberSummary,
+  currency: string,
+): string[] {
+  const says = greeting === undefined ? 'waits for the caller' : JSON.stringify(firstWords(greeting));
+  const budget = perDay === undefined ? '' : `, ${perDay} ${currency} a day`;
+  return [`${number.padEnd(16)} ${(carrier ?? 'any carrier').padEnd(11)} -> ${agent}: ${says}${budget}`];
+}
+
+function firstWords(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length <= FIRST_WORDS ? line : `${line.slice(0, FIRST_WORDS)}…`;
+}
+
+function agentLines(agent: AgentSummary, currency: string): string[] {
+  const { providers, functions, language, audio, recording, maxCallSeconds, perCall, lastResort } = agent;
+  const providerWords = providers.map(({ name, model, lacks }) => {
+    const full = model === undefined ? name : `${name} ${model}`;
+    return lacks === undefined ? full : `${full} (lacks ${lacks})`;
+  });
+  return [
+    `agent ${agent.name}`,
+    row('providers', providerWords.join(', then ')),
+    row('functions', listed(functions)),
+    row('language', language ?? 'as the model decides'),
+    row('audio', audio),
+    row('recording', recording ? 'from the first second' : 'no'),
+    row('longest call', `${maxCallSeconds} s`),
+    row('budget', perCall === undefined ? 'none' : `${perCall} ${currency} a call`),
+    row('last resort', lastResort),
+  ];
+}
+
+function row(name: string, value: string): string {
+  return `  ${name.padEnd(13)} ${value}`;
+}
+
+function listed(names: readonly string[]): string {
+  return names.length === 0 ? 'none' : names.join(', ');
+}
