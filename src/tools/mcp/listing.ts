@@ -66,7 +66,7 @@ export function offersOf(
     }
   }
   if (left > 0) log.warn({ offered: MAX_FUNCTIONS, left }, 'mcp server has more functions than are offered');
-  reportIdle(traits.tools, [...offers.values()], log);
+  reportIdle(traits.tools, listing, log);
   return [...offers.values()];
 }
 
@@ -164,12 +164,13 @@ function cutDescription({ name, title, description }: Described): string {
 
 function nameOf(found: unknown): string {
   const named = typeof found === 'object' && found !== null && 'name' in found ? found.name : undefined;
-  return typeof named === 'string' ? named.slice(0, MAX_NAME) : 'without a name';
+  return typeof named === 'string' ? named : 'without a name';
 }
 
-function reportIdle(patterns: readonly string[], offers: readonly Offer[], log: Log): void {
+function reportIdle(patterns: readonly string[], listing: readonly unknown[], log: Log): void {
+  const names = listing.map(nameOf);
   for (const pattern of patterns) {
-    if (pattern === '*' || offers.some(({ name }) => fitsPattern(name, pattern))) continue;
+    if (pattern === '*' || names.some((name) => fitsPattern(name, pattern))) continue;
     log.warn({ pattern }, 'mcp server has no function of this name');
   }
 }
