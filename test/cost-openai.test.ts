@@ -5,6 +5,7 @@ import { CallMeter } from '../src/cost/meter.ts';
 import { Prices, pricesSchema } from '../src/cost/prices.ts';
 import type { ProviderEvent } from '../src/provider.ts';
 import { createOpenAiProvider } from '../src/providers/openai.ts';
+import { InputCount, type InputPart } from '../src/sim/openai/input-count.ts';
 import { startOpenAiSimulator } from '../src/sim/openai.ts';
 import { silence, speech } from './support/openai-client.ts';
 import { cleanUp, created, done, type Message, open } from './support/openai-peer.ts';
@@ -283,5 +284,39 @@ describe('a call of four turns with the simulated server', () => {
     const seconds = usage['openai/whisper-1']?.seconds ?? 0;
     expect(seconds).toBeGreaterThanOrEqual(TURNS);
     expect(usage['openai/whisper-1']).toEqual({ ...NOTHING, seconds });
+  });
+});
+
+describe('the cache of the simulated server', () => {
+  const text = (content: string, tokens: number): InputPart => ({ content, text: tokens, audio: 0 });
+  const audio = (content: string, tokens: number): InputPart => ({ content, text: 0, audio: tokens });
+
+  it('knows the beginning that it has read before, in whole steps and by kinds', () => {
+    const input = new InputCount();
+    expect(input.count([text('be', 100), audio('a', 60)])).toEqual({
+      text: 100,
+      audio: 60,
+      cachedText: 0,
+      cachedAudio: 0,
+    });
+    expect(input.count([text('be', 100), audio('a', 60), audio('b', 500)])).toEqual({
+      text: 100,
+      audio: 560,
+      cachedText: 100,
+      cachedAudio: 28,
+    });
+    expect(input.lastTokens).toBe(660);
+  });
+
+  it('reads on in full from where something is another, and still knows what it read before that', () => {
+    const input = new InputCount();
+    const whole = [text('be', 64), audio('a', 64), audio('b', 64)];
+    input.count(whole);
+    expect(input.count([text('be', 64), audio('a cut', 10), audio('b', 64)])).toMatchObject({
+      cachedText: 64,
+      cachedAudio: 0,
+    });
+    expect(input.count([text('other', 64), audio('a', 64)])).toMatchObject({ cachedText: 0, cachedAudio: 0 });
+    expect(input.count(whole)).toMatchObject({ cachedText: 64, cachedAudio: 128 });
   });
 });
