@@ -18,8 +18,7 @@ const budget = z
   .refine(isAmount, { error: SPENDABLE });
 
 /** What a caller hears who may not begin: the busy tone, or that the call was turned down. */
-export const BUDGET_REFUSALS = ['busy', 'rejected'] as const;
-export type BudgetRefusal = (typeof BUDGET_REFUSALS)[number];
+const BUDGET_REFUSALS = ['busy', 'rejected'] as const;
 
 /** `budget` of an agent. Amounts are in the currency of `prices`. */
 export const agentBudgetSchema = z
@@ -51,7 +50,3 @@ export const dayBudgetSchema = z
       .describe('What a caller hears when a budget of the day is spent.'),
   })
   .describe('What all calls together may cost; a day begins at midnight of the time zone of the file.');
-
-export type AgentBudget = z.output<typeof agentBudgetSchema>;
-export type NumberBudget = z.output<typeof numberBudgetSchema>;
-export type DayBudget = z.output<typeof dayBudgetSchema>;
