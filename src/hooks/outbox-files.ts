@@ -36,6 +36,8 @@ export interface Scan {
   readonly ids: readonly string[];
   /** How many of them were being sent by a process that is gone. */
   readonly reclaimed: number;
+  /** Files of such processes that the disk lets nobody move. */
+  readonly stuck: number;
 }
 
 /** Ids are parts of file names and of what is signed. */
@@ -157,23 +159,41 @@ export class OutboxFiles {
     });
   }
 
-  /** Looks at everything; takes up what processes that are gone have left behind. */
+  /** Looks at everything; takes up what processes that are gone have left behind. A folder that is not there is empty. */
   async scan(): Promise<Scan> {
-    const names = await readdir(this.folder);
+    const names = await this.#names();
     const waiting = new Set(names.flatMap((name) => WAITING.exec(name)?.[1] ?? []));
-    let reclaimed = 0;
+    let [reclaimed, stuck] = [0, 0];
     for (const name of names) {
       if (this.#isLeftWriting(name)) await this.#tidy(join(this.folder, name));
       const id = this.#leftSending(name);
       if (id === undefined) continue;
-      const claim = { id, path: join(this.folder, name) };
-      // The file that waits is the newer one: it was written before the claim was to be dropped.
-      if (waiting.has(id)) await this.drop(claim);
-      else await this.release(claim);
-      waiting.add(id);
-      reclaimed += 1;
+      const moved = await this.#takeUp({ id, path: join(this.folder, name) }, waiting.has(id));
+      if (moved) waiting.add(id);
+      reclaimed += moved ? 1 : 0;
+      stuck += moved ? 0 : 1;
     }
-    return { ids: [...waiting], reclaimed };
+    return { ids: [...waiting], reclaimed, stuck };
+  }
+
+  async #names(): Promise<string[]> {
+    try {
+      return await readdir(this.folder);
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
+    }
+  }
+
+  async #takeUp(claim: Claim, waits: boolean): Promise<boolean> {
+    try {
+      // The file that waits is the newer one: it was written before the claim was to be dropped.
+      if (waits) await this.drop(claim);
+      else await this.release(claim);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async #write(delivery: StoredDelivery, path: string): Promise<void> {

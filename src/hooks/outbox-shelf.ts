@@ -146,9 +146,19 @@ export class OutboxShelf {
     });
   }
 
-  /** Ids of all that wait on the disk. Rejects when the folder cannot be read. */
+  /** Ids of all that wait on the disk. Never rejects. */
   async look(): Promise<readonly string[]> {
-    const { ids, reclaimed } = await this.#files.scan();
+    try {
+      return await this.#scan();
+    } catch (error) {
+      this.#log.error({ err: error }, 'the folder of the outbox cannot be read');
+      return [];
+    }
+  }
+
+  async #scan(): Promise<readonly string[]> {
+    const { ids, reclaimed, stuck } = await this.#files.scan();
+    if (stuck > 0) this.#log.error({ files: stuck }, 'webhooks that a process had left cannot be taken up');
     if (reclaimed > 0)
       this.#log.warn({ deliveries: reclaimed }, 'webhooks are taken up that a process had left');
     return ids;

@@ -280,9 +280,7 @@ export class Outbox {
 
   /** Looks at the folder now, and every minute from then on. Never rejects. */
   async #scan(): Promise<void> {
-    const look = this.#look().catch((error: unknown) => {
-      this.#deps.log.error({ err: error }, 'the folder of the outbox cannot be read');
-    });
+    const look = this.#look();
     this.#scanning = look;
     this.#track(look);
     await look;
@@ -300,7 +298,10 @@ export class Outbox {
   }
 
   async #adopt(id: string): Promise<void> {
-    const job = await this.#shelf.adopt(id);
+    const job = await this.#shelf.adopt(id).catch((error: unknown) => {
+      this.#deps.log.error({ err: error, id }, 'a file of the outbox cannot be read or moved');
+      return undefined;
+    });
     // Meanwhile it may have been added here.
     if (job === undefined || this.#jobs.has(id)) return;
     this.#jobs.set(id, job);
