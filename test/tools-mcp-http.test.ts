@@ -14,7 +14,7 @@ describe.concurrent('an MCP server that speaks streamable HTTP', () => {
       { clock: systemClock, log },
     );
     await server.ready;
-    expect(namesOf(server.tools)).toEqual(['greet', 'meta', 'wait', 'gate']);
+    expect(namesOf(server.tools)).toEqual(['greet', 'meta', 'wait', 'gate', 'flood']);
     expect(await run(server, 'greet', { name: 'Ada' })).toBe('Hello Ada');
     expect(await run(server, 'meta')).toEqual({
       'patchcord/callId': 'CA1',
@@ -171,6 +171,26 @@ describe.concurrent('an MCP server that speaks streamable HTTP', () => {
       expect(await run(server, 'greet', { name: 'Ada' })).toBe('Hello Ada');
     },
   );
+
+  it.each([true, false])('that says too much is not listened to (JSON: %s)', async (json) => {
+    await using host = await McpHost.start({ json });
+    await using server = connected({ url: host.url }, deps());
+    await server.ready;
+    await expect(run(server, 'flood')).rejects.toThrow('its answer has more than 4 MiB');
+    expect(await run(server, 'greet', { name: 'Ada' })).toBe('Hello Ada');
+  });
+
+  it('that redirects to another host is not followed there with the credentials', async () => {
+    await using host = await McpHost.start();
+    await using other = await McpHost.start();
+    host.refuse = { methods: 'POST', status: 307, to: other.url };
+    const { log, all } = kit();
+    const headers = { authorization: 'Bearer hush' };
+    await using server = connected({ url: host.url, headers }, { clock: new VirtualClock(), log });
+    await server.ready;
+    expect(all.warnings.map(({ reason }) => reason)).toEqual(['it redirects to another host (HTTP 307)']);
+    expect(other.requests).toEqual([]);
+  });
 
   it('tells of new functions', async () => {
     await using host = await McpHost.start();

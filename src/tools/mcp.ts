@@ -110,17 +110,6 @@ export interface McpDeps {
  */
 export function connectMcp(name: string, spec: McpServerSpec, deps: McpDeps): McpServer {
   const { clock, log, baseDir, signal } = deps;
-  const server = new McpServer({
-    name,
-    address: addressOf(spec),
-    traits: spec,
-    baseDir,
-    clock,
-    log,
-    loadSdk,
-  });
-  const end = (): void => void server.close();
-  if (signal?.aborted) end();
-  else signal?.addEventListener('abort', end, { once: true });
-  return server;
+  const address = addressOf(spec);
+  return new McpServer({ name, address, traits: spec, baseDir, clock, log, loadSdk, signal });
 }

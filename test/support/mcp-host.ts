@@ -38,7 +38,7 @@ export class McpHost implements AsyncDisposable {
   /** What functions have seen. */
   readonly notes: string[] = [];
   /** Answers every request of these methods with a status; `hang`: never. */
-  refuse: { readonly methods: string; readonly status: number | 'hang' } | undefined;
+  refuse: { readonly methods: string; readonly status: number | 'hang'; readonly to?: string } | undefined;
   readonly #options: HostOptions;
   readonly #http: Server;
   readonly #waiting = new Set<() => void>();
@@ -129,7 +129,11 @@ export class McpHost implements AsyncDisposable {
   async #answer(req: IncomingMessage, res: ServerResponse, body: string): Promise<void> {
     const { refuse } = this;
     if (refuse?.methods.includes(req.method ?? '')) {
-      if (refuse.status !== 'hang') res.writeHead(refuse.status).end('no secrets here');
+      if (refuse.status !== 'hang') {
+        res
+          .writeHead(refuse.status, refuse.to === undefined ? {} : { location: refuse.to })
+          .end('nothing to see');
+      }
       return;
     }
     if (req.method === 'GET' && this.#options.silent) {
@@ -187,6 +191,7 @@ export class McpHost implements AsyncDisposable {
       await new Promise<void>((resolve) => this.#gates.add(resolve));
       return says('through');
     });
+    server.registerTool('flood', { description: 'Says too much.' }, () => says('x'.repeat(5_000_000)));
     const { pages } = this.#options;
     if (pages === undefined) return;
     server.server.setRequestHandler(ListToolsRequestSchema, ({ params }) => {

@@ -2,6 +2,7 @@ import type { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/cl
 import type { FetchLike, Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type { JSONRPCMessage, RequestId } from '@modelcontextprotocol/sdk/types.js';
 import type { Clock } from '../../clock.ts';
+import { BridgeError } from '../../errors.ts';
 import { settleWithin } from '../../settle.ts';
 import type { McpAddress } from './address.ts';
 import type { Sdk } from './sdk.ts';
@@ -21,10 +22,17 @@ interface OpenRequest {
   resumeAt: string | undefined;
   /** Its answer comes as a stream, which is open when the request is under way. */
   streams: boolean;
+  /** Why that stream came to its end. */
+  flaw: string;
 }
 
-/** In `data` of an answer that stands for one that will not come. */
-export const BROKEN_OFF = 'patchcord: the connection broke off';
+/** In `data` of an answer that stands for one that does not come; the message says why. */
+export const NOT_OF_THE_SERVER = 'patchcord: no answer';
+
+const NO_ANSWER = -32_000;
+const BROKEN_OFF = 'the connection broke off';
+const TOO_LARGE = 'its answer has more than 4 MiB';
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 /** The SDK tries twice to take up a stream again. */
 const LOST_AFTER = 2;
@@ -103,7 +111,12 @@ export class HttpTransport implements Transport {
   }
 
   async #ask(message: JSONRPCMessage, id: RequestId): Promise<void> {
-    const request: OpenRequest = { giveUp: new AbortController(), resumeAt: undefined, streams: false };
+    const request: OpenRequest = {
+      giveUp: new AbortController(),
+      resumeAt: undefined,
+      streams: false,
+      flaw: BROKEN_OFF,
+    };
     this.#requests.set(id, request);
     this.#exchanges.add(request.giveUp);
     try {
@@ -141,16 +154,25 @@ export class HttpTransport implements Transport {
     // Not together with the transport's own signal: `close` gives up both, and AbortSignal.any leaks before Node 22.
     const response = await fetch(url, { ...init, signal: request.open.giveUp.signal });
     const { body, headers, status, statusText } = response;
-    if (!response.ok || body === null || !isEventStream(headers)) return response;
+    if (!response.ok || body === null) return response;
+    const bounded = atMost(MAX_ANSWER_BYTES);
+    const answer = new Response(bounded.readable, { headers, status, statusText });
+    if (!isEventStream(headers)) {
+      // Whoever reads the answer sees the error too.
+      body.pipeTo(bounded.writable).catch(() => undefined);
+      return answer;
+    }
     request.open.streams = true;
-    const watched = new TransformStream<Uint8Array, Uint8Array>();
     const over = (): void => {
       this.#exchanges.delete(request.open.giveUp);
       // What came last is read before the end is acted upon: streams hand on in microtasks.
       setImmediate(() => this.#onStreamOver(request.id));
     };
-    body.pipeTo(watched.writable).then(over, over);
-    return new Response(watched.readable, { headers, status, statusText });
+    body.pipeTo(bounded.writable).then(over, (error: unknown) => {
+      request.open.flaw = error instanceof BridgeError ? TOO_LARGE : BROKEN_OFF;
+      over();
+    });
+    return answer;
   }
 
   #requestOf(body: unknown): { readonly id: RequestId; readonly open: OpenRequest } | undefined {
@@ -167,7 +189,7 @@ export class HttpTransport implements Transport {
     // One that can be resumed is asked for again by the SDK.
     if (request === undefined || request.resumeAt !== undefined || this.#closing !== undefined) return;
     this.#requests.delete(id);
-    const error = { code: -32_000, message: 'the connection broke off', data: BROKEN_OFF };
+    const error = { code: NO_ANSWER, message: request.flaw, data: NOT_OF_THE_SERVER };
     this.onmessage?.({ jsonrpc: '2.0', id, error });
   }
 
@@ -207,4 +229,16 @@ export class HttpTransport implements Transport {
 
 function isEventStream(headers: Headers): boolean {
   return (headers.get('content-type') ?? '').trimStart().toLowerCase().startsWith('text/event-stream');
+}
+
+/** Hands bytes on up to a limit; more is an error. */
+function atMost(maxBytes: number): TransformStream<Uint8Array, Uint8Array> {
+  let bytes = 0;
+  return new TransformStream({
+    transform(chunk, controller) {
+      bytes += chunk.length;
+      if (bytes <= maxBytes) controller.enqueue(chunk);
+      else controller.error(new BridgeError('TOOL_FAILED', `the service behind this function: ${TOO_LARGE}`));
+    },
+  });
 }

@@ -18,6 +18,8 @@ export interface McpServerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly loadSdk: () => Promise<Sdk>;
+  /** Closes the server when it aborts. */
+  readonly signal: AbortSignal | undefined;
 }
 
 const COME_UP_MS = 10_000;
@@ -57,6 +59,9 @@ export class McpServer {
     this.#options = options;
     this.#log = options.log.child({ mcp: options.name });
     this.ready = this.#firstTry.promise;
+    const { signal } = options;
+    if (signal?.aborted) this.#life.abort();
+    else signal?.addEventListener('abort', this.#end, { once: true });
     this.#work = this.#keepUp().catch((error) => {
       this.#log.error({ err: error }, 'mcp server is given up');
       this.#firstTry.resolve();
@@ -90,7 +95,10 @@ export class McpServer {
     return this.#closing;
   }
 
+  readonly #end = (): void => void this.close();
+
   async #close(): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#end);
     this.#life.abort();
     this.#listeners.clear();
     const link = this.#link;

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { BridgeError } from '../../errors.ts';
-import { BROKEN_OFF } from './http.ts';
+import { NOT_OF_THE_SERVER } from './http.ts';
 import type { Sdk } from './sdk.ts';
 
 /**
@@ -76,19 +76,10 @@ export function isNoAccess(sdk: Sdk, error: unknown): boolean {
 export function callFailure(sdk: Sdk, error: unknown, isOver: boolean): BridgeError {
   if (isOver) return unavailable();
   if (error instanceof BridgeError) return error;
-  if (error instanceof z.core.$ZodError) {
-    return new BridgeError(
-      'TOOL_FAILED',
-      'the service behind this function gave an answer that cannot be read',
-      {
-        cause: error,
-      },
-    );
-  }
-  if (error instanceof sdk.McpError && error.data !== BROKEN_OFF) {
-    return new BridgeError('TOOL_FAILED', `the function reports: ${cut(withoutCode(error))}`, {
-      cause: error,
-    });
+  if (error instanceof z.core.$ZodError) return unavailable('it gives an answer that cannot be read');
+  if (error instanceof sdk.McpError) {
+    if (error.data === NOT_OF_THE_SERVER) return unavailable(withoutCode(error));
+    return new BridgeError('TOOL_FAILED', `the function reports: ${cut(withoutCode(error))}`);
   }
   return unavailable(error instanceof sdk.StreamableHTTPError ? statusReason(error.code) : undefined);
 }
@@ -105,6 +96,8 @@ export function connectFailure(sdk: Sdk, error: unknown): string {
 
 function statusReason(status: number | undefined): string {
   if (status === 401 || status === 403) return `it does not accept the credentials (HTTP ${status})`;
+  if (status !== undefined && status >= 300 && status < 400)
+    return `it redirects to another host (HTTP ${status})`;
   if (status === undefined || status < 100) return 'it gives an answer of an unexpected content type';
   return `it answers with HTTP ${status}`;
 }
