@@ -6,7 +6,8 @@ import * as z from 'zod';
 import { systemClock } from '../src/clock.ts';
 import { BridgeError } from '../src/errors.ts';
 import { createGuardedClient, type GuardedClient } from '../src/tools/http/guarded-client.ts';
-import { createHttpTool, httpHostSchema, httpToolSchema, httpToolVariables } from '../src/tools/http.ts';
+import { compileRequest } from '../src/tools/http/request-template.ts';
+import { createHttpTool, httpHostSchema, httpToolSchema } from '../src/tools/http.ts';
 import type { Tool, ToolContext } from '../src/tools.ts';
 import { callStub } from './support/call-stub.ts';
 
@@ -579,7 +580,7 @@ describe('an entry of tools.http', () => {
       query: { a: '{{caller}}' },
       body: { b: ['{{shop.name}}', '{{tenant}}'] },
     });
-    expect(httpToolVariables(spec)).toEqual(['tenant', 'caller', 'shop.name']);
+    expect(compileRequest(spec).request.variables).toEqual(['tenant', 'caller', 'shop.name']);
   });
 
   it('has a JSON Schema for editors', () => {

@@ -12,11 +12,12 @@ export interface LoadedHandlers {
 
 const SCRIPT = ['.js', '.mjs'];
 const TYPED = ['.ts', '.mts'];
+const MAX_MESSAGE = 500;
 
 /**
  * Imports the functions of handler modules: single modules, or folders of them, relative to `baseDir`. A module that
  * has changed since it was last imported is imported anew; what it imports itself is not. Rejects with one BAD_CONFIG
- * that names every mistake.
+ * that names every mistake, a line each.
  */
 export async function loadHandlers(paths: readonly string[], baseDir: string): Promise<LoadedHandlers> {
   const mistakes: string[] = [];
@@ -31,10 +32,11 @@ export async function loadHandlers(paths: readonly string[], baseDir: string): P
       const { name } = tool.definition;
       const other = tools.get(name);
       if (other === undefined) tools.set(name, { tool, shown });
+      else if (other.shown === shown) mistakes.push(`${shown}: it exports two functions named ${name}`);
       else if (other.tool !== tool) mistakes.push(`${shown}: the function ${name} is also in ${other.shown}`);
     }
   }
-  if (mistakes.length > 0) throw new BridgeError('BAD_CONFIG', mistakes.join('; '));
+  if (mistakes.length > 0) throw new BridgeError('BAD_CONFIG', mistakes.join('\n'));
   return { tools: [...tools.values()].map(({ tool }) => tool), sources: [...files.keys()] };
 }
 
@@ -90,9 +92,9 @@ function stem(name: string): string {
 async function importTools(path: string, shown: string, mistakes: string[]): Promise<readonly Tool[]> {
   let module: unknown;
   try {
-    const { mtimeMs, size } = await stat(path);
+    const { mtimeNs, size, ino } = await stat(path, { bigint: true });
     // Node keeps modules by their address for ever: without this, a reload would get the old one.
-    module = await import(`${pathToFileURL(path).href}?v=${mtimeMs}-${size}`);
+    module = await import(`${pathToFileURL(path).href}?v=${mtimeNs}-${size}-${ino}`);
   } catch (thrown) {
     mistakes.push(`${shown}: ${importProblem(thrown)}`);
     return [];
@@ -103,14 +105,14 @@ async function importTools(path: string, shown: string, mistakes: string[]): Pro
 }
 
 function importProblem(thrown: unknown): string {
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const message = (thrown instanceof Error ? thrown.message : String(thrown)).replace(/\s+/g, ' ').trim();
   if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_UNKNOWN_FILE_EXTENSION') {
-    return `Node ${process.versions.node} cannot import TypeScript; use Node 24, or compile it to .js`;
+    return `Node ${process.versions.node} cannot import TypeScript, wanted Node 24 or a module compiled to .js`;
   }
   if (message.includes("Cannot find package 'patchcord'")) {
-    return "it imports 'patchcord', which is not installed there: run npm install patchcord beside the agents file";
+    return "it imports 'patchcord', which is not installed there, wanted npm install patchcord beside the agents file";
   }
-  return `it cannot be loaded: ${message}`;
+  return `it cannot be loaded: ${message.slice(0, MAX_MESSAGE)}`;
 }
 
 /** What a module has to offer: its functions, and what is wrong with it. */
@@ -131,7 +133,7 @@ function toolsOf(module: unknown): ModuleTools {
     if (problem === undefined && isTool(value)) tools.push(value);
     else if (problem !== undefined) problems.push(`export ${name}: ${problem}`);
   }
-  problems.push(...twice(tools));
+  // One that is exported twice, such as by name and by default, is one.
   const unique = [...new Set(tools)];
   if (unique.length === 0 && problems.length === 0) {
     problems.push('it exports no function, wanted at least one that defineTool made');
@@ -179,13 +181,6 @@ function isDefinition(value: unknown): boolean {
     typeof value['description'] === 'string' &&
     isRecord(value['parameters'])
   );
-}
-
-/** Two functions of one name; one that is exported twice, such as by name and by default, is one. */
-function twice(tools: readonly Tool[]): readonly string[] {
-  const names = [...new Set(tools)].map((tool) => tool.definition.name);
-  const repeated = names.filter((name, index) => names.indexOf(name) !== index);
-  return [...new Set(repeated)].map((name) => `it exports two functions named ${name}`);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

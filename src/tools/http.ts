@@ -94,11 +94,6 @@ export function createHttpTool(name: string, spec: HttpToolSpec, deps: HttpToolD
   });
 }
 
-/** Variables of the call that the function needs, so that those that nobody declares can be told. */
-export function httpToolVariables(spec: HttpToolSpec): readonly string[] {
-  return compileRequest(spec).request.variables;
-}
-
 function problemsOf(spec: HttpToolSpec): readonly { path: readonly string[]; message: string }[] {
   try {
     readParameters('', spec.parameters);

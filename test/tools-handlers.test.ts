@@ -1,0 +1,277 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BridgeError } from '../src/errors.ts';
+import { type LoadedHandlers, loadHandlers } from '../src/tools/handlers.ts';
+import type { ToolContext } from '../src/tools.ts';
+import { callStub } from './support/call-stub.ts';
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
+const context: ToolContext = {
+  ...callStub(),
+  signal: new AbortController().signal,
+  idempotencyKey: 'CA1:fc_1',
+};
+
+/** Where modules of a user lie, with a patchcord and a zod of their own beside them, as npm would install them. */
+let home = '';
+/** The same package built, for a Node without any help. */
+let built = '';
+
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), 'handlers-'));
+  built = join(home, 'node_modules', 'patchcord');
+  mkdirSync(built, { recursive: true });
+  const config = {
+    extends: join(ROOT, 'tsconfig.json'),
+    compilerOptions: {
+      noEmit: false,
+      outDir: built,
+      rootDir: ROOT,
+      typeRoots: [join(ROOT, 'node_modules/@types')],
+    },
+    files: [join(ROOT, 'src/tools.ts'), join(ROOT, 'src/tools/handlers.ts')],
+    include: [],
+  };
+  writeFileSync(join(home, 'tsconfig.json'), JSON.stringify(config));
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', home], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(stdout);
+  writeFileSync(
+    join(built, 'package.json'),
+    '{"name":"patchcord","type":"module","exports":{".":"./src/tools.js","./handlers":"./src/tools/handlers.js"}}',
+  );
+  cpSync(join(ROOT, 'node_modules/zod'), join(home, 'node_modules/zod'), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules/ajv'), join(home, 'node_modules/ajv'));
+});
+
+afterAll(() => {
+  rmSync(home, { recursive: true, force: true });
+});
+
+let folders = 0;
+/** A folder of these modules, in a place of its own; the path is relative to `home`. */
+function folder(files: Readonly<Record<string, string>>): string {
+  folders += 1;
+  const name = `agents-${folders}`;
+  mkdirSync(join(home, name));
+  for (const [file, text] of Object.entries(files)) write(name, file, text);
+  return name;
+}
+
+function write(name: string, file: string, text: string): void {
+  const path = join(home, name, file);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
+
+/** The source of a module that exports one function. */
+function one(name: string, result = 1): string {
+  return `import { defineTool } from 'patchcord';
+export const tool = defineTool({ name: '${name}', description: 'd', run: () => ${result} });`;
+}
+
+const names = ({ tools }: LoadedHandlers): string[] => tools.map(({ definition }) => definition.name);
+
+/** The mistakes, one each. */
+async function mistakes(paths: readonly string[]): Promise<string[]> {
+  const thrown = await loadHandlers(paths, home).catch((error: unknown) => error);
+  if (!(thrown instanceof BridgeError)) throw new Error('there was no mistake');
+  expect(thrown.code).toBe('BAD_CONFIG');
+  return thrown.message.slice('BAD_CONFIG: '.length).split('\n');
+}
+
+/** What a Node without vitest makes of this script, which has `load(...paths)` and `write(file, text)`. */
+function native(script: string): { readonly out: string; readonly status: number | null } {
+  const file = join(home, 'script.mjs');
+  const handlers = pathToFileURL(join(built, 'src/tools/handlers.js')).href;
+  writeFileSync(
+    file,
+    `import { writeFileSync } from 'node:fs';
+import { loadHandlers } from ${JSON.stringify(handlers)};
+const load = async (...paths) => (await loadHandlers(paths, ${JSON.stringify(home)})).tools;
+const write = (file, text) => writeFileSync(${JSON.stringify(`${home}/`)} + file, text);
+${script}`,
+  );
+  const { stdout, stderr, status } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
+  return { out: stdout + (status === 0 ? '' : stderr), status };
+}
+
+describe('a folder of handlers', () => {
+  it('is read in order, without tests, helpers, types and other files', async () => {
+    const place = folder({
+      'b.js': one('b'),
+      'a.mjs': one('a'),
+      'c.ts': `${one('c')}\nexport const n: number = 1;`,
+      'README.md': '# Handlers',
+      'data.json': '{}',
+      '_shared.js': 'throw new Error("a helper was loaded");',
+      '.hidden.js': 'throw new Error("a hidden file was loaded");',
+      'a.test.js': 'throw new Error("a test was loaded");',
+      'a.spec.mjs': 'throw new Error("a test was loaded");',
+      'c.test.ts': 'throw new Error("a test was loaded");',
+      'c.d.ts': 'throw new Error("types were loaded");',
+      'deeper/d.js': 'throw new Error("a folder inside was loaded");',
+    });
+    const loaded = await loadHandlers([place], home);
+    expect(names(loaded)).toEqual(['a', 'b', 'c']);
+    expect(loaded.sources).toEqual(['a.mjs', 'b.js', 'c.ts'].map((file) => join(home, place, file)));
+  });
+
+  it('may be given beside single modules, which may have any name, each read once', async () => {
+    const place = folder({ 'a.js': one('a'), '_b.js': one('b') });
+    const loaded = await loadHandlers(
+      [`${place}/_b.js`, `./${place}`, `${place}/a.js`, join(home, place)],
+      home,
+    );
+    expect(names(loaded)).toEqual(['b', 'a']);
+    expect(loaded.sources).toHaveLength(2);
+  });
+
+  it('is taken compiled where it is there as TypeScript too', async () => {
+    const place = folder({ 'a.js': one('a', 1), 'a.ts': 'throw new Error("both were loaded");' });
+    expect(names(await loadHandlers([place], home))).toEqual(['a']);
+  });
+
+  it('gives functions that were exported by name, by default, in arrays and twice', async () => {
+    const place = folder({
+      'a.js': `import { defineTool } from 'patchcord';
+const make = (name) => defineTool({ name, description: 'd', run: () => name });
+export const first = make('first');
+export { first as again };
+export const rest = [make('second'), make('third')];
+export default [make('fourth'), first];
+export const nothing = undefined, text = 'x', count = 1, run = () => 1, settings = { run: true };`,
+    });
+    expect(names(await loadHandlers([place], home)).sort()).toEqual(['first', 'fourth', 'second', 'third']);
+  });
+
+  it('may hold nothing that is asked for', async () => {
+    expect(await loadHandlers([], home)).toEqual({ tools: [], sources: [] });
+  });
+});
+
+describe('a handler with a patchcord and a zod of its own', () => {
+  const SOURCE = `import { defineTool } from 'patchcord';
+import * as z from 'zod';
+export const book = defineTool({
+  name: 'book',
+  description: 'd',
+  parameters: z.object({ people: z.coerce.number().int().min(1).describe('how many come') }),
+  run: ({ people }, call) => ({ people, caller: call.from }),
+});`;
+
+  it('is checked, told to the model and run like any other', async () => {
+    const place = folder({ 'a.js': SOURCE });
+    const [tool] = (await loadHandlers([place], home)).tools;
+    expect(tool?.definition.parameters).toMatchObject({
+      type: 'object',
+      properties: { people: { type: 'integer', description: 'how many come' } },
+    });
+    expect(tool?.check({ people: 0 })).toMatchObject({ ok: false });
+    expect(tool?.run({ people: 4 }, context)).toEqual({ people: 4, caller: '+15550100001' });
+  });
+
+  it('works so in a Node without any help', () => {
+    const place = folder({ 'a.js': SOURCE });
+    const { out } = native(`
+      const [tool] = await load('${place}');
+      const checked = tool.check({ people: '4' });
+      console.log(JSON.stringify([tool.definition.name, checked, tool.run(checked.args, { from: 'x' })]));`);
+    expect(JSON.parse(out)).toEqual(['book', { ok: true, args: { people: 4 } }, { people: 4, caller: 'x' }]);
+  });
+});
+
+describe('a module that has changed', () => {
+  it('is imported anew, and only then', async () => {
+    const place = folder({
+      'a.js': `globalThis.loadedOften = (globalThis.loadedOften ?? 0) + 1;\n${one('a', 1)}`,
+    });
+    const [first] = (await loadHandlers([place], home)).tools;
+    const [same] = (await loadHandlers([place], home)).tools;
+    expect(same).toBe(first);
+    write(place, 'a.js', one('a', 2));
+    const [second] = (await loadHandlers([place], home)).tools;
+    expect([first?.run({}, context), second?.run({}, context)]).toEqual([1, 2]);
+    Reflect.deleteProperty(globalThis, 'loadedOften');
+  });
+
+  it('is imported anew in a Node without any help, a broken one once it is mended', () => {
+    const place = folder({ 'a.js': one('a', 1) });
+    const { out } = native(`
+      const result = async () => (await load('${place}'))[0].run();
+      const seen = [await result()];
+      write('${place}/a.js', 'export const = 1');
+      seen.push(await result().catch((error) => error.code));
+      write('${place}/a.js', ${JSON.stringify(one('a', 2))});
+      seen.push(await result());
+      console.log(JSON.stringify(seen));`);
+    expect(JSON.parse(out)).toEqual([1, 'BAD_CONFIG', 2]);
+  });
+});
+
+describe('a mistake in handlers', () => {
+  it('is told with its file, together with all others', async () => {
+    const place = folder({
+      'a.js': one('same'),
+      'b.js': one('same'),
+      'c.js': 'export const nothing = 1;',
+      'd.js': 'throw new Error("no database;\\n where is it; please");',
+      'e.js': 'export const x = ;',
+      'f.js': "import 'not-installed';",
+      'g.js':
+        "import { defineTool } from 'patchcord';\nexport const tool = defineTool({ name: 'has space', description: 'd', run: () => 1 });",
+      'h.js': "export const bookTable = { name: 'book', description: 'd', run: () => 1 };",
+      'i.js': "export const old = { definition: { name: 'old' }, run: () => 1 };",
+      'j.js':
+        "import { defineTool } from 'patchcord';\nconst make = () => defineTool({ name: 'twin', description: 'd', run: () => 1 });\nexport const a = make(), b = make();",
+      'k.js': 'throw "a text";',
+    });
+    const empty = folder({ 'README.md': '' });
+    const found = await mistakes([place, empty, 'missing', `${place}/a.txt`, `${empty}/README.md`]);
+    const at = (file: string) =>
+      found
+        .filter((mistake) => mistake.startsWith(`${place}/${file}: `))
+        .map((mistake) => mistake.slice(place.length + file.length + 3));
+    expect(at('b.js')).toEqual([`the function same is also in ${place}/a.js`]);
+    expect(at('c.js')).toEqual(['it exports no function, wanted at least one that defineTool made']);
+    expect(at('d.js')).toEqual(['it cannot be loaded: no database; where is it; please']);
+    expect(at('e.js')).toEqual([expect.stringMatching(/^it cannot be loaded: /)]);
+    expect(at('f.js')).toEqual([expect.stringMatching(/^it cannot be loaded: .*not-installed/)]);
+    expect(at('g.js')).toEqual([expect.stringContaining('tool name "has space"')]);
+    expect(at('h.js')).toEqual([
+      'export bookTable: found the options of a function, wanted defineTool({ … }) around them',
+    ]);
+    expect(at('i.js')).toEqual(['export old: another version of patchcord made it, wanted this one']);
+    expect(at('j.js')).toEqual(['it exports two functions named twin']);
+    expect(at('k.js')).toEqual(['it cannot be loaded: a text']);
+    expect(found).toContain(`${empty}: the folder has no modules, wanted .js, .mjs or .ts files`);
+    expect(found).toContain('missing: there is no such file or folder');
+    expect(found).toContain(`${place}/a.txt: there is no such file or folder`);
+    expect(found).toContain(`${empty}/README.md: found a .md, wanted a .js, .mjs or .ts module`);
+    expect(found).toHaveLength(14);
+  });
+
+  it('says what to do where patchcord is not installed, and where TypeScript cannot be read', () => {
+    const lonely = mkdtempSync(join(tmpdir(), 'handlers-'));
+    try {
+      writeFileSync(join(lonely, 'a.js'), one('a'));
+      const place = folder({ 'typed.ts': `${one('typed')}\nexport const n: number = 1;` });
+      const { out } = native(`
+        const told = (path) => load(path).then((tools) => tools.length, (error) => error.message);
+        console.log(JSON.stringify([await told(${JSON.stringify(lonely)}), await told('${place}')]));`);
+      const [missing, typed]: unknown[] = JSON.parse(out);
+      expect(missing).toContain(
+        "it imports 'patchcord', which is not installed there, wanted npm install patchcord",
+      );
+      const readsTypes = 'typescript' in process.features && Boolean(process.features.typescript);
+      if (readsTypes) expect(typed).toBe(1);
+      else expect(typed).toMatch(/typed\.ts: Node [\d.]+ cannot import TypeScript, wanted Node 24 or/);
+    } finally {
+      rmSync(lonely, { recursive: true, force: true });
+    }
+  });
+});
