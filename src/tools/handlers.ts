@@ -25,6 +25,12 @@ export async function loadHandlers(paths: readonly string[], baseDir: string): P
   for (const path of paths) {
     for (const file of await filesOf(path, baseDir, mistakes)) files.set(file.path, file.shown);
   }
+  const tools = await importAll(files, mistakes);
+  if (mistakes.length > 0) throw new BridgeError('BAD_CONFIG', mistakes.join('\n'));
+  return { tools, sources: [...files.keys()] };
+}
+
+async function importAll(files: ReadonlyMap<string, string>, mistakes: string[]): Promise<readonly Tool[]> {
   const tools = new Map<string, { readonly tool: Tool; readonly shown: string }>();
   // One after the other: a module that opens a database when it is loaded meets nobody else.
   for (const [path, shown] of files) {
@@ -36,8 +42,7 @@ export async function loadHandlers(paths: readonly string[], baseDir: string): P
       else if (other.tool !== tool) mistakes.push(`${shown}: the function ${name} is also in ${other.shown}`);
     }
   }
-  if (mistakes.length > 0) throw new BridgeError('BAD_CONFIG', mistakes.join('\n'));
-  return { tools: [...tools.values()].map(({ tool }) => tool), sources: [...files.keys()] };
+  return [...tools.values()].map(({ tool }) => tool);
 }
 
 interface HandlerFile {
