@@ -53,7 +53,7 @@ export function readYaml(text: string): YamlText {
   const doc = parseDocument(text, {
     lineCounter: lines,
     merge: true,
-    logLevel: 'silent',
+    logLevel: 'error',
     prettyErrors: false,
   });
   const placeAt = (offset: number): Place => {

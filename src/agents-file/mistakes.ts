@@ -83,6 +83,12 @@ export class MistakeList {
     this.#mistakes.push({ file, line, column, path: dotted(path), text });
   }
 
+  /** Something was found wrong with the value at this path already. */
+  has(path: Path): boolean {
+    const own = dotted(path);
+    return this.#mistakes.some((mistake) => mistake.path === own);
+  }
+
   get empty(): boolean {
     return this.#mistakes.length === 0;
   }

@@ -11,7 +11,7 @@ import { isNumberPattern, readNumberPattern } from './numbers.ts';
 import { entriesAt, isRecord, itemsAt, textAt, valueAt } from './plain-data.ts';
 import { BUILT_IN_VARIABLES, type Placeholder, placeholdersIn } from './template.ts';
 import { BUILT_IN } from './tool-entries.ts';
-import { foundWords, suggestion } from './words.ts';
+import { foundWords, meant, suggestion } from './words.ts';
 
 /** What the parts of an agents file say of each other, and of what is outside of it. */
 
@@ -163,7 +163,7 @@ class Check {
   }
 
   #agentOf(path: Path, name: string | undefined): void {
-    if (name === undefined || this.#agents.includes(name)) return;
+    if (name === undefined || this.#agents.includes(name) || this.#mistakes.has(path)) return;
     const found = `found ${foundWords(name, false)}, which is no agent, `;
     this.#mistakes.add(path, found + suggestion(name, this.#agents, 'wanted one of agents'));
   }
@@ -185,7 +185,7 @@ class Check {
     const known = this.#variablesOfAll();
     for (const name of request.variables) {
       if (known.has(name)) continue;
-      this.#mistakes.addKey(path, `found {{${name}}}, ${suggestion(name, [...known], UNDECLARED)}`);
+      this.#mistakes.addKey(path, unknownVariable(name, known));
     }
   }
 
@@ -264,7 +264,7 @@ class Check {
       ...this.#surroundings.given,
       ...(handlers ?? []).map((tool) => tool.definition.name),
     ]);
-    if (handlers === undefined || known.includes(name)) return;
+    if (handlers === undefined || known.includes(name) || this.#mistakes.has(path)) return;
     this.#mistakes.add(
       path,
       `found ${foundWords(name, false)}, which is no function, ${suggestion(name, known, 'wanted one that there is')}`,
@@ -313,8 +313,12 @@ function wrongWith({ name }: Placeholder, known: ReadonlySet<string>): string | 
   if (name === undefined)
     return 'found {{ without a name and }}, wanted {{name}}, or \\{{ for the characters';
   if (known.has(name)) return undefined;
-  const near = suggestion(name, [...known], '');
-  return `found {{${name}}}, ${near.startsWith('did') ? near : UNDECLARED}`;
+  return unknownVariable(name, known);
+}
+
+function unknownVariable(name: string, known: ReadonlySet<string>): string {
+  const near = meant(name, [...known]);
+  return `found {{${name}}}, ${near === undefined ? UNDECLARED : `did you mean {{${near}}}?`}`;
 }
 
 function placeIn(text: string, index: number): Place {
