@@ -232,6 +232,14 @@ describe('the ledger', () => {
     expect(ledger.spentToday().total).toBe(2);
   });
 
+  it('has nothing to say of another currency when nothing was spent', async () => {
+    const { ledger, troubles } = await start();
+    ledger.mayBegin(A);
+    ledger.configure(rules({ currency: 'EUR' }));
+    expect(ledger.spentToday()).toMatchObject({ currency: 'EUR', total: 0 });
+    expect(troubles).toEqual([]);
+  });
+
   it('keeps what was spent while a file without prices is in use', async () => {
     const { ledger } = await start();
     ledger.add(A, moneyOf(2));
@@ -333,6 +341,7 @@ describe('the ledger on disk', () => {
     ledger.add(A, moneyOf(1));
     await ledger.flush();
     expect(troubles).toEqual(['unwritable']);
+    expect(clock.pending).toBe(1);
     await rm(draft, { recursive: true });
     clock.advance(30_000);
     await ledger.flush();

@@ -276,8 +276,8 @@ describe('the bill of a call', () => {
     clock.advance(1234);
     expect(meter.bill().cost?.total).toBe(0.01234);
     end();
-    end();
     clock.advance(10_000);
+    end();
     expect(meter.bill().cost?.total).toBe(0.01234);
     expect(meter.bill().providerSeconds).toEqual({ live: 1.234 });
     meter.usage('live', 'v1', { usage: tokens({}), seconds: 2 });
@@ -371,6 +371,26 @@ describe('the bill of a call', () => {
       stream: { seconds: 60, billedSeconds: 120 },
     });
     expect(cost?.byCarrier.twilio).toBe(0.039);
+  });
+
+  it('has no stream on a line that is over', () => {
+    const { clock, meter } = meterOf();
+    const line = meter.lineBegan('twilio', 'inbound', { streamed: false });
+    line.ended();
+    line.streamBegan();
+    clock.advance(1000);
+    expect(meter.bill().carrierSeconds.twilio?.stream.seconds).toBe(0);
+  });
+
+  it('takes a model that helped before for that of a session once there is one', () => {
+    const { clock, meter } = meterOf(withPrice('x', { perMinute: 6 }));
+    meter.usage('x', 'm', { usage: tokens({}), model: 'both' });
+    expect(meter.bill().providerSeconds).toEqual({});
+    expect(meter.bill().unpriced).toEqual(['x/both']);
+    meter.providerBegan('x', 'both');
+    clock.advance(1000);
+    expect(meter.bill().providerSeconds).toEqual({ x: 1 });
+    expect(meter.bill()).toMatchObject({ unpriced: [], cost: { total: 0.1 } });
   });
 
   it('takes times that were noted before, or that come in the wrong order', () => {

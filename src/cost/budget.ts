@@ -34,7 +34,6 @@ export class CallBudget {
   readonly #told: () => void;
   readonly #unwatch: Cancel;
   #timer: Cancel | undefined;
-  #isOver = false;
 
   constructor({ clock, meter, perCall, tellAt = TELL_AT, goodbyeMs = GOODBYE_MS, told }: CallBudgetOptions) {
     this.#clock = clock;
@@ -49,14 +48,12 @@ export class CallBudget {
 
   /** Nothing is told any more. */
   close(): void {
-    this.#isOver = true;
     this.#timer?.();
     this.#unwatch();
   }
 
   #look(): void {
     this.#timer?.();
-    if (this.#isOver) return;
     const waitMs = this.#untilSpent();
     this.#timer = this.#clock.after(waitMs ?? HORIZON_MS, () => this.#due());
   }
