@@ -45,11 +45,11 @@ export async function rehearse(stage, { folder, agentsFile, out }) {
 
   const wish = { start: nextFriday(Date.now()), party: 4, name: 'Miller' };
   const script = await voiced(stage, scriptFor(wish));
-  await using openai = await stage.startOpenAiSimulator({
+  const openai = await stage.startOpenAiSimulator({
     respond: model(script, wish),
     hear: ({ index }) => ({ transcript: script.caller[index]?.transcript ?? '' }),
   });
-  await using bridge = await createBridge({
+  const bridge = await createBridge({
     config: loadConfig({
       PORT: '0',
       HOST: '127.0.0.1',
@@ -59,18 +59,25 @@ export async function rehearse(stage, { folder, agentsFile, out }) {
     }),
     observe: (_callId, event) => show(event, out),
   });
-  await using exchange = await stage.startExchange();
-  const url = await bridge.listen();
-  out(`a simulated phone calls ${url}/voice/twilio`);
-  const call = exchange.placeCall({
-    webhookUrl: `${url}/voice/twilio`,
-    statusCallbackUrl: `${url}/status/twilio`,
-    authToken: bridge.localAuthToken,
-    from: '+15550100123',
-  });
-  await talk(call, script.caller);
-  await call.ended;
-  await call.saveRecordings(folder);
+  const exchange = await stage.startExchange();
+  // Node 20 has no `await using` yet.
+  try {
+    const url = await bridge.listen();
+    out(`a simulated phone calls ${url}/voice/twilio`);
+    const call = exchange.placeCall({
+      webhookUrl: `${url}/voice/twilio`,
+      statusCallbackUrl: `${url}/status/twilio`,
+      authToken: bridge.localAuthToken,
+      from: '+15550100123',
+    });
+    await talk(call, script.caller);
+    await call.ended;
+    await call.saveRecordings(folder);
+  } finally {
+    await bridge.close();
+    await exchange[Symbol.asyncDispose]();
+    await openai.close();
+  }
   return rowsOf(file);
 }
 
