@@ -1,0 +1,462 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { CallEvent } from '../src/call-events.ts';
+import { systemClock } from '../src/clock.ts';
+import type { CallBill } from '../src/cost/call-bill.ts';
+import { EndHook, endHookSchema } from '../src/hooks/end-hook.ts';
+import { BACK_OFF_MS, Outbox } from '../src/hooks/outbox.ts';
+import { postHook } from '../src/hooks/post-hook.ts';
+import { type CallFacts, type CallReport, ReportWriter } from '../src/hooks/report.ts';
+import { HookSecrets } from '../src/hooks/secrets.ts';
+import { readStartAnswer } from '../src/hooks/start-answer.ts';
+import { StartHook, startHookSchema } from '../src/hooks/start-hook.ts';
+import { createLog } from '../src/log.ts';
+import type { TranscriptEntry } from '../src/transcript.ts';
+import { answering, HookClock, hanging, hookReceiver, SECRET, verified } from './support/hook-receiver.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const PAGE = readFileSync(join(ROOT, 'docs', 'webhooks.md'), 'utf8');
+
+/** The blocks of the page in this language. */
+function blocks(language: string): string[] {
+  return [...PAGE.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 'gs'))].map(([, text = '']) => text);
+}
+
+const [STARTED, ANSWER, ENDED] = blocks('json').map((text): unknown => JSON.parse(text));
+
+const START = Date.UTC(2026, 0, 2, 3, 4, 5);
+const FACTS: CallFacts = {
+  id: 'call_0123456789abcdef01234567',
+  callId: 'CA0123456789abcdef0123456789abcdef',
+  carrier: 'twilio',
+  direction: 'inbound',
+  from: '+15550123',
+  to: '+15550100',
+  agent: 'booking',
+  variables: { floor: 'ground' },
+  startedAt: START,
+};
+
+function turn(
+  role: 'user' | 'assistant',
+  atMs: number,
+  text: string,
+  heard?: { text: string; interrupted: boolean },
+): TranscriptEntry {
+  const said = { heardText: heard?.text, interrupted: heard?.interrupted ?? false, final: true };
+  return { role, itemId: `item_${atMs}`, atMs, text, ...said };
+}
+
+const TOOL = {
+  type: 'tool',
+  atMs: 7250.4,
+  name: 'book_table',
+  toolCallId: 'fc_1',
+  idempotencyKey: `${FACTS.id}-1`,
+  args: { seats: 2, pin: '[redacted]' },
+  ms: 309.9,
+  outcome: 'done',
+  isError: false,
+} as const satisfies CallEvent;
+
+const EVENTS: readonly CallEvent[] = [
+  { type: 'started', atMs: 0, callId: FACTS.id, carrier: 'twilio', agent: 'booking' },
+  { type: 'providerReady', atMs: 400, provider: 'openai', model: 'gpt-realtime-2.1' },
+  { type: 'mediaStarted', atMs: 900 },
+  { type: 'firstAudio', atMs: 1400 },
+  { type: 'transcript', atMs: 1500, role: 'assistant', itemId: 'item_1400', text: 'Hel', final: false },
+  { type: 'bargeIn', atMs: 2900, heard: [{ itemId: 'item_1400', playedMs: 900, receivedMs: 2400 }] },
+  { type: 'digit', atMs: 5000, digit: '7' },
+  TOOL,
+  { type: 'transfer', atMs: 41_000, status: 'failed', outcome: 'no-answer' },
+  { type: 'recording', atMs: 60_000, url: 'https://api.twilio.com/recordings/RE0123', durationS: 63 },
+  { type: 'recording', atMs: 60_500, url: undefined, durationS: undefined },
+  {
+    type: 'ended',
+    atMs: 64_400,
+    reason: 'caller-hung-up',
+    transcript: [
+      turn('assistant', 1400, 'Hello, Trattoria! How can I help you today?', {
+        text: 'Hello, Trattoria!',
+        interrupted: true,
+      }),
+      turn('user', 3100, 'A table for two tonight, please.'),
+    ],
+  },
+];
+
+const time = (seconds: number) => ({ seconds, billedSeconds: Math.ceil(seconds / 60) * 60 });
+const BILL: CallBill = {
+  usage: {
+    'openai/gpt-realtime-2.1': {
+      inputTextTokens: 1200,
+      inputAudioTokens: 640,
+      cachedTextTokens: 900,
+      cachedAudioTokens: 0,
+      outputTextTokens: 210,
+      outputAudioTokens: 800,
+      seconds: 0,
+    },
+  },
+  providerSeconds: { openai: 63.5 },
+  carrierSeconds: { twilio: { inbound: time(63.5), outbound: time(0), stream: time(63.5) } },
+  cost: {
+    currency: 'USD',
+    total: 0.09926,
+    byProvider: { openai: 0.07426 },
+    byCarrier: { twilio: 0.025 },
+  },
+  unpriced: [],
+};
+
+function written(events: readonly CallEvent[] = EVENTS, facts: CallFacts = FACTS): ReportWriter {
+  const writer = new ReportWriter(facts);
+  for (const event of events) writer.on(event);
+  return writer;
+}
+
+function report(): CallReport {
+  return written().report(BILL, START + 65_000);
+}
+
+const over = (transcript: readonly TranscriptEntry[]): CallEvent => ({
+  type: 'ended',
+  atMs: 10_000,
+  reason: 'agent-hung-up',
+  transcript,
+});
+
+describe('the report of a call', () => {
+  it('is what the page shows, to the last field', () => {
+    expect(JSON.parse(JSON.stringify(report()))).toEqual(ENDED);
+    expect(Object.keys(report().data)).toEqual(Object.keys((ENDED as CallReport).data));
+  });
+
+  it('holds no key that the caller pressed', () => {
+    const digits: CallEvent[] = [...'0123456789'].map((digit) => ({ type: 'digit', atMs: 1, digit }));
+    const [plain, keyed] = [[], digits].map((events) =>
+      written([...events, over([])]).report(undefined, START),
+    );
+    expect(keyed).toEqual(plain);
+  });
+
+  it('of a call that nobody answered has no times but its own', () => {
+    const writer = written([], { ...FACTS, callId: undefined, direction: 'outbound' });
+    const end = { outcome: 'no-answer', endedAt: START + 40_000 } as const;
+    expect(writer.report(undefined, START + 40_000, end).data).toMatchObject({
+      callId: null,
+      answeredAt: null,
+      endedAt: '2026-01-02T03:04:45.000Z',
+      durationSeconds: 0,
+      outcome: 'no-answer',
+      endReason: null,
+      transcript: [],
+      recording: null,
+      usage: null,
+      cost: null,
+    });
+  });
+
+  it('takes the word of the carrier before its own', () => {
+    const end = { answeredAt: START + 500, endedAt: START + 10_500, outcome: 'completed' } as const;
+    const failed: CallEvent = { type: 'ended', atMs: 9000, reason: 'media-lost', transcript: [] };
+    const writer = written([{ type: 'mediaStarted', atMs: 900 }, failed]);
+    expect(writer.report(undefined, START).data).toMatchObject({ outcome: 'failed', durationSeconds: 8.1 });
+    expect(writer.report(undefined, START, end).data).toMatchObject({
+      outcome: 'completed',
+      endReason: 'media-lost',
+      durationSeconds: 10,
+    });
+  });
+
+  it('may learn later what the carrier calls the call', () => {
+    const writer = written([], { ...FACTS, callId: undefined });
+    writer.update({ callId: 'CA2', agent: 'sales' });
+    expect(writer.report(undefined, START).data).toMatchObject({
+      callId: 'CA2',
+      agent: 'sales',
+      id: FACTS.id,
+    });
+  });
+
+  it('names providers in the order in which they took over', () => {
+    const names = ['openai', 'openai', 'gemini', 'openai'];
+    const writer = written(
+      names.map((provider, at) => ({ type: 'providerReady', atMs: at, provider, model: undefined })),
+    );
+    expect(writer.report(undefined, START).data.providers).toEqual(['openai', 'gemini', 'openai']);
+  });
+
+  it('stays bounded, whatever a call does', () => {
+    const writer = written();
+    for (let n = 0; n < 20_000; n += 1) {
+      writer.on({ ...TOOL, args: { n, text: 'x'.repeat(n % 2 === 0 ? 10 : 9000) } });
+      writer.on({ type: 'transfer', atMs: n, status: 'started', outcome: undefined });
+      writer.on({ type: 'providerReady', atMs: n, provider: `p${n}`, model: undefined });
+    }
+    writer.on(over(Array.from({ length: 20_000 }, (_, n) => turn('user', n, `turn ${n}`))));
+    const { data } = writer.report(undefined, START);
+    expect(data.toolCalls).toHaveLength(1000);
+    expect(data.toolCallsOmitted).toBe(19_001);
+    expect(data.toolCalls.slice(1, 3).map(({ args }) => args)).toEqual([
+      { n: 0, text: 'x'.repeat(10) },
+      null,
+    ]);
+    expect(data.transcript).toHaveLength(5000);
+    expect(data.transcript?.at(-1)?.text).toBe('turn 19999');
+    expect(data.turnsOmitted).toBe(15_000);
+    expect(JSON.stringify(data).length).toBeLessThan(1_500_000);
+  });
+
+  it('has no more than a million characters of what was said', () => {
+    const long = Array.from({ length: 300 }, (_, n) => turn('assistant', n, 'y'.repeat(5000)));
+    const { data } = written([over(long)]).report(undefined, START);
+    expect([data.transcript?.length, data.turnsOmitted]).toEqual([200, 100]);
+  });
+
+  it('leaves out arguments that are no JSON', () => {
+    const round: Record<string, unknown> = {};
+    round['self'] = round;
+    const { toolCalls } = written([
+      { ...TOOL, args: round },
+      { ...TOOL, args: undefined },
+      { ...TOOL, args: 1n },
+    ]).report(undefined, START).data;
+    expect(toolCalls.map(({ args }) => args)).toEqual([null, null, null]);
+  });
+});
+
+async function endRig(settings: Record<string, unknown> = {}, answer = answering(204)) {
+  const clock = new HookClock();
+  const receiver = await hookReceiver(answer);
+  const secrets = new HookSecrets();
+  const log = createLog('silent');
+  const folder = mkdtempSync(join(tmpdir(), 'reports-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  let delivered = (): void => undefined;
+  const secretFor = (url: string): string | undefined => secrets.secretFor(url);
+  const count = (): void => delivered();
+  const outbox = new Outbox({ clock, log, folder, random: () => 0.5, secretFor, count });
+  const hook = new EndHook({ clock, log, outbox, secrets });
+  onTestFinished(async () => {
+    hook.close();
+    const closing = outbox.close(0);
+    clock.advance(0);
+    await closing;
+    expect(clock.pending).toBe(0);
+  });
+  const config = endHookSchema.parse({ url: receiver.url, secret: SECRET, ...settings });
+  const arrived = new Promise<void>((resolve) => {
+    delivered = resolve;
+  });
+  return { clock, receiver, secrets, outbox, hook, config, arrived };
+}
+
+const RECORDING = { url: 'https://example.com/late', durationSeconds: 9 };
+
+function unrecorded(): CallReport {
+  const events = EVENTS.filter(({ type }) => type !== 'recording');
+  return written(events).report(BILL, START + 65_000);
+}
+
+describe('the end webhook', () => {
+  it('delivers the report of a call under its id', async () => {
+    const { hook, config, receiver, arrived } = await endRig();
+    await hook.send(config, report(), { awaitRecording: false });
+    await arrived;
+    const request = await receiver.nth(1);
+    expect(verified(request)).toEqual(ENDED);
+    expect(request.headers['webhook-id']).toBe(FACTS.id);
+  });
+
+  it('leaves out what it is told to', async () => {
+    const { hook, config, receiver, arrived } = await endRig({ transcript: false, args: false });
+    await hook.send(config, report(), { awaitRecording: false });
+    await arrived;
+    const { data } = verified(await receiver.nth(1)) as CallReport;
+    expect(data.transcript).toBeNull();
+    expect(data.toolCalls).toEqual([expect.objectContaining({ name: 'book_table', args: null })]);
+    expect((await receiver.nth(1)).body).not.toMatch(/Trattoria|seats/);
+  });
+
+  it('waits for the recording of a call that was recorded', async () => {
+    const { hook, config, receiver, clock, arrived } = await endRig({ transcript: false });
+    await hook.send(config, unrecorded(), { awaitRecording: true });
+    clock.advance(30_000);
+    expect(receiver.received).toEqual([]);
+    hook.recording('call_other', { url: 'https://example.com/other', durationSeconds: null });
+    hook.recording(FACTS.id, RECORDING);
+    await arrived;
+    const { data } = verified(await receiver.nth(1)) as CallReport;
+    expect(data).toMatchObject({ recording: RECORDING, transcript: null });
+    hook.recording(FACTS.id, RECORDING);
+    clock.advance(60_000);
+    expect(receiver.received).toHaveLength(1);
+  });
+
+  it('is told of a recording at any time: while the report is still being stored', async () => {
+    const { hook, config, receiver, arrived } = await endRig();
+    const sending = hook.send(config, unrecorded(), { awaitRecording: true });
+    hook.recording(FACTS.id, RECORDING);
+    await sending;
+    await arrived;
+    expect((verified(await receiver.nth(1)) as CallReport).data.recording).toEqual(RECORDING);
+  });
+
+  it('goes without a recording that does not come within a minute', async () => {
+    const { hook, config, receiver, clock, arrived } = await endRig();
+    await hook.send(config, unrecorded(), { awaitRecording: true });
+    clock.advance(59_999);
+    expect(receiver.received).toEqual([]);
+    clock.advance(1);
+    await arrived;
+    hook.recording(FACTS.id, RECORDING);
+    expect((verified(await receiver.nth(1)) as CallReport).data.recording).toBeNull();
+  });
+
+  it('does not wait for a recording that has come before the end', async () => {
+    const { hook, config, arrived, clock } = await endRig();
+    await hook.send(config, report(), { awaitRecording: true });
+    await arrived;
+    expect(clock.now()).toBe(0);
+  });
+
+  it('does not wait when the bridge stops', async () => {
+    const { hook, config, receiver, outbox } = await endRig();
+    await hook.send(config, unrecorded(), { awaitRecording: true });
+    hook.close();
+    await outbox.close(5000);
+    expect(receiver.received).toHaveLength(1);
+  });
+
+  it('is signed with the newest secret, also for a call that began before it was set', async () => {
+    const { hook, config, receiver, secrets, arrived } = await endRig();
+    const fresh = `whsec_${Buffer.alloc(24, 9).toString('base64')}`;
+    secrets.learn({ url: receiver.url, secret: fresh });
+    await hook.send(config, report(), { awaitRecording: false });
+    await arrived;
+    verified(await receiver.nth(1), fresh);
+  });
+});
+
+describe('docs/webhooks.md', () => {
+  it('shows the start webhook as it is sent', async () => {
+    const { data } = STARTED as { data: Record<string, string> };
+    const receiver = await hookReceiver(answering(204));
+    const hook = new StartHook(startHookSchema.parse({ url: receiver.url, secret: SECRET }), {
+      clock: systemClock,
+    });
+    const { startedAt: _, callerName: __, ...rest } = data;
+    const request = { ...rest, callerName: undefined, at: START } as unknown as Parameters<
+      StartHook['ask']
+    >[0];
+    await hook.ask(request, new AbortController().signal);
+    const sent = verified(await receiver.nth(1)) as object;
+    expect(sent).toEqual({ ...(STARTED as object), timestamp: expect.stringMatching(/Z$/) });
+    expect(Object.keys(sent)).toEqual(Object.keys(STARTED as object));
+  });
+
+  it('shows an answer that can be read', () => {
+    const { reject, ...rest } = ANSWER as Record<string, unknown>;
+    expect(readStartAnswer(JSON.stringify(ANSWER))).toEqual({ type: 'reject', reason: reject });
+    expect(readStartAnswer(JSON.stringify(rest))).toEqual({
+      type: 'answer',
+      agent: 'sales',
+      variables: { customer: 'Ada', orders: '3', vip: 'true' },
+    });
+  });
+
+  it('has the waits of the code', () => {
+    const rows = [...PAGE.matchAll(/^\| (\d)[^|]*\| (\d+) (s|min|h) \|$/gm)];
+    const unit: Readonly<Record<string, number>> = { s: 1000, min: 60_000, h: 3_600_000 };
+    expect(rows.map(([, , n, name]) => Number(n) * (unit[name ?? ''] ?? 0))).toEqual([...BACK_OFF_MS]);
+  });
+
+  it('shows how to check a signature: the example takes a good one and refuses a bad one', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'receiver-'));
+    symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'));
+    writeFileSync(join(home, 'receiver.mjs'), blocks('js')[0] ?? '');
+    const child = spawn(process.execPath, [join(home, 'receiver.mjs')], {
+      env: { PORT: '0', HOOK_SECRET: SECRET },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const exit = once(child, 'exit');
+    onTestFinished(async () => {
+      child.kill();
+      await exit;
+      rmSync(home, { recursive: true, force: true });
+    });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const port = (await lines.next()).value;
+    const post = (secret: string) =>
+      postHook(
+        {
+          what: 'webhook',
+          url: `http://127.0.0.1:${port}/`,
+          secret,
+          id: FACTS.id,
+          body: JSON.stringify(ENDED),
+          timeoutMs: 10_000,
+          wantsAnswer: false,
+        },
+        systemClock,
+        new AbortController().signal,
+      );
+    expect((await post(SECRET)).status).toBe(204);
+    expect((await lines.next()).value).toBe(`call.ended ${FACTS.callId}`);
+    expect((await post(`whsec_${Buffer.alloc(32, 1).toString('base64')}`)).status).toBe(401);
+  });
+});
+
+describe('the client of webhooks', () => {
+  const never = new AbortController().signal;
+  const request = {
+    what: 'webhook',
+    secret: SECRET,
+    id: 'a',
+    body: '{}',
+    timeoutMs: 1000,
+    wantsAnswer: true,
+  };
+
+  it('refuses addresses and secrets that cannot be used, without showing them', async () => {
+    const url = 'http://user:pa55@example.com/?key=s3cret';
+    const error = await postHook({ ...request, url }, systemClock, never).catch((thrown: Error) => thrown);
+    expect(String(error)).toMatch(/BAD_CONFIG: the address of the webhook cannot be used; wanted an https/);
+    expect(String(error)).not.toMatch(/pa55|s3cret|user:/);
+    await expect(
+      postHook({ ...request, url: 'https://example.com/', secret: 'pa55' }, systemClock, never),
+    ).rejects.toThrow(/^BAD_CONFIG: the secret of a webhook: found 4 characters that are none/);
+  });
+
+  it('gives up in time, or when it is told to, and leaves no timer behind', async () => {
+    const clock = new HookClock();
+    const receiver = await hookReceiver(hanging);
+    const late = postHook({ ...request, url: receiver.url }, clock, never);
+    await receiver.nth(1);
+    clock.advance(1000);
+    await expect(late).rejects.toThrow(`TIMEOUT: the webhook to ${receiver.host} took longer than 1000 ms`);
+    const stop = new AbortController();
+    const stopped = postHook({ ...request, url: receiver.url }, clock, stop.signal);
+    await receiver.nth(2);
+    stop.abort();
+    await expect(stopped).rejects.toThrow(`CANCELLED: the webhook to ${receiver.host} was given up`);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('reads at most 64 KiB of an answer', async () => {
+    const receiver = await hookReceiver(
+      answering(200, 'x'.repeat(65_536)),
+      answering(500, 'x'.repeat(65_537)),
+    );
+    const ask = () => postHook({ ...request, url: receiver.url }, systemClock, never);
+    expect((await ask()).text).toHaveLength(65_536);
+    expect(await ask()).toMatchObject({ status: 500, text: undefined });
+  });
+});
