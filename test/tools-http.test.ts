@@ -5,11 +5,13 @@ import { afterEach, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { systemClock } from '../src/clock.ts';
 import { BridgeError } from '../src/errors.ts';
+import { ToolRunner } from '../src/tool-runner.ts';
 import { createGuardedClient, type GuardedClient } from '../src/tools/http/guarded-client.ts';
 import { compileRequest } from '../src/tools/http/request-template.ts';
 import { createHttpTool, httpHostSchema, httpToolSchema } from '../src/tools/http.ts';
 import type { Tool, ToolContext } from '../src/tools.ts';
 import { callStub } from './support/call-stub.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -55,7 +57,7 @@ async function service(reply: Reply = { type: 'application/json', body: '{"done"
     server.close();
     server.closeAllConnections();
   });
-  return { asked, client, base: `http://127.0.0.1:${port}`, host: `127.0.0.1:${port}` };
+  return { asked, client, server, base: `http://127.0.0.1:${port}`, host: `127.0.0.1:${port}` };
 }
 
 type Service = Awaited<ReturnType<typeof service>>;
@@ -635,5 +637,40 @@ describe('a function by HTTP', () => {
     const tool = toolOf(client, host, { url: `${base}/` });
     const gone = new BridgeError('CANCELLED', 'the caller hung up');
     await expect(tool.run({}, { ...context, signal: AbortSignal.abort(gone) })).rejects.toBe(gone);
+  });
+
+  /** A runner with a function that asks this service. */
+  function runnerOf({ host, base }: Service, clock: VirtualClock, call = new AbortController()) {
+    const client = createGuardedClient({ clock, userAgent: 'x' });
+    closers.push(() => client.close());
+    const tool = toolOf(client, host, { url: `${base}/`, timeoutMs: 3000 });
+    return new ToolRunner({ tools: [tool], clock, call: callStub(), signal: call.signal, atOnce: 4 });
+  }
+
+  it('tells the model through the runner what the service said, refusals too', async () => {
+    const good = runnerOf(await service(), new VirtualClock());
+    expect(await good.run('fc_1', 'fn', '{}')).toMatchObject({
+      outcome: 'done',
+      result: { output: '{"done":true}', isError: false },
+    });
+    const full = await service({ status: 409, type: 'text/plain', body: 'no table' });
+    expect(await runnerOf(full, new VirtualClock()).run('fc_1', 'fn', '{}')).toMatchObject({
+      outcome: 'failed',
+      result: { output: '{"error":"the service answered 409: no table"}', isError: true },
+    });
+    expect(full.asked[0]?.headers['idempotency-key']).toBe('CA1:fc_1');
+  });
+
+  it('is one that took too long when the service is silent, and leaves nothing behind', async () => {
+    const clock = new VirtualClock();
+    const silent = await service();
+    const arrived = new Promise<void>((resolve) => {
+      silent.server.removeAllListeners('request').once('request', () => resolve());
+    });
+    const run = runnerOf(silent, clock).run('fc_1', 'fn', '{}');
+    await arrived;
+    clock.advance(3000);
+    expect(await run).toMatchObject({ outcome: 'timeout', result: { isError: true } });
+    expect(clock.pending).toBe(0);
   });
 });
