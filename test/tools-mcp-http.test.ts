@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { systemClock } from '../src/clock.ts';
 import { BridgeError } from '../src/errors.ts';
 import { McpHost } from './support/mcp-host.ts';
 import { connected, Listener, namesOf, run } from './support/mcp-kit.ts';
@@ -11,7 +10,7 @@ describe.concurrent('an MCP server that speaks streamable HTTP', () => {
     const { log, all } = kit();
     const server = connected(
       { url: host.url, headers: { authorization: 'Bearer hush' } },
-      { clock: systemClock, log },
+      { clock: new VirtualClock(), log },
     );
     await server.ready;
     expect(namesOf(server.tools)).toEqual(['greet', 'meta', 'wait', 'gate', 'flood']);
@@ -100,7 +99,7 @@ describe.concurrent('an MCP server that speaks streamable HTTP', () => {
   ])('that refuses a call with %i fails that call only', async (status, message) => {
     await using host = await McpHost.start();
     const { log, all } = kit();
-    await using server = connected({ url: host.url }, { clock: systemClock, log });
+    await using server = connected({ url: host.url }, { clock: new VirtualClock(), log });
     await server.ready;
     host.refuse = { methods: 'POST', status };
     await expect(run(server, 'greet', { name: 'Ada' })).rejects.toThrow(message);
@@ -281,7 +280,7 @@ describe.concurrent('an MCP server that speaks streamable HTTP', () => {
       tools: ['find*', 'list', 'big', 'odd', 'slow', 'many_*', 'gone'],
       prefix: 'x_',
     };
-    await using server = connected(spec, { clock: systemClock, log });
+    await using server = connected(spec, { clock: new VirtualClock(), log });
     await server.ready;
     const names = namesOf(server.tools);
     expect(names.slice(0, 3)).toEqual(['x_find_order', 'x_odd', 'x_many_0']);
@@ -307,8 +306,8 @@ function kit(): { readonly log: Listener['log']; readonly all: Listener } {
   return { log: all.log, all };
 }
 
-function deps(): { readonly clock: typeof systemClock; readonly log: Listener['log'] } {
-  return { clock: systemClock, log: kit().log };
+function deps(): { readonly clock: VirtualClock; readonly log: Listener['log'] } {
+  return { clock: new VirtualClock(), log: kit().log };
 }
 
 function turn(): Promise<void> {

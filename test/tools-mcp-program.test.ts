@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type Cancel, systemClock } from '../src/clock.ts';
+import type { Cancel } from '../src/clock.ts';
 import { BridgeError } from '../src/errors.ts';
 import { connected, Listener, namesOf, program, run, SUPPORT, toolOf } from './support/mcp-kit.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
@@ -28,10 +28,10 @@ class NotingClock extends VirtualClock {
   }
 }
 
-describe.concurrent('an MCP server that is a program', () => {
+describe('an MCP server that is a program', () => {
   it('brings its functions, and is gone after the close', async () => {
     const { log, all: listener } = kit();
-    const server = connected(program(), { clock: systemClock, log });
+    const server = connected(program(), { clock: new VirtualClock(), log });
     expect(server.tools).toEqual([]);
     await server.ready;
     expect(namesOf(server.tools)).toContain('greet');
@@ -55,7 +55,7 @@ describe.concurrent('an MCP server that is a program', () => {
     process.env['PATCHCORD_TEST_SECRET'] = 'x';
     await using server = connected(
       { ...program(), env: { SECRET: 'told' }, cwd: '..' },
-      { clock: systemClock, ...kit() },
+      { clock: new VirtualClock(), ...kit() },
     );
     await server.ready;
     delete process.env['PATCHCORD_TEST_SECRET'];
@@ -95,7 +95,7 @@ describe.concurrent('an MCP server that is a program', () => {
 
   it('is told when a call is not needed any more', async () => {
     const { log, all } = kit();
-    await using server = connected(program(), { clock: systemClock, log });
+    await using server = connected(program(), { clock: new VirtualClock(), log });
     await server.ready;
     const call = new AbortController();
     const waiting = run(server, 'wait', {}, call.signal).catch((error: unknown) => error);
@@ -110,7 +110,7 @@ describe.concurrent('an MCP server that is a program', () => {
 
   it('is not told that a call is not needed any more when it has been answered', async () => {
     const { log, all } = kit();
-    await using server = connected(program(), { clock: systemClock, log });
+    await using server = connected(program(), { clock: new VirtualClock(), log });
     await server.ready;
     const call = new AbortController();
     await run(server, 'greet', { name: 'Ada' }, call.signal);
@@ -125,7 +125,7 @@ describe.concurrent('an MCP server that is a program', () => {
 
   it('may print what it likes', async () => {
     const { log, all } = kit();
-    await using server = connected(program(), { clock: systemClock, log });
+    await using server = connected(program(), { clock: new VirtualClock(), log });
     await server.ready;
     expect(await run(server, 'chatter')).toBe('still here');
     expect(all.warnings).toEqual([]);
@@ -133,7 +133,7 @@ describe.concurrent('an MCP server that is a program', () => {
   });
 
   it('may change its functions', async () => {
-    await using server = connected({ ...program(), prefix: 'crm_' }, { clock: systemClock, ...kit() });
+    await using server = connected({ ...program(), prefix: 'crm_' }, { clock: new VirtualClock(), ...kit() });
     await server.ready;
     const changed = new Promise<void>((resolve) => server.onChange(resolve));
     expect(namesOf(server.tools)).not.toContain('crm_learnt');
@@ -228,19 +228,19 @@ describe.concurrent('an MCP server that is a program', () => {
   it('is closed by the signal', async () => {
     const { log, all } = kit();
     const life = new AbortController();
-    const server = connected(program(), { clock: systemClock, log, signal: life.signal });
+    const server = connected(program(), { clock: new VirtualClock(), log, signal: life.signal });
     await server.ready;
     const pid = await pidOf(all);
     life.abort();
     await server.close();
     expect(isAlive(pid)).toBe(false);
-    await connected(program(), { clock: systemClock, log, signal: life.signal }).ready;
+    await connected(program(), { clock: new VirtualClock(), log, signal: life.signal }).ready;
     expect(all.lines.filter(({ line }) => String(line).startsWith('up '))).toHaveLength(1);
   });
 
   it('that is closed while it comes up is gone, and has not failed', async () => {
     const { log, all } = kit();
-    const server = connected(program('mute'), { clock: systemClock, log });
+    const server = connected(program('mute'), { clock: new VirtualClock(), log });
     await all.line('"line":"mute"');
     await server.close();
     await server.ready;

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { systemClock } from '../src/clock.ts';
 import { Lines } from '../src/tools/mcp/lines.ts';
 import { fitsPattern, type OfferTraits, offersOf } from '../src/tools/mcp/listing.ts';
 import { callResultSchema, readResult } from '../src/tools/mcp/outcome.ts';
@@ -8,6 +7,7 @@ import { McpPool } from '../src/tools/mcp/pool.ts';
 import { mcpServerSchema } from '../src/tools/mcp.ts';
 import { McpHost } from './support/mcp-host.ts';
 import { checked, Listener, namesOf, run, SUPPORT } from './support/mcp-kit.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
 
 describe('an MCP server in the agents file', () => {
   it('is a command or a URL, with the rest filled in', () => {
@@ -186,7 +186,7 @@ describe('lines of a stream', () => {
 
 describe('the pool of MCP servers', () => {
   function pool(): McpPool & AsyncDisposable {
-    const one = new McpPool({ clock: systemClock, log: new Listener().log, baseDir: SUPPORT });
+    const one = new McpPool({ clock: new VirtualClock(), log: new Listener().log, baseDir: SUPPORT });
     return Object.assign(one, { [Symbol.asyncDispose]: () => one.close() });
   }
 

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { BridgeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import type { JsonSchema } from '../../provider.ts';
 import { defineTool, type Tool, type ToolContext } from '../../tools.ts';
 import { readParameters } from '../parameters.ts';
 
@@ -20,6 +21,12 @@ export interface OfferTraits {
   readonly fillerAfterMs?: number | undefined;
   readonly redact: readonly string[];
   readonly cancelOnInterrupt: boolean;
+}
+
+interface Context {
+  readonly traits: OfferTraits;
+  readonly run: Run;
+  readonly log: Log;
 }
 
 type Run = (name: string, args: Readonly<Record<string, unknown>>, call: ToolContext) => Promise<unknown>;
@@ -47,10 +54,12 @@ export function offersOf(
   run: Run,
   log: Log,
 ): readonly Offer[] {
+  const context = { traits, run, log };
+  const common = commonOf(traits);
   const offers = new Map<string, Offer>();
   let left = 0;
   for (const found of listing) {
-    const offer = offerOf(found, traits, run, log);
+    const offer = offerOf(found, common, context);
     if (offer === undefined) continue;
     const { name } = offer.tool.definition;
     const same = offers.get(name);
@@ -85,20 +94,21 @@ export function fitsPattern(name: string, pattern: string): boolean {
   return name.length - at >= last.length && name.endsWith(last);
 }
 
-function offerOf(found: unknown, traits: OfferTraits, run: Run, log: Log): Offer | undefined {
+function offerOf(found: unknown, common: Tool, context: Context): Offer | undefined {
+  const { traits, log } = context;
   const read = describedSchema.safeParse(found);
   if (!read.success) {
     log.warn({ function: nameOf(found) }, 'mcp function has no name or no parameters; it is not offered');
     return undefined;
   }
   const { name } = read.data;
-  if (!traits.tools.some((pattern) => fitsPattern(name, pattern))) return undefined;
+  if (!traits.tools.some((wanted) => fitsPattern(name, wanted))) return undefined;
   const flaw = flawOf(read.data);
   if (flaw !== undefined) {
     log.warn({ function: name, reason: flaw }, 'mcp function cannot be offered');
     return undefined;
   }
-  return { name, tool: toolOf(read.data, traits, run, log) };
+  return { name, tool: toolOf(read.data, common, context) };
 }
 
 function flawOf({ inputSchema, execution }: Described): string | undefined {
@@ -110,38 +120,43 @@ function flawOf({ inputSchema, execution }: Described): string | undefined {
   return undefined;
 }
 
-function toolOf(described: Described, traits: OfferTraits, run: Run, log: Log): Tool {
-  const name = fitName(traits.prefix + described.name);
-  const { $schema: _version, ...schema } = described.inputSchema;
-  const parameters = { type: 'object', ...schema };
-  const plain = defineTool({
-    name,
-    description: cutDescription(described),
-    timeoutMs: traits.timeoutMs,
-    fillerAfterMs: traits.fillerAfterMs,
-    redact: traits.redact,
-    cancelOnInterrupt: traits.cancelOnInterrupt,
-    run: (args, call) => run(described.name, args, call),
+/** What all functions of a server have in common; made once, because even no parameters take time to compile. */
+function commonOf(traits: OfferTraits): Tool {
+  const { timeoutMs, fillerAfterMs, redact, cancelOnInterrupt } = traits;
+  const shared = { timeoutMs, fillerAfterMs, redact, cancelOnInterrupt };
+  return defineTool({
+    name: 'mcp',
+    description: '',
+    parameters: z.object({}),
+    ...shared,
+    run: () => undefined,
   });
+}
+
+function toolOf(described: Described, common: Tool, { traits, run, log }: Context): Tool {
+  const name = fitName(traits.prefix + described.name);
+  const schema = { type: 'object', ...described.inputSchema };
+  const { $schema: _version, ...parameters }: JsonSchema = schema;
   return {
-    ...plain,
-    definition: { ...plain.definition, parameters },
-    check: checkedLater(name, parameters, log),
+    ...common,
+    definition: { name, description: cutDescription(described), parameters },
+    check: checkedLater(name, schema, traits.redact, log),
+    run: (args, call) => run(described.name, args as Readonly<Record<string, unknown>>, call),
   };
 }
 
 /** Compiles the schema when it is needed: servers have many functions, and compiling holds up everybody's audio. */
-function checkedLater(name: string, schema: Readonly<Record<string, unknown>>, log: Log): Tool['check'] {
+function checkedLater(name: string, schema: JsonSchema, redact: readonly string[], log: Log): Tool['check'] {
   let check: Tool['check'] | undefined;
   return (args) => {
-    check ??= compiled(name, schema, log);
+    check ??= compiled(name, schema, redact, log);
     return check(args);
   };
 }
 
-function compiled(name: string, schema: Readonly<Record<string, unknown>>, log: Log): Tool['check'] {
+function compiled(name: string, schema: JsonSchema, redact: readonly string[], log: Log): Tool['check'] {
   try {
-    return readParameters(name, schema).check;
+    return readParameters(name, schema, redact).check;
   } catch (error) {
     // The server checks what it is sent; a dialect that is not known here is no reason to do without the function.
     log.debug(
