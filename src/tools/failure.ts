@@ -17,11 +17,14 @@ export function failureOf(thrown: unknown): BridgeError {
  * @param effect what is known of what the function has done
  */
 export function failureText(error: BridgeError, effect?: string): string {
-  const prefix = `${error.code}: `;
-  // The code of our own error is no help to a model; that of others says what kind it was.
-  const message = error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message;
-  const told = withoutPlaces(message) || SILENT;
+  const told = withoutPlaces(plainMessage(error)) || SILENT;
   return JSON.stringify({ error: effect === undefined ? bounded(told) : `${bounded(told)}; ${effect}` });
+}
+
+/** Our codes are no help to a model. */
+export function plainMessage({ code, message }: BridgeError): string {
+  const prefix = `${code}: `;
+  return message.startsWith(prefix) ? message.slice(prefix.length) : message;
 }
 
 function messageOf(thrown: unknown): string {

@@ -1,8 +1,7 @@
-import { Ajv } from 'ajv';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import * as z from 'zod';
 import { BridgeError } from '../errors.ts';
 import type { JsonSchema } from '../provider.ts';
+import { compileSchema } from './json-schema.ts';
 import { ajvProblems, zodProblems } from './problems.ts';
 import { secretNames } from './redaction.ts';
 
@@ -11,16 +10,6 @@ export type CheckedArguments =
   | { readonly ok: true; readonly args: unknown }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-const AJV_OPTIONS = {
-  allErrors: true,
-  strict: false,
-  validateFormats: false,
-  logger: false,
-  // Errors say what was found.
-  verbose: true,
-  // Or `constructor` and `toString`, which every object inherits, would be arguments that are there.
-  ownProperties: true,
-} as const;
 const NO_PARAMETERS: JsonSchema = { type: 'object', properties: {} };
 
 /** The parameters of a function: what the model is told of them, and the check of what it then writes. */
@@ -120,27 +109,13 @@ function checkIsObject(name: string, schema: JsonSchema): void {
   );
 }
 
-/**
- * Compiles a JSON Schema into a check of arguments. Throws BAD_INPUT for a schema that is none; keywords and formats
- * that are not known are let pass, because models' dialects have more of them than the standard.
- */
 function jsonSchemaCheck(
   name: string,
   schema: JsonSchema,
   isSecret: (key: string) => boolean,
 ): Parameters['check'] {
-  const { $schema: version, $id: _id, ...plain } = schema;
-  // Its check would return a promise, which lets everything pass.
-  if ('$async' in plain) {
-    throw new BridgeError(
-      'BAD_INPUT',
-      `tool ${name}: found parameters with $async, wanted a plain JSON Schema`,
-    );
-  }
-  const isOld = typeof version === 'string' && /draft-0[67]/.test(version);
-  const ajv = isOld ? new Ajv(AJV_OPTIONS) : new Ajv2020(AJV_OPTIONS);
   try {
-    const validate = ajv.compile(plain);
+    const validate = compileSchema(schema);
     return (args) => {
       if (validate(args)) return { ok: true, args };
       return { ok: false, problems: ajvProblems(validate.errors ?? [], isSecret) };

@@ -88,13 +88,14 @@ function found(value: unknown, path: readonly string[], isSecret: IsSecret): str
 }
 
 function shown(value: unknown): string {
-  if (typeof value !== 'string') return kind(value, String(value));
-  return value.length > MAX_FOUND ? kind(value) : JSON.stringify(value);
+  return typeof value === 'string' && value.length <= MAX_FOUND ? JSON.stringify(value) : kind(value, true);
 }
 
-function kind(value: unknown, plain: string = typeof value): string {
+/** Objects are not asked for their text: `toString` may be one of the arguments. */
+function kind(value: unknown, exactly = false): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === 'object') return 'an object';
-  return typeof value === 'string' ? `a string of ${value.length} characters` : plain;
+  if (typeof value === 'string') return `a string of ${value.length} characters`;
+  return exactly ? String(value) : `a ${typeof value}`;
 }
