@@ -31,7 +31,7 @@ export interface CallDeskDeps {
   readonly carriers: ReadonlyMap<CarrierName, Carrier>;
   readonly addresses: PublicAddresses;
   /** Who answers such a call. */
-  readonly agentName: (call: Pick<IncomingCall, 'from' | 'to' | 'direction'>) => string;
+  readonly agentName: (carrier: CarrierName, order: PlaceOrder) => string | undefined;
   /** Asked late: desk and manager know each other. */
   readonly manager: () => SessionManager;
 }
@@ -79,9 +79,13 @@ export class CallDesk {
         'no call can be placed: all lines are busy, or the service is stopping',
       );
     }
-    const { from, to } = order;
-    const agent = this.#deps.agentName({ from, to, direction: 'outbound' });
+    const agent = this.#agentFor(carrier, order);
     return await this.#placed.place(carrier, order, agent, newId());
+  }
+
+  /** What was said of a call when it was ordered; undefined: it was not placed here, or is under way. */
+  orderOf(ref: string | undefined): PlaceOrder | undefined {
+    return this.#placed.get(ref)?.order;
   }
 
   /**
@@ -244,6 +248,19 @@ export class CallDesk {
     await Promise.all([this.#hangUps.close(), settleWithin(clock, REST_MS, hangUps)]);
     this.#placed.clear();
     this.records.close();
+  }
+
+  /** Found out now: when somebody has picked up it is too late to say that nobody will talk with them. */
+  #agentFor(carrier: Carrier, order: PlaceOrder): string {
+    const agent = this.#deps.agentName(carrier.name, order);
+    if (agent !== undefined) return agent;
+    const wanted = 'wanted one that the agents file has';
+    throw new BridgeError(
+      'BAD_INPUT',
+      order.agent === undefined
+        ? `from: the agents file has no agent for this number; name one as agent, ${wanted}`
+        : `agent: found ${JSON.stringify(order.agent)}, ${wanted}`,
+    );
   }
 
   #carrierFor(name: CarrierName | undefined): Carrier {

@@ -1,6 +1,6 @@
 import type { CallOutcome, CarrierName, MachineResult } from './carrier.ts';
 import type { Log } from './log.ts';
-import type { HeardItem } from './provider.ts';
+import type { HeardItem, Usage } from './provider.ts';
 import type { TranscriptEntry } from './transcript.ts';
 
 /** Why a call ended, most final first; each is a row of `docs/lifecycle.md`. */
@@ -16,6 +16,7 @@ export const END_REASONS = [
   'provider-failed',
   'media-lost',
   'media-never-came',
+  'budget-spent',
   'shutdown',
   'failed',
 ] as const;
@@ -49,7 +50,23 @@ export type CallEvent =
       readonly carrier: CarrierName;
       readonly agent: string;
     }
-  | { readonly type: 'providerReady'; readonly atMs: number; readonly provider: string }
+  /** `model`: undefined where the provider does not say. */
+  | {
+      readonly type: 'providerReady';
+      readonly atMs: number;
+      readonly provider: string;
+      readonly model: string | undefined;
+    }
+  /** What a model will be paid for, since the last such event; `helper`: not the model of the session. */
+  | {
+      readonly type: 'usage';
+      readonly atMs: number;
+      readonly provider: string;
+      readonly model: string | undefined;
+      readonly helper: boolean;
+      readonly usage: Usage;
+      readonly seconds: number | undefined;
+    }
   | { readonly type: 'mediaStarted'; readonly atMs: number }
   /** The first of the agent's audio was handed to the carrier. */
   | { readonly type: 'firstAudio'; readonly atMs: number }

@@ -6,10 +6,10 @@ import { check } from './commands/check.ts';
 import type { Command, Terminal } from './commands/command.ts';
 import { demo } from './commands/demo.ts';
 import { dial } from './commands/dial.ts';
-import { packageFile } from './commands/package-file.ts';
 import { serve } from './commands/serve.ts';
 import { simulate } from './commands/simulate.ts';
 import { BridgeError } from './errors.ts';
+import { packageFile } from './package-file.ts';
 
 const COMMANDS: readonly Command[] = [serve, check, call, dial, simulate, demo, carriers];
 

@@ -22,6 +22,16 @@ export const SETTINGS = [
     fallback: '',
     text: 'bearer token of operators: without one there are no `/calls`, and `/metrics` is open',
   },
+  {
+    name: 'AGENTS_FILE',
+    fallback: '',
+    text: 'YAML or JSON file with agents and their numbers; see [docs/agents.md](docs/agents.md)',
+  },
+  {
+    name: 'DATA_DIR',
+    fallback: '.patchcord',
+    text: 'folder where reports of calls are kept until they are delivered, and what was spent today',
+  },
   { name: 'MAX_CALLS', fallback: '200', text: 'calls at once; one more is answered busy' },
   { name: 'MAX_CALL_SECONDS', fallback: '3600', text: 'longest call' },
   { name: 'SILENCE_SECONDS', fallback: '15', text: 'quiet line after which the caller is asked; 0: never' },
@@ -117,6 +127,8 @@ export interface Config {
   readonly publicUrl: string | undefined;
   readonly logLevel: LogLevel;
   readonly apiToken: string | undefined;
+  readonly agentsFile: string | undefined;
+  readonly dataDir: string;
   readonly maxCalls: number;
   readonly maxCallMs: number;
   readonly silenceMs: number;
@@ -177,6 +189,8 @@ export function loadConfig(env: Env): Config {
     publicUrl: read.publicUrl(),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     apiToken: read.text('API_TOKEN'),
+    agentsFile: read.text('AGENTS_FILE'),
+    dataDir: read.text('DATA_DIR') ?? '.patchcord',
     maxCalls: read.whole('MAX_CALLS', 200, 1, 100_000),
     maxCallMs: read.whole('MAX_CALL_SECONDS', 3600, 1, 86_400) * 1000,
     silenceMs: read.whole('SILENCE_SECONDS', 15, 0, 3600) * 1000,

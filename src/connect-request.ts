@@ -3,6 +3,11 @@ import type { AudioFormat } from './audio/format.ts';
 import type { Clock } from './clock.ts';
 import type { ConnectRequest, RealtimeProvider } from './provider.ts';
 
+/** The model that a session of this agent is held with; undefined: not known. */
+export function modelFor(agent: Agent, provider: RealtimeProvider): string | undefined {
+  return agent.providers.find(({ name }) => name === provider.name)?.model ?? provider.model;
+}
+
 /** What a provider is told of an agent that is to speak on a line of this format. */
 export function connectRequest(
   agent: Agent,

@@ -9,7 +9,6 @@ import type { MachineResult } from './carrier.ts';
 import type { Clock } from './clock.ts';
 import type { DigitSource } from './digits.ts';
 import { Downlink } from './downlink.ts';
-import type { BridgeError } from './errors.ts';
 import { Floor, type HoldReason } from './floor.ts';
 import { Hearing } from './hearing.ts';
 import { Keypad } from './keypad.ts';
@@ -20,13 +19,13 @@ import type { CallCounts } from './metrics.ts';
 import { CUT_SHORT, STREAM_BROKE } from './notices.ts';
 import type { Pacer } from './pacer.ts';
 import type { ProviderEvent, ProviderSession } from './provider.ts';
-import { onProviderNews } from './provider-news.ts';
+import { onProviderNews, type ProviderNewsOptions } from './provider-news.ts';
 import { ToolDesk } from './tool-desk.ts';
 import type { ToolRunner } from './tool-runner.ts';
 import type { CollectedDigits, DigitWish } from './tools.ts';
 import { Transcript } from './transcript.ts';
 
-export interface ConversationOptions {
+export interface ConversationOptions extends ProviderNewsOptions {
   readonly call: DigitContext;
   readonly agent: Agent;
   readonly clock: Clock;
@@ -45,8 +44,6 @@ export interface ConversationOptions {
   emit(event: CallEventBody): void;
   /** The conversation is over by its own course. */
   onOver(reason: EndReason): void;
-  /** The provider cannot go on. */
-  onProviderLost(error: BridgeError | undefined): void;
   onFailed(thrown: unknown): void;
 }
 
@@ -338,9 +335,7 @@ export class Conversation {
         this.#desk.cancel(event.callIds);
         break;
       default:
-        onProviderNews(event, this.#options.log, this.#counts, (error) =>
-          this.#options.onProviderLost(error),
-        );
+        onProviderNews(event, this.#options, this.#counts);
     }
   }
 

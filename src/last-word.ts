@@ -12,6 +12,7 @@ const BRIDGE_ENDS: readonly EndReason[] = [
   'message-left',
   'caller-silent',
   'max-duration',
+  'budget-spent',
   'shutdown',
 ];
 

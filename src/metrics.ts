@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { CallCost } from './cost/call-bill.ts';
 
 /** What the service counts. Calls add their frame counts once, when they end: nothing here runs per frame. */
 export interface Metrics {
@@ -9,6 +10,12 @@ export interface Metrics {
   ): void;
   refused(what: 'webhook' | 'upgrade' | 'api', reason: string): void;
   hangUpFailed(carrier: string): void;
+  /** A call was refused because the budget of the day, or of its number, is spent. */
+  budgetRefused(budget: 'day' | 'number'): void;
+  /** What became of an attempt to deliver the report of a call. */
+  report(outcome: 'delivered' | 'retried' | 'failed'): void;
+  /** What a call cost that is over. */
+  callCost(cost: CallCost): void;
   /** Prometheus text. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -59,6 +66,12 @@ export function createMetrics(): Metrics {
     'Webhooks, upgrades and requests of operators that were refused',
     ['what', 'reason'],
   );
+  const budgets = counter('budget_refusals_total', 'Calls refused because a budget is spent', ['budget']);
+  const reports = counter('call_reports_total', 'Attempts to deliver the report of a call', ['outcome']);
+  const cost = counter('call_cost_total', 'Cost of calls that are over, as far as prices are known', [
+    'currency',
+    'of',
+  ]);
   const hangUps = counter('hang_up_failures_total', 'Hang-ups by REST that failed', ['carrier']);
   return {
     callStarted: () => active.inc(),
@@ -76,6 +89,12 @@ export function createMetrics(): Metrics {
       errors.inc(counts.providerErrors);
     },
     refused: (what, reason) => refused.inc({ what, reason }),
+    budgetRefused: (budget) => budgets.inc({ budget }),
+    report: (outcome) => reports.inc({ outcome }),
+    callCost({ currency, byProvider, byCarrier }) {
+      for (const [of, amount] of Object.entries({ ...byProvider, ...byCarrier }))
+        cost.inc({ currency, of }, amount);
+    },
     hangUpFailed: (carrier) => hangUps.inc({ carrier }),
     text: () => registry.metrics(),
     contentType: registry.contentType,

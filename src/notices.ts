@@ -6,6 +6,9 @@ import type { CallOutcome } from './carrier.ts';
 export const RESTART_GOODBYE =
   'I am sorry, this service has to restart. Please call again in a moment. Goodbye.';
 
+/** Said when a call has cost what it may. */
+export const SPENT_GOODBYE = 'I am sorry, we have to end this call here. Thank you for calling. Goodbye.';
+
 export const STREAM_BROKE =
   'The connection to the caller broke for a moment and is back. They did not hear the end of what you said last.';
 

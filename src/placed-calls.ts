@@ -17,11 +17,16 @@ export interface PlaceOrder {
   readonly maxS: number;
   /** `off`: no answering-machine detection. */
   readonly machine: MachinePolicy | { readonly mode: 'off' };
+  /** Who is to talk; undefined: whoever has the calls of the number `from`. */
+  readonly agent?: string | undefined;
+  /** What they are told of the call. */
+  readonly variables?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A call that was placed and is not answered yet. */
 export interface PlacedCall {
   readonly record: CallRecord;
+  readonly order: PlaceOrder;
   readonly carrier: Carrier;
   readonly machine: MachinePolicy;
   /** Settles when the carrier has answered the order to dial; never rejects. */
@@ -143,6 +148,7 @@ export class PlacedCalls {
     const longestMs = order.ringS * 1000 + RING_GRACE_MS;
     const entry: Entry = {
       record,
+      order,
       carrier,
       machine: order.machine.mode === 'off' ? { mode: 'report' } : order.machine,
       dialled: Promise.resolve(),

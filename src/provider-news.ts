@@ -1,3 +1,4 @@
+import type { CallEventBody } from './call-events.ts';
 import { assertNever, type BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { ProviderEvent } from './provider.ts';
@@ -8,16 +9,24 @@ export type ProviderNews = Extract<
   { type: 'usage' | 'expiring' | 'resumable' | 'warning' | 'error' | 'closed' }
 >;
 
-/** Puts down what a provider says of its session; `onLost`: it cannot go on. */
+export interface ProviderNewsOptions {
+  readonly log: Log;
+  onUsage(event: Extract<ProviderEvent, { type: 'usage' }>): void;
+  /** The provider cannot go on. */
+  onProviderLost(error: BridgeError | undefined): void;
+}
+
+/** Puts down what a provider says of its session. */
 export function onProviderNews(
   event: ProviderNews,
-  log: Log,
+  options: ProviderNewsOptions,
   counts: { providerErrors: number },
-  onLost: (error: BridgeError | undefined) => void,
 ): void {
+  const { log } = options;
   switch (event.type) {
     case 'usage':
       log.debug({ usage: event.usage }, 'provider usage');
+      options.onUsage(event);
       break;
     case 'expiring':
       log.warn({ inMs: event.inMs }, 'provider session is about to expire');
@@ -30,14 +39,24 @@ export function onProviderNews(
     case 'error':
       counts.providerErrors += 1;
       // A fatal one is logged by whoever ends the call for it.
-      if (event.fatal) onLost(event.error);
+      if (event.fatal) options.onProviderLost(event.error);
       else log.error({ code: event.error.code, pii: { detail: event.error.message } }, 'provider error');
       break;
     case 'closed':
       // The end of the call is not listened to any more, so this is not it.
-      onLost(event.error);
+      options.onProviderLost(event.error);
       break;
     default:
       assertNever(event);
   }
+}
+
+/** What a provider's session has used, as an event of the call. `sessionModel`: that of the session */
+export function usedEvent(
+  { usage, model, seconds }: Extract<ProviderEvent, { type: 'usage' }>,
+  provider: string,
+  sessionModel: string | undefined,
+): CallEventBody {
+  const helper = model !== undefined;
+  return { type: 'usage', provider, model: model ?? sessionModel, helper, usage, seconds };
 }

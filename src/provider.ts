@@ -72,6 +72,8 @@ export interface ConnectRequest {
 
 export interface RealtimeProvider {
   readonly name: string;
+  /** Of sessions that do not ask for another; undefined: it has none, or does not say. */
+  readonly model?: string | undefined;
   readonly capabilities: ProviderCapabilities;
   /**
    * Resolves when the provider has acknowledged the configuration, so audio may flow at once. Rejects with a

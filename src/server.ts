@@ -1,24 +1,29 @@
-import { createHash, createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { type Agent, type AgentDigits, lineCheckAgent, voiceAgent } from './agents.ts';
+import type { MachinePolicy } from './answering-machine.ts';
 import { createTranscoder } from './audio/transcode.ts';
 import { CallDesk } from './call-desk.ts';
 import type { CallObserver } from './call-events.ts';
 import { PublicAddresses } from './call-urls.ts';
-import type { Carrier, CarrierName } from './carrier.ts';
+import type { CarrierName, IncomingCall } from './carrier.ts';
 import { type Clock, systemClock } from './clock.ts';
-import type { Config } from './config.ts';
+import type { Config, Env } from './config.ts';
 import { BridgeError } from './errors.ts';
 import { createLog, type Log } from './log.ts';
 import { MediaSockets } from './media-socket.ts';
 import { createMetrics } from './metrics.ts';
 import { createOperators } from './operators.ts';
 import { Pacer } from './pacer.ts';
+import type { PlaceOrder } from './placed-calls.ts';
 import type { RealtimeProvider } from './provider.ts';
 import { Reception } from './reception.ts';
 import { soleAgent } from './roster.ts';
+import { hasCarrier, makeCarriers } from './server/carriers.ts';
+import { assembleCrew } from './server/crew.ts';
+import { ProviderPool } from './server/providers.ts';
 import { SessionManager } from './session-manager.ts';
 import { settleWithin } from './settle.ts';
 import type { Tool } from './tools.ts';
@@ -28,14 +33,16 @@ export interface BridgeOptions {
   readonly config: Config;
   /** Default: made from the configuration. It is not closed by the bridge. */
   readonly provider?: RealtimeProvider;
-  /** Default: made from the configuration. */
+  /** Default: made from the configuration. Nothing to do with an agents file. */
   readonly agent?: Agent;
-  /** Functions that the model may call, beside the built-in ones. */
+  /** Functions that the model may call, beside the built-in ones; agents of a file have to list them. */
   readonly tools?: readonly Tool[];
   /** What becomes of the keys that callers press, in the place of what the agent says of it. */
   readonly digits?: Partial<AgentDigits>;
   /** Told of everything that happens in calls; must not throw and must not keep the caller waiting. */
   readonly observe?: CallObserver;
+  /** What `${NAME}` in the agents file stands for. */
+  readonly env?: Env;
   readonly clock?: Clock;
   readonly log?: Log;
   /** Accepts webhooks and media without a signature. For experiments behind a closed door. */
@@ -55,7 +62,8 @@ export interface Bridge extends AsyncDisposable {
   /** Those that are configured, or all of them. */
   readonly carriers: readonly CarrierName[];
   readonly calls: number;
-  readonly agent: Agent;
+  /** Names of those who may take calls. */
+  readonly agents: readonly string[];
   readonly providerName: string;
   /** Not ready any more; live calls go on for at most the configured time. */
   drain(): Promise<void>;
@@ -64,6 +72,14 @@ export interface Bridge extends AsyncDisposable {
 }
 
 const LEAD_MS = 1000;
+/** What is known of a call before it is placed. */
+const OUTBOUND = {
+  callId: '',
+  direction: 'outbound',
+  callerName: undefined,
+  ref: undefined,
+  control: 'document',
+} as const;
 const CLOSE_GRACE_MS = 500;
 
 /** Builds the service: every object once, nothing global. */
@@ -73,10 +89,10 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const clock = options.clock ?? systemClock;
   const metrics = createMetrics();
   const pacer = new Pacer(clock);
-  const made = options.provider === undefined ? await makeProvider(config) : undefined;
-  const provider = options.provider ?? made;
-  if (provider === undefined) throw new BridgeError('INTERNAL', 'no provider was made');
-  const agent = withDigits(options.agent ?? makeAgent(config, provider, options.tools ?? []), options.digits);
+  const providers = new ProviderPool(config, options.provider);
+  const provider = await providers.named(providers.defaultName);
+  const tools = options.tools ?? [];
+  const agent = withDigits(options.agent ?? makeAgent(config, provider, tools), options.digits);
   const localAuthToken = hasCarrier(config) ? undefined : randomBytes(16).toString('hex');
   const http = createServer();
   const publicUrl = (): string => config.publicUrl ?? localUrl(http);
@@ -95,7 +111,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     metrics,
     carriers,
     addresses,
-    agentName: () => agent.name,
+    agentName: (carrier, order) => agentName(carrier, order),
     manager: () => manager,
   });
   const manager: SessionManager = new SessionManager({
@@ -106,18 +122,48 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     addresses,
     callsToCome: () => desk.pending + reception.pending,
     callOff: () => desk.callOff(),
-    onBegin: (session) => desk.begun(session),
-    onEnded: (session, reason) => desk.ended(session, reason),
+    onBegin(session, { account }) {
+      desk.begun(session);
+      accounts?.begin(session, account);
+    },
+    onEnded(session, reason) {
+      desk.ended(session, reason);
+      accounts?.ended(session);
+    },
     createTranscoder,
     maxCalls: config.maxCalls,
     leadMs: options.leadMs ?? LEAD_MS,
     observe: (carrier, callId, event) => {
       desk.observe(carrier, callId, event);
+      accounts?.on(manager.find(carrier, callId), event);
       options.observe?.(callId, event);
     },
   });
+  const machineFor = (call: IncomingCall): MachinePolicy => desk.machineFor(call);
+  const crew =
+    config.agentsFile === undefined
+      ? undefined
+      : await assembleCrew({
+          path: config.agentsFile,
+          env: options.env ?? {},
+          dataDir: config.dataDir,
+          base: agent,
+          tools,
+          providers,
+          machineFor,
+          orderFor: ({ ref }) => desk.orderOf(ref),
+          clock,
+          log,
+          metrics,
+        });
+  const accounts = crew?.accounts(desk.records);
+  const roster = crew?.staff ?? soleAgent(agent, provider, machineFor);
+  const agentName = (carrier: CarrierName, { from, to, agent: wanted }: PlaceOrder): string | undefined => {
+    if (wanted !== undefined) return roster.knows(wanted) ? wanted : undefined;
+    return roster.route(carrier, { ...OUTBOUND, from, to }).agent;
+  };
   const reception: Reception = new Reception({
-    roster: soleAgent(agent, provider, (call) => desk.machineFor(call)),
+    roster,
     manager: () => manager,
     log,
     epoch: () => clock.epoch(),
@@ -128,7 +174,18 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   app.disable('etag');
   const { apiToken: token, maxCalls, maxCallMs } = config;
   app.use(createOperators({ desk, manager, clock, log, metrics, token, maxCalls, maxCallMs }));
-  const webhooks = createWebhooks({ carriers, manager, desk, reception, clock, log, metrics });
+  const webhooks = createWebhooks({
+    carriers,
+    manager,
+    desk,
+    reception,
+    clock,
+    log,
+    metrics,
+    onLateRecording: (carrier, { callId, url, durationS }) => {
+      if (url !== undefined) accounts?.recording(carrier, callId, url, durationS);
+    },
+  });
   // A proxy may pass the path of PUBLIC_URL on, or strip it.
   if (config.publicUrl !== undefined) app.use(new URL(config.publicUrl).pathname, webhooks);
   app.use(webhooks);
@@ -151,7 +208,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       http.closeAllConnections();
       await closed;
     }
-    await made?.close?.();
+    if (accounts !== undefined) await crew?.close(accounts);
+    await providers.close();
   };
   const close = (): Promise<void> => {
     closing ??= closeAll();
@@ -159,7 +217,9 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   };
   return {
     localAuthToken,
-    agent,
+    get agents() {
+      return crew?.staff.book.agents ?? [agent.name];
+    },
     carriers: [...carriers.keys()],
     providerName: provider.name,
     get calls() {
@@ -170,82 +230,6 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-type ClosableProvider = RealtimeProvider & { close?(): Promise<void> };
-
-/** Loads only the provider that is configured: the others cost start-up time. */
-async function makeProvider(config: Config): Promise<ClosableProvider> {
-  if (config.provider === 'local') {
-    const { createLocalProvider } = await import('./providers/local.ts');
-    return createLocalProvider();
-  }
-  const { createOpenAiProvider } = await import('./providers/openai.ts');
-  const { apiKey, ...openai } = config.openai;
-  // A server on this machine may not ask for a key, but the protocol wants one to be sent.
-  return createOpenAiProvider({ ...openai, apiKey: apiKey ?? 'no-key' });
-}
-
-/** Somebody has said which carriers there are. Otherwise the simulated phone gets in, with a secret made for this run. */
-function hasCarrier({ twilio, telnyx, plivo }: Config): boolean {
-  return [twilio.authToken, telnyx.publicKey, plivo.authToken].some((secret) => secret !== undefined);
-}
-
-interface CarrierSetup {
-  readonly config: Config;
-  /** Takes the place of every carrier's secret. */
-  readonly localAuthToken: string | undefined;
-  readonly publicUrl: () => string;
-  readonly insecure: boolean;
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-/** Loads only the carriers that are configured; without any, or without signatures, there are all of them. */
-async function makeCarriers(setup: CarrierSetup): Promise<ReadonlyMap<CarrierName, Carrier>> {
-  const { twilio, telnyx, plivo } = setup.config;
-  const all = setup.localAuthToken !== undefined || setup.insecure;
-  const carriers: Carrier[] = [];
-  if (all || twilio.authToken !== undefined) carriers.push(await makeTwilio(setup));
-  if (all || telnyx.publicKey !== undefined) carriers.push(await makeTelnyx(setup));
-  if (all || plivo.authToken !== undefined) carriers.push(await makePlivo(setup));
-  return new Map(carriers.map((carrier) => [carrier.name, carrier]));
-}
-
-async function makeTwilio({ config, localAuthToken, publicUrl, insecure }: CarrierSetup): Promise<Carrier> {
-  const { createTwilio } = await import('../carriers/twilio.ts');
-  const { authToken = localAuthToken, ...account } = config.twilio;
-  return createTwilio({ ...account, authToken, publicUrl, insecure });
-}
-
-async function makeTelnyx(setup: CarrierSetup): Promise<Carrier> {
-  const { createTelnyx } = await import('../carriers/telnyx.ts');
-  const { config, localAuthToken, publicUrl, insecure, clock } = setup;
-  const { publicKey = localPublicKey(localAuthToken), ...rest } = config.telnyx;
-  return createTelnyx({ ...rest, publicKey, publicUrl, insecure, epochMs: () => clock.epoch() });
-}
-
-async function makePlivo(setup: CarrierSetup): Promise<Carrier> {
-  const { createPlivo } = await import('../carriers/plivo.ts');
-  const { config, localAuthToken, publicUrl, insecure, clock, log } = setup;
-  const { authToken = localAuthToken, ...account } = config.plivo;
-  return createPlivo({
-    ...account,
-    authToken,
-    publicUrl,
-    insecure,
-    epochMs: () => clock.epoch(),
-    onUpgradeSignature: (candidate) => log.debug({ candidate }, 'the media socket of Plivo was signed'),
-  });
-}
-
-/** The public half of the Ed25519 key whose seed is the SHA-256 of the local secret. */
-function localPublicKey(localAuthToken: string | undefined): string | undefined {
-  if (localAuthToken === undefined) return undefined;
-  const seed = createHash('sha256').update(localAuthToken).digest();
-  const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
-  const key = createPublicKey(createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }));
-  return key.export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64');
 }
 
 function withDigits(agent: Agent, digits: Partial<AgentDigits> | undefined): Agent {

@@ -4,6 +4,7 @@ import type { Agent } from './agents.ts';
 import type { MachinePolicy } from './answering-machine.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
+import type { AccountTerms } from './call-accounts.ts';
 import type { CallEvent, EndReason } from './call-events.ts';
 import { KEYS_STEP, type PublicAddresses, readAfter, withStep } from './call-urls.ts';
 import {
@@ -29,6 +30,8 @@ export interface CallTerms {
   readonly agent: Agent;
   readonly provider: RealtimeProvider;
   readonly machine: MachinePolicy;
+  /** Undefined: nobody counts what it costs. */
+  readonly account?: AccountTerms | undefined;
 }
 
 export interface SessionManagerDeps {

@@ -17,7 +17,7 @@ import {
   type Transfer,
 } from './carrier.ts';
 import type { Clock } from './clock.ts';
-import { connectRequest } from './connect-request.ts';
+import { connectRequest, modelFor } from './connect-request.ts';
 import { Conversation } from './conversation.ts';
 import { assertNever, BridgeError } from './errors.ts';
 import { type AfterStreamEvent, isBridgeEnd, LastWord } from './last-word.ts';
@@ -30,6 +30,7 @@ import { RESTART_GOODBYE, transferFailed } from './notices.ts';
 import type { Pacer } from './pacer.ts';
 import type { RealtimeProvider } from './provider.ts';
 import { ProviderLink } from './provider-link.ts';
+import { usedEvent } from './provider-news.ts';
 import { ToolRunner } from './tool-runner.ts';
 
 export interface SessionDeps {
@@ -79,6 +80,7 @@ export class Session {
 
   constructor(deps: SessionDeps) {
     const { call, clock } = deps;
+    const model = modelFor(deps.agent, deps.provider);
     this.#deps = deps;
     this.callId = call.callId;
     this.carrier = deps.carrier;
@@ -118,6 +120,7 @@ export class Session {
       createTranscoder: deps.createTranscoder,
       atMs: () => this.#at(),
       emit: (event) => this.#emit(event),
+      onUsage: (event) => this.#emit(usedEvent(event, deps.provider.name, model)),
       onOver: (reason) => this.#endQuietly(reason),
       onProviderLost: (error) => this.#providerLost(error),
       onFailed: (thrown) => this.#failed(thrown),
@@ -146,7 +149,7 @@ export class Session {
       log: deps.log,
       signal: this.#abort.signal,
       onReady: (session) => {
-        this.#emit({ type: 'providerReady', provider: deps.provider.name });
+        this.#emit({ type: 'providerReady', provider: deps.provider.name, model });
         this.#conversation.connect(session);
       },
       onEvent: (event) => this.#conversation.onProviderEvent(event),
@@ -287,6 +290,11 @@ export class Session {
     return await (on ? switchboard.startRecording() : switchboard.stopRecording());
   }
 
+  /** The carrier records the call, or did so until its end. */
+  get recording(): boolean {
+    return this.#line.switchboard.recording;
+  }
+
   /** What the other end of the transfer is told before it is connected; undefined: nothing. */
   get announcement(): { readonly text: string; readonly language: string | undefined } | undefined {
     return this.#line.switchboard.announcement;
@@ -303,9 +311,9 @@ export class Session {
     }
   }
 
-  /** Takes leave of the caller in words: used when the process has to stop. */
-  leave(): void {
-    if (this.#endReason === undefined) this.#leave.now('shutdown', RESTART_GOODBYE);
+  /** Takes leave of the caller in words, whatever they want: the process has to stop, or the call has cost enough. */
+  leave(reason: 'shutdown' | 'budget-spent' = 'shutdown', goodbye = RESTART_GOODBYE): void {
+    if (this.#endReason === undefined) this.#leave.now(reason, goodbye);
   }
 
   /**
@@ -326,6 +334,8 @@ export class Session {
     this.#emit({ type: 'mediaStarted' });
     try {
       this.#conversation.attach(leg);
+      // Also on the next stream: what runs already is not started again.
+      if (this.agent.recording) void this.record(true);
     } catch (error) {
       this.#failed(error);
     }

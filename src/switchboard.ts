@@ -85,6 +85,11 @@ export class Switchboard {
     return this.#errand !== undefined || this.#return.plan !== undefined;
   }
 
+  /** The carrier was told to record the call and has not been told to stop. */
+  get recording(): boolean {
+    return this.#recording;
+  }
+
   get transferring(): boolean {
     return this.#errand?.kind === 'transfer' && !this.#errand.doubtful;
   }

@@ -32,6 +32,10 @@ export interface WebhooksDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Of a call that is over. */
+  readonly onLateRecording?:
+    | ((carrier: CarrierName, event: Extract<CarrierEvent, { type: 'recording' }>) => void)
+    | undefined;
 }
 
 type EventOf<T extends CarrierEvent['type']> = Extract<CarrierEvent, { type: T }>;
@@ -127,8 +131,10 @@ class Webhook {
       case 'transfer':
         this.#deps.manager.transferNews(carrier.name, event);
         break;
-      case 'digit':
       case 'recording':
+        this.#onRecording(carrier, event);
+        break;
+      case 'digit':
         this.#session(carrier, event.callId)?.onCarrierEvent(event);
         break;
       case 'step':
@@ -242,6 +248,13 @@ class Webhook {
       const pii = { from: call.from, to: call.to };
       log.info({ callId, carrier: carrier.name, agent: admission.agent, direction, pii }, 'call answered');
     }
+  }
+
+  /** Carriers mostly tell of a recording when the call is over. */
+  #onRecording(carrier: Carrier, event: EventOf<'recording'>): void {
+    const session = this.#session(carrier, event.callId);
+    if (session === undefined) this.#deps.onLateRecording?.(carrier.name, event);
+    else session.onCarrierEvent(event);
   }
 
   #onProgress(carrier: Carrier, event: EventOf<'progress'>): void {

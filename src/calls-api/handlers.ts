@@ -105,6 +105,8 @@ function readOrder(body: unknown, maxCallMs: number): PlaceOrder {
     ringS: ringSeconds,
     maxS: Math.min(order.maxSeconds ?? longestS, longestS),
     machine: machineDetection === 'off' ? { mode: 'off' } : machineDetection,
+    agent: order.agent,
+    variables: order.variables,
   };
 }
 

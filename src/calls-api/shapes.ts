@@ -34,6 +34,8 @@ function oneOf<const T extends readonly string[]>(values: T) {
 }
 
 const address = matching(ADDRESS, ADDRESS_WANTED);
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_.]{0,63}$/;
+const VARIABLE_WANTED = 'a name of letters, digits, _ and .';
 const A_BODY = { error: 'a JSON object' };
 
 const MachineDetection = z
@@ -65,6 +67,16 @@ const PlaceCall = z
         .optional()
         .describe('Longest duration at the carrier. Default, and never more: MAX_CALL_SECONDS.'),
       machineDetection: MachineDetection.default('off'),
+      agent: text(64)
+        .optional()
+        .describe('Who talks; default: whoever the agents file has for the number `from`.'),
+      variables: z
+        .record(
+          matching(VARIABLE, VARIABLE_WANTED),
+          z.string({ error: 'text' }).max(4000, { error: 'text of at most 4000 characters' }),
+        )
+        .optional()
+        .describe('What the agent is told: fills `{{name}}` in its texts.'),
     },
     A_BODY,
   )

@@ -5,12 +5,12 @@ import type { CallEvent } from '../call-events.ts';
 import { CARRIERS, type CarrierName } from '../carrier.ts';
 import { loadConfig } from '../config.ts';
 import { BridgeError } from '../errors.ts';
+import { packageFile } from '../package-file.ts';
 import { createBridge } from '../server.ts';
 import { type CallReport, type Exchange, startExchange } from '../sim/phone.ts';
 import type { TranscriptEntry } from '../transcript.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 import { LiveView } from './live-view.ts';
-import { packageFile } from './package-file.ts';
 import { converse, keepCall, type Step, summary } from './phone-call.ts';
 import { newAccount, settingsFor } from './simulated-account.ts';
 
@@ -126,7 +126,11 @@ async function callOwnService(
   });
   const events: CallEvent[] = [];
   let watch: (event: CallEvent) => void = (event) => events.push(event);
-  await using bridge = await createBridge({ config, observe: (_callId, event) => watch(event) });
+  await using bridge = await createBridge({
+    config,
+    env: terminal.env,
+    observe: (_callId, event) => watch(event),
+  });
   const url = await bridge.listen();
   // Awaited here: the service is disposed of when this function returns.
   return await placeAndKeep(terminal, steps, out, {

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { decodeG711 } from '../audio/g711.ts';
 import type { CallEvent } from '../call-events.ts';
 import { loadConfig } from '../config.ts';
+import { packageFile } from '../package-file.ts';
 import { createBridge } from '../server.ts';
 import { type CallReport, type SimulatedCall, startExchange } from '../sim/phone.ts';
 import type { TranscriptEntry } from '../transcript.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 import { LiveView } from './live-view.ts';
-import { packageFile } from './package-file.ts';
 import { converse, keepCall, type Step, summary } from './phone-call.ts';
 
 export const demo: Command = {

@@ -3,25 +3,31 @@ import { createLog } from '../log.ts';
 import { type Bridge, createBridge } from '../server.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 
+/** Of agents, on one line. */
+const MOST_NAMES = 8;
+
 export const serve: Command = {
   name: 'serve',
   summary: 'answers phone calls',
-  help: `patchcord serve [--port N] [--host ADDRESS] [--insecure]
+  help: `patchcord serve [--agents FILE] [--port N] [--host ADDRESS] [--insecure]
 
 Answers calls until it is told to stop. Settings come from the environment; the README lists them.
 --port 0 lets the system choose; the first line on standard output is "listening on URL".
 On SIGTERM or SIGINT it takes no new calls and lets live ones finish (DRAIN_SECONDS); a second signal ends them.
 
-  --insecure   accepts webhooks and media without a signature; anybody who finds the address can call
+  --agents FILE  agents and their numbers; the same as AGENTS_FILE. A changed file is used for new calls at once
+  --insecure     accepts webhooks and media without a signature; anybody who finds the address can call
 `,
   async run(argv, terminal) {
     const { values } = readArguments(argv, {
+      agents: { type: 'string' },
       port: { type: 'string' },
       host: { type: 'string' },
       insecure: { type: 'boolean', default: false },
     });
     const config = loadConfig({
       ...terminal.env,
+      ...(values.agents === undefined ? {} : { AGENTS_FILE: values.agents }),
       ...(values.port === undefined ? {} : { PORT: values.port }),
       ...(values.host === undefined ? {} : { HOST: values.host }),
     });
@@ -30,7 +36,7 @@ On SIGTERM or SIGINT it takes no new calls and lets live ones finish (DRAIN_SECO
     terminal.onStray((error) =>
       log.fatal({ err: error }, 'an exception that nobody caught; live calls go on'),
     );
-    await using bridge = await createBridge({ config, log, insecure: values.insecure });
+    await using bridge = await createBridge({ config, log, env: terminal.env, insecure: values.insecure });
     const stopped = untilInterrupted(terminal);
     const url = await bridge.listen();
     terminal.out(`listening on ${url}\n`);
@@ -51,8 +57,8 @@ function untilInterrupted(terminal: Terminal): Promise<void> {
 
 /** What somebody who starts the service has to know before the first call. */
 function introduction(config: Config, bridge: Bridge, url: string, insecure: boolean): string {
-  const lines = [`agent ${bridge.agent.name} on provider ${bridge.providerName}`];
-  if (bridge.providerName === 'local') {
+  const lines = [whoAnswers(config, bridge)];
+  if (bridge.providerName === 'local' && config.agentsFile === undefined) {
     lines.push(
       'no provider is configured: the built-in line check answers; set OPENAI_API_KEY for a voice agent',
     );
@@ -77,6 +83,13 @@ function introduction(config: Config, bridge: Bridge, url: string, insecure: boo
   }
   lines.push(...withoutRest(config));
   return `${lines.join('\n')}\n`;
+}
+
+function whoAnswers({ agentsFile }: Config, { agents, providerName }: Bridge): string {
+  if (agentsFile === undefined) return `agent ${agents.join()} on provider ${providerName}`;
+  const few = agents.slice(0, MOST_NAMES).join(', ');
+  const rest = agents.length > MOST_NAMES ? ` and ${agents.length - MOST_NAMES} more` : '';
+  return `agents of ${agentsFile}: ${few}${rest}; "patchcord check ${agentsFile}" says who answers which number`;
 }
 
 /** A carrier whose webhooks can be checked and that cannot be asked for anything. */

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { CarrierName } from '../carrier.ts';
 import { BridgeError } from '../errors.ts';
+import { packageFile } from '../package-file.ts';
 import { type Callee, type SimulatedCall, startExchange } from '../sim/phone.ts';
 import { readArguments, type Terminal, wholeNumber } from './command.ts';
 import { LiveView } from './live-view.ts';
-import { packageFile } from './package-file.ts';
 import { converse, type Step, summary } from './phone-call.ts';
 import { type Account, newAccount, settingsFor } from './simulated-account.ts';
 

@@ -91,8 +91,9 @@ function checkedHeaders(options: OpenAiOptions, apiKey: string): Record<string, 
 /** The OpenAI Realtime API over WebSocket, and what is compatible with it. Throws BAD_CONFIG for unusable options. */
 export function createOpenAiProvider(options: OpenAiOptions): RealtimeProvider {
   const apiKey = checkedKey(options.apiKey);
+  const { baseUrl = 'wss://api.openai.com/v1/realtime' } = options;
   const setup: SessionSetup = Object.freeze({
-    url: checkedUrl(options.baseUrl ?? 'wss://api.openai.com/v1/realtime', options.model),
+    url: checkedUrl(baseUrl, options.model),
     headers: checkedHeaders(options, apiKey),
     dialect: options.dialect ?? 'ga',
     voice: options.voice,
@@ -108,6 +109,12 @@ export function createOpenAiProvider(options: OpenAiOptions): RealtimeProvider {
   return {
     name: 'openai',
     capabilities: CAPABILITIES,
-    connect: (request, sink, signal) => OpenAiSession.connect(setup, request, sink, signal),
+    // An address that names a model has the last word.
+    model: setup.url.searchParams.get('model') ?? undefined,
+    connect(request, sink, signal) {
+      const { model } = request;
+      const own = model === undefined ? setup : { ...setup, url: checkedUrl(baseUrl, model) };
+      return OpenAiSession.connect(own, request, sink, signal);
+    },
   };
 }

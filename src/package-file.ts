@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BridgeError } from '../errors.ts';
+import { BridgeError } from './errors.ts';
 
 /** A file that ships with the package, found from the sources as well as from what was built of them. */
 export function packageFile(path: string): string {

@@ -1,0 +1,175 @@
+import type { CallEvent } from './call-events.ts';
+import type { CallRecords } from './call-records.ts';
+import type { CarrierName } from './carrier.ts';
+import type { Clock } from './clock.ts';
+import { CallBudget } from './cost/budget.ts';
+import type { CallBill } from './cost/call-bill.ts';
+import type { Followed, Ledger } from './cost/ledger.ts';
+import { CallMeter, type End, type LineMeter } from './cost/meter.ts';
+import type { Prices } from './cost/prices.ts';
+import type { EndHook, EndHookConfig } from './hooks/end-hook.ts';
+import { ReportWriter } from './hooks/report.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import { SPENT_GOODBYE } from './notices.ts';
+import type { Session } from './session.ts';
+
+/** How a call is accounted for. */
+export interface AccountTerms {
+  readonly prices: Prices;
+  readonly budget: { readonly perCall: number; readonly goodbye: string | undefined } | undefined;
+  /** Who is told of it afterwards; undefined: nobody. */
+  readonly endHook: EndHookConfig | undefined;
+  /** Those that somebody has set for this call. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Keeps what the call uses, until the returned function is called. */
+  hold(): () => void;
+}
+
+export interface CallAccountsDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly records: CallRecords;
+  readonly ledger: Ledger;
+  readonly endHook: EndHook;
+}
+
+/** What all calls cost, and who is told of them when they are over. */
+export class CallAccounts {
+  readonly #deps: CallAccountsDeps;
+  readonly #accounts = new Map<Session, Account>();
+  readonly #sending = new Set<Promise<void>>();
+
+  constructor(deps: CallAccountsDeps) {
+    this.#deps = deps;
+  }
+
+  /** A call begins, of which there is a record already. Undefined terms: nobody counts. */
+  begin(session: Session, terms: AccountTerms | undefined): void {
+    if (terms !== undefined) this.#accounts.set(session, new Account(this.#deps, session, terms));
+  }
+
+  on(session: Session | undefined, event: CallEvent): void {
+    if (session !== undefined) this.#accounts.get(session)?.on(event);
+  }
+
+  /** The call is over, and its record says how. */
+  ended(session: Session): void {
+    const account = this.#accounts.get(session);
+    if (account === undefined) return;
+    this.#accounts.delete(session);
+    const sending = account.close().finally(() => this.#sending.delete(sending));
+    this.#sending.add(sending);
+  }
+
+  /** The carrier has told where the recording of a call is that may be over. */
+  recording(carrier: CarrierName, callId: string, url: string, durationS: number | undefined): void {
+    const record = this.#deps.records.byCall(carrier, callId);
+    if (record === undefined) return;
+    this.#deps.endHook.recording(record.view.id, { url, durationSeconds: durationS ?? null });
+  }
+
+  /** Resolves when all reports are on the disk. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#sending);
+  }
+}
+
+class Account {
+  readonly #deps: CallAccountsDeps;
+  readonly #session: Session;
+  readonly #terms: AccountTerms;
+  readonly #meter: CallMeter;
+  readonly #writer: ReportWriter;
+  readonly #budget: CallBudget | undefined;
+  readonly #followed: Followed;
+  readonly #release: () => void;
+  #providerEnded: End = () => undefined;
+  #line: LineMeter | undefined;
+
+  constructor(deps: CallAccountsDeps, session: Session, terms: AccountTerms) {
+    const { clock, ledger, records } = deps;
+    const { call, carrier, agent } = session;
+    const { callId, direction, from, to } = call;
+    this.#deps = deps;
+    this.#session = session;
+    this.#terms = terms;
+    this.#release = terms.hold();
+    this.#meter = new CallMeter(clock, terms.prices);
+    this.#writer = new ReportWriter({
+      id: records.byCall(carrier.name, callId)?.view.id ?? callId,
+      callId,
+      carrier: carrier.name,
+      direction,
+      from,
+      to,
+      agent: agent.name,
+      variables: terms.variables,
+      startedAt: clock.epoch(),
+    });
+    const { budget } = terms;
+    const leave = (goodbye: string): void => session.leave('budget-spent', goodbye);
+    this.#budget =
+      budget &&
+      new CallBudget({
+        clock,
+        meter: this.#meter,
+        perCall: budget.perCall,
+        told: () => leave(budget.goodbye ?? SPENT_GOODBYE),
+      });
+    const own = direction === 'inbound' ? to : from;
+    this.#followed = ledger.follow(own, this.#meter, () => leave(budget?.goodbye ?? SPENT_GOODBYE));
+  }
+
+  on(event: CallEvent): void {
+    const { call, carrier } = this.#session;
+    this.#writer.on(event);
+    if (event.type === 'providerReady') {
+      this.#providerEnded();
+      this.#providerEnded = this.#meter.providerBegan(event.provider, event.model);
+    } else if (event.type === 'mediaStarted') {
+      this.#line ??= this.#meter.lineBegan(carrier.name, call.direction);
+    } else if (event.type === 'usage') {
+      const { provider, model, helper, usage, seconds } = event;
+      this.#meter.usage(provider, helper ? undefined : model, {
+        usage,
+        model: helper ? model : undefined,
+        seconds,
+      });
+    }
+  }
+
+  /** Puts the call down; resolves when its report is on the disk, if anybody wants one. Never rejects. */
+  async close(): Promise<void> {
+    this.#providerEnded();
+    this.#line?.ended();
+    this.#budget?.close();
+    this.#followed.close();
+    this.#release();
+    const bill = this.#meter.bill();
+    this.#putDown(bill);
+    await this.#report(bill);
+  }
+
+  #putDown({ cost, unpriced }: CallBill): void {
+    const { log, metrics } = this.#deps;
+    if (this.#terms.prices.currency === undefined) return;
+    const { callId } = this.#session;
+    log.info({ callId, cost: cost?.total, currency: cost?.currency, unpriced }, 'cost of a call');
+    if (cost !== undefined) metrics.callCost(cost);
+  }
+
+  async #report(bill: CallBill): Promise<void> {
+    const { endHook: config } = this.#terms;
+    if (config === undefined) return;
+    const { clock, records, endHook } = this.#deps;
+    const { carrier, callId, recording: awaitRecording } = this.#session;
+    const view = records.byCall(carrier.name, callId)?.view;
+    const report = this.#writer.report(bill, clock.epoch(), {
+      answeredAt: view?.answeredAt,
+      endedAt: view?.endedAt,
+    });
+    await endHook.send(config, report, { awaitRecording });
+  }
+}

@@ -1,0 +1,140 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { AgentsFileWatch } from '../agents-file/watch.ts';
+import { type AgentsFile, readAgentsFile } from '../agents-file.ts';
+import { CallAccounts } from '../call-accounts.ts';
+import type { CallRecords } from '../call-records.ts';
+import type { Env } from '../config.ts';
+import { Ledger } from '../cost/ledger.ts';
+import { BridgeError } from '../errors.ts';
+import { EndHook } from '../hooks/end-hook.ts';
+import { Outbox } from '../hooks/outbox.ts';
+import { HookSecrets } from '../hooks/secrets.ts';
+import { packageFile } from '../package-file.ts';
+import { Staff, type StaffDeps } from '../staff.ts';
+import { createGuardedClient } from '../tools/http/guarded-client.ts';
+import { McpPool } from '../tools/mcp/pool.ts';
+import type { ProviderPool } from './providers.ts';
+
+export interface CrewOptions
+  extends Pick<StaffDeps, 'clock' | 'log' | 'metrics' | 'base' | 'tools' | 'machineFor' | 'orderFor'> {
+  readonly path: string;
+  /** For `${NAME}` in the file. */
+  readonly env: Env;
+  /** Where reports and spending are kept. */
+  readonly dataDir: string;
+  readonly providers: ProviderPool;
+}
+
+/** The agents of an agents file and everything that belongs to them, from the start of the service to its end. */
+export interface Crew {
+  readonly staff: Staff;
+  accounts(records: CallRecords): CallAccounts;
+  /** Nothing is reloaded any more, and no function runs; to be called when the last call is over. Never rejects. */
+  close(accounts: CallAccounts): Promise<void>;
+}
+
+/** How long reports that are on their way are waited for when the service stops; they lie on the disk all the same. */
+const LAST_REPORTS_MS = 2000;
+
+/** Rejects with BAD_CONFIG when the file has mistakes, or its agents cannot work here. */
+export async function assembleCrew(options: CrewOptions): Promise<Crew> {
+  const { path, env, clock, log, metrics, dataDir, providers, tools } = options;
+  const fileOptions = { providers: providers.known, toolNames: tools.map((tool) => tool.definition.name) };
+  const file = await readAgentsFile(path, env, fileOptions);
+  const secrets = new HookSecrets();
+  const http = createGuardedClient({ clock, userAgent: `patchcord/${version()}` });
+  const mcp = new McpPool({ clock, log, baseDir: dirname(path) });
+  // Both look at what an earlier run has left, and write nothing before there is something to keep.
+  const ledger = await Ledger.open({
+    clock,
+    log,
+    folder: needsLedger(file) ? join(dataDir, 'spending') : undefined,
+    rules: {
+      currency: file.prices?.currency,
+      timeZone: file.timeZone,
+      perDay: undefined,
+      perNumber: () => undefined,
+    },
+  });
+  const outbox = new Outbox({
+    clock,
+    log,
+    folder: join(dataDir, 'outbox'),
+    random: Math.random,
+    secretFor: (url) => secrets.secretFor(url),
+    count: (outcome) => metrics.report(outcome),
+  });
+  const endHook = new EndHook({ clock, log, outbox, secrets });
+  const learn = (current: AgentsFile): void => {
+    for (const hook of endHooks(current)) secrets.learn(hook);
+  };
+  learn(file);
+  const staff = await Staff.begin(file, {
+    ...options,
+    http,
+    mcp,
+    ledger,
+    defaultProvider: providers.defaultName,
+    providerNamed: (name) => providers.named(name),
+  }).catch(async (thrown: unknown) => {
+    http.close();
+    await Promise.all([mcp.close(), ledger.close()]);
+    throw thrown;
+  });
+  let outboxStarted: Promise<void> | undefined;
+  const startOutbox = async (current: AgentsFile): Promise<void> => {
+    if (endHooks(current).length === 0) return;
+    outboxStarted ??= outbox.start();
+    await outboxStarted;
+  };
+  await startOutbox(file);
+  const change = async (next: AgentsFile): Promise<void> => {
+    await staff.change(next);
+    learn(next);
+    await startOutbox(next);
+    log.info({ agents: next.agents.size, numbers: next.numbers.length }, 'the agents file has changed');
+  };
+  const onBroken = (error: unknown): void => {
+    log.error(
+      { err: BridgeError.from(error) },
+      'the agents file has changed and cannot be used; calls go on as before',
+    );
+  };
+  const watch = new AgentsFileWatch(file, {
+    clock,
+    env,
+    ...fileOptions,
+    onChange: (next) => void change(next).catch(onBroken),
+    onBroken,
+  });
+  return {
+    staff,
+    accounts: (records) => new CallAccounts({ clock, log, metrics, records, ledger, endHook }),
+    async close(accounts) {
+      await watch.close();
+      await accounts.settled();
+      endHook.close();
+      staff.close();
+      http.close();
+      await Promise.all([outbox.close(LAST_REPORTS_MS), mcp.close(), ledger.close()]);
+    },
+  };
+}
+
+/** Where anything is charged for. */
+function needsLedger({ prices, budget, numbers }: AgentsFile): boolean {
+  return (
+    prices !== undefined && (budget !== undefined || numbers.some((entry) => entry.budget !== undefined))
+  );
+}
+
+function endHooks(file: AgentsFile) {
+  const own = [...file.agents.values()].map((agent) => agent.endWebhook);
+  return [file.webhooks.end, ...own].filter((hook) => hook !== undefined && hook !== false);
+}
+
+function version(): string {
+  const manifest: { version: string } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
+  return manifest.version;
+}

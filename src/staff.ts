@@ -1,0 +1,198 @@
+import { AgentBook, ownNumber } from './agent-book.ts';
+import type { Agent } from './agents.ts';
+import type { CallFacts } from './agents-file/call-facts.ts';
+import type { AgentsFile } from './agents-file.ts';
+import type { MachinePolicy } from './answering-machine.ts';
+import { CARRIERS, type CarrierName, type IncomingCall } from './carrier.ts';
+import type { Clock } from './clock.ts';
+import type { Ledger, LedgerRules } from './cost/ledger.ts';
+import { Edition } from './edition.ts';
+import { BridgeError } from './errors.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import type { RealtimeProvider } from './provider.ts';
+import type { Roster, Route } from './reception.ts';
+import type { CallTerms } from './session-manager.ts';
+import type { GuardedClient } from './tools/http/guarded-client.ts';
+import { createHttpTool } from './tools/http.ts';
+import type { McpPool } from './tools/mcp/pool.ts';
+import type { Tool } from './tools.ts';
+
+/** What an operator said of a call when it was ordered. */
+export interface CallOrder {
+  readonly agent?: string | undefined;
+  readonly variables?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface StaffDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** What an agent of the file has where it says nothing. */
+  readonly base: Agent;
+  /** Functions that the program brings. */
+  readonly tools: readonly Tool[];
+  readonly mcp: McpPool;
+  readonly http: GuardedClient;
+  readonly ledger: Ledger;
+  readonly machineFor: (call: IncomingCall) => MachinePolicy;
+  readonly orderFor: (call: IncomingCall) => CallOrder | undefined;
+  /** The name of the provider that the service is configured for. */
+  readonly defaultProvider: string;
+  /** Rejects with BAD_CONFIG when it cannot be had. */
+  readonly providerNamed: (name: string) => Promise<RealtimeProvider>;
+}
+
+type Variables = Readonly<Record<string, string>>;
+
+/** The agents of the file that is in force, for calls that begin now. */
+export class Staff implements Roster {
+  readonly #deps: StaffDeps;
+  #edition: Edition;
+
+  private constructor(deps: StaffDeps, edition: Edition) {
+    this.#deps = deps;
+    this.#edition = edition;
+  }
+
+  /** Rejects with BAD_CONFIG when an agent of the file cannot work here. */
+  static async begin(file: AgentsFile, deps: StaffDeps): Promise<Staff> {
+    const edition = await editionOf(file, deps);
+    deps.ledger.configure(rulesOf(edition.book));
+    return new Staff(deps, edition);
+  }
+
+  get book(): AgentBook {
+    return this.#edition.book;
+  }
+
+  /** Calls that begin from now on are taken by the agents of this file; rejects, and changes nothing, like `begin`. */
+  async change(file: AgentsFile): Promise<void> {
+    const edition = await editionOf(file, this.#deps);
+    const last = this.#edition;
+    this.#edition = edition;
+    this.#deps.ledger.configure(rulesOf(edition.book));
+    last.retire();
+  }
+
+  route(carrier: CarrierName, call: IncomingCall): Route {
+    const edition = this.#edition;
+    const found = edition.book.route({ carrier, number: ownNumber(call) });
+    const order = this.#deps.orderFor(call);
+    const agent = order?.agent ?? found?.agent;
+    const known = agent !== undefined && edition.book.has(agent) ? agent : undefined;
+    const hook = edition.startHook(known);
+    return {
+      agent: known,
+      variables: { ...found?.variables, ...order?.variables },
+      ask: hook === undefined ? undefined : (request, signal) => hook.ask(request, signal),
+    };
+  }
+
+  knows(agent: string): boolean {
+    return this.#edition.book.has(agent);
+  }
+
+  spent(call: IncomingCall): 'busy' | 'rejected' | undefined {
+    const may = this.#deps.ledger.mayBegin(ownNumber(call));
+    if (may === 'yes') return undefined;
+    this.#deps.metrics.budgetRefused(may === 'day-spent' ? 'day' : 'number');
+    return this.#edition.book.file.budget?.refusal ?? 'busy';
+  }
+
+  termsFor(
+    agent: string,
+    carrier: CarrierName,
+    call: IncomingCall,
+    variables: Variables,
+  ): CallTerms | undefined {
+    const edition = this.#edition;
+    const provider = edition.providerOf(agent);
+    if (provider === undefined) return undefined;
+    const { callId, direction, from, to, callerName } = call;
+    const epochMs = this.#deps.clock.epoch();
+    const facts: CallFacts = { callId, carrier, direction, from, to, callerName, epochMs };
+    const tools = edition.toolsFor(agent, facts, variables);
+    return {
+      agent: edition.book.agentFor(agent, facts, variables, tools),
+      provider,
+      machine: this.#deps.machineFor(call),
+      account: {
+        prices: edition.prices,
+        budget: edition.book.budget(agent, facts, variables),
+        endHook: edition.book.endHook(agent),
+        variables: edition.book.variables(agent, variables),
+        hold: () => edition.hold(),
+      },
+    };
+  }
+
+  close(): void {
+    this.#edition.retire();
+  }
+}
+
+async function editionOf(file: AgentsFile, deps: StaffDeps): Promise<Edition> {
+  const book = new AgentBook(file, deps.base);
+  const providers = await providersOf(file, deps);
+  const tools = toolsOf(file, deps);
+  // Last, because it starts programs that nobody would stop if something else failed.
+  const mcp = deps.mcp.use(file.tools.mcp);
+  await mcp.ready;
+  return new Edition({ book, providers, tools, mcp, clock: deps.clock, log: deps.log });
+}
+
+/** Of every agent the first provider that can be had. Rejects with BAD_CONFIG when one has none. */
+async function providersOf(
+  file: AgentsFile,
+  deps: StaffDeps,
+): Promise<ReadonlyMap<string, RealtimeProvider>> {
+  const found = new Map<string, RealtimeProvider>();
+  const bad: string[] = [];
+  for (const { name, providers } of file.agents.values()) {
+    const wanted = providers.length === 0 ? [deps.defaultProvider] : providers.map((one) => one.name);
+    const { provider, failures } = await firstOf(wanted, deps);
+    if (provider === undefined) bad.push(`agent ${name} has no provider: ${failures.join('; ')}`);
+    else found.set(name, provider);
+    if (provider !== undefined && failures.length > 0)
+      deps.log.warn({ agent: name, failures }, 'a provider of an agent cannot be used');
+  }
+  if (bad.length > 0) throw new BridgeError('BAD_CONFIG', `${file.path}: ${bad.join('\n')}`);
+  return found;
+}
+
+/** The first that can be had, and why others cannot. */
+async function firstOf(names: readonly string[], { providerNamed }: StaffDeps) {
+  const failures: string[] = [];
+  let provider: RealtimeProvider | undefined;
+  for (const name of names) {
+    try {
+      const made = await providerNamed(name);
+      provider ??= made;
+    } catch (thrown) {
+      failures.push(`${name}: ${BridgeError.from(thrown).message.replace(/^[A-Z_]+: /, '')}`);
+    }
+  }
+  return { provider, failures };
+}
+
+function toolsOf(file: AgentsFile, { tools, http }: StaffDeps): ReadonlyMap<string, Tool> {
+  const { hosts, redact, http: specs, handlers } = file.tools;
+  const own = Object.entries(specs).map(([name, spec]) =>
+    createHttpTool(name, spec, { hosts, client: http, redact }),
+  );
+  return new Map([...tools, ...handlers, ...own].map((tool) => [tool.definition.name, tool]));
+}
+
+function rulesOf(book: AgentBook): LedgerRules {
+  const { prices, timeZone, budget } = book.file;
+  return {
+    currency: prices?.currency,
+    timeZone,
+    perDay: budget?.perDay,
+    perNumber(number) {
+      const entries = CARRIERS.map((carrier) => book.route({ carrier, number })?.entry);
+      return entries.find((entry) => entry?.budget !== undefined)?.budget?.perDay;
+    },
+  };
+}
