@@ -2,7 +2,6 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { CallSpending } from '../src/cost/call-spending.ts';
 import { Ledger, type LedgerRules, type LedgerTrouble, type Spent } from '../src/cost/ledger.ts';
 import { CallMeter } from '../src/cost/meter.ts';
 import { moneyOf } from '../src/cost/money.ts';
@@ -392,60 +391,5 @@ describe('the ledger on disk', () => {
     const { ledger, troubles } = await start({ currency: 'EUR', perDay: 1 }, folder);
     expect(troubles).toEqual(['currency']);
     expect(ledger.mayBegin(A)).toBe('yes');
-  });
-});
-
-describe('what one call spends', () => {
-  async function call(perCall: number | undefined, perDay: number | undefined) {
-    const { ledger, clock } = await start({ perDay });
-    const told: string[] = [];
-    const prices = new Prices(pricesSchema.parse(TABLE));
-    const spending = new CallSpending({
-      clock,
-      prices,
-      ledger,
-      number: A,
-      perCall,
-      told: (spent) => told.push(spent),
-    });
-    return { ledger, clock, told, spending };
-  }
-
-  it('is told to the call by whichever budget is spent first, once', async () => {
-    const first = await call(1, 2);
-    first.spending.meter.usage('openai', 'm', cents(95));
-    first.clock.advance(0);
-    first.spending.meter.usage('openai', 'm', cents(500));
-    first.clock.advance(60_000);
-    expect(first.told).toEqual(['call-spent']);
-    const second = await call(100, 2);
-    second.spending.meter.usage('openai', 'm', cents(500));
-    second.clock.advance(0);
-    expect(second.told).toEqual(['day-spent']);
-  });
-
-  it('is billed once, goes to the ledger to the last, and then nothing is left of it', async () => {
-    const { spending, ledger, clock, told } = await call(1, 2);
-    const end = spending.meter.providerBegan('live', undefined);
-    clock.advance(1500);
-    end();
-    const bill = spending.close();
-    expect(bill.cost?.total).toBe(0.0015);
-    spending.meter.usage('openai', 'm', cents(500));
-    clock.advance(60_000);
-    expect(spending.close()).toBe(bill);
-    expect(ledger.spentToday().total).toBe(0.0015);
-    expect(clock.pending).toBe(0);
-    expect(told).toEqual([]);
-  });
-
-  it('needs neither a ledger nor a budget', () => {
-    const clock = new VirtualClock();
-    const prices = new Prices(undefined);
-    const none = { ledger: undefined, perCall: undefined, told: () => expect.unreachable() };
-    const spending = new CallSpending({ clock, prices, number: A, ...none });
-    spending.meter.usage('openai', 'm', cents(5));
-    expect(clock.pending).toBe(0);
-    expect(spending.close().unpriced).toEqual(['openai/m']);
   });
 });
