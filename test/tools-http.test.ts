@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { systemClock } from '../src/clock.ts';
@@ -664,13 +664,14 @@ describe('a function by HTTP', () => {
   it('is one that took too long when the service is silent, and leaves nothing behind', async () => {
     const clock = new VirtualClock();
     const silent = await service();
-    const arrived = new Promise<void>((resolve) => {
-      silent.server.removeAllListeners('request').once('request', () => resolve());
+    const arrived = new Promise<Socket>((resolve) => {
+      silent.server.removeAllListeners('request').once('request', ({ socket }) => resolve(socket));
     });
     const run = runnerOf(silent, clock).run('fc_1', 'fn', '{}');
-    await arrived;
+    const closed = once(await arrived, 'close');
     clock.advance(3000);
     expect(await run).toMatchObject({ outcome: 'timeout', result: { isError: true } });
+    await closed;
     expect(clock.pending).toBe(0);
   });
 });
