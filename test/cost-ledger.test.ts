@@ -272,9 +272,11 @@ describe('the ledger on disk', () => {
     const folder = await newFolder();
     const { ledger, clock } = await start({}, join(folder, 'deep', 'down'));
     const inside = join(folder, 'deep', 'down');
+    expect(ledger.mayBegin(A)).toBe('yes');
+    await ledger.flush();
     ledger.add(A, moneyOf(1));
     clock.advance(1999);
-    expect(await readdir(inside)).toEqual([]);
+    expect(await readdir(folder)).toEqual([]);
     ledger.add(A, moneyOf(0.5));
     clock.advance(1);
     await ledger.flush();
@@ -352,6 +354,8 @@ describe('the ledger on disk', () => {
     const folder = await newFolder();
     await writeFile(join(folder, 'file'), '');
     await expect(start({}, join(folder, 'file', 'in'))).rejects.toThrow('BAD_CONFIG');
+    await expect(start({}, join(folder, 'file'))).rejects.toThrow('BAD_CONFIG');
+    expect(await readdir(folder)).toEqual(['file']);
   });
 
   it('removes days that are older than 35 days, and nothing else', async () => {

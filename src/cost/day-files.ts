@@ -51,7 +51,11 @@ function dayOf(day: string, text: string): Day {
   return found;
 }
 
-/** The days as files of a folder, one small JSON each. */
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+/** The days as files of a folder, one small JSON each; it is made when there is something to write. */
 export class DayFiles {
   readonly #folder: string;
 
@@ -63,12 +67,13 @@ export class DayFiles {
     return join(this.#folder, `spending-${day}.json`);
   }
 
-  /** Throws BAD_CONFIG when the folder neither is there nor can be made. */
-  async prepare(): Promise<void> {
+  /** Throws BAD_CONFIG when the folder is something else, or is somewhere where none can be. Makes nothing. */
+  async check(): Promise<void> {
     try {
-      await mkdir(this.#folder, { recursive: true });
+      await readdir(this.#folder);
     } catch (cause) {
-      throw new BridgeError('BAD_CONFIG', `the folder for spending cannot be made: ${String(cause)}`, {
+      if (isMissing(cause)) return;
+      throw new BridgeError('BAD_CONFIG', `the folder for spending cannot be used: ${String(cause)}`, {
         cause,
       });
     }
@@ -80,7 +85,7 @@ export class DayFiles {
     try {
       text = await readFile(this.#path(day), 'utf8');
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      if (isMissing(error)) return undefined;
       throw error;
     }
     return dayOf(day, text);
@@ -94,6 +99,7 @@ export class DayFiles {
   /** The file is the old one or the new one at any time, also when the machine stops. */
   async write(day: Day): Promise<void> {
     const path = this.#path(day.day);
+    await mkdir(this.#folder, { recursive: true });
     const draft = await open(`${path}.tmp`, 'w', 0o600);
     try {
       await draft.writeFile(textOf(day));
@@ -106,9 +112,18 @@ export class DayFiles {
 
   /** Removes what is older than that day. */
   async removeBefore(day: string): Promise<void> {
-    for (const name of await readdir(this.#folder)) {
+    for (const name of await this.#names()) {
       const found = NAME.exec(name)?.[1];
       if (found !== undefined && found < day) await rm(join(this.#folder, name), { force: true });
+    }
+  }
+
+  async #names(): Promise<readonly string[]> {
+    try {
+      return await readdir(this.#folder);
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
     }
   }
 }

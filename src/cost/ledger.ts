@@ -24,7 +24,9 @@ export type LedgerTrouble = 'unreadable' | 'unwritable' | 'currency';
 export interface LedgerOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** Where days are kept across restarts; undefined: nowhere. Of one process alone. */
+  /**
+   * Where days are kept across restarts, made when there is something to keep; undefined: nowhere. Of one process alone.
+   */
   readonly folder: string | undefined;
   readonly rules: LedgerRules;
   readonly count?: (trouble: LedgerTrouble) => void;
@@ -172,7 +174,7 @@ export class Ledger {
   }
 
   async #load(): Promise<void> {
-    await this.#files?.prepare();
+    await this.#files?.check();
     // The neighbours too: a reload may bring another time zone, in which it is still yesterday or already tomorrow.
     for (const offsetMs of [-DAY_MS, 0, DAY_MS]) {
       const day = await this.#read(this.#dayName(offsetMs));
