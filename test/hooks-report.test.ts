@@ -320,6 +320,27 @@ describe('the end webhook', () => {
     expect((verified(await receiver.nth(1)) as CallReport).data.recording).toBeNull();
   });
 
+  it('knows a recording that was told between the end of the call and its report', async () => {
+    const { hook, config, receiver, arrived, clock } = await endRig();
+    hook.recording(FACTS.id, RECORDING);
+    await hook.send(config, unrecorded(), { awaitRecording: true });
+    await arrived;
+    expect(clock.now()).toBe(0);
+    expect((verified(await receiver.nth(1)) as CallReport).data.recording).toEqual(RECORDING);
+  });
+
+  it('delivers a report whose id cannot be the name of a file under another, always the same', async () => {
+    const { hook, config, receiver, arrived } = await endRig();
+    const { data, ...rest } = unrecorded();
+    const odd = { ...rest, data: { ...data, id: 'v3:a/../b.c' } };
+    await hook.send(config, odd, { awaitRecording: true });
+    hook.recording('v3:a/../b.c', RECORDING);
+    await arrived;
+    const request = await receiver.nth(1);
+    expect((verified(request) as CallReport).data).toMatchObject({ id: 'v3:a/../b.c', recording: RECORDING });
+    expect(request.headers['webhook-id']).toBe('call_14525408bc0036d7d563bbcec3c68298');
+  });
+
   it('does not wait for a recording that has come before the end', async () => {
     const { hook, config, arrived, clock } = await endRig();
     await hook.send(config, report(), { awaitRecording: true });

@@ -61,8 +61,8 @@ describe('an address', () => {
     'https://example.com/hook?x=1',
     'https://10.0.0.1/',
     'http://localhost:8080/',
-    'http://hooks.localhost/',
     'http://127.0.0.1:1/',
+    'http://127.1.2.3:1/',
     'http://[::1]:1/',
   ])('%s is taken', (url) => {
     expect(hookUrl(url)?.href).toBe(url);
@@ -72,6 +72,9 @@ describe('an address', () => {
     'http://example.com/',
     'http://127.0.0.1.example.com/',
     'http://localhost.example.com/',
+    'http://hooks.localhost/',
+    'http://0.0.0.0/',
+    'http://[::ffff:10.0.0.1]/',
     'http://10.0.0.1/',
     'https://user:pass@example.com/',
     'https://user@example.com/',

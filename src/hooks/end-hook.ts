@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Cancel, Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { hookFields } from './fields.ts';
 import type { Outbox } from './outbox.ts';
+import { DELIVERY_ID } from './outbox-files.ts';
 import { type CallReport, type ReportRecording, trimReport, withRecording } from './report.ts';
 import type { HookSecrets } from './secrets.ts';
 
@@ -27,6 +29,9 @@ export type EndHookConfig = z.output<typeof endHookSchema>;
 /** How long a report waits for the address of the recording, which carriers tell a while after the call. */
 export const RECORDING_WAIT_MS = 60_000;
 
+/** Recordings of calls whose report is not there yet, which is a matter of moments. */
+const MAX_EARLY = 1000;
+
 export interface EndHookDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -43,6 +48,7 @@ interface Held {
 export class EndHook {
   readonly #deps: EndHookDeps;
   readonly #held = new Map<string, Held>();
+  readonly #early = new Map<string, ReportRecording>();
 
   constructor(deps: EndHookDeps) {
     this.#deps = deps;
@@ -59,8 +65,9 @@ export class EndHook {
   ): Promise<void> {
     const { clock, log, outbox, secrets } = this.#deps;
     const { url } = config;
-    const report = trimReport(whole, config);
-    const { id, recording } = report.data;
+    const { id } = whole.data;
+    const report = trimReport(this.#withEarly(whole), config);
+    const { recording } = report.data;
     const holdMs = awaitRecording && recording === null ? RECORDING_WAIT_MS : 0;
     // The call may be older than the settings that are in force now.
     if (secrets.secretFor(url) === undefined) secrets.learn(config);
@@ -69,20 +76,23 @@ export class EndHook {
       this.#held.set(id, { report, forget });
     }
     try {
-      await outbox.add({ id, url, body: JSON.stringify(report), holdMs });
+      await outbox.add({ id: deliveryId(id), url, body: JSON.stringify(report), holdMs });
     } catch (error) {
       log.error({ err: error }, 'the report of a call could not be handed over');
     }
   }
 
-  /** The carrier has told where the recording is. `id` is the bridge's own of the call; one that is not waited for is ignored. */
+  /** The carrier has told where the recording is. `id` is the bridge's own of the call. */
   recording(id: string, recording: ReportRecording): void {
     const held = this.#held.get(id);
-    if (held === undefined) return;
+    if (held === undefined) {
+      this.#keepEarly(id, recording);
+      return;
+    }
     held.forget();
     this.#held.delete(id);
     const body = JSON.stringify(withRecording(held.report, recording));
-    this.#deps.outbox.amend(id, body).catch((error: unknown) => {
+    this.#deps.outbox.amend(deliveryId(id), body).catch((error: unknown) => {
       this.#deps.log.error({ err: error }, 'a recording could not be added to the report of a call');
     });
   }
@@ -91,5 +101,26 @@ export class EndHook {
   close(): void {
     for (const { forget } of this.#held.values()) forget();
     this.#held.clear();
+    this.#early.clear();
   }
+
+  /** It may have come too late, or for a call that nobody reports: the oldest make room. */
+  #keepEarly(id: string, recording: ReportRecording): void {
+    this.#early.set(id, recording);
+    const [oldest] = this.#early.keys();
+    if (this.#early.size > MAX_EARLY && oldest !== undefined) this.#early.delete(oldest);
+  }
+
+  #withEarly(report: CallReport): CallReport {
+    const { id, recording } = report.data;
+    const early = this.#early.get(id);
+    this.#early.delete(id);
+    return recording !== null || early === undefined ? report : withRecording(report, early);
+  }
+}
+
+/** The id itself where it can be the name of a file, which those of carriers may not be. */
+function deliveryId(id: string): string {
+  if (DELIVERY_ID.test(id)) return id;
+  return `call_${createHash('sha256').update(id).digest('hex').slice(0, 32)}`;
 }

@@ -5,7 +5,7 @@ import { isSecret, SECRET_WANTED } from './signature.ts';
 export const URL_WANTED =
   'an https address without user name or password; http only for localhost and loopback addresses';
 
-const LOOPBACK = /^(?:localhost|(?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /** The address of a webhook; undefined for one that webhooks are not sent to (`URL_WANTED`). */
 export function hookUrl(text: string): URL | undefined {

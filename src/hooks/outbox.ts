@@ -176,7 +176,9 @@ export class Outbox {
   }
 
   #track(work: Promise<void>): void {
-    const tracked = work.finally(() => this.#working.delete(tracked));
+    const tracked = work
+      .catch((error: unknown) => this.#deps.log.error({ err: error }, 'the outbox itself failed'))
+      .finally(() => this.#working.delete(tracked));
     this.#working.add(tracked);
   }
 
