@@ -467,17 +467,21 @@ describe('an entry of tools.http', () => {
     [
       'a placeholder that is no parameter',
       { url: `${url}/{line}`, parameters },
-      ['url: {line} is not one of'],
+      ['url: found {line}, which is none of'],
     ],
     [
       'a placeholder without parameters',
       { url },
-      ['url: {id} is not one of the parameters (there are none)'],
+      ['url: found {id}, which is none of the parameters (there are none)'],
     ],
-    ['one in the query', { url, parameters, query: { a: '{b}' } }, ['query.a: {b} is not']],
-    ['one in a header', { url, parameters, headers: { 'x-a': '{b}' } }, ['headers.x-a: {b} is not']],
-    ['one in the body', { url, parameters, method: 'POST', body: { a: ['{b}'] } }, ['body: {b} is not']],
-    ['several', { url: `${url}/{a}`, parameters, query: { q: '{b}' } }, ['url: {a}', 'query.q: {b}']],
+    ['one in the query', { url, parameters, query: { a: '{b}' } }, ['query.a: found {b}']],
+    ['one in a header', { url, parameters, headers: { 'x-a': '{b}' } }, ['headers.x-a: found {b}']],
+    ['one in the body', { url, parameters, method: 'POST', body: { a: ['{b}'] } }, ['body: found {b}']],
+    [
+      'several',
+      { url: `${url}/{a}`, parameters, query: { q: '{b}' } },
+      ['url: found {a}', 'query.q: found {b}'],
+    ],
     [
       'a parameter that nothing uses',
       { url, parameters: takes('id', 'note') },
@@ -491,17 +495,25 @@ describe('an entry of tools.http', () => {
     [
       'a host to fill in',
       { url: 'https://{id}.example.com/', parameters },
-      ['url: wanted https://host/path'],
+      ['url: found an address that cannot be used, wanted https://host/path'],
     ],
-    ['a scheme to fill in', { url: '{id}://example.com/', parameters }, ['url: wanted https://host/path']],
-    ['a host that a variable fills', { url: 'https://{{host}}/' }, ['url: wanted https://host/path']],
-    ['a port to fill in', { url: 'https://example.com:{id}/', parameters }, ['url: wanted']],
-    ['another scheme', { url: 'ftp://example.com/' }, ['url: wanted']],
-    ['no scheme', { url: 'example.com/orders' }, ['url: wanted']],
-    ['a user name', { url: 'https://user:pass@example.com/' }, ['url: wanted']],
-    ['a fragment', { url: 'https://example.com/#x' }, ['url: wanted']],
-    ['a backslash', { url: 'https://example.com\\@evil.test/' }, ['url: wanted']],
-    ['a port that is none', { url: 'https://example.com:99999/' }, ['url: wanted']],
+    [
+      'a scheme to fill in',
+      { url: '{id}://example.com/', parameters },
+      ['url: found an address that cannot be used, wanted https://host/path'],
+    ],
+    [
+      'a host that a variable fills',
+      { url: 'https://{{host}}/' },
+      ['url: found an address that cannot be used, wanted https://host/path'],
+    ],
+    ['a port to fill in', { url: 'https://example.com:{id}/', parameters }, ['url: found an address']],
+    ['another scheme', { url: 'ftp://example.com/' }, ['url: found an address']],
+    ['no scheme', { url: 'example.com/orders' }, ['url: found an address']],
+    ['a user name', { url: 'https://user:pass@example.com/' }, ['url: found an address']],
+    ['a fragment', { url: 'https://example.com/#x' }, ['url: found an address']],
+    ['a backslash', { url: 'https://example.com\\@evil.test/' }, ['url: found an address']],
+    ['a port that is none', { url: 'https://example.com:99999/' }, ['url: found an address']],
     ['a step up', { url: 'https://example.com/a/../b' }, ['url: found ..']],
     ['a hidden step up', { url: 'https://example.com/a/%2E./b' }, ['url: found %2E.']],
     ['half an escape', { url: 'https://example.com/%2{id}', parameters }, ['url: found a %']],
@@ -510,7 +522,7 @@ describe('an entry of tools.http', () => {
       { url: 'https://example.com/?{id}=1', parameters },
       ['url: found an {argument} as the name'],
     ],
-    ['a body that cannot be', { url, parameters, body: { a: 1 } }, ['body: a GET has no body']],
+    ['a body that cannot be', { url, parameters, body: { a: 1 } }, ['body: found a body in a GET']],
     ['a body of text', { url, parameters, method: 'POST', body: 'x {id}' }, ['body: found text']],
     [
       'a form of a list',
@@ -521,7 +533,7 @@ describe('an entry of tools.http', () => {
         body: [1],
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
       },
-      ['body: a form'],
+      ['body: found a form'],
     ],
     [
       'another kind of body',
@@ -531,16 +543,20 @@ describe('an entry of tools.http', () => {
     [
       'a header of the connection',
       { url, parameters, headers: { Host: 'x' } },
-      ['headers.Host: this header belongs'],
+      ['headers.Host: found a header that belongs'],
     ],
-    ['a length', { url, parameters, headers: { 'Content-Length': '1' } }, ['headers.Content-Length: this']],
+    ['a length', { url, parameters, headers: { 'Content-Length': '1' } }, ['headers.Content-Length: found']],
     [
       'a header twice',
       { url, parameters, headers: { 'x-a': '1', 'X-A': '2' } },
-      ['headers.X-A: this header is there twice'],
+      ['headers.X-A: found this header twice'],
     ],
-    ['no header name', { url, parameters, headers: { 'x a': '1' } }, ['headers.x a: a header name']],
-    ['a split header', { url, parameters, headers: { 'x-a': 'k\r\nx: y' } }, ['headers.x-a: the value has']],
+    ['no header name', { url, parameters, headers: { 'x a': '1' } }, ['headers.x a: found other characters']],
+    [
+      'a split header',
+      { url, parameters, headers: { 'x-a': 'k\r\nx: y' } },
+      ['headers.x-a: found characters'],
+    ],
     [
       'a type of parameters',
       { url, parameters: { type: 'string' } },
@@ -628,7 +644,7 @@ describe('a function by HTTP', () => {
       url: 'https://x.test/{id}',
     };
     expect(() => createHttpTool('fn', spec, { hosts: [], client, redact: [] })).toThrow(
-      /^BAD_CONFIG: function fn: url: \{id\} is not one of the parameters/,
+      /^BAD_CONFIG: function fn: url: found \{id\}, which is none of the parameters/,
     );
   });
 

@@ -39,17 +39,33 @@ export const httpToolSchema = z
       .describe('JSON Schema (2020-12) of an object; left out: it takes no arguments'),
     method: z.enum(HTTP_METHODS).default('GET'),
     url: z.string().describe('https://host/path/{argument}?name={argument}; scheme, host and port are fixed'),
-    query: z.record(z.string(), scalar).default({}),
-    headers: z.record(z.string(), scalar).default({}),
+    query: z
+      .record(z.string(), scalar)
+      .default({})
+      .describe('Entries whose argument is missing are left out; a list becomes several entries'),
+    headers: z
+      .record(z.string(), scalar)
+      .default({})
+      .describe('Printable ASCII; those whose argument is missing are left out'),
     body: z
       .union([z.record(z.string(), z.unknown()), z.array(z.unknown()), z.string()])
       .optional()
       .describe('JSON template; left out for POST, PUT, PATCH: the arguments that are not used elsewhere'),
-    timeoutMs: z.int().min(1).max(120_000).default(10_000),
-    maxResponseBytes: z.int().min(1).max(4_194_304).default(65_536),
-    cancelOnInterrupt: z.boolean().default(false),
-    fillerAfterMs: z.number().min(0).optional(),
-    redact: z.array(z.string()).default([]),
+    timeoutMs: z
+      .int()
+      .min(1)
+      .max(120_000)
+      .default(10_000)
+      .describe('Longest time of one function call, redirects included'),
+    maxResponseBytes: z.int().min(1).max(4_194_304).default(65_536).describe('A longer answer is an error'),
+    cancelOnInterrupt: z.boolean().default(false).describe('Given up when the caller cuts in'),
+    fillerAfterMs: z
+      .int()
+      .min(0)
+      .max(120_000)
+      .optional()
+      .describe('How long the caller hears nothing before the agent says that it is busy; 0: never'),
+    redact: z.array(z.string()).default([]).describe('Arguments kept out of events and reports'),
   })
   .superRefine((spec, ctx) => {
     for (const { path, message } of problemsOf(spec)) {

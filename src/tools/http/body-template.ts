@@ -55,7 +55,10 @@ export function compileBody(
   const kind = bodyKind(contentType);
   const isRead = spec.method === 'GET' || spec.method === 'HEAD';
   if (isRead || (spec.body === undefined && spec.method === 'DELETE')) {
-    const problem = spec.body === undefined ? undefined : `a ${spec.method} has no body`;
+    const problem =
+      spec.body === undefined
+        ? undefined
+        : `found a body in a ${spec.method}, wanted POST, PUT, PATCH or DELETE for it`;
     return { body: undefined, templates: [], problem };
   }
   if (kind === undefined) {
@@ -118,7 +121,9 @@ function nodeProblem(node: Node, form: boolean): string | undefined {
   if (node.type === 'text' && onlyPlace(node.template) === undefined) {
     return 'found text, wanted an object, a list, or one "{argument}"';
   }
-  return form && node.type !== 'object' ? 'a form has an object as its body' : undefined;
+  return form && node.type !== 'object'
+    ? 'found a form that is no object, wanted names and values'
+    : undefined;
 }
 
 function templatesIn(node: Node): readonly Template[] {

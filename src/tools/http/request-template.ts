@@ -105,7 +105,7 @@ function readUrl(
   const [, start = '', path = '/', search = ''] = URL_PARTS.exec(source.trim()) ?? [];
   if (!URL.canParse(start)) {
     complain(
-      'wanted https://host/path, with {arguments} only behind the host, and without user name, # and backslash',
+      'found an address that cannot be used, wanted https://host/path, with {arguments} only behind the host, and without user name, # and backslash',
     );
     return { origin: 'https://invalid.invalid', segments: [], query: [] };
   }
@@ -164,11 +164,13 @@ function readHeaders(headers: RequestSpec['headers'], problems: Problem[]): read
 
 /** Never shows the value: it is often a key. */
 function headerProblem(name: string, source: string, seen: ReadonlySet<string>): string | undefined {
-  if (!TOKEN.test(name)) return 'a header name has letters, digits and - only';
-  if (OWN_HEADERS.includes(name)) return 'this header belongs to the connection and cannot be set';
-  if (seen.has(name)) return 'this header is there twice, in another case';
-  if (!HEADER_TEXT.test(source)) return 'the value has characters that HTTP headers cannot carry';
-  if (name === 'content-type' && /[{}]/.test(source)) return 'the content type cannot be filled in';
+  if (!TOKEN.test(name))
+    return 'found other characters in the name of a header, wanted letters, digits and - only';
+  if (OWN_HEADERS.includes(name)) return 'found a header that belongs to the connection, wanted it left out';
+  if (seen.has(name)) return 'found this header twice, in another case, wanted it once';
+  if (!HEADER_TEXT.test(source)) return 'found characters that headers cannot carry, wanted printable ASCII';
+  if (name === 'content-type' && /[{}]/.test(source))
+    return 'found a content type to fill in, wanted a fixed one';
   return undefined;
 }
 
@@ -176,7 +178,7 @@ function checkDeclared(name: string, spec: RequestSpec, problems: Problem[]): vo
   const declared = declaredNames(spec);
   if (declared.includes(name)) return;
   const there = declared.length === 0 ? 'there are none' : `there are ${declared.join(', ')}`;
-  const message = `{${name}} is not one of the parameters (${there}); a variable of the call is written {{${name}}}, and text { ${name} }`;
+  const message = `found {${name}}, which is none of the parameters (${there}), wanted {{${name}}} for a variable of the call, or { ${name} } for text`;
   problems.push({ path: placeOf(name, spec), message });
 }
 
