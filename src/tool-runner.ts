@@ -97,6 +97,11 @@ export class ToolRunner {
     return this.#tools.get(name);
   }
 
+  /** This invocation was delivered before, so that it has, or will have, been answered. */
+  knows(toolCallId: string, name: string, args: string): boolean {
+    return this.#history.find(RunHistory.fingerprint(toolCallId, name, args)) !== undefined;
+  }
+
   /**
    * One invocation. Delivered again, it is not run again: the answer is the same promise. Another function or other
    * arguments under the id of an earlier one are another invocation, with another idempotency key.
@@ -158,7 +163,9 @@ export class ToolRunner {
     const { tool } = request;
     if (this.#options.signal.aborted) {
       const error = new BridgeError('CANCELLED', 'the call has ended');
-      answer(this.#runOf(request, { outcome: 'cancelled', output: failureText(error), error }));
+      answer(
+        this.#runOf(request, { outcome: 'cancelled', output: failureText(error, 'it was not run'), error }),
+      );
       return;
     }
     if (tool === undefined) {
@@ -211,8 +218,9 @@ export class ToolRunner {
   }
 
   #startNext(): void {
+    const { atOnce } = this.#options;
     for (const invocation of this.#open) {
-      if (this.#busy() >= Math.max(1, this.#options.atOnce)) return;
+      if (this.#busy() >= (atOnce >= 1 ? atOnce : 1)) return;
       invocation.start();
     }
   }

@@ -155,6 +155,18 @@ describe('several functions', () => {
     expect(await runs[3]).toMatchObject({ ms: 150, waitedMs: 150 });
   });
 
+  it.each([0, -1, Number.NaN, 0.5])('run one after the other when %d may run at once', async (atOnce) => {
+    const held = new Held('held');
+    const runner = startRunner([held.tool], { atOnce });
+    const runs = [asked(runner, 'held'), asked(runner, 'held')];
+    expect(held.calls).toHaveLength(1);
+    held.done(0);
+    await runs[0];
+    expect(held.calls).toHaveLength(2);
+    held.done(1);
+    await runs[1];
+  });
+
   it('do not lose time of their own while they wait', async () => {
     const held = new Held('held', { timeoutMs: 500 });
     const runner = startRunner([held.tool], { atOnce: 1 });
@@ -233,7 +245,9 @@ describe('an invocation that is delivered again', () => {
   it('is not run again, neither while it runs nor later', async () => {
     const held = new Held('held');
     const { tools } = startRunner([held.tool]);
+    expect(tools.knows('a', 'held', '{}')).toBe(false);
     const first = tools.run('a', 'held', '{}');
+    expect(tools.knows('a', 'held', '{}')).toBe(true);
     expect(tools.run('a', 'held', '{}')).toBe(first);
     held.done(0, 'only once');
     await first;

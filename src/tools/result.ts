@@ -42,7 +42,8 @@ function oddity(value: unknown): string | undefined {
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Blob) {
     return 'bytes; wanted: text or JSON';
   }
-  if (value instanceof Response) return 'a Response; wanted: text or JSON, such as `await response.json()`';
+  if (value instanceof Response || ('bodyUsed' in value && 'status' in value))
+    return 'a Response; wanted: text or JSON, such as `await response.json()`';
   if (Symbol.asyncIterator in value || value instanceof ReadableStream) {
     return 'a stream or an async generator; wanted: text or JSON when it is complete';
   }
