@@ -220,7 +220,9 @@ export class ToolRunner {
   #startNext(): void {
     const { atOnce } = this.#options;
     for (const invocation of this.#open) {
-      if (this.#busy() >= (atOnce >= 1 ? atOnce : 1)) return;
+      const busy = this.#busy();
+      // One may always run, whatever was asked for.
+      if (busy > 0 && !(busy < atOnce)) return;
       invocation.start();
     }
   }
