@@ -179,6 +179,24 @@ describe('arguments of another type', () => {
     expect(ran).toEqual([{ one: { age: 1 }, many: [{ age: 2 }], by: { a: 3 }, either: false }]);
   });
 
+  it('stay as they are where they are right, also when others are repaired', () => {
+    const parameters = {
+      type: 'object',
+      properties: {
+        either: { type: ['string', 'number'] },
+        anything: {},
+        code: { enum: ['1', '2'] },
+        unset: { type: ['string', 'null'] },
+        must: { type: 'string' },
+        people: { type: 'number' },
+      },
+      required: ['must'],
+    };
+    const right = { either: '4', anything: '[1]', code: '1', unset: null, must: null };
+    expect(repairArguments({ ...right, people: '4' }, parameters)).toEqual({ ...right, people: 4 });
+    expect(repairArguments(right, parameters)).toBeUndefined();
+  });
+
   it('come to an end with a schema that refers to itself', () => {
     const parameters = { type: 'object', properties: { next: { $ref: '#' } }, allOf: [{ $ref: '#' }] };
     expect(repairArguments({ next: '{"next":"{}"}' }, parameters)).toEqual({ next: { next: {} } });
@@ -189,6 +207,7 @@ describe('arguments of another type', () => {
     const parameters = { type: 'object', properties: { options: { type: 'object' } } };
     const repaired = repairArguments({ options: '{"__proto__":{"admin":true},"a":1}' }, parameters);
     expect(repaired).toEqual({ options: { a: 1 } });
+    expect(repaired?.['options']).not.toHaveProperty('admin');
     expect(Object.hasOwn(Object(repaired?.['options']), '__proto__')).toBe(false);
   });
 });
