@@ -391,6 +391,20 @@ describe('what an earlier process left', () => {
     expect(second.log()).toContain('"attempts":3');
   });
 
+  it('follows at once when it only waited for a host that is there again', async () => {
+    const receiver = await hookReceiver(breaking);
+    const first = await outbox();
+    await first.box.add({ id: 'call_1', url: receiver.url, body: BODY });
+    await first.attempts(1);
+    await first.box.close(0);
+    receiver.answer(answering(204));
+    const second = await outbox({ folder: first.folder, clock: first.clock });
+    await second.box.start();
+    await second.box.add({ id: 'call_2', url: receiver.url, body: BODY });
+    await second.attempts(2);
+    expect(ids(receiver.received)).toEqual(['call_1', 'call_2', 'call_1']);
+  });
+
   it('is not waited for longer than two hours, whatever became of the clock', async () => {
     const receiver = await hookReceiver(answering(500), answering(204));
     const first = await outbox();

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -128,7 +128,7 @@ export class OutboxFiles {
 
   /** It was delivered, or another file has taken its place. */
   async drop(claim: Claim): Promise<void> {
-    await rm(claim.path, { force: true });
+    await removeFile(claim.path);
   }
 
   /** It waits again, as it was. */
@@ -141,7 +141,7 @@ export class OutboxFiles {
 
   /** Removes a delivery that waits. */
   async remove(id: string): Promise<void> {
-    await rm(this.#waiting(id), { force: true });
+    await removeFile(this.#waiting(id));
   }
 
   /** It is not tried any more, and kept for people to look at. */
@@ -259,6 +259,12 @@ export class OutboxFiles {
 /** Whether an error of the file system says that there is no such file. */
 function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+  });
 }
 
 function parseJson(text: string): unknown {

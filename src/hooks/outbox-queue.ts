@@ -53,6 +53,12 @@ export class OutboxQueue {
     host.waiting.splice(at + 1, 0, job);
   }
 
+  /** An earlier process found nobody at this host: one at a time, until one goes well. */
+  doubt(name: string): void {
+    const host = this.#host(name);
+    host.failures = Math.max(1, host.failures);
+  }
+
   /** Takes a delivery that waits out; false: it does not wait. */
   remove(job: Job): boolean {
     const waiting = this.#hosts.get(job.host)?.waiting ?? [];

@@ -307,6 +307,7 @@ export class Outbox {
     // Meanwhile it may have been added here.
     if (job === undefined || this.#jobs.has(id)) return;
     this.#jobs.set(id, job);
+    if (job.unreachable) this.#queue.doubt(job.host);
     this.#queue.push(job);
     this.#pump();
   }
