@@ -1,12 +1,26 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { BUILT_IN } from '../src/agents-file/tool-entries.ts';
+import { readAgentsFile } from '../src/agents-file.ts';
+import { TOOL_OUTCOMES } from '../src/call-events.ts';
 import { BridgeError } from '../src/errors.ts';
 import { type LoadedHandlers, loadHandlers } from '../src/tools/handlers.ts';
-import type { ToolContext } from '../src/tools.ts';
+import { httpToolSchema } from '../src/tools/http.ts';
+import { defineTool, type ToolContext } from '../src/tools.ts';
 import { callStub } from './support/call-stub.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -272,6 +286,99 @@ describe('a mistake in handlers', () => {
       else expect(typed).toMatch(/typed\.ts: Node [\d.]+ cannot import TypeScript, wanted Node 24 or/);
     } finally {
       rmSync(lonely, { recursive: true, force: true });
+    }
+  });
+});
+
+describe('docs/tools.md', () => {
+  const page = readFileSync(join(ROOT, 'docs/tools.md'), 'utf8');
+  const samples = (language: string): string[] =>
+    [...page.matchAll(/```(\w+)\n(.*?)```/gs)].flatMap(([, found, text = '']) =>
+      found === language ? [text] : [],
+    );
+  /** The sample that begins with its own file name. */
+  const named = (file: string): string => {
+    const text = samples('js').find((sample) => sample.startsWith(`// ${file}\n`));
+    if (text === undefined) throw new Error(`no sample ${file}`);
+    return text;
+  };
+  let place = '';
+
+  beforeAll(() => {
+    place = folder({
+      'handlers/booking.js': named('handlers/booking.js'),
+      'test/booking.test.js': named('test/booking.test.js'),
+      ...Object.fromEntries(samples('ts').map((text, index) => [`program-${index}.ts`, text])),
+      'package.json': '{"type":"module"}',
+    });
+  });
+
+  it('has samples whose types are right', () => {
+    const config = {
+      extends: join(ROOT, 'tsconfig.json'),
+      compilerOptions: {
+        paths: { patchcord: [join(ROOT, 'src/index.ts')] },
+        typeRoots: [join(ROOT, 'node_modules/@types')],
+        rootDir: '/',
+      },
+      include: ['.'],
+    };
+    write(place, 'tsconfig.json', JSON.stringify(config));
+    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+    const { stdout } = spawnSync(process.execPath, [tsc, '-p', join(home, place)], { encoding: 'utf8' });
+    // What is wrong in the sources is for the check of the sources to say.
+    const wrong = stdout.split('\n').filter((line) => /^error |^\S*(?:program-\d+|booking)[\w.]*\(/.test(line));
+    expect(wrong).toEqual([]);
+    expect(samples('ts')).not.toEqual([]);
+  });
+
+  it('has a module that is loaded, and a test of it that passes', async () => {
+    expect(names(await loadHandlers([`${place}/handlers`], home))).toEqual(['book_table']);
+    const { stdout, status } = spawnSync(
+      process.execPath,
+      ['--test', join(home, place, 'test/booking.test.js')],
+      {
+        encoding: 'utf8',
+        env: { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: undefined },
+      },
+    );
+    expect(stdout).toMatch(/pass 2\n/);
+    expect(status).toBe(0);
+  });
+
+  it('has agents files that can be read', async () => {
+    const found = samples('yaml');
+    expect(found.length).toBeGreaterThan(2);
+    for (const [index, text] of found.entries()) {
+      const whole = { agents: { a: { instructions: 'Be kind.' } }, ...parse(text) };
+      write(place, `agents-${index}.json`, JSON.stringify(whole));
+      const env = Object.fromEntries([...text.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => [name, 'x']));
+      await readAgentsFile(join(home, place, `agents-${index}.json`), env);
+    }
+  });
+
+  it('names the defaults that there are', () => {
+    const http = httpToolSchema.parse({ description: 'd', url: 'https://example.com/' });
+    const code = defineTool({ name: 'a', description: 'd', run: () => 1 });
+    const cell = (amount: number): string => amount.toLocaleString('en').replaceAll(',', ' ');
+    expect(page).toContain(`| for the whole exchange, redirects included | ${cell(http.timeoutMs)} |`);
+    expect(page).toContain(`| a longer answer is an error | ${cell(http.maxResponseBytes)} |`);
+    expect(page).toContain(`| its deadline, from when it starts | ${cell(code.timeoutMs)} |`);
+    expect(page).toContain(
+      `| longer results are cut, and the model is told so | ${cell(code.maxResultChars)} |`,
+    );
+  });
+
+  it('has every built-in function and every outcome in its tables', () => {
+    const rows = [...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
+    for (const name of [...BUILT_IN, ...TOOL_OUTCOMES]) expect(rows).toContain(name);
+  });
+
+  it('has no dead link', () => {
+    for (const [, target = ''] of page.matchAll(/\]\(([^)]+)\)/g)) {
+      if (!target.startsWith('#')) expect(existsSync(join(ROOT, 'docs', target)), target).toBe(true);
+      else
+        expect(page.toLowerCase().replaceAll(' ', '-')).toContain(`\n${'#'.repeat(2)}-${target.slice(1)}\n`);
     }
   });
 });
