@@ -96,6 +96,7 @@ export class AgentBook {
       transcribeCaller: spec.transcribeCaller ?? base.transcribeCaller,
       audio: spec.audio ?? base.audio,
       tools,
+      redact: this.file.tools.redact,
       toolsAtOnce: spec.toolsAtOnce ?? base.toolsAtOnce,
       filler: filler(spec, base, variables),
       providers: spec.providers,

@@ -19,6 +19,8 @@ export interface Agent {
   /** `passthrough` sends G.711 as it is where both ends speak the same law; `wideband` is the provider's best. */
   readonly audio: 'wideband' | 'passthrough';
   readonly tools: readonly Tool[];
+  /** Names of arguments of functions that are kept out of events and reports. */
+  readonly redact: readonly string[];
   /** So many functions of one call may run at once; others wait for their turn. */
   readonly toolsAtOnce: number;
   /** What the caller hears while a function runs; undefined: nothing. */
@@ -124,6 +126,7 @@ export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
     transcribeCaller: true,
     audio: text.audio,
     tools: [endCall, currentTime, ...tools],
+    redact: [],
     toolsAtOnce: TOOLS_AT_ONCE,
     filler: { afterMs: 2000, texts: ['One moment, please.'], clip: undefined, everyMs: 8000, atMost: 3 },
     providers: [],

@@ -1,5 +1,5 @@
 import type { CallEvent } from './call-events.ts';
-import type { CallRecords } from './call-records.ts';
+import type { CallRecord, CallRecords } from './call-records.ts';
 import type { CarrierName } from './carrier.ts';
 import type { Clock } from './clock.ts';
 import { CallBudget } from './cost/budget.ts';
@@ -59,8 +59,17 @@ export class CallAccounts {
     const account = this.#accounts.get(session);
     if (account === undefined) return;
     this.#accounts.delete(session);
-    const sending = account.close().finally(() => this.#sending.delete(sending));
-    this.#sending.add(sending);
+    this.#track(account.close());
+  }
+
+  /** A call is over that may have been placed in vain: somebody who waits for its report is told that. */
+  unanswered({ view, ref }: CallRecord, config: EndHookConfig | undefined): void {
+    if (view.direction !== 'outbound' || view.answeredAt !== undefined || config === undefined) return;
+    const { clock, endHook } = this.#deps;
+    const { id, carrier, direction, from, to, agent, createdAt: startedAt, outcome, endedAt } = view;
+    const facts = { id, callId: ref?.callId, carrier, direction, from, to, agent, variables: {}, startedAt };
+    const report = new ReportWriter(facts).report(undefined, clock.epoch(), { outcome, endedAt });
+    this.#track(endHook.send(config, report, { awaitRecording: false }));
   }
 
   /** The carrier has told where the recording of a call is that may be over. */
@@ -68,6 +77,11 @@ export class CallAccounts {
     const record = this.#deps.records.byCall(carrier, callId);
     if (record === undefined) return;
     this.#deps.endHook.recording(record.view.id, { url, durationSeconds: durationS ?? null });
+  }
+
+  #track(work: Promise<void>): void {
+    const sending = work.finally(() => this.#sending.delete(sending));
+    this.#sending.add(sending);
   }
 
   /** Resolves when all reports are on the disk. */
@@ -85,16 +99,18 @@ class Account {
   readonly #budget: CallBudget | undefined;
   readonly #followed: Followed;
   readonly #release: () => void;
+  readonly #beganAt: number;
   #providerEnded: End = () => undefined;
   #line: LineMeter | undefined;
 
   constructor(deps: CallAccountsDeps, session: Session, terms: AccountTerms) {
-    const { clock, ledger, records } = deps;
+    const { clock, ledger, records, metrics } = deps;
     const { call, carrier, agent } = session;
     const { callId, direction, from, to } = call;
     this.#deps = deps;
     this.#session = session;
     this.#terms = terms;
+    this.#beganAt = clock.now();
     this.#release = terms.hold();
     this.#meter = new CallMeter(clock, terms.prices);
     this.#writer = new ReportWriter({
@@ -109,17 +125,22 @@ class Account {
       startedAt: clock.epoch(),
     });
     const { budget } = terms;
-    const leave = (goodbye: string): void => session.leave('budget-spent', goodbye);
+    const leave = (spent: 'call' | 'number' | 'day'): void => {
+      metrics.budgetEnded(spent);
+      session.leave('budget-spent', budget?.goodbye ?? SPENT_GOODBYE);
+    };
     this.#budget =
       budget &&
       new CallBudget({
         clock,
         meter: this.#meter,
         perCall: budget.perCall,
-        told: () => leave(budget.goodbye ?? SPENT_GOODBYE),
+        told: () => leave('call'),
       });
     const own = direction === 'inbound' ? to : from;
-    this.#followed = ledger.follow(own, this.#meter, () => leave(budget?.goodbye ?? SPENT_GOODBYE));
+    this.#followed = ledger.follow(own, this.#meter, (spent) =>
+      leave(spent === 'day-spent' ? 'day' : 'number'),
+    );
   }
 
   on(event: CallEvent): void {
@@ -129,7 +150,9 @@ class Account {
       this.#providerEnded();
       this.#providerEnded = this.#meter.providerBegan(event.provider, event.model);
     } else if (event.type === 'mediaStarted') {
-      this.#line ??= this.#meter.lineBegan(carrier.name, call.direction);
+      // The carrier charges from the answer on, which was when it was told about the stream.
+      const atMs = this.#beganAt;
+      this.#line ??= this.#meter.lineBegan(carrier.name, call.direction, { atMs });
     } else if (event.type === 'usage') {
       const { provider, model, helper, usage, seconds } = event;
       this.#meter.usage(provider, helper ? undefined : model, {
@@ -152,12 +175,13 @@ class Account {
     await this.#report(bill);
   }
 
-  #putDown({ cost, unpriced }: CallBill): void {
+  #putDown(bill: CallBill): void {
     const { log, metrics } = this.#deps;
+    const { cost, unpriced } = bill;
+    metrics.callBill(bill);
     if (this.#terms.prices.currency === undefined) return;
     const { callId } = this.#session;
     log.info({ callId, cost: cost?.total, currency: cost?.currency, unpriced }, 'cost of a call');
-    if (cost !== undefined) metrics.callCost(cost);
   }
 
   async #report(bill: CallBill): Promise<void> {

@@ -32,6 +32,8 @@ export interface CallDeskDeps {
   readonly addresses: PublicAddresses;
   /** Who answers such a call. */
   readonly agentName: (carrier: CarrierName, order: PlaceOrder) => string | undefined;
+  /** Told of every call once, when it is over. */
+  readonly onEnd?: ((record: CallRecord) => void) | undefined;
   /** Asked late: desk and manager know each other. */
   readonly manager: () => SessionManager;
 }
@@ -52,7 +54,7 @@ export class CallDesk {
 
   constructor(deps: CallDeskDeps) {
     this.#deps = deps;
-    this.records = new CallRecords(deps.clock);
+    this.records = new CallRecords(deps.clock, deps.onEnd);
     this.#hangUps = new HangUpWatch(deps);
     this.#placed = new PlacedCalls({
       ...deps,

@@ -1,5 +1,5 @@
 import type { Agent } from './agents.ts';
-import type { CarrierName, IncomingCall } from './carrier.ts';
+import type { Carrier, IncomingCall } from './carrier.ts';
 import type { Clock } from './clock.ts';
 import type { Conversation } from './conversation.ts';
 import type { Session } from './session.ts';
@@ -7,7 +7,7 @@ import type { CallHandle } from './tools.ts';
 
 export interface CallHandleDeps {
   readonly call: IncomingCall;
-  readonly carrier: CarrierName;
+  readonly carrier: Carrier;
   readonly agent: Agent;
   readonly clock: Clock;
   readonly session: Pick<Session, 'transfer' | 'sendDigits' | 'record'>;
@@ -20,7 +20,7 @@ export function callHandle(deps: CallHandleDeps): CallHandle {
   const { call, agent, session } = deps;
   return {
     callId: call.callId,
-    carrier: deps.carrier,
+    carrier: deps.carrier.name,
     direction: call.direction,
     from: call.from,
     to: call.to,

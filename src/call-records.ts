@@ -110,8 +110,12 @@ export class CallRecords {
   /** Calls that go on without the bridge, with the timer that takes them for ended. */
   readonly #released = new Map<CallRecord, Cancel>();
 
-  constructor(clock: Clock) {
+  readonly #onEnd: ((record: CallRecord) => void) | undefined;
+
+  /** `onEnd` is told of every call once, when it is over. */
+  constructor(clock: Clock, onEnd?: (record: CallRecord) => void) {
     this.#clock = clock;
+    this.#onEnd = onEnd;
   }
 
   add(view: Omit<CallView, 'createdAt'>, ref: CallRef | undefined): CallRecord {
@@ -152,6 +156,7 @@ export class CallRecords {
     record.update({ status: 'ended', outcome: said, endedAt: this.#clock.epoch() });
     record.add('over', { outcome: said });
     record.finish();
+    this.#onEnd?.(record);
     this.#ended.set(record, this.#clock.now() + KEEP_MS);
     const [oldest] = this.#ended.keys();
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#forget(oldest);

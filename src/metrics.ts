@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry } from 'prom-client';
-import type { CallCost } from './cost/call-bill.ts';
+import { type CallBill, tokensOf } from './cost/call-bill.ts';
+import type { LedgerTrouble } from './cost/ledger.ts';
 
 /** What the service counts. Calls add their frame counts once, when they end: nothing here runs per frame. */
 export interface Metrics {
@@ -14,8 +15,12 @@ export interface Metrics {
   budgetRefused(budget: 'day' | 'number'): void;
   /** What became of an attempt to deliver the report of a call. */
   report(outcome: 'delivered' | 'retried' | 'failed'): void;
-  /** What a call cost that is over. */
-  callCost(cost: CallCost): void;
+  /** What a call used and cost that is over. */
+  callBill(bill: CallBill): void;
+  /** A call was ended because a budget was spent. */
+  budgetEnded(budget: 'call' | 'number' | 'day'): void;
+  /** What was spent today could not be read, written or compared. */
+  ledgerTrouble(trouble: LedgerTrouble): void;
   /** Prometheus text. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -68,6 +73,17 @@ export function createMetrics(): Metrics {
   );
   const budgets = counter('budget_refusals_total', 'Calls refused because a budget is spent', ['budget']);
   const reports = counter('call_reports_total', 'Attempts to deliver the report of a call', ['outcome']);
+  const tokens = counter('tokens_total', 'Tokens that providers reported, what was cached apart', [
+    'model',
+    'kind',
+  ]);
+  const unpriced = counter('unpriced_calls_total', 'Calls that used something without a price', ['name']);
+  const spent = counter('budget_ends_total', 'Calls ended because a budget was spent', ['budget']);
+  const ledgerTroubles = counter(
+    'ledger_troubles_total',
+    'Spending that could not be read, written or compared',
+    ['trouble'],
+  );
   const cost = counter('call_cost_total', 'Cost of calls that are over, as far as prices are known', [
     'currency',
     'of',
@@ -91,7 +107,14 @@ export function createMetrics(): Metrics {
     refused: (what, reason) => refused.inc({ what, reason }),
     budgetRefused: (budget) => budgets.inc({ budget }),
     report: (outcome) => reports.inc({ outcome }),
-    callCost({ currency, byProvider, byCarrier }) {
+    budgetEnded: (budget) => spent.inc({ budget }),
+    ledgerTrouble: (trouble) => ledgerTroubles.inc({ trouble }),
+    callBill({ usage, cost: amounts, unpriced: names }) {
+      for (const [model, used] of Object.entries(usage))
+        for (const [kind, count] of Object.entries(tokensOf(used))) tokens.inc({ model, kind }, count);
+      for (const name of names) unpriced.inc({ name });
+      if (amounts === undefined) return;
+      const { currency, byProvider, byCarrier } = amounts;
       for (const [of, amount] of Object.entries({ ...byProvider, ...byCarrier }))
         cost.inc({ currency, of }, amount);
     },

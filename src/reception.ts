@@ -1,5 +1,6 @@
 import type { Carrier, CarrierName, IncomingCall } from './carrier.ts';
 import { BridgeError } from './errors.ts';
+import type { EndHookConfig } from './hooks/end-hook.ts';
 import type { StartAnswer, StartRequest } from './hooks/start-hook.ts';
 import type { Log } from './log.ts';
 import type { Admission, CallTerms, SessionManager } from './session-manager.ts';
@@ -20,6 +21,8 @@ export interface Route {
 export interface Roster {
   route(carrier: CarrierName, call: IncomingCall): Route;
   knows(agent: string): boolean;
+  /** Who is told of a call of this agent when it is over; undefined: nobody. */
+  endHook(agent: string): EndHookConfig | undefined;
   /** Why nobody of this number may be called any more today; undefined: they may. */
   spent(call: IncomingCall): 'busy' | 'rejected' | undefined;
   /** What a call is treated by; undefined: there is no agent of that name. */

@@ -13,6 +13,7 @@ export function soleAgent(
   return {
     route: () => ({ agent: agent.name, variables: {}, ask: undefined }),
     knows: (name) => name === agent.name,
+    endHook: () => undefined,
     spent: () => undefined,
     termsFor: (_name, _carrier, call, variables) => ({
       agent: { ...agent, variables: { ...agent.variables, ...variables } },

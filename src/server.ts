@@ -112,6 +112,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     carriers,
     addresses,
     agentName: (carrier, order) => agentName(carrier, order),
+    onEnd: (record) => accounts?.unanswered(record, roster.endHook(record.view.agent)),
     manager: () => manager,
   });
   const manager: SessionManager = new SessionManager({
@@ -159,6 +160,9 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const accounts = crew?.accounts(desk.records);
   const roster = crew?.staff ?? soleAgent(agent, provider, machineFor);
   const agentName = (carrier: CarrierName, { from, to, agent: wanted }: PlaceOrder): string | undefined => {
+    if (roster.spent({ ...OUTBOUND, from, to }) !== undefined) {
+      throw new BridgeError('OVER_CAPACITY', 'no call can be placed: what may be spent today has been spent');
+    }
     if (wanted !== undefined) return roster.knows(wanted) ? wanted : undefined;
     return roster.route(carrier, { ...OUTBOUND, from, to }).agent;
   };

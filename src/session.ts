@@ -92,10 +92,7 @@ export class Session {
       this.#resolveOver = resolve;
     });
     const handle = callHandle({
-      call,
-      carrier: deps.carrier.name,
-      agent: deps.agent,
-      clock,
+      ...deps,
       session: this,
       roundTripMs: () => this.#line.roundTripMs,
       conversation: () => this.#conversation,
@@ -116,6 +113,7 @@ export class Session {
         call: handle,
         signal: this.#abort.signal,
         atOnce: deps.agent.toolsAtOnce,
+        redact: deps.agent.redact,
       }),
       createTranscoder: deps.createTranscoder,
       atMs: () => this.#at(),

@@ -8,6 +8,7 @@ import type { Clock } from './clock.ts';
 import type { Ledger, LedgerRules } from './cost/ledger.ts';
 import { Edition } from './edition.ts';
 import { BridgeError } from './errors.ts';
+import type { EndHookConfig } from './hooks/end-hook.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { RealtimeProvider } from './provider.ts';
@@ -91,6 +92,11 @@ export class Staff implements Roster {
 
   knows(agent: string): boolean {
     return this.#edition.book.has(agent);
+  }
+
+  endHook(agent: string): EndHookConfig | undefined {
+    const { book } = this.#edition;
+    return book.has(agent) ? book.endHook(agent) : undefined;
   }
 
   spent(call: IncomingCall): 'busy' | 'rejected' | undefined {

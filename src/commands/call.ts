@@ -22,6 +22,7 @@ export const call: Command = {
 Plays the carrier and the caller: signs the webhook, opens the media stream, speaks, listens, and keeps the call.
 Without --to, a service is started for this one call, with the settings of the environment.
 
+  --agents FILE     without --to: agents and their numbers; the same as AGENTS_FILE
   --to URL          voice webhook of the service, such as http://127.0.0.1:8080/voice/twilio
   --carrier NAME    twilio, telnyx or plivo; default: the last part of --to, else twilio
   --call-control    without --to: a Telnyx number of a Call Control application (else: of TeXML)
@@ -35,6 +36,7 @@ Without --to, a service is started for this one call, with the settings of the e
   async run(argv, terminal) {
     const { values } = readArguments(argv, {
       to: { type: 'string' },
+      agents: { type: 'string' },
       carrier: { type: 'string' },
       'call-control': { type: 'boolean', default: false },
       secret: { type: 'string' },
@@ -47,7 +49,7 @@ Without --to, a service is started for this one call, with the settings of the e
     const carrier = carrierOf(values.carrier, values.to);
     if (values.to === undefined) {
       const route = values['call-control'] ? 'events' : 'voice';
-      return callOwnService(terminal, steps, values.out, { carrier, route });
+      return callOwnService(terminal, steps, values.out, { carrier, route, agents: values.agents });
     }
     const outcome = await placeAndKeep(terminal, steps, values.out, {
       carrier,
@@ -106,11 +108,18 @@ function voiceUrl(to: string, carrier: CarrierName): string {
   return url.href;
 }
 
+interface OwnService {
+  readonly carrier: CarrierName;
+  readonly route: 'voice' | 'events';
+  /** Agents file. */
+  readonly agents: string | undefined;
+}
+
 async function callOwnService(
   terminal: Terminal,
   steps: readonly Step[],
   out: string | undefined,
-  { carrier, route }: { readonly carrier: CarrierName; readonly route: 'voice' | 'events' },
+  { carrier, route, agents }: OwnService,
 ): Promise<number> {
   const account = newAccount(carrier);
   await using exchange = await startExchange({
@@ -120,6 +129,7 @@ async function callOwnService(
   const config = loadConfig({
     ...terminal.env,
     ...Object.fromEntries(settingsFor(carrier, account, exchange.restBaseUrl ?? '')),
+    ...(agents === undefined ? {} : { AGENTS_FILE: agents }),
     PORT: '0',
     HOST: '127.0.0.1',
     LOG_LEVEL: terminal.env['LOG_LEVEL'] ?? 'error',

@@ -7,7 +7,8 @@ import { type Command, readArguments, type Terminal, wholeNumber } from './comma
 import { DialView } from './dial-view.ts';
 
 const HELP = `patchcord dial NUMBER --from NUMBER [--follow] [--carrier NAME] [--ring SECONDS]
-               [--machine report|hang-up|leave-message] [--message TEXT] [--url URL] [--token TOKEN]
+               [--machine report|hang-up|leave-message] [--message TEXT] [--agent NAME] [--var NAME=TEXT]…
+               [--url URL] [--token TOKEN]
 
 Has a running service call somebody, who then talks with its agent. It asks the service's operators' interface (/calls),
 so the service needs an API_TOKEN, and this command the same one.
@@ -19,6 +20,8 @@ so the service needs an API_TOKEN, and this command the same one.
   --ring SECONDS    how long it rings; default 40
   --machine WHAT    when a machine answers: report it, hang-up, or leave-message; default: nobody finds out
   --message TEXT    what is said after the beep with --machine leave-message
+  --agent NAME      who talks; default: whoever the service's agents file has for the number of --from
+  --var NAME=TEXT   what the agent is told of the call; may be given several times
   --url URL         where the service listens; default http://127.0.0.1:8080
   --token TOKEN     default: API_TOKEN of the environment
 
@@ -48,6 +51,8 @@ export function createDial(clock: Clock): Command {
           ring: { type: 'string' },
           machine: { type: 'string' },
           message: { type: 'string' },
+          agent: { type: 'string' },
+          var: { type: 'string', multiple: true },
           url: { type: 'string', default: DEFAULT_URL },
           token: { type: 'string' },
         },
@@ -73,6 +78,8 @@ interface OrderValues {
   readonly ring?: string | undefined;
   readonly machine?: string | undefined;
   readonly message?: string | undefined;
+  readonly agent?: string | undefined;
+  readonly var?: readonly string[] | undefined;
 }
 
 /** Only what the service cannot see is judged here: it says better what is wrong with an order. */
@@ -95,7 +102,15 @@ function readOrder(positionals: readonly string[], values: OrderValues): OrderBo
       ? {}
       : { ringSeconds: wholeNumber('ring', values.ring, RING_S.min, RING_S.max) }),
     machineDetection: readMachine(values),
+    ...(values.agent === undefined ? {} : { agent: values.agent }),
+    ...(values.var === undefined ? {} : { variables: Object.fromEntries(values.var.map(readVariable)) }),
   };
+}
+
+function readVariable(text: string): [name: string, value: string] {
+  const at = text.indexOf('=');
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+  throw new BridgeError('BAD_INPUT', `--var: found ${JSON.stringify(text)}, wanted NAME=TEXT`);
 }
 
 function readMachine({ machine, message }: OrderValues): NonNullable<OrderBody['machineDetection']> {

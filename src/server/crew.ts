@@ -49,7 +49,8 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
   const ledger = await Ledger.open({
     clock,
     log,
-    folder: needsLedger(file) ? join(dataDir, 'spending') : undefined,
+    folder: join(dataDir, 'spending'),
+    count: (trouble) => metrics.ledgerTrouble(trouble),
     rules: {
       currency: file.prices?.currency,
       timeZone: file.timeZone,
