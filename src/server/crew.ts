@@ -123,13 +123,6 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
   };
 }
 
-/** Where anything is charged for. */
-function needsLedger({ prices, budget, numbers }: AgentsFile): boolean {
-  return (
-    prices !== undefined && (budget !== undefined || numbers.some((entry) => entry.budget !== undefined))
-  );
-}
-
 function endHooks(file: AgentsFile) {
   const own = [...file.agents.values()].map((agent) => agent.endWebhook);
   return [file.webhooks.end, ...own].filter((hook) => hook !== undefined && hook !== false);
