@@ -559,6 +559,59 @@ describe('a disk that takes nothing', () => {
     await attempts(1);
   });
 
+  it('may fail between two attempts', async () => {
+    const receiver = await hookReceiver(hanging);
+    const { box, clock, attempts, outcomes, folder: path, log } = await outbox();
+    await box.add({ id: 'call_1', url: receiver.url, body: BODY });
+    await receiver.nth(1);
+    await rename(path, `${path}.gone`);
+    await writeFile(path, '');
+    receiver.received[0]?.response.writeHead(500).end();
+    await attempts(1);
+    expect(log()).toContain('the state of a webhook could not be stored');
+    receiver.answer(answering(204));
+    clock.advance(5000);
+    await attempts(2);
+    expect(outcomes).toEqual(['retried', 'delivered']);
+    expect(JSON.parse((await receiver.nth(2)).body)).toEqual(JSON.parse(BODY));
+    expect(log()).toContain('a webhook could not be claimed and is sent all the same');
+  });
+
+  it('gets no more memory than there is for it', async () => {
+    const receiver = await hookReceiver(hanging);
+    const path = await folder();
+    await mkdir(join(path, '..'), { recursive: true });
+    await writeFile(path, '');
+    const { box, outcomes, log } = await outbox({ folder: path });
+    const body = 'x'.repeat(12 * 1024 * 1024);
+    for (const id of ['a', 'b', 'c']) {
+      expect(await box.add({ id, url: receiver.url, body, holdMs: HOUR_MS })).toBe(false);
+    }
+    expect([box.pending, outcomes]).toEqual([2, ['failed']]);
+    expect(log()).toContain('neither disk nor memory has room for a webhook');
+    expect(await box.amend('a', '{}')).toBe(true);
+    expect(await box.add({ id: 'd', url: receiver.url, body, holdMs: HOUR_MS })).toBe(false);
+    expect(outcomes.filter((one) => one === 'failed')).toHaveLength(1);
+  });
+
+  it('may have no place for what was given up: it is not tried again, and put there once it can', async () => {
+    const receiver = await hookReceiver(answering(410));
+    const { box, clock, attempts, folder: path, log } = await outbox();
+    await box.start();
+    await writeFile(join(path, 'failed'), '');
+    await box.add({ id: 'call_1', url: receiver.url, body: BODY });
+    await attempts(1);
+    expect(log()).toContain('a webhook that was given up could not be put into failed/');
+    clock.advance(60_000);
+    await clock.timerOf(60_000);
+    expect((await readdir(path)).sort()).toEqual(['call_1.delivery.json', 'failed']);
+    await rm(join(path, 'failed'));
+    await clock.timerOf(60_000);
+    clock.advance(60_000);
+    await expect.poll(() => existsSync(join(path, 'failed', 'call_1.given-up.json'))).toBe(true);
+    expect(receiver.received).toHaveLength(1);
+  });
+
   it('loses with the process what it did not take, and says so', async () => {
     const path = await folder();
     await mkdir(join(path, '..'), { recursive: true });

@@ -59,13 +59,17 @@ export class OutboxShelf {
     } catch (error) {
       this.#log.error({ err: error, id: job.id }, 'a webhook could not be stored and is tried from memory');
     }
-    if (this.#memoryChars + body.length <= MAX_MEMORY_CHARS) {
-      this.#memoryChars += body.length;
-      job.body = body;
-      return true;
-    }
+    if (this.#remember(job, body)) return true;
     this.#log.error({ id: job.id }, 'neither disk nor memory has room for a webhook');
     return job.stored;
+  }
+
+  #remember(job: Job, body: string): boolean {
+    this.forget(job);
+    if (this.#memoryChars + body.length > MAX_MEMORY_CHARS) return false;
+    this.#memoryChars += body.length;
+    job.body = body;
+    return true;
   }
 
   /** Gives back the memory that it takes. */
@@ -79,6 +83,7 @@ export class OutboxShelf {
     if (!job.stored) return { type: 'opened', claim: undefined, body: job.body ?? '' };
     const claim = await this.#claim(job);
     if (claim === 'none') return { type: 'gone' };
+    if (claim === undefined && job.body !== undefined) return { type: 'opened', claim, body: job.body };
     const file = await this.#files.read(job.id, claim);
     if (file === 'corrupt') await this.#setAside(job.id, claim);
     if (file === undefined || file === 'corrupt') return { type: 'gone' };
@@ -115,8 +120,9 @@ export class OutboxShelf {
       job.stored = true;
       if (claim !== undefined) await this.#files.drop(claim);
     } catch (error) {
-      // What the file said before counts then: it may be tried once too often.
+      // What the file said before counts then, if there still is one: it may be tried once too often.
       this.#log.error({ err: error, id: job.id }, 'the state of a webhook could not be stored');
+      this.#remember(job, body);
       await this.release(job, claim);
     }
   }
