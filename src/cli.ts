@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { call } from './commands/call.ts';
 import { carriers } from './commands/carriers.ts';
 import { check } from './commands/check.ts';
@@ -9,7 +8,7 @@ import { dial } from './commands/dial.ts';
 import { serve } from './commands/serve.ts';
 import { simulate } from './commands/simulate.ts';
 import { BridgeError } from './errors.ts';
-import { packageFile } from './package-file.ts';
+import { packageVersion } from './package-file.ts';
 
 const COMMANDS: readonly Command[] = [serve, check, call, dial, simulate, demo, carriers];
 
@@ -26,8 +25,7 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<number
     return name === undefined ? 2 : 0;
   }
   if (name === '--version') {
-    const manifest: { version: string } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
-    terminal.out(`${manifest.version}\n`);
+    terminal.out(`${packageVersion()}\n`);
     return 0;
   }
   const command = COMMANDS.find((candidate) => candidate.name === name);

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BridgeError } from './errors.ts';
@@ -12,4 +12,10 @@ export function packageFile(path: string): string {
     folder = parent;
   }
   return join(folder, path);
+}
+
+/** Such as `1.2.3`. */
+export function packageVersion(): string {
+  const manifest: { version: string } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
+  return manifest.version;
 }

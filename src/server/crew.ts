@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AgentsFileWatch } from '../agents-file/watch.ts';
 import { type AgentsFile, readAgentsFile } from '../agents-file.ts';
@@ -10,7 +9,7 @@ import { BridgeError } from '../errors.ts';
 import { EndHook } from '../hooks/end-hook.ts';
 import { Outbox } from '../hooks/outbox.ts';
 import { HookSecrets } from '../hooks/secrets.ts';
-import { packageFile } from '../package-file.ts';
+import { packageVersion } from '../package-file.ts';
 import { Staff, type StaffDeps } from '../staff.ts';
 import { createGuardedClient } from '../tools/http/guarded-client.ts';
 import { McpPool } from '../tools/mcp/pool.ts';
@@ -43,7 +42,7 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
   const fileOptions = { providers: providers.known, toolNames: tools.map((tool) => tool.definition.name) };
   const file = await readAgentsFile(path, env, fileOptions);
   const secrets = new HookSecrets();
-  const http = createGuardedClient({ clock, userAgent: `patchcord/${version()}` });
+  const http = createGuardedClient({ clock, userAgent: `patchcord/${packageVersion()}` });
   const mcp = new McpPool({ clock, log, baseDir: dirname(path) });
   // Both look at what an earlier run has left, and write nothing before there is something to keep.
   const ledger = await Ledger.open({
@@ -102,11 +101,15 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
       'the agents file has changed and cannot be used; calls go on as before',
     );
   };
+  let changing = Promise.resolve();
   const watch = new AgentsFileWatch(file, {
     clock,
     env,
     ...fileOptions,
-    onChange: (next) => void change(next).catch(onBroken),
+    onChange(next) {
+      // One after the other: servers of functions take their time, and the newest file has to be the last.
+      changing = changing.then(() => change(next)).catch(onBroken);
+    },
     onBroken,
   });
   return {
@@ -114,6 +117,7 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
     accounts: (records) => new CallAccounts({ clock, log, metrics, records, ledger, endHook }),
     async close(accounts) {
       await watch.close();
+      await changing;
       await accounts.settled();
       endHook.close();
       staff.close();
@@ -126,9 +130,4 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
 function endHooks(file: AgentsFile) {
   const own = [...file.agents.values()].map((agent) => agent.endWebhook);
   return [file.webhooks.end, ...own].filter((hook) => hook !== undefined && hook !== false);
-}
-
-function version(): string {
-  const manifest: { version: string } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
-  return manifest.version;
 }
