@@ -267,6 +267,18 @@ describe('an invocation that is delivered again', () => {
     expect(ran).toBe(258);
   });
 
+  it('is not run again as long as it runs, whatever else has run meanwhile', async () => {
+    const held = new Held('held');
+    const quick = defineTool({ name: 'quick', description: '', run: () => 'ok' });
+    const { tools } = startRunner([held.tool, quick]);
+    const first = tools.run('a', 'held', '{}');
+    for (let i = 0; i < 600; i++) await tools.run(`id-${i}`, 'quick', '{}');
+    expect(tools.run('a', 'held', '{}')).toBe(first);
+    held.done(0);
+    await first;
+    expect(held.calls).toHaveLength(1);
+  });
+
   it('is another one when the function or the arguments are others: some servers reuse their ids', async () => {
     const held = new Held('held');
     const { tools } = startRunner([held.tool]);

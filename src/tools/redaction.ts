@@ -98,7 +98,6 @@ class RedactedCopy {
       // A colon and a comma; what it may take at least is taken before what it does take.
       if (!this.#take(bytesOf(name) + 4)) break;
       copy[name] = this.#isSecret(key) ? this.#text(REDACTED) : this.#value(value, textDepth);
-      if (this.isCut) break;
     }
     return copy;
   }
@@ -109,7 +108,6 @@ class RedactedCopy {
     for (const value of from) {
       if (!this.#take(1)) break;
       copy.push(this.#value(value, textDepth));
-      if (this.isCut) break;
     }
     return copy;
   }
