@@ -156,7 +156,7 @@ describe('a function of an MCP server', () => {
   });
 
   it('that reports a mistake has failed', () => {
-    const failed = { content: [{ type: 'text', text: 'no such customer' }], isError: true };
+    const failed = { content: [{ type: 'text', text: 'MCP error -32602: no such customer' }], isError: true };
     expect(() => readResult(callResultSchema.parse(failed))).toThrow(
       'TOOL_FAILED: the function reports: no such customer',
     );

@@ -29,8 +29,9 @@ interface OpenRequest {
 /** In `data` of an answer that stands for one that does not come; the message says why. */
 export const NOT_OF_THE_SERVER = 'patchcord: no answer';
 
+/** Why an answer does not come, mostly. */
+export const BROKEN_OFF = 'the connection broke off';
 const NO_ANSWER = -32_000;
-const BROKEN_OFF = 'the connection broke off';
 const TOO_LARGE = 'its answer has more than 4 MiB';
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 

@@ -46,6 +46,8 @@ export class McpServer {
   /** Connections that calls still use after the server has a newer one. */
   readonly #leaving = new Set<Link>();
   readonly #work: Promise<void>;
+  /** The last listing, as the server gave it. */
+  #listed = '';
   #offers: readonly Offer[] = [];
   #link: Link | undefined;
   /** While a new connection takes the place of one that the server has forgotten: it, or undefined when it failed. */
@@ -123,6 +125,7 @@ export class McpServer {
       await pause(clock, Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS), signal);
     }
     this.#firstTry.resolve();
+    this.#renewal?.resolve(undefined);
   }
 
   #newLink(sdk: Sdk): Link {
@@ -162,6 +165,10 @@ export class McpServer {
   }
 
   #take(listing: readonly unknown[]): void {
+    const listed = JSON.stringify(listing);
+    // Nor is it said again what is wrong with it.
+    if (listed === this.#listed) return;
+    this.#listed = listed;
     const before = definitionsOf(this.#offers);
     const run = (name: string, args: McpCall['args'], call: ToolContext) => this.#run(name, args, call);
     const offers = offersOf(listing, this.#options.traits, run, this.#log);
@@ -221,7 +228,7 @@ export class McpServer {
   /** A connection that is being renewed is waited for; one that is lost is not. */
   async #current(signal: AbortSignal): Promise<Link> {
     const link = this.#link ?? (await unlessAborted(Promise.resolve(this.#renewal?.promise), signal));
-    if (link === undefined) throw unavailable();
+    if (link === undefined || link.isOver) throw unavailable();
     return link;
   }
 

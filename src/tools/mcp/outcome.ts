@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { BridgeError } from '../../errors.ts';
-import { NOT_OF_THE_SERVER } from './http.ts';
+import { BROKEN_OFF, NOT_OF_THE_SERVER } from './http.ts';
 import type { Sdk } from './sdk.ts';
 
 /**
@@ -18,7 +18,17 @@ export type CallResult = z.output<typeof callResultSchema>;
 type Content = CallResult['content'][number];
 
 const UNAVAILABLE = 'the service behind this function is not available';
+const NOT_KNOWN = 'and nobody knows whether this call was carried out';
 const MAX_REASON = 1000;
+/** With these no connection was made. */
+const NOT_SENT = [
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+];
 const NO_ACCESS = [401, 403];
 
 /** What the model is told, for a function whose server cannot be asked now. */
@@ -31,7 +41,7 @@ export function readResult(result: CallResult): unknown {
   const text = result.content.map(textOf).join('\n');
   if (!result.isError) return result.structuredContent ?? (text === '' ? { ok: true } : text);
   const told = text === '' ? JSON.stringify(result.structuredContent ?? {}) : text;
-  throw new BridgeError('TOOL_FAILED', `the function reports: ${cut(told)}`);
+  throw new BridgeError('TOOL_FAILED', `the function reports: ${cut(withoutCode(told))}`);
 }
 
 /** Text is told; of everything else a voice on the telephone can only say that it is there. */
@@ -74,20 +84,25 @@ export function isNoAccess(sdk: Sdk, error: unknown): boolean {
 
 /** What the model is told of a call that brought no result. */
 export function callFailure(sdk: Sdk, error: unknown, isOver: boolean): BridgeError {
-  if (isOver) return unavailable();
+  if (isOver) return unavailable(`it went away in the middle, ${NOT_KNOWN}`);
   if (error instanceof BridgeError) return error;
   if (error instanceof z.core.$ZodError) return unavailable('it gives an answer that cannot be read');
   if (error instanceof sdk.McpError) {
-    if (error.data === NOT_OF_THE_SERVER) return unavailable(withoutCode(error));
-    return new BridgeError('TOOL_FAILED', `the function reports: ${cut(withoutCode(error))}`);
+    if (error.data === NOT_OF_THE_SERVER) {
+      return unavailable(`${withoutCode(error.message)}, ${NOT_KNOWN}`);
+    }
+    return new BridgeError('TOOL_FAILED', `the function reports: ${cut(withoutCode(error.message))}`);
   }
-  return unavailable(error instanceof sdk.StreamableHTTPError ? statusReason(error.code) : undefined);
+  if (error instanceof sdk.StreamableHTTPError) return unavailable(statusReason(error.code));
+  return unavailable(
+    NOT_SENT.includes(innermost(error).code ?? '') ? undefined : `${BROKEN_OFF}, ${NOT_KNOWN}`,
+  );
 }
 
 /** Why there is no connection, for the log: no headers, no environment, nothing that was said in a call. */
 export function connectFailure(sdk: Sdk, error: unknown): string {
   if (error instanceof sdk.StreamableHTTPError) return statusReason(error.code);
-  if (error instanceof sdk.McpError) return `it answers with an error: ${cut(withoutCode(error))}`;
+  if (error instanceof sdk.McpError) return `it answers with an error: ${cut(withoutCode(error.message))}`;
   if (error instanceof BridgeError) return error.message;
   if (error instanceof z.core.$ZodError) return 'it gives an answer that cannot be read';
   const { message, code } = innermost(error);
@@ -110,8 +125,9 @@ function innermost(error: unknown): { readonly message: string; readonly code: s
   return { message: error.message, code };
 }
 
-function withoutCode(error: Error): string {
-  return error.message.replace(/^MCP error -?\d+: /, '');
+/** The SDK sets it before messages. */
+function withoutCode(message: string): string {
+  return message.replace(/^MCP error -?\d+: /, '');
 }
 
 function cut(text: string): string {
