@@ -160,7 +160,8 @@ export const agentSchema = z
           .describe('Longest call. Default, and never more: MAX_CALL_SECONDS of the service.'),
         goodbye: spoken().optional().describe('Said when it is reached.'),
       })
-      .optional(),
+      .optional()
+      .describe('How long a call may last.'),
     recording: yesOrNo
       .optional()
       .describe('The carrier records the call from its first second. Default: false.'),

@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs';
+import { Ajv } from 'ajv';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { agentSchema } from '../src/agents-file/agent-schema.ts';
+import { agentsJsonSchema, agentsJsonSchemaText } from '../src/agents-file/json-schema.ts';
+import { agentsFileSchema } from '../src/agents-file/schema.ts';
+import { BUILT_IN_VARIABLES } from '../src/agents-file/template.ts';
+import { readAgentsFile } from '../src/agents-file.ts';
+import { HOOK_SECRET, handlerModule, makeFolder, wavFile } from './support/agents-folder.ts';
+
+function read(path: string): string {
+  return readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+}
+
+const PAGE = read('docs/agents.md');
+const EXAMPLES = [...PAGE.matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text);
+const [SMALL = '', , WHOLE = ''] = EXAMPLES;
+
+/** What the cells of the first column of a table name, of the table below this header. */
+function firstColumn(header: string): string[] {
+  const lines = PAGE.split('\n');
+  const start = lines.indexOf(header) + 2;
+  const rows = lines.slice(
+    start,
+    lines.findIndex((line, i) => i >= start && !line.startsWith('|')),
+  );
+  return rows.flatMap((row) =>
+    [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
+  );
+}
+
+describe('docs/agents.md', () => {
+  it('has an example with everything that is a good agents file', async () => {
+    using folder = makeFolder({
+      'agents.yaml': WHOLE,
+      'prompts/booking.md': 'You take reservations for {{business}}. The guest is {{guest}}.',
+      'sounds/typing.wav': wavFile(16_000),
+      'handlers/booking.mjs': handlerModule('book_table'),
+    });
+    const env = { HOOK_SECRET, ORDERS_TOKEN: 'o', CRM_KEY: 'c' };
+    const file = await readAgentsFile(folder.at('agents.yaml'), env, {
+      providers: [
+        { name: 'openai', lacks: undefined },
+        { name: 'local', lacks: undefined },
+      ],
+    });
+    expect([...file.agents.keys()]).toEqual(['booking', 'message']);
+    expect(file.numbers).toHaveLength(4);
+  });
+
+  it('shows every setting of the file and of an agent in that example', () => {
+    const example: { agents: Record<string, object> } = parse(WHOLE);
+    const shown = Object.values(example.agents).flatMap((agent) => Object.keys(agent));
+    expect([...new Set(shown)].sort()).toEqual(Object.keys(agentSchema.shape).sort());
+    const sections = Object.keys(agentsFileSchema.shape).filter((key) => key !== '$schema');
+    expect(Object.keys(example).sort()).toEqual(sections.sort());
+  });
+
+  it('has an example that is as small as a good file can be', async () => {
+    using folder = makeFolder({ 'agents.yaml': SMALL });
+    expect((await readAgentsFile(folder.at('agents.yaml'), {})).agents.size).toBe(1);
+  });
+
+  it('says what every setting of an agent means, and knows no other', () => {
+    expect(firstColumn('| key | meaning | default |')).toEqual(Object.keys(agentSchema.shape));
+  });
+
+  it('says what every variable stands for that the bridge fills in', () => {
+    const named = firstColumn('| variable | value |').map((name) => name.replace(/[{}]/g, ''));
+    expect(named).toEqual([...BUILT_IN_VARIABLES]);
+  });
+});
+
+describe('docs/agents.schema.json', () => {
+  const ajv = new Ajv({ strict: true, allowUnionTypes: true, strictTypes: false, allErrors: true });
+
+  it('is made from the schema that checks the file', async () => {
+    // `vitest run -u` on this file makes it anew.
+    await expect(agentsJsonSchemaText()).toMatchFileSnapshot('../docs/agents.schema.json');
+  });
+
+  it('lets the examples of the page pass', () => {
+    const validate = ajv.compile(agentsJsonSchema());
+    for (const text of [SMALL, WHOLE]) {
+      validate(parse(text));
+      expect(validate.errors).toBeNull();
+    }
+  });
+
+  it.each([
+    ['an unknown key', 'agents: { a: { greting: Hi } }'],
+    ['a word that is none of a few', 'agents: { a: { audio: loud } }'],
+    ['a number without quotes', 'agents: { a: {} }\nnumbers: [{ number: +15550100, agent: a }]'],
+    ['a filler that is true', 'agents: { a: { filler: true } }'],
+    ['a transfer to nobody', 'agents: { a: { tools: [{ name: transfer_call }] } }'],
+    ['no agents', 'numbers: []'],
+  ])('tells an editor of %s', (_, text) => {
+    expect(ajv.compile(agentsJsonSchema())(parse(text))).toBe(false);
+  });
+
+  it.each(Object.entries(agentSchema.shape))('explains %s to whoever points at it', (_, field) => {
+    expect(field.description ?? field.unwrap().description).toMatch(/.{10}\.$/);
+  });
+});
