@@ -109,8 +109,9 @@ export class OutboxQueue {
         recover(host, now);
         break;
       case 'unreachable':
-        host.failures += 1;
-        host.restUntil = now + Math.max(news.restMs, restMs(host.failures));
+        // Those that were under way together have found the same outage.
+        if (now >= host.restUntil) host.failures += 1;
+        host.restUntil = Math.max(host.restUntil, now + Math.max(news.restMs, restMs(host.failures)));
         break;
       case 'failed':
         host.failures += 1;
