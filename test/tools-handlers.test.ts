@@ -327,7 +327,9 @@ describe('docs/tools.md', () => {
     const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
     const { stdout } = spawnSync(process.execPath, [tsc, '-p', join(home, place)], { encoding: 'utf8' });
     // What is wrong in the sources is for the check of the sources to say.
-    const wrong = stdout.split('\n').filter((line) => /^error |^\S*(?:program-\d+|booking)[\w.]*\(/.test(line));
+    const wrong = stdout
+      .split('\n')
+      .filter((line) => /^error |^\S*(?:program-\d+|booking)[\w.]*\(/.test(line));
     expect(wrong).toEqual([]);
     expect(samples('ts')).not.toEqual([]);
   });

@@ -292,13 +292,13 @@ describe('an attacker who has a say in the address', () => {
   });
 
   it.each([
-    ['http://169.254.169.254/latest/meta-data/', 'that address'],
-    ['http://[::ffff:169.254.169.254]/', 'that address'],
-    ['//metadata.test/latest', 'not one of those'],
+    ['http://169.254.169.254/latest/meta-data/', 'redirected to where functions may not go'],
+    ['http://[::ffff:169.254.169.254]/', 'redirected to where functions may not go'],
+    ['//metadata.test/latest', 'redirected to where functions may not go'],
     ['https://user:pw@service.test/', 'user name'],
     ['https://public.test/', 'not public'],
-    ['file:///etc/passwd', ''],
-    ['gopher://service.test/', ''],
+    ['file:///etc/passwd', 'redirected'],
+    ['gopher://service.test/', 'redirected'],
   ])('does not reach %s by a redirect', async (location, why) => {
     const { port, requests } = await service((_request, response) =>
       response.writeHead(302, { location }).end('see there'),
@@ -307,6 +307,7 @@ describe('an attacker who has a say in the address', () => {
     const error = await failure(client().request(request(`http://service.test:${port}/start`, hosts)));
     expect(error.code).toBe('TOOL_FAILED');
     expect(error.message).toContain(why);
+    expect(error.message).not.toMatch(/169|metadata|etc/);
     expect(requests).toEqual(['GET /start']);
   });
 });
@@ -463,6 +464,41 @@ describe('a service that does not behave', () => {
     const error = await failure(ask(port, { signal: call.signal }));
     expect(error.message).toBe('CANCELLED: the caller hung up');
     await gone.promise;
+  });
+
+  it('is given up while its name is looked up', async () => {
+    const clock = new VirtualClock();
+    const asked = moment<void>();
+    const silent: LookupFunction = () => asked.resolve();
+    const work = failure(
+      client({ clock, lookup: silent }).request(
+        request('http://service.test/', [inside('service.test')], { timeoutMs: 3000 }),
+      ),
+    );
+    await asked.promise;
+    clock.advance(3000);
+    expect((await work).message).toBe('TIMEOUT: the request took longer than 3000 ms');
+  });
+
+  it('is given up while it waits for a connection', async () => {
+    const calls = Array.from({ length: 70 }, () => new AbortController());
+    const full = moment<void>();
+    let open = 0;
+    const { port } = await rawService(() => {
+      open += 1;
+      if (open === 64) full.resolve();
+    });
+    const made = client();
+    const hosts = [inside(`service.test:${port}`)];
+    const all = calls.map(({ signal }) =>
+      failure(made.request(request(`http://service.test:${port}/`, hosts, { signal }))),
+    );
+    await full.promise;
+    // The last ones first: those before them would make room.
+    for (const call of calls.reverse()) call.abort(new BridgeError('CANCELLED', 'the caller hung up'));
+    const codes = await Promise.all(all);
+    expect(new Set(codes.map(({ message }) => message))).toEqual(new Set(['CANCELLED: the caller hung up']));
+    expect(open).toBe(64);
   });
 
   it('is not asked at all when the call is over', async () => {

@@ -372,6 +372,11 @@ describe('the answer', () => {
     ['created, without more', { status: 201 }, { ok: true }],
     ['no content', { status: 204 }, { ok: true }],
     ['null', { type: 'application/json', body: 'null' }, null],
+    [
+      'a long number, to its last digit',
+      { type: 'application/json', body: '{"id":12345678901234567890}' },
+      '{"id":12345678901234567890}',
+    ],
   ])('%s', async (_what, reply, value) => {
     expect(await ask(reply)).toEqual(value);
   });
@@ -502,6 +507,12 @@ describe('an entry of tools.http', () => {
       { url: '{id}://example.com/', parameters },
       ['url: found an address that cannot be used, wanted https://host/path'],
     ],
+    [
+      'a part of an argument',
+      { url, parameters, query: { q: '{id.name}' } },
+      ['query.q: found {id.name}, which is none'],
+    ],
+    ['braces that hold no name', { url: 'https://example.com/{1}?a={', parameters }, ['url: found braces']],
     [
       'a host that a variable fills',
       { url: 'https://{{host}}/' },

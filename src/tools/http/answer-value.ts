@@ -7,6 +7,7 @@ export type AnswerValue =
 
 /** So much of the body of a refusal is told. */
 const MAX_REFUSAL_CHARS = 600;
+const LONG_NUMBER = /\d{16}/;
 
 /** Reads an answer for the model. `secrets` are texts that are blanked wherever the service repeats them. */
 export function readAnswer(answer: Answer, secrets: readonly string[]): AnswerValue {
@@ -24,7 +25,9 @@ function readText({ contentType }: Answer, text: string): AnswerValue {
   const announced = isJson(contentType);
   if (!announced && !/^\s*[[{]/.test(text)) return { ok: true, value: text };
   try {
-    return { ok: true, value: JSON.parse(text) };
+    const value: unknown = JSON.parse(text);
+    // Order numbers of twenty digits are only right as they were written.
+    return { ok: true, value: LONG_NUMBER.test(text) ? text : value };
   } catch {
     return announced
       ? wrong('the service announced JSON and answered with something else')

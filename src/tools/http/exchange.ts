@@ -50,7 +50,8 @@ export function exchange(wire: Wire): Promise<Answer> {
     const request = open(wire);
     let sent = false;
     let early = 0;
-    const onAbort = (): void => void request.destroy(BridgeError.from(signal.reason, 'CANCELLED'));
+    // A request that waits for a connection would only say so once it has one.
+    const onAbort = (): void => fail(BridgeError.from(signal.reason, 'CANCELLED'));
     const leave = (): void => signal.removeEventListener('abort', onAbort);
     const fail = (error: Error): void => {
       leave();

@@ -75,8 +75,9 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
   // changes something gets a connection of its own.
   const writing = openPools({ keepAlive: false, maxSockets: MAX_SOCKETS }, lookup, guard, ca);
 
-  const agentFor = ({ url, hosts, method }: Hop): http.Agent => {
-    const host = admit(url, hosts);
+  const agentFor = (hop: Hop): http.Agent => {
+    const { url, method } = hop;
+    const host = admit(hop);
     const pools = reads(method) ? reading : writing;
     if (url.protocol === 'http:') return pools.plain;
     return host.private ? pools.inside : pools.guarded;
@@ -95,8 +96,8 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
     }
   };
 
-  const follow = async (first: Hop, signal: AbortSignal): Promise<Answer> => {
-    let hop: Hop = { ...first, url: canonicalUrl(first.url) };
+  const follow = async (first: GuardedRequest, signal: AbortSignal): Promise<Answer> => {
+    let hop: Hop = { ...first, url: canonicalUrl(first.url), redirected: false };
     for (let count = 0; ; count += 1) {
       const answer = await send(hop, signal);
       const next = nextHop(hop, answer);
@@ -141,7 +142,9 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
   };
 }
 
-type Hop = GuardedRequest;
+interface Hop extends GuardedRequest {
+  readonly redirected: boolean;
+}
 
 /** Connections apart by what they were allowed to reach, so that none made for a private entry serves another one. */
 interface Pools {
@@ -156,7 +159,8 @@ function openPools(
   guard: LookupFunction,
   ca: string | undefined,
 ): Pools {
-  const tls = { ...options, ...(ca === undefined ? {} : { ca }) };
+  // Said here, because a variable of the environment can turn it off for the whole process.
+  const tls = { ...options, rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) };
   return {
     guarded: new https.Agent({ ...tls, lookup: guard }),
     inside: new https.Agent({ ...tls, lookup }),
@@ -177,10 +181,13 @@ function canonicalUrl(given: URL): URL {
   return url;
 }
 
-function admit(url: URL, hosts: readonly HttpHost[]): HttpHost {
+function admit({ url, hosts, redirected }: Hop): HttpHost {
   if (url.username !== '' || url.password !== '') throw failed('the address holds a user name or password');
   const host = findHost(hosts, url);
-  if (typeof host === 'string') throw failed(host);
+  if (typeof host === 'string') {
+    // Names from a redirect may be those of a network inside.
+    throw failed(redirected ? 'the service redirected to where functions may not go' : host);
+  }
   const address = literalAddress(canonicalHost(url.hostname) ?? '');
   // The resolver is not asked for these, so its guard does not see them.
   if (address !== undefined && !host.private && !isPublicAddress(address)) throw notPublic();
@@ -194,7 +201,7 @@ function nextHop(hop: Hop, { status, location }: Answer): Hop | undefined {
   const url = canonicalUrl(new URL(location, hop.url));
   const sameOrigin = url.origin === hop.url.origin;
   if (!reads(hop.method) && !(sameOrigin && (status === 307 || status === 308))) return undefined;
-  return { ...hop, url, headers: sameOrigin ? hop.headers : withoutSecrets(hop.headers) };
+  return { ...hop, url, redirected: true, headers: sameOrigin ? hop.headers : withoutSecrets(hop.headers) };
 }
 
 function withoutSecrets(headers: Hop['headers']): Hop['headers'] {

@@ -110,6 +110,9 @@ function readUrl(
     return { origin: 'https://invalid.invalid', segments: [], query: [] };
   }
   const segments = path.slice(1).split('/');
+  const texts = parseTemplate(`${path}?${search}`).map((part) => (part.type === 'text' ? part.text : ''));
+  if (/[{}]/.test(texts.join('')))
+    complain('found braces that hold no name, wanted {argument} or {{variable}}');
   for (const segment of segments) {
     if (isDotSegment(segment))
       complain(`found ${segment} in the path, wanted a path without steps up or down`);

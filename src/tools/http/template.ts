@@ -13,7 +13,7 @@ export interface Values {
   readonly variables: Readonly<Record<string, string>>;
 }
 
-const PLACE = /\{\{\s*([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}|\{([A-Za-z_][A-Za-z0-9_-]*)\}/g;
+const PLACE = /\{\{\s*([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}|\{([A-Za-z_][A-Za-z0-9_.-]*)\}/g;
 
 /** Reads a template; braces around anything that is no name are text. */
 export function parseTemplate(source: string): Template {
