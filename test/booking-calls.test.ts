@@ -2,6 +2,9 @@ import { describe, it } from 'vitest';
 import { answer, BookingService, calls, type Step, says, speak } from './support/booking-service.ts';
 import { STYLES } from './support/carrier-styles.ts';
 
+/** Whole calls in real time, several at once: a machine that has more to do may take its time. */
+const PATIENT = { timeout: 60_000 };
+
 const DETAILS = { date: '2026-11-27', time: '19:30', party_size: 4, name: 'Miller' };
 const CONFIRMED = { ...DETAILS, confirmed: true };
 const READ_BACK = 'Friday, 27 November 2026, 19:30, 4 people, in the name of Miller';
@@ -23,7 +26,7 @@ const WHOLE: readonly Step[] = [
   }),
 ];
 
-describe.concurrent.each(STYLES)('a caller at $name', (style) => {
+describe.concurrent.each(STYLES)('a caller at $name', PATIENT, (style) => {
   it('books a table: it is searched, read back, confirmed, and the goodbye is heard', async ({ expect }) => {
     await using on = await BookingService.start({ style, model: WHOLE, fillerAfterMs: 5000 });
     const call = on.dial();

@@ -3,19 +3,28 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rehearse, type Stage } from '../examples/booking/rehearsal.js';
 import { resampleWhole } from '../src/audio/offline.ts';
 import { readWav } from '../src/audio/wav.ts';
 import { type OpenAiSimulator, startOpenAiSimulator } from '../src/sim/openai.ts';
 import { startExchange } from '../src/sim/phone.ts';
+import { answer, BookingService, calls, says, speak } from './support/booking-service.ts';
+import { occupy, rowsIn } from './support/booking-store.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../examples/booking/', import.meta.url));
 
-const folders: string[] = [];
-afterEach(() => {
+// The handler module is loaded once, and keeps to the file that it finds named then.
+const folder = mkdtempSync(join(tmpdir(), 'patchcord-'));
+const BOOKINGS = join(folder, 'bookings.db');
+const AGENTS = join(EXAMPLE, 'agents.yaml');
+
+beforeAll(() => {
+  process.env['BOOKINGS_FILE'] = BOOKINGS;
+});
+afterAll(() => {
   delete process.env['BOOKINGS_FILE'];
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true });
 });
 
 /** Half a second of tone for every text: what is said takes long enough without words. */
@@ -27,10 +36,9 @@ const HUMMING: Stage['createSpeechEngine'] = () => ({
   close: async () => undefined,
 });
 
-describe('the booking example', () => {
+// Whole calls in real time: a machine that has more to do may take its time.
+describe('the booking example', { timeout: 60_000 }, () => {
   it('plays from its agents file to the row and the recording, as its README says', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'patchcord-'));
-    folders.push(folder);
     const simulators: OpenAiSimulator[] = [];
     const lines: string[] = [];
     const rows = await rehearse(
@@ -44,7 +52,7 @@ describe('the booking example', () => {
           return simulator;
         },
       },
-      { folder, agentsFile: join(EXAMPLE, 'agents.yaml'), out: (line) => lines.push(line) },
+      { folder, agentsFile: AGENTS, out: (line) => lines.push(line) },
     );
     expect(rows).toEqual([
       {
@@ -72,6 +80,59 @@ describe('the booking example', () => {
       'cancel_booking',
       'end_call',
       'transfer_call',
+    ]);
+  });
+
+  it('asks for patience while its file is held up, and books then', async () => {
+    const details = { date: '2026-12-04', time: '20:00', party_size: 2, name: 'Smith' };
+    await using on = await BookingService.start({
+      agentsFile: AGENTS,
+      model: [
+        calls('book_table', details),
+        says('Is that right?'),
+        calls('book_table', { ...details, confirmed: true }),
+        (turn) => says(answer(turn)['booked'] === true ? 'It is booked.' : 'It is not booked.'),
+      ],
+    });
+    const call = await on.connected({ from: '+15550100777' });
+    await speak(call);
+    await on.hears('Is that right?');
+    const release = occupy(BOOKINGS);
+    await speak(call);
+    await on.hears('One moment, please.');
+    await call.untilHeard(100);
+    release();
+    await on.hears('It is booked.');
+    await call.hangUp();
+    expect(rowsIn(BOOKINGS).filter(({ phone }) => phone === '+15550100777')).toMatchObject([
+      {
+        table: 'window',
+        starts_at: '2026-12-04T20:00',
+        party_size: 2,
+        name: 'Smith',
+        slots: 4,
+        caller_left: 0,
+      },
+    ]);
+  });
+
+  it('puts callers through to the reception, who are told why', async () => {
+    await using on = await BookingService.start({
+      agentsFile: AGENTS,
+      model: [
+        {
+          ...says('I put you through.'),
+          toolCalls: [{ name: 'transfer_call', args: { destination: 'reception' } }],
+        },
+      ],
+    });
+    const call = await on.connected({ dialResult: { status: 'completed', durationMs: 500 } });
+    await speak(call);
+    await call.ended;
+    expect((await on.event('ended')).reason).toBe('transferred');
+    expect(new Set(call.eventsOf('leg').map(({ target }) => target))).toEqual(new Set(['+15550199']));
+    expect(call.eventsOf('leg-told').map(({ text }) => text)).toEqual([
+      'A guest of the restaurant’s telephone line would like to speak to you.',
     ]);
   });
 

@@ -14,6 +14,9 @@ import {
 import { Gate } from './support/booking-store.ts';
 import { STYLES } from './support/carrier-styles.ts';
 
+/** Whole calls in real time, several at once: a machine that has more to do may take its time. */
+const PATIENT = { timeout: 60_000 };
+
 const DETAILS = { date: '2026-11-27', time: '19:30', party_size: 4, name: 'Miller' };
 const CONFIRMED = { ...DETAILS, confirmed: true };
 const { name: _name, ...SEARCH } = DETAILS;
@@ -41,7 +44,7 @@ const ROW = {
   slots: 4,
 };
 
-describe.concurrent('a slow database', () => {
+describe.concurrent('a slow database', PATIENT, () => {
   it('is bridged by a word to the caller; then the result is said', async ({ expect }) => {
     const beforeBook = new Gate();
     await using on = await BookingService.start({
@@ -88,7 +91,7 @@ describe.concurrent('a slow database', () => {
   });
 });
 
-describe.concurrent('wrong arguments', () => {
+describe.concurrent('wrong arguments', PATIENT, () => {
   it('are told to the model in words that it can act on; it corrects them, and books once', async ({
     expect,
   }) => {
@@ -124,7 +127,7 @@ describe.concurrent('wrong arguments', () => {
   });
 });
 
-describe.concurrent('a caller who cuts in while the agent asks for patience', () => {
+describe.concurrent('a caller who cuts in while the agent asks for patience', PATIENT, () => {
   it('has the table all the same, once, and is told so', async ({ expect }) => {
     const beforeBook = new Gate();
     await using on = await BookingService.start({
@@ -173,7 +176,7 @@ describe.concurrent('a caller who cuts in while the agent asks for patience', ()
   });
 });
 
-describe.concurrent('a caller who hangs up while the function runs', () => {
+describe.concurrent('a caller who hangs up while the function runs', PATIENT, () => {
   const model: readonly Step[] = [...ASKED, calls('book_table', CONFIRMED), listening];
 
   it('before the booking was begun, has none', async ({ expect }) => {
@@ -212,7 +215,7 @@ describe.concurrent('a caller who hangs up while the function runs', () => {
   });
 });
 
-describe.concurrent('two callers', () => {
+describe.concurrent('two callers', PATIENT, () => {
   it('who want the last table at once: one has it, the other is offered another time', async ({ expect }) => {
     const beforeBook = new Gate();
     await using on = await BookingService.start({
@@ -245,7 +248,7 @@ describe.concurrent('two callers', () => {
   });
 });
 
-describe.concurrent('what comes twice', () => {
+describe.concurrent('what comes twice', PATIENT, () => {
   it('the call, from its carrier: one conversation, one booking', async ({ expect }) => {
     await using on = await BookingService.start({
       model: [...ASKED, calls('book_table', CONFIRMED), listening],
@@ -283,7 +286,7 @@ describe.concurrent('what comes twice', () => {
   });
 });
 
-describe.concurrent.each(STYLES)('a caller at $name', (style) => {
+describe.concurrent.each(STYLES)('a caller at $name', PATIENT, (style) => {
   it('is put through to a human when they want one', async ({ expect }) => {
     const reception = {
       name: 'reception',

@@ -26,15 +26,16 @@ import { Worker } from 'node:worker_threads';
  */
 
 /**
- * The bookings in a file, in a thread of their own. The thread is started with the first operation, keeps no process
- * alive, and is started anew should it die. Close it when it is not needed any more.
+ * The bookings in a file, in a thread of their own. The thread is started with an operation, rests when there has been
+ * none for a while, keeps no process alive, and is started anew should it die. Nothing more is asked of closed bookings.
  *
  * @param {string} file
  * @param {Restaurant} house
+ * @param {number} [restAfterMs]
  * @returns {Bookings & { close(): Promise<void> }}
  */
-export function openBookings(file, house) {
-  const thread = new Thread({ file, tables: house.tables });
+export function openBookings(file, house, restAfterMs = 60_000) {
+  const thread = new Thread({ file, tables: house.tables }, restAfterMs);
   return {
     free: (seatings, party, signal) => thread.ask('free', [seatings, party], signal),
     readBack: (callId, details, now, signal) => thread.ask('readBack', [callId, details, now], signal),
@@ -49,15 +50,22 @@ export function openBookings(file, house) {
 
 class Thread {
   #data;
+  #restAfterMs;
   /** @type {Worker | undefined} */
   #worker;
   /** @type {Map<number, Waiter>} */
   #waiting = new Map();
+  /** @type {NodeJS.Timeout | undefined} */
+  #rest;
   #lastId = 0;
 
-  /** @param {{ readonly file: string, readonly tables: Restaurant['tables'] }} data */
-  constructor(data) {
+  /**
+   * @param {{ readonly file: string, readonly tables: Restaurant['tables'] }} data
+   * @param {number} restAfterMs
+   */
+  constructor(data, restAfterMs) {
     this.#data = data;
+    this.#restAfterMs = restAfterMs;
   }
 
   /**
@@ -69,6 +77,7 @@ class Thread {
    */
   async ask(operation, args, signal) {
     signal?.throwIfAborted();
+    clearTimeout(this.#rest);
     this.#worker ??= this.#start();
     const worker = this.#worker;
     const id = ++this.#lastId;
@@ -82,7 +91,10 @@ class Thread {
   }
 
   async close() {
-    await this.#worker?.terminate();
+    clearTimeout(this.#rest);
+    const worker = this.#worker;
+    if (worker !== undefined) this.#gone(worker, new Error('the bookings were closed'));
+    await worker?.terminate();
   }
 
   #start() {
@@ -98,9 +110,18 @@ class Thread {
   #settle({ id, value, error }) {
     const waiter = this.#waiting.get(id);
     this.#waiting.delete(id);
-    if (this.#waiting.size === 0) this.#worker?.unref();
+    if (this.#waiting.size === 0) this.#idle();
     if (error === undefined) waiter?.resolve(value);
     else waiter?.reject(new Error(error));
+  }
+
+  /** Nobody may ever ask again: the agents file was read anew, and other functions have taken the place of these. */
+  #idle() {
+    this.#worker?.unref();
+    this.#rest = setTimeout(() => {
+      this.close().catch(() => undefined);
+    }, this.#restAfterMs);
+    this.#rest.unref();
   }
 
   /**

@@ -27,6 +27,9 @@ import sqlite from 'node-sqlite3-wasm';
  * @typedef {{ readonly phone: string, readonly date: string, readonly now: string, readonly key: string }} Whose
  */
 
+/** Of the schema: raise it with a change, and say here how an older file is brought up to it. */
+const VERSION = 1;
+
 // What must never happen is made impossible here, and not only avoided by the code below: two parties at one table, a
 // party that does not fit, an invocation that books twice, a guest with two bookings for the same time.
 const SCHEMA = `
@@ -73,6 +76,8 @@ const SCHEMA = `
     read_at TEXT NOT NULL,
     PRIMARY KEY (call_id, details)
   ) STRICT, WITHOUT ROWID;
+
+  PRAGMA user_version = ${VERSION};
 `;
 
 const BOOKING = `
@@ -80,7 +85,8 @@ const BOOKING = `
   FROM bookings b JOIN tables t ON t.id = b.table_id`;
 
 /** Another process may be at it; each of them takes milliseconds. */
-const BUSY_MS = 5000;
+const BUSY_MS = 10_000;
+const RETRY_MS = 10;
 /** A lock that is older belongs to a process that has died: nobody holds one for more than an operation. */
 const DEAD_MS = 30_000;
 
@@ -90,6 +96,7 @@ const DEAD_MS = 30_000;
  */
 export class BookingDatabase {
   #file;
+  #tables;
 
   /**
    * @param {string} file is made when it is not there; its folder must be
@@ -97,18 +104,8 @@ export class BookingDatabase {
    */
   constructor(file, tables) {
     this.#file = file;
-    this.#transaction((db) => {
-      db.exec(SCHEMA);
-      db.run('UPDATE tables SET in_use = 0');
-      for (const { name, seats } of tables) {
-        const values = { ':name': name, ':seats': seats };
-        db.run(
-          `INSERT INTO tables (name, seats) VALUES (:name, :seats)
-           ON CONFLICT (name) DO UPDATE SET seats = :seats, in_use = 1`,
-          values,
-        );
-      }
-    });
+    this.#tables = tables;
+    this.#transaction((db) => this.#furnish(db));
   }
 
   /**
@@ -228,23 +225,31 @@ export class BookingDatabase {
   }
 
   /**
+   * The tables of the house as they are now. One that is gone keeps its bookings, and gets no more.
+   * @param {Connection} db
+   */
+  #furnish(db) {
+    db.exec(SCHEMA);
+    db.run('UPDATE tables SET in_use = 0');
+    for (const { name, seats } of this.#tables) {
+      db.run(
+        `INSERT INTO tables (name, seats) VALUES (:name, :seats)
+         ON CONFLICT (name) DO UPDATE SET seats = :seats, in_use = 1`,
+        { ':name': name, ':seats': seats },
+      );
+    }
+  }
+
+  /**
    * @template T
    * @param {(db: Connection) => T} work
    * @returns {T}
    */
   #transaction(work) {
-    breakDeadLock(this.#file);
-    const db = new sqlite.Database(this.#file);
+    const db = this.#begin();
     try {
-      // This SQLite cannot tell its own lock from another's when it looks for a journal to roll back, so that a process
-      // that dies in the middle of a commit would leave half of it. A write-ahead log has no such question to ask; it
-      // needs the file for itself, which it has for as long as this takes.
-      db.exec(`
-        PRAGMA busy_timeout = ${BUSY_MS};
-        PRAGMA locking_mode = EXCLUSIVE;
-        PRAGMA journal_mode = WAL;
-        PRAGMA synchronous = FULL;
-        BEGIN IMMEDIATE`);
+      // Somebody may have moved the file away.
+      if (db.get('PRAGMA user_version')?.['user_version'] !== VERSION) this.#furnish(db);
       const result = work(db);
       db.exec('COMMIT');
       return result;
@@ -255,6 +260,36 @@ export class BookingDatabase {
       db.close();
     }
   }
+
+  /** @returns {Connection} */
+  #begin() {
+    const clock = new Int32Array(new SharedArrayBuffer(4));
+    for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
+      breakDeadLock(this.#file);
+      const db = new sqlite.Database(this.#file);
+      try {
+        // This SQLite cannot tell its own lock from another's when it looks for a journal to roll back, so that a process
+        // that dies in the middle of a commit would leave half of it. A write-ahead log has no such question to ask; it
+        // needs the file for itself, which it has for as long as an operation takes.
+        db.exec(`
+          PRAGMA locking_mode = EXCLUSIVE;
+          PRAGMA journal_mode = WAL;
+          PRAGMA synchronous = FULL;
+          BEGIN IMMEDIATE`);
+        return db;
+      } catch (error) {
+        db.close();
+        if (!isBusy(error) || waitedMs >= BUSY_MS) throw error;
+      }
+      // SQLite's own way to wait would keep a core busy in this build.
+      Atomics.wait(clock, 0, 0, RETRY_MS);
+    }
+  }
+}
+
+/** @param {unknown} error */
+function isBusy(error) {
+  return error instanceof Error && error.message === 'database is locked';
 }
 
 /**

@@ -3,9 +3,9 @@ import { createBookingTools } from '../../examples/booking/tools.js';
 import { type Agent, voiceAgent } from '../../src/agents.ts';
 import type { CallEvent } from '../../src/call-events.ts';
 import { type Clock, systemClock } from '../../src/clock.ts';
-import { type Env, loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
-import { type Bridge, type BridgeOptions, createBridge } from '../../src/server.ts';
+import { type Bridge, createBridge } from '../../src/server.ts';
 import {
   type OpenAiSimulator,
   type PlannedCall,
@@ -46,9 +46,8 @@ export interface BookingServiceOptions {
   readonly timeoutMs?: number;
   readonly calls?: Partial<CallOptions>;
   readonly agent?: Partial<Agent>;
-  readonly env?: Env;
-  /** Takes the place of the agent that is made here. */
-  readonly bridge?: Partial<BridgeOptions>;
+  /** Takes the place of the agent that is made here, with functions over files of its own. */
+  readonly agentsFile?: string;
 }
 
 /** It is the same Saturday noon whenever the tests run. */
@@ -222,13 +221,12 @@ export class BookingService implements AsyncDisposable {
         OPENAI_BASE_URL: openai.url,
         OPENAI_API_KEY: 'sk-simulated',
         ...this.style.env(SECRET, exchange.restBaseUrl ?? ''),
-        ...options.env,
+        ...(options.agentsFile === undefined ? {} : { AGENTS_FILE: options.agentsFile }),
       }),
       clock,
-      agent: this.#agent(options),
+      ...(options.agentsFile === undefined ? { agent: this.#agent(options) } : {}),
       log: createLog('trace', { write: (line: string) => this.log.push(line) }),
       observe: (callId, event) => this.#observe({ ...event, callId }),
-      ...options.bridge,
     });
     this.#parts = { exchange, openai, bridge };
     this.#url = await bridge.listen();

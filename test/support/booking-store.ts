@@ -46,23 +46,38 @@ export class BookingFile implements AsyncDisposable {
     return bookings;
   }
 
-  /** What the file holds, as a connection of its own finds it; checks that nothing in it contradicts itself. */
+  /** See `rowsIn`. */
   rows(): readonly BookingRow[] {
-    return look(this.path, (db) => {
-      const broken = db.all('PRAGMA integrity_check').concat(db.all('PRAGMA foreign_key_check'));
-      if (JSON.stringify(broken) !== '[{"integrity_check":"ok"}]') throw new Error(JSON.stringify(broken));
-      const rows = db.all(
-        `SELECT b.*, t.name AS "table", (SELECT count(*) FROM seatings s WHERE s.booking_id = b.id) AS slots
-         FROM bookings b JOIN tables t ON t.id = b.table_id ORDER BY b.id`,
-      );
-      return rows as unknown as readonly BookingRow[];
-    });
+    return rowsIn(this.path);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#open.map((bookings) => bookings.close()));
     rmSync(this.#folder, { recursive: true });
   }
+}
+
+/** What a file holds, as a connection of its own finds it; checks that nothing in it contradicts itself. */
+export function rowsIn(path: string): readonly BookingRow[] {
+  return look(path, (db) => {
+    const broken = db.all('PRAGMA integrity_check').concat(db.all('PRAGMA foreign_key_check'));
+    if (JSON.stringify(broken) !== '[{"integrity_check":"ok"}]') throw new Error(JSON.stringify(broken));
+    const rows = db.all(
+      `SELECT b.*, t.name AS "table", (SELECT count(*) FROM seatings s WHERE s.booking_id = b.id) AS slots
+       FROM bookings b JOIN tables t ON t.id = b.table_id ORDER BY b.id`,
+    );
+    return rows as unknown as readonly BookingRow[];
+  });
+}
+
+/** Keeps everybody else away from a file until it is called. */
+export function occupy(path: string): () => void {
+  const db = new sqlite.Database(path);
+  db.exec('PRAGMA busy_timeout = 5000; PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE');
+  return () => {
+    db.exec('ROLLBACK');
+    db.close();
+  };
 }
 
 /** A connection of its own to the file of a store. */
