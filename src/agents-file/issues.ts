@@ -75,7 +75,7 @@ class Report {
     // Something of the right kind with a mistake in it is better spoken of by that mistake.
     const near = issue.errors.filter((branch) => !branch.some((inner) => isOfAnotherKind(inner)));
     const best = near.toSorted((a, b) => weight(a) - weight(b))[0];
-    if (best !== undefined && near.length < issue.errors.length) {
+    if (best !== undefined) {
       this.issues(best, path);
       return;
     }
