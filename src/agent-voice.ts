@@ -13,12 +13,14 @@ export interface AgentVoiceOptions {
   /** There is a line on which the agent can be heard. */
   hasLine(): boolean;
   emit(event: CallEventBody): void;
+  /** Whatever was asked for and has not begun is given up. */
+  onCut(): void;
 }
 
 /** What the agent says: what of it the caller is given, and what the provider is told when it is cut off. */
 export class AgentVoice {
   /** The session that is told what was heard. */
-  provider: ProviderSession | undefined;
+  #provider: ProviderSession | undefined;
   readonly #options: AgentVoiceOptions;
   #wasHeard = false;
   /** What is said is not for a machine that plays its greeting; of what is said after that, only the message is. */
@@ -26,6 +28,20 @@ export class AgentVoice {
 
   constructor(options: AgentVoiceOptions) {
     this.#options = options;
+  }
+
+  /** Whoever speaks from now on. What somebody else has said so far is played out, and no more of it comes. */
+  connect(provider: ProviderSession): void {
+    const { floor, downlink } = this.#options;
+    const again = this.#provider !== undefined;
+    this.#provider = provider;
+    if (!again) return;
+    for (const responseId of [...floor.openResponses]) {
+      downlink.endResponse(responseId);
+      floor.responseDone(responseId, false);
+    }
+    // Whether the caller still speaks is for the new one to hear.
+    floor.callerStopped();
   }
 
   speech({ responseId, itemId, bytes }: Extract<ProviderEvent, { type: 'audio' }>): void {
@@ -67,7 +83,8 @@ export class AgentVoice {
 
   /** Everything that was heard of what is not heard to its end. */
   takeBack(heard: readonly HeardItem[]): readonly HeardItem[] {
-    this.provider?.interrupt(heard);
+    this.#options.onCut();
+    this.#provider?.interrupt(heard);
     for (const item of heard) this.#options.transcript.interrupted(item);
     return heard;
   }

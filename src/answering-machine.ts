@@ -43,6 +43,8 @@ export class AnsweringMachine {
   #policy: MachinePolicy;
   #patienceMs: number;
   #state: 'unknown' | 'greeting' | 'done' = 'unknown';
+  /** There was a line, and it is gone. */
+  #paused = false;
   #format: AudioFormat | undefined;
   #transcoder: Transcoder | undefined;
   #turns: TurnDetector | undefined;
@@ -92,10 +94,11 @@ export class AnsweringMachine {
    * for a moment, its greeting and its beep are over.
    */
   leave(message: string): void {
-    if (this.#state === 'done') return;
+    // A message that waits for the end of the greeting is not replaced, and comes when it was to come.
+    if (this.#state !== 'unknown') return;
     this.#policy = { mode: 'leave-message', message };
     this.#patienceMs = 0;
-    if (this.#state === 'unknown') this.#listen();
+    this.#listen();
     this.#awaitQuiet(GREETING_OVER_MS);
   }
 
@@ -114,6 +117,7 @@ export class AnsweringMachine {
 
   /** The line is gone: that nothing is heard now means nothing, and nothing can be said. */
   pause(): void {
+    this.#paused = true;
     this.#cancelLimit?.();
     this.#cancelQuiet?.();
     // What was being said then has ended unheard.
@@ -122,6 +126,7 @@ export class AnsweringMachine {
 
   /** The line is there again; how much of the greeting was missed is not known. */
   resume(): void {
+    this.#paused = false;
     if (this.#state !== 'greeting') return;
     this.#awaitEnd();
   }
@@ -140,6 +145,7 @@ export class AnsweringMachine {
   }
 
   #awaitEnd(): void {
+    if (this.#paused) return;
     const { clock } = this.#options;
     this.#cancelLimit?.();
     this.#cancelLimit = clock.after(Math.max(0, this.#limitAt - clock.now()), () => this.#speak());
@@ -158,6 +164,7 @@ export class AnsweringMachine {
 
   #awaitQuiet(ms: number): void {
     this.#cancelQuiet?.();
+    if (this.#paused) return;
     this.#cancelQuiet = this.#options.clock.after(ms + this.#patienceMs, () => this.#speak());
   }
 

@@ -87,8 +87,7 @@ export class Conversation {
       transcript: this.transcript,
       log: options.log,
       emit: (event) => options.emit(event),
-      isOpen: (id) =>
-        id === undefined ? this.#floor.openResponses.size > 0 : this.#floor.openResponses.has(id),
+      openResponses: () => this.#floor.openResponses,
       cut: () => this.#voice.cut(),
       onGoodbyeSaid: () => this.#floor.goodbye.spoken(undefined),
       onTold: () => this.#floor.check(),
@@ -124,6 +123,7 @@ export class Conversation {
       atMs: () => options.atMs(),
       hasLine: () => this.#leg !== undefined,
       emit: (event) => options.emit(event),
+      onCut: () => this.#desk.filler.interrupted(),
     });
     this.#keypad = new Keypad({
       rule: options.agent.digits,
@@ -223,15 +223,15 @@ export class Conversation {
     this.#hearing.machine(result, greetingOver);
   }
 
-  /** The provider is ready: it hears what the caller said meanwhile, and greets. */
+  /** The provider is ready: it hears what the caller said meanwhile, and greets, if it is the first one. */
   connect(provider: ProviderSession): void {
     if (this.#closed) return;
+    const greeting = this.#provider === undefined ? this.#options.agent.greeting : undefined;
     this.#provider = provider;
-    this.#voice.provider = provider;
+    this.#voice.connect(provider);
     this.#downlink.setFormat(provider.output);
     this.#hearing.connect(provider);
     if (this.#closed) return;
-    const { greeting } = this.#options.agent;
     // A machine is not greeted.
     if (greeting !== undefined && !this.#hearing.deaf) provider.say(greeting);
     this.#briefing.connect(provider);
@@ -279,8 +279,9 @@ export class Conversation {
 
   /** What the agent says now is the end of the call; see `Goodbye.begin`. */
   leaveAfterGoodbye(reason: EndReason): void {
-    // Whoever is being put through does not want to be hung up on, whatever the model thinks.
-    if (!this.#closed && !this.#floor.holds('transfer')) this.#floor.leave(reason, false, undefined);
+    // Whoever is being put through does not want to be hung up on, whatever the model thinks, nor is a machine.
+    if (this.#closed || this.#floor.holds('transfer') || this.#hearing.deaf) return;
+    this.#floor.leave(reason, false, undefined);
   }
 
   /** Has the agent say goodbye, and ends the call when that was heard. While the stream is away it waits for the next. */

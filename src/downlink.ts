@@ -1,4 +1,4 @@
-import { type AudioFormat, bytesPerMs } from './audio/format.ts';
+import { type AudioFormat, bytesPerMs, sameFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { Clock } from './clock.ts';
 import type { Pacer } from './pacer.ts';
@@ -73,8 +73,9 @@ export class Downlink {
     return this.#playout?.aheadMs ?? 0;
   }
 
-  /** The provider's output format is known. */
+  /** The provider's output format is known; when there is another provider, its speech is a new beginning. */
   setFormat(format: AudioFormat): void {
+    if (this.#format !== undefined) this.#beginAnew(format);
     this.#format = format;
     this.#flow();
   }
@@ -143,6 +144,8 @@ export class Downlink {
 
   /** Speech of this response is the last that the caller hears, or is to hear. */
   isLast(responseId: string): boolean {
+    const waiting = this.#early.at(-1);
+    if (waiting !== undefined) return waiting.responseId === responseId;
     return !this.idle && responseId === this.#responseId;
   }
 
@@ -177,6 +180,17 @@ export class Downlink {
   close(): void {
     this.#early = [];
     this.#playout?.close();
+  }
+
+  #beginAnew(format: AudioFormat): void {
+    this.#finishItem();
+    // Another provider counts its responses as it likes.
+    this.#over.clear();
+    if (this.#format === undefined || sameFormat(this.#format, format)) return;
+    // What waits for a line could not be told apart from what comes now.
+    this.#refusedMs += this.#earlyMs;
+    this.#early = [];
+    this.#earlyMs = 0;
   }
 
   #play(responseId: string, itemId: string, bytes: Uint8Array): void {

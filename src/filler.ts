@@ -8,8 +8,10 @@ export interface FillerOptions {
   say(text: string): void;
   play(clip: Clip): void;
   stopClip(): void;
-  /** This response is not done, or not heard to its end; undefined: any is open. */
-  isUnderWay(responseId: string | undefined): boolean;
+  /** This response is not done, or not heard to its end. */
+  isUnderWay(responseId: string): boolean;
+  /** The provider is at work on a response other than this one. */
+  hasOther(responseId: string | undefined): boolean;
   /** What the agent says is cut off. */
   cut(): void;
 }
@@ -18,7 +20,8 @@ export interface FillerOptions {
 export class Filler {
   readonly #options: FillerOptions;
   #cancel: Cancel | undefined;
-  #dueAt = 0;
+  /** Since when nobody speaks, as far as is known. */
+  #quietSince: number | undefined;
   /** Sounded in this wait. */
   #count = 0;
   /** Of the call: the texts are said in turn over all of its waits. */
@@ -34,22 +37,25 @@ export class Filler {
 
   /**
    * A function runs and nobody speaks.
-   * @param afterMs until the first one of this wait; 0: never
+   * @param afterMs from when nobody spoke any more until the first one of this wait; 0: never
    */
   quiet(afterMs: number): void {
     const { policy, clock } = this.#options;
-    if (policy === undefined || afterMs <= 0 || this.#count >= policy.atMost) return;
+    const since = this.#quietSince ?? clock.now();
+    this.#quietSince = since;
+    // Another function, with more or less patience, may be the one that is waited for now.
+    this.#cancel?.();
+    this.#cancel = undefined;
+    // What was asked for and has not come is not asked for again: both would come then, one after the other.
+    if (policy === undefined || afterMs <= 0 || this.#asked || this.#count >= policy.atMost) return;
     const waitMs = this.#count > 0 ? policy.everyMs : afterMs;
-    const dueAt = clock.now() + waitMs;
-    // Another function, which has less patience, may have begun meanwhile.
-    if (this.#cancel !== undefined && this.#dueAt <= dueAt) return;
-    this.busy();
-    this.#dueAt = dueAt;
-    this.#cancel = clock.after(waitMs, () => this.#sound(policy));
+    const leftMs = Math.max(0, since + waitMs - clock.now());
+    this.#cancel = clock.after(leftMs, () => this.#sound(policy));
   }
 
   /** Somebody speaks: the time begins anew when they have finished. */
   busy(): void {
+    this.#quietSince = undefined;
     this.#cancel?.();
     this.#cancel = undefined;
   }
@@ -60,7 +66,7 @@ export class Filler {
     this.#asked = false;
   }
 
-  /** The agent was interrupted: what it has not begun to say is not said. */
+  /** What the agent says was cut off: what it has not begun to say is not said. */
   interrupted(): void {
     this.#asked = false;
     this.#responseId = undefined;
@@ -70,17 +76,17 @@ export class Filler {
   end(): void {
     this.busy();
     this.#count = 0;
-    const { isUnderWay, stopClip, cut } = this.#options;
+    const { isUnderWay, hasOther, stopClip, cut } = this.#options;
     stopClip();
-    const said = this.#responseId !== undefined && isUnderWay(this.#responseId);
-    // While another response is open, cutting would be at its cost.
-    const onItsWay = this.#asked && !isUnderWay(undefined);
+    const responseId = this.#responseId;
+    const wanted = this.#asked || (responseId !== undefined && isUnderWay(responseId));
     this.interrupted();
-    if (said || onItsWay) cut();
+    // While another response is open, cutting would be at its cost.
+    if (wanted && !hasOther(responseId)) cut();
   }
 
   #sound(policy: FillerPolicy): void {
-    this.#cancel = undefined;
+    this.busy();
     const { clip, texts } = policy;
     const text = texts[this.#turn % texts.length];
     this.#count += 1;

@@ -84,8 +84,8 @@ export class Floor {
     if (on) {
       this.#held.add(reason);
       this.#busy();
-      // Whoever is put through is not said goodbye to.
-      if (reason === 'transfer') this.goodbye.callOff();
+      // Whoever is put through is not said goodbye to, nor is a machine before it has its message.
+      if (reason !== 'no-stream') this.goodbye.callOff();
       if (reason === 'no-stream') this.goodbye.hold(true);
     } else if (this.#held.delete(reason)) {
       if (reason === 'no-stream') this.goodbye.hold(false);

@@ -76,8 +76,8 @@ export class Keypad {
       });
       signal.addEventListener('abort', give, { once: true });
       this.#wish = collection;
-      // The last key may complete it.
-      for (const digit of early) this.#wish?.press(digit);
+      // One of them may complete it: those after that are for whoever comes next.
+      for (const digit of early) this.press(digit);
       if (quiet) this.quiet();
     });
   }

@@ -1,7 +1,8 @@
-import type { FillerPolicy } from './agents.ts';
+import type { Clip, FillerPolicy } from './agents.ts';
 import type { CallEventBody } from './call-events.ts';
 import type { Clock } from './clock.ts';
 import type { Downlink } from './downlink.ts';
+import { BridgeError } from './errors.ts';
 import { Filler } from './filler.ts';
 import type { Log } from './log.ts';
 import type { ProviderEvent, ProviderSession } from './provider.ts';
@@ -18,8 +19,8 @@ export interface ToolDeskOptions {
   readonly transcript: Transcript;
   readonly log: Log;
   emit(event: CallEventBody): void;
-  /** The provider is at work on this response; undefined: on any. */
-  isOpen(responseId: string | undefined): boolean;
+  /** What the provider is at work on. */
+  openResponses(): ReadonlySet<string>;
   /** What the agent says is cut off. */
   cut(): void;
   /** What was said before this function call was the goodbye. */
@@ -37,6 +38,9 @@ interface Answer {
   readonly respond: boolean;
 }
 
+/** Ids of calls that may be delivered again: again comes soon or never. */
+const MAX_KNOWN = 256;
+
 /**
  * The function calls of a conversation on their way from the model to the runner, and their results on the way back:
  * each is told once, to the provider that is there when it comes, or to the next one.
@@ -50,20 +54,22 @@ export class ToolDesk {
   #untold: Answer[] = [];
   /** How long the caller of each function that runs is to hear nothing, in ms; 0: for ever. */
   readonly #running = new Map<ToolCall, number>();
+  /** The newest calls, by response and id. */
+  readonly #known = new Set<string>();
   #count = 0;
   #closed = false;
 
   constructor(options: ToolDeskOptions) {
     this.#options = options;
-    const { clock, downlink, filler: policy, isOpen, cut } = options;
+    const { clock, downlink, filler: policy, openResponses, cut } = options;
     this.filler = new Filler({
       clock,
       policy,
       say: (text) => this.#provider?.say(text),
-      play: ({ pcm, rate }) => downlink.clip(pcm, { encoding: 'pcm16', rate }),
+      play: (clip) => this.#play(clip),
       stopClip: () => downlink.stopClip(),
-      isUnderWay: (responseId) =>
-        isOpen(responseId) || (responseId !== undefined && downlink.isLast(responseId)),
+      isUnderWay: (responseId) => openResponses().has(responseId) || downlink.isLast(responseId),
+      hasOther: (responseId) => [...openResponses()].some((id) => id !== responseId),
       cut,
     });
   }
@@ -83,12 +89,19 @@ export class ToolDesk {
   /** The provider of the conversation is ready, or there is another one; undefined: there is none for a while. */
   connect(provider: ProviderSession | undefined): void {
     this.#provider = provider;
+    // What the one before was asked to say does not come any more.
+    this.filler.interrupted();
     if (provider === undefined) return;
-    for (const answer of this.#untold.splice(0)) this.#tell(provider, answer);
+    const answers = this.#untold.splice(0);
+    // All at once are one piece of news: the model speaks when it has heard all of it.
+    const respond = answers.some((answer) => answer.respond);
+    const last = answers.at(-1);
+    for (const answer of answers) this.#tell(provider, { ...answer, respond: respond && answer === last });
   }
 
-  /** The model calls a function. */
+  /** The model calls a function. A call that is delivered twice is one. */
   call(call: ToolCall): void {
+    if (this.#isKnown(call)) return;
     this.#count += 1;
     this.#run(call).catch((error: unknown) => this.#options.onFailed(error));
   }
@@ -100,13 +113,34 @@ export class ToolDesk {
 
   /** The caller has cut in. */
   interrupted(): void {
-    this.filler.interrupted();
     this.#options.runner.interrupted();
   }
 
   close(): void {
     this.#closed = true;
     this.#untold = [];
+  }
+
+  /** Its result is on its way, or was told for this response. */
+  #isKnown({ responseId, callId, name, args }: ToolCall): boolean {
+    const key = JSON.stringify([responseId, callId, name, args]);
+    if (this.#known.has(key)) return true;
+    this.#known.add(key);
+    const [oldest] = this.#known;
+    if (this.#known.size > MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest);
+    for (const one of this.#running.keys()) {
+      if (one.callId === callId && one.name === name && one.args === args) return true;
+    }
+    return false;
+  }
+
+  #play({ pcm, rate }: Clip): void {
+    try {
+      this.#options.downlink.clip(pcm, { encoding: 'pcm16', rate });
+    } catch (thrown) {
+      // Nothing is lost but a sound.
+      this.#options.log.error({ code: BridgeError.from(thrown).code }, 'the filler clip cannot be played');
+    }
   }
 
   async #run(call: ToolCall): Promise<void> {
@@ -126,7 +160,7 @@ export class ToolDesk {
     const said = hangsUp && spoke;
     if (said) this.#options.onGoodbyeSaid();
     // Whoever cut in is about to be answered, and what was withdrawn is not waited for.
-    const respond = !said && outcome !== 'cancelled' && this.#options.mayRespond();
+    const respond = !said && outcome !== 'cancelled';
     const answer = { call, run, respond };
     if (this.#provider === undefined) this.#untold.push(answer);
     else this.#tell(this.#provider, answer);
@@ -138,7 +172,8 @@ export class ToolDesk {
     // Only now: what a next provider is told of the past must not hold what it is told as news.
     this.#options.transcript.tool(call.callId, call.name, call.args, run.result.output);
     const { name, args } = call;
-    provider.sendToolResult(call.callId, { ...run.result, respond, call: { name, args } });
+    const result = { ...run.result, respond: respond && this.#options.mayRespond(), call: { name, args } };
+    provider.sendToolResult(call.callId, result);
     this.#options.onTold();
   }
 }

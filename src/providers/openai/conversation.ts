@@ -8,6 +8,7 @@ import type { Scrub } from './errors.ts';
 import { type Failure, Failures } from './failures.ts';
 import type { Fields } from './fields.ts';
 import {
+  callItem,
   correctionMessage,
   messageItem,
   resultItem,
@@ -58,6 +59,8 @@ export class Conversation {
   #speechOpen = false;
   #speechItem: string | undefined;
   #items = 0;
+  /** Calls of an earlier session that were told. */
+  #earlier = 0;
 
   constructor(ports: ConversationPorts) {
     this.#ports = ports;
@@ -158,21 +161,11 @@ export class Conversation {
         this.#warn('tool_answered_twice', `call ${callId} has a result already`);
         return;
       case 'unknown':
-        // A call of the session before this one: the model never made it here, so it can only be told about it.
-        this.sendText(`Result of the function call ${callId}, made earlier: ${output}`, {
-          role: 'system',
-          respond: result.respond,
-        });
+        this.#tellOfCall(callId, result, output);
         return;
-      case 'open': {
-        const itemId = this.#addItem(resultItem(callId, output));
-        const answered = this.#calls.answer(callId, itemId, result.respond);
-        if (answered?.respond) {
-          // Also after the caller cut in: only a response that has seen the result stands in for this one.
-          this.#sequencer.request({ fields: {}, items: answered.items });
-        }
+      case 'open':
+        this.#answerCall(callId, this.#addItem(resultItem(callId, output)), result.respond);
         return;
-      }
       default:
         assertNever(state);
     }
@@ -193,6 +186,28 @@ export class Conversation {
   /** Nothing is sent any more. */
   close(): void {
     this.#sequencer.close();
+  }
+
+  #answerCall(callId: string, itemId: string, respond: boolean): void {
+    const answered = this.#calls.answer(callId, itemId, respond);
+    // Also after the caller cut in: only a response that has seen the result stands in for this one.
+    if (answered?.respond) this.#sequencer.request({ fields: {}, items: answered.items });
+  }
+
+  /** A call of the session before this one: the model is told of it as if it had made it here. */
+  #tellOfCall(callId: string, { call, respond }: ToolResult, output: string): void {
+    if (call === undefined) {
+      const text = `Result of the function call ${callId}, made earlier: ${output}`;
+      this.sendText(text, { role: 'system', respond });
+      return;
+    }
+    const { name, args } = call;
+    this.#calls.begin([{ callId, name, args }], '');
+    this.#earlier += 1;
+    // An id of its own: that of another provider may be longer than this one takes.
+    const own = `call_earlier_${this.#earlier}`;
+    this.#addItem(callItem(own, name, args));
+    this.#answerCall(callId, this.#addItem(resultItem(own, output)), respond);
   }
 
   #cutByServer(response: Response): boolean {

@@ -35,6 +35,10 @@ export function messageItem(role: 'user' | 'assistant' | 'system', text: string,
   };
 }
 
+export function callItem(callId: string, name: string, args: string): Fields {
+  return { type: 'function_call', call_id: callId, name, arguments: args };
+}
+
 export function resultItem(callId: string, output: string): Fields {
   return { type: 'function_call_output', call_id: callId, output };
 }
@@ -51,7 +55,7 @@ export function historyItems(history: readonly HistoryItem[], dialect: Dialect):
       continue;
     }
     const callId = `call_history_${at + 1}`;
-    items.push({ type: 'function_call', call_id: callId, name: item.name, arguments: item.args });
+    items.push(callItem(callId, item.name, item.args));
     items.push(resultItem(callId, item.output));
   }
   return items;
