@@ -218,10 +218,15 @@ export class Outbox {
       return NOTHING;
     });
     this.#queue.done(job, settled.news, this.#now());
-    if (!settled.waits) this.#jobs.delete(job.id);
+    if (!settled.waits) this.#forget(job);
     else if (this.#closing === undefined) this.#queue.push(job);
     this.#pump();
     if (settled.outcome !== undefined) this.#deps.count?.(settled.outcome);
+  }
+
+  #forget(job: Job): void {
+    this.#shelf.forget(job);
+    this.#jobs.delete(job.id);
   }
 
   async #deliver(job: Job): Promise<Settled> {
