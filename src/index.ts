@@ -2,14 +2,25 @@
 export {
   type Agent,
   type AgentDigits,
+  type AgentProvider,
   type AgentText,
+  type Clip,
   type DigitContext,
+  type FillerPolicy,
   lineCheckAgent,
   voiceAgent,
 } from './agents.ts';
 export type { AudioFormat } from './audio/format.ts';
 export { type CallEvent, type CallObserver, END_REASONS, type EndReason } from './call-events.ts';
-export { CARRIERS, type CallOutcome, type Carrier, type CarrierName, type MachineResult } from './carrier.ts';
+export {
+  CARRIERS,
+  type CallOutcome,
+  type Carrier,
+  type CarrierName,
+  type ControlResult,
+  type MachineResult,
+  type Transfer,
+} from './carrier.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, type Env, loadConfig } from './config.ts';
 export { BridgeError, ERRORS, type ErrorCode } from './errors.ts';
@@ -26,5 +37,23 @@ export type {
 export { createLocalProvider } from './providers/local.ts';
 export { createOpenAiProvider } from './providers/openai.ts';
 export { type Bridge, type BridgeOptions, createBridge } from './server.ts';
-export { defineTool, type Tool, type ToolContext } from './tools.ts';
+export {
+  collectDigits,
+  currentTime,
+  type Destination,
+  endCall,
+  leaveMessage,
+  sendDigits,
+  transferCall,
+} from './tools/built-in.ts';
+export {
+  type CallHandle,
+  type CollectedDigits,
+  type DigitWish,
+  defineTool,
+  type Tool,
+  type ToolContext,
+  type ToolOptions,
+  type TypedToolOptions,
+} from './tools.ts';
 export type { TranscriptEntry } from './transcript.ts';
