@@ -1,7 +1,6 @@
 import { dirname } from 'node:path';
 import { voiceAgent } from '../agents.ts';
 import { agentsJsonSchemaText } from '../agents-file/json-schema.ts';
-import { knownProviders } from '../agents-file/known-providers.ts';
 import { lineOf, mistakesOf } from '../agents-file/mistakes.ts';
 import { type AgentSummary, type NumberSummary, type Summary, summarize } from '../agents-file/summary.ts';
 import { type AgentsFile, readAgentsFile } from '../agents-file.ts';
@@ -9,6 +8,7 @@ import { systemClock } from '../clock.ts';
 import { type Config, type Env, loadConfig } from '../config.ts';
 import { BridgeError } from '../errors.ts';
 import { createLog } from '../log.ts';
+import { knownProviders } from '../server/providers.ts';
 import type { McpLease } from '../tools/mcp/pool.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 
@@ -76,9 +76,9 @@ function onePath(positionals: readonly string[], env: Env): string {
 }
 
 async function checked(path: string, env: Env, connect: boolean): Promise<Checked> {
-  const providers = knownProviders(env);
-  const file = await readAgentsFile(path, env, { providers });
   const { config, problem } = configOf(env);
+  const providers = knownProviders(config);
+  const file = await readAgentsFile(path, env, { providers });
   const { maxCallMs, silenceMs, agent } = config;
   const base = voiceAgent({ ...agent, maxCallMs, silenceMs, voice: undefined }, []);
   const summary = summarize(file, { providers, usual: config.provider, base });
