@@ -141,9 +141,10 @@ interface Message {
 
 /** The same id for the same call, also when the carrier asks a second process about it. */
 function messageOf(request: StartRequest, clock: Clock): Message {
-  const { callId, carrier, at, ...rest } = request;
+  const { callId, carrier, from, to, direction, callerName, agent, variables, at } = request;
   const hash = createHash('sha256').update(`${carrier} ${callId}`).digest('hex');
-  const data = { callId, carrier, ...rest, startedAt: new Date(at).toISOString() };
+  const startedAt = new Date(at).toISOString();
+  const data = { callId, carrier, from, to, direction, callerName, agent, variables, startedAt };
   const timestamp = new Date(clock.epoch()).toISOString();
   return {
     id: `start_${hash.slice(0, 32)}`,
