@@ -340,7 +340,9 @@ describe('an argument that wants out of its place', () => {
     const place = await service();
     const names = ['constructor?', 'toString?', '__proto__?'];
     const body = JSON.parse('{"a":"{constructor}","b":"{toString}","__proto__":"{{hasOwnProperty}}","c":1}');
-    await run(place, { parameters: takes(...names.slice(0, 2)), method: 'POST', url: '/', body });
+    const query = { a: '{constructor}', b: 'x{toString}', c: '{{hasOwnProperty}}' };
+    await run(place, { parameters: takes(...names.slice(0, 2)), method: 'POST', url: '/', query, body });
+    expect(place.asked[0]?.url).toBe('/');
     expect(place.asked[0]?.body).toBe('{"c":1}');
   });
 });

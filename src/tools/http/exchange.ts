@@ -93,16 +93,13 @@ export function exchange(wire: Wire): Promise<Answer> {
 function open({ agent, method, url, headers, body }: Wire): http.ClientRequest {
   const { request } = url.protocol === 'https:' ? https : http;
   const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
-  const opened = request(url, {
+  return request(url, {
     agent,
     method,
     headers: { ...headers, ...length },
     maxHeaderSize: MAX_HEADER_BYTES,
     insecureHTTPParser: false,
   });
-  // Further ones would be dropped without a word, and with them the one that says how to read the answer.
-  opened.maxHeadersCount = 0;
-  return opened;
 }
 
 function read(
