@@ -113,6 +113,12 @@ export const ERRORS = {
     endCall: false,
     text: 'a function handler failed or took too long; the model is told',
   },
+  HOOK_FAILED: {
+    retry: true,
+    failOver: false,
+    endCall: false,
+    text: 'a start or end webhook could not be reached, or did not answer as it should',
+  },
   OVER_CAPACITY: {
     retry: false,
     failOver: false,

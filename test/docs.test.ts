@@ -142,6 +142,11 @@ describe('every page', () => {
     'docs/lifecycle.md',
     'docs/errors.md',
     'docs/decisions.md',
+    'docs/agents.md',
+    'docs/tools.md',
+    'docs/webhooks.md',
+    'docs/cost.md',
+    'examples/booking/README.md',
   ])('%s has no dead link', (path) => {
     const targets = [...read(path).matchAll(/\]\(([^)#\s]+)\)/g)].map(([, target]) => target ?? '');
     for (const target of targets.filter((link) => !link.includes('://'))) {

@@ -4,7 +4,7 @@ import { hookUrl, URL_WANTED } from './fields.ts';
 import { signedHeaders } from './signature.ts';
 
 /** What every failure of a webhook's receiver is told under. */
-const HOOK_CODE: ErrorCode = 'TOOL_FAILED';
+const HOOK_CODE: ErrorCode = 'HOOK_FAILED';
 /** Longer answers are not read: whatever is told to us is short. */
 const MAX_ANSWER_BYTES = 65_536;
 
