@@ -32,6 +32,8 @@ export interface CallDeskDeps {
   readonly addresses: PublicAddresses;
   /** Who answers such a call. */
   readonly agentName: (carrier: CarrierName, order: PlaceOrder) => string | undefined;
+  /** Everybody who may be asked for by name. */
+  readonly agents: () => readonly string[];
   /** Told of every call once, when it is over. */
   readonly onEnd?: ((record: CallRecord) => void) | undefined;
   /** Asked late: desk and manager know each other. */
@@ -256,7 +258,7 @@ export class CallDesk {
   #agentFor(carrier: Carrier, order: PlaceOrder): string {
     const agent = this.#deps.agentName(carrier.name, order);
     if (agent !== undefined) return agent;
-    const wanted = 'wanted one that the agents file has';
+    const wanted = `wanted one of ${this.#deps.agents().join(', ')}`;
     throw new BridgeError(
       'BAD_INPUT',
       order.agent === undefined

@@ -19,6 +19,8 @@ export interface Route {
 
 /** Who may take calls: the agents that there are, and which number leads to whom. */
 export interface Roster {
+  /** Names, in the order of the file. */
+  readonly agents: readonly string[];
   route(carrier: CarrierName, call: IncomingCall): Route;
   knows(agent: string): boolean;
   /** Who is told of a call of this agent when it is over; undefined: nobody. */

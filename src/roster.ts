@@ -11,6 +11,7 @@ export function soleAgent(
   machineFor: (call: IncomingCall) => MachinePolicy,
 ): Roster {
   return {
+    agents: [agent.name],
     route: () => ({ agent: agent.name, variables: {}, ask: undefined }),
     knows: (name) => name === agent.name,
     endHook: () => undefined,

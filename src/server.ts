@@ -112,6 +112,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     carriers,
     addresses,
     agentName: (carrier, order) => agentName(carrier, order),
+    agents: () => roster.agents,
     onEnd: (record) => accounts?.unanswered(record, roster.endHook(record.view.agent)),
     manager: () => manager,
   });
@@ -222,7 +223,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   return {
     localAuthToken,
     get agents() {
-      return crew?.staff.book.agents ?? [agent.name];
+      return roster.agents;
     },
     carriers: [...carriers.keys()],
     providerName: provider.name,

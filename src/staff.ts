@@ -67,6 +67,10 @@ export class Staff implements Roster {
     return this.#edition.book;
   }
 
+  get agents(): readonly string[] {
+    return this.book.agents;
+  }
+
   /** Calls that begin from now on are taken by the agents of this file; rejects, and changes nothing, like `begin`. */
   async change(file: AgentsFile): Promise<void> {
     const edition = await editionOf(file, this.#deps);

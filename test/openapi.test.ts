@@ -47,6 +47,7 @@ function router(): Router {
     carriers: new Map(),
     addresses: new PublicAddresses(() => 'https://bridge.test'),
     agentName: () => 'agent',
+    agents: () => ['agent'],
     manager: () => manager,
   });
   return createOperators({ desk, manager, clock, log, metrics, token: 'x', maxCalls: 1, maxCallMs: 60_000 });

@@ -105,6 +105,7 @@ export function createKit(options: KitOptions = {}) {
     carriers: new Map([[carrier.name, carrier]]),
     addresses,
     agentName: () => agent.name,
+    agents: () => [agent.name],
     manager: () => manager,
   });
   const manager: SessionManager = new SessionManager({
