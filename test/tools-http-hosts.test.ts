@@ -188,6 +188,13 @@ describe('an entry of the list', () => {
     expect(readHost('*.internal', true)).toMatchObject({ host: 'internal', below: true });
   });
 
+  it('is not shown where it may hold a password or a key', () => {
+    for (const entry of ['https://me:hush@api.example.com', 'api.example.com?key=hush']) {
+      expect(readHost(entry, false)).toMatch(/^found something else, wanted a host/);
+    }
+    expect(readHost('a b', false)).toMatch(/^found "a b", wanted a host/);
+  });
+
   it('has no keys but host and private', () => {
     expect(httpHostSchema.safeParse({ host: 'a.example', privat: true }).success).toBe(false);
   });

@@ -19,7 +19,9 @@ export function readHost(entry: string, isPrivate: boolean): HttpHost | string {
   const [, star, name = '', portText] = ENTRY.exec(entry.trim()) ?? [];
   const hostname = canonicalHost(name);
   if (hostname === undefined) {
-    return `found ${JSON.stringify(entry)}, wanted a host such as api.example.com, api.example.com:8443 or *.example.com, without https:// and path`;
+    // A whole URL may hold a password or a key.
+    const found = /[@?#]/.test(entry) ? 'something else' : JSON.stringify(entry);
+    return `found ${found}, wanted a host such as api.example.com, api.example.com:8443 or *.example.com, without https:// and path`;
   }
   const port = portText === undefined ? undefined : Number(portText);
   if (port !== undefined && (port < 1 || port > 65_535)) {
