@@ -54,9 +54,10 @@ describe.concurrent('a slow database', PATIENT, () => {
     const call = await on.connected();
     await speak(call);
     await on.hears(RIGHT);
+    const { mark } = on;
     await speak(call);
     await beforeBook.reached();
-    await on.hears(FILLER);
+    await on.hears(FILLER, mark);
     // Heard, and not only said: it begins after what was said before has ended.
     await call.untilHeard(100);
     expect(on.file.rows()).toEqual([]);
@@ -137,9 +138,10 @@ describe.concurrent('a caller who cuts in while the agent asks for patience', PA
     const call = await on.connected();
     await speak(call);
     await on.hears(RIGHT);
+    const { mark } = on;
     await speak(call);
     await beforeBook.reached();
-    await on.hears(FILLER);
+    await on.hears(FILLER, mark);
     await call.untilHeard(60);
     await cutIn(call);
     await on.event('bargeIn');

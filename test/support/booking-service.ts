@@ -161,9 +161,18 @@ export class BookingService implements AsyncDisposable {
     );
   }
 
-  /** The agent says this; resolves when the words are there, which may be before they are heard. */
-  async hears(text: string): Promise<void> {
-    await this.event('transcript', (event) => event.role === 'assistant' && event.text.includes(text));
+  /** What has happened so far, for those who wait for what happens next. */
+  get mark(): number {
+    return this.events.length;
+  }
+
+  /** The agent says this, after `mark`; resolves when all of the words are there, which is before they were heard. */
+  async hears(text: string, mark = 0): Promise<void> {
+    await this.event(
+      'transcript',
+      (event) => event.role === 'assistant' && event.final && event.text.includes(text),
+      mark,
+    );
   }
 
   /** Resolves when whatever the functions still do of their own accord is done. */
@@ -173,14 +182,17 @@ export class BookingService implements AsyncDisposable {
     await this.#bookings?.free([], 1, new AbortController().signal);
   }
 
-  /** Resolves when an event of this type that `accept` takes has happened. */
+  /** Resolves when an event of this type that `accept` takes has happened, after `mark`. */
   event<T extends CallEvent['type']>(
     type: T,
     accept: (event: Extract<CallEvent, { type: T }> & { readonly callId: string }) => boolean = () => true,
+    mark = 0,
   ): Promise<Extract<CallEvent, { type: T }>> {
     return new Promise((resolve) => {
       const look = (): void => {
-        const found = this.events.find((event) => event.type === type && accept(event as never));
+        const found = this.events.find(
+          (event, index) => index >= mark && event.type === type && accept(event as never),
+        );
         if (found === undefined) return;
         this.#waiting.delete(look);
         resolve(found as never);
@@ -278,7 +290,8 @@ function scriptedModel(model: BookingServiceOptions['model']): (turn: Turn) => R
   const scripts = new Map<number, Step[]>();
   return (turn) => {
     const wanted = /-----\n(.*)\n-----$/s.exec(String(turn.request['instructions'] ?? ''))?.[1];
-    if (wanted !== undefined) return says(wanted, 300);
+    // Long enough to be interrupted; it is cut off when there is a result.
+    if (wanted !== undefined) return says(wanted, wanted === FILLER ? 4000 : 300);
     const script = scripts.get(turn.connection) ?? [
       ...(typeof model === 'function' ? model(turn.connection) : model),
     ];
