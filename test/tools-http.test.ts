@@ -240,14 +240,22 @@ describe('the request of a function', () => {
     });
   });
 
-  it('lets a function set its own accept and idempotency key', async () => {
+  it('lets a function set its own accept, user agent and idempotency key', async () => {
     const place = await service();
     await run(
       place,
-      { parameters: takes('id'), url: '/{id}', headers: { Accept: 'text/csv', 'Idempotency-Key': 'o-{id}' } },
+      {
+        parameters: takes('id'),
+        url: '/{id}',
+        headers: { Accept: 'text/csv', 'User-Agent': 'shop', 'Idempotency-Key': 'o-{id}' },
+      },
       { id: 5 },
     );
-    expect(place.asked[0]?.headers).toMatchObject({ accept: 'text/csv', 'idempotency-key': 'o-5' });
+    expect(place.asked[0]?.headers).toMatchObject({
+      accept: 'text/csv',
+      'user-agent': 'shop',
+      'idempotency-key': 'o-5',
+    });
   });
 });
 

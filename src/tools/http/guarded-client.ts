@@ -9,8 +9,6 @@ import { type Answer, exchange, NotSentError } from './exchange.ts';
 import { canonicalHost, findHost, type HttpHost } from './hosts.ts';
 import type { HttpMethod } from './request-template.ts';
 
-export type { Answer } from './exchange.ts';
-
 /** One request, with everything that limits it. */
 export interface GuardedRequest {
   readonly method: HttpMethod;
@@ -86,7 +84,7 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
   const send = async (hop: Hop, signal: AbortSignal): Promise<Answer> => {
     const { method, url, headers, body, maxBytes } = hop;
     const agent = agentFor(hop);
-    const all = { ...headers, 'user-agent': userAgent, 'accept-encoding': 'identity' };
+    const all = { 'user-agent': userAgent, ...headers, 'accept-encoding': 'identity' };
     const wire = { agent, method, url, headers: all, body, maxBytes, signal, repeatable: reads(method) };
     try {
       return await exchange(wire);
