@@ -108,21 +108,6 @@ describe('an MCP server that is a program', () => {
     expect(await run(server, 'greet', { name: 'Ada' })).toContain('Hello Ada');
   });
 
-  it('is not told that a call is not needed any more when it has been answered', async () => {
-    const { log, all } = kit();
-    await using server = connected(program(), { clock: new VirtualClock(), log });
-    await server.ready;
-    const call = new AbortController();
-    await run(server, 'greet', { name: 'Ada' }, call.signal);
-    const waiting = run(server, 'wait').catch(() => undefined);
-    await all.line('waiting');
-    call.abort(new BridgeError('CANCELLED', 'the call has ended'));
-    expect(await run(server, 'greet', { name: 'Ada' })).toContain('Hello Ada');
-    expect(all.lines.filter(({ line }) => String(line).startsWith('cancelled'))).toEqual([]);
-    await server.close();
-    await waiting;
-  });
-
   it('may print what it likes', async () => {
     const { log, all } = kit();
     await using server = connected(program(), { clock: new VirtualClock(), log });

@@ -250,5 +250,9 @@ describe('the pool of MCP servers', () => {
     await Promise.all([servers.close(), servers.close(), lease.close()]);
     expect(host.sessions.size).toBe(0);
     expect(host.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(1);
+    const late = servers.use({ crm: checked({ url: host.url }) });
+    await late.ready;
+    expect(late.tools('crm', '*')).toEqual([]);
+    expect(starts(host)).toBe(1);
   });
 });

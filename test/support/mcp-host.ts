@@ -69,6 +69,12 @@ export class McpHost implements AsyncDisposable {
     return `http://127.0.0.1:${this.port}/mcp`;
   }
 
+  /** The stream of news is open, and no other. */
+  get isListened(): boolean {
+    const [one, ...others] = this.open;
+    return one?.method === 'GET' && one.res.headersSent && others.length === 0;
+  }
+
   /** Resolves when something is so that changes with requests, answers or notes. */
   until(isSo: () => boolean): Promise<void> {
     return new Promise((resolve) => {

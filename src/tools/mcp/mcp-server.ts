@@ -64,10 +64,9 @@ export class McpServer {
     const { signal } = options;
     if (signal?.aborted) this.#life.abort();
     else signal?.addEventListener('abort', this.#end, { once: true });
-    this.#work = this.#keepUp().catch((error) => {
-      this.#log.error({ err: error }, 'mcp server is given up');
-      this.#firstTry.resolve();
-    });
+    this.#work = this.#keepUp()
+      .catch((error) => this.#log.error({ err: error }, 'mcp server is given up'))
+      .finally(() => this.#firstTry.resolve());
   }
 
   /** The functions of the last listing. */
@@ -112,6 +111,7 @@ export class McpServer {
   async #keepUp(): Promise<void> {
     const { signal } = this.#life;
     const { clock } = this.#options;
+    if (signal.aborted) return;
     const sdk = await this.#options.loadSdk();
     let failures = 0;
     while (!signal.aborted) {
@@ -124,7 +124,6 @@ export class McpServer {
       failures = isUp && clock.now() - since >= STABLE_MS ? 1 : failures + 1;
       await pause(clock, Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS), signal);
     }
-    this.#firstTry.resolve();
     this.#renewal?.resolve(undefined);
   }
 

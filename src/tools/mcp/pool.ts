@@ -37,6 +37,7 @@ export class McpPool {
   readonly #deps: PoolDeps;
   readonly #entries = new Map<string, Entry>();
   readonly #closing = new Set<Promise<void>>();
+  readonly #life = new AbortController();
 
   constructor(deps: PoolDeps) {
     this.#deps = { ...deps, baseDir: resolvePath(deps.baseDir) };
@@ -47,7 +48,7 @@ export class McpPool {
     return this.#entries.size;
   }
 
-  /** Starts the servers that do not run yet with these settings. */
+  /** Starts the servers that do not run yet with these settings; none once the pool is closed. */
   use(configs: Readonly<Record<string, McpServerSpec>>): McpLease {
     const held = new Map<string, Entry>();
     for (const [name, spec] of Object.entries(configs)) held.set(name, this.#enter(name, spec));
@@ -68,6 +69,7 @@ export class McpPool {
 
   /** Closes all servers, whoever has them; never rejects. */
   async close(): Promise<void> {
+    this.#life.abort();
     await Promise.all([...this.#closing, ...[...this.#entries.values()].map((entry) => this.#end(entry))]);
   }
 
@@ -75,7 +77,11 @@ export class McpPool {
     const key = JSON.stringify([name, inOrder(spec)]);
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { key, server: connectMcp(name, spec, this.#deps), leases: 0 };
+      entry = {
+        key,
+        server: connectMcp(name, spec, { ...this.#deps, signal: this.#life.signal }),
+        leases: 0,
+      };
       this.#entries.set(key, entry);
     }
     entry.leases += 1;
