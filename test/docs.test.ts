@@ -109,7 +109,7 @@ describe('README.md', () => {
     const named = tableRows(page, '| command | what it does |').map(([cell]) =>
       cell?.split(' ')[1]?.replace('`', ''),
     );
-    expect(named).toEqual(['serve', 'call', 'dial', 'simulate', 'simulate', 'demo', 'carriers']);
+    expect(named).toEqual(['serve', 'check', 'call', 'dial', 'simulate', 'simulate', 'demo', 'carriers']);
   });
 });
 
