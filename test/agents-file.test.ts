@@ -311,6 +311,21 @@ describe('one mistake', () => {
       'agents:\n  a:\n    voice:\n',
       '3:5 agents.a.voice: found nothing (an empty value), wanted text of 1 to 200 characters',
     ],
+    [
+      'text for a list',
+      agent('providers: openai-and-local'),
+      '3:16 agents.a.providers: found "openai-and-local", wanted a list of providers',
+    ],
+    [
+      'something else for a function',
+      agent('tools: [[]]'),
+      '3:13 agents.a.tools.0: found an empty list, wanted the name of a function, server/function of an MCP server, or a built-in one with settings such as { name: leave_message, text: … }',
+    ],
+    [
+      'parameters that are no JSON Schema',
+      'agents: { a: {} }\ntools:\n  hosts: [a.example]\n  http: { x: { description: x, url: "https://a.example/", parameters: { type: object, required: 5 } } }',
+      '4:71 tools.http.x.parameters: the parameters are no JSON Schema: parameters/required must be array',
+    ],
     ['no agents', 'agents: {}\n', '1:9 agents: found an object without keys, wanted at least one agent'],
     [
       'the name of an agent',

@@ -125,7 +125,7 @@ export const agentSchema = z
       .union([spoken(), z.literal(false)])
       .optional()
       .describe(
-        'What the agent says first; false: it waits for the caller. Default: "Hello! How can I help you?"',
+        'What the agent says first; false: it waits for the caller. Default: AGENT_GREETING of the service.',
       ),
     language: language.optional().describe('Of the call, such as en or de-AT; left out: the model decides.'),
     voice: text(200).optional().describe('A voice of the provider.'),

@@ -12,7 +12,7 @@ type Issue = z.core.$ZodIssue;
 /** What an issue says whose schema has no words of its own. */
 const NO_WORDS = '\0';
 /** A message that is a sentence already, and not only what was wanted. */
-const SENTENCE = /^(?:found|not|no|nothing|goes) |, wanted |\b(?:is|uses|needs) /;
+const SENTENCE = /^(?:found|not|no|nothing|goes) |, wanted |\b(?:is|are|uses|needs) /;
 
 /** Checks a value whole; every mistake goes to the list. Undefined when there was one. */
 export function checkWith<S extends z.ZodType>(
@@ -31,6 +31,8 @@ class Report {
   readonly #schema: z.core.$ZodType;
   readonly #value: unknown;
   readonly #mistakes: MistakeList;
+  /** Values of a wrong kind, of which there is nothing more to say. */
+  readonly #misfits = new Set<string>();
 
   constructor(schema: z.core.$ZodType, value: unknown, mistakes: MistakeList) {
     this.#schema = schema;
@@ -83,6 +85,9 @@ class Report {
   }
 
   #say(path: Path, message: string, issue: Issue): void {
+    const place = path.map(String).join('\0');
+    if (this.#misfits.has(place)) return;
+    if (issue.code === 'invalid_type' || issue.code === 'invalid_union') this.#misfits.add(place);
     const value = valueAt(this.#value, path);
     const found = foundWords(value, isSecret(path));
     if (message !== NO_WORDS && SENTENCE.test(message)) {

@@ -105,7 +105,7 @@ const shortEntry = matching(
   TOOL_ENTRY,
 ).describe('The name of a function, or server/function of an MCP server, where * stands for any characters.');
 
-export const toolEntry = z.union([shortEntry, withSettings]);
+export const toolEntry = z.union([shortEntry, withSettings], { error: TOOL_ENTRY });
 
 /** The settings of a built-in function that was listed by its name alone. transfer_call has none without destinations. */
 function builtInByName(name: BuiltInName): z.output<typeof withSettings> {
