@@ -76,7 +76,7 @@ describe('docs/agents.schema.json', () => {
   const ajv = new Ajv({ strict: true, allowUnionTypes: true, strictTypes: false, allErrors: true });
 
   it('is made from the schema that checks the file', async () => {
-    // `vitest run -u` on this file makes it anew.
+    // Made anew by `npx vitest run test/agents-file-docs.test.ts --update`.
     await expect(agentsJsonSchemaText()).toMatchFileSnapshot('../docs/agents.schema.json');
   });
 

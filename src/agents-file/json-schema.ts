@@ -30,5 +30,27 @@ export function agentsJsonSchema(): Json {
 
 /** The text of `docs/agents.schema.json`. */
 export function agentsJsonSchemaText(): string {
-  return `${JSON.stringify(agentsJsonSchema(), null, 2)}\n`;
+  return `${printed(agentsJsonSchema(), '', 0)}\n`;
+}
+
+const LINE_WIDTH = 110;
+
+/** JSON as formatters like it: lists of words on one line where they fit. `column` is where the value begins. */
+function printed(value: unknown, indent: string, column: number): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const inner = `${indent}  `;
+  if (Array.isArray(value)) {
+    const plain = value.every((item) => typeof item !== 'object');
+    const line = `[${value.map((item) => JSON.stringify(item)).join(', ')}]`;
+    // Room for the comma behind it.
+    if (plain && column + line.length < LINE_WIDTH) return line;
+    return `[\n${value.map((item) => inner + printed(item, inner, inner.length)).join(',\n')}\n${indent}]`;
+  }
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+  if (entries.length === 0) return '{}';
+  const lines = entries.map(([key, item]) => {
+    const start = `${inner}${JSON.stringify(key)}: `;
+    return start + printed(item, inner, start.length);
+  });
+  return `{\n${lines.join(',\n')}\n${indent}}`;
 }
