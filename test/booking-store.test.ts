@@ -188,10 +188,16 @@ describe('the bookings', () => {
   it('answer with what went wrong, and go on afterwards', async () => {
     await using file = new BookingFile();
     const bookings = file.open();
-    await expect(bookings.book(order({ phone: 'nobody' }), NEVER)).rejects.toThrow('CHECK');
+    await expect(bookings.book(order({ phone: 'nobody' }), NEVER)).rejects.toMatchObject({
+      message: 'the book with the bookings cannot be used right now',
+      cause: { message: expect.stringContaining('CHECK') },
+    });
     expect(await bookings.book(order(), NEVER)).toMatchObject({ status: 'booked' });
     const nowhere = openBookings(join(file.path, 'no', 'folder'), restaurant);
-    await expect(nowhere.book(order(), NEVER)).rejects.toThrow('Could not open');
+    await expect(nowhere.book(order(), NEVER)).rejects.toMatchObject({
+      message: 'the book with the bookings cannot be used right now',
+      cause: { message: expect.stringContaining('Could not open') },
+    });
   });
 
   it('leave nobody waiting who asks when they are closed', async () => {

@@ -1,3 +1,4 @@
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { describe, it } from 'vitest';
 import { restaurant } from '../examples/booking/restaurant.js';
 import { transferCall } from '../src/tools/built-in.ts';
@@ -11,7 +12,7 @@ import {
   says,
   speak,
 } from './support/booking-service.ts';
-import { Gate } from './support/booking-store.ts';
+import { Gate, occupy } from './support/booking-store.ts';
 import { STYLES } from './support/carrier-styles.ts';
 
 /** Whole calls in real time, several at once: a machine that has more to do may take its time. */
@@ -89,6 +90,37 @@ describe.concurrent('a slow database', PATIENT, () => {
     await on.settled();
     await call.hangUp();
     expect(on.file.rows()).toEqual([]);
+  });
+});
+
+describe.concurrent('a disk that fails', PATIENT, () => {
+  it('is told to the model without its secrets; the call goes on, and so does the next attempt', async ({
+    expect,
+  }) => {
+    await using on = await BookingService.start({
+      model: [
+        calls('find_table', SEARCH, 'call_bad'),
+        says('I cannot open the book.'),
+        calls('find_table', SEARCH, 'call_good'),
+        says('There is a table.'),
+      ],
+    });
+    // Where the file should be is something else.
+    mkdirSync(on.file.path);
+    const call = await on.connected();
+    await speak(call);
+    await on.hears('I cannot open the book.');
+    rmdirSync(on.file.path);
+    await speak(call);
+    await on.hears('There is a table.');
+    await call.hangUp();
+    expect(on.outputsOf('call_bad')).toMatchObject([
+      { error: expect.stringContaining('the book with the bookings cannot be used right now') },
+    ]);
+    expect(JSON.stringify(on.outputsOf('call_bad'))).not.toContain(on.file.path);
+    expect(on.outputsOf('call_good')).toMatchObject([{ status: 'free' }]);
+    const outcomes = on.events.flatMap((event) => (event.type === 'tool' ? [event.outcome] : []));
+    expect(outcomes).toEqual(['failed', 'done']);
   });
 });
 
@@ -196,6 +228,23 @@ describe.concurrent('a caller who hangs up while the function runs', PATIENT, ()
     await on.settled();
     expect(on.file.rows()).toEqual([]);
     expect(on.said).not.toContain(BOOKED);
+  });
+
+  it('while it waits for the disk, has it: it had begun', async ({ expect }) => {
+    const beforeBook = new Gate();
+    await using on = await BookingService.start({ model, slow: { beforeBook } });
+    const call = await on.connected();
+    await speak(call);
+    await on.hears(RIGHT);
+    await speak(call);
+    await beforeBook.reached();
+    const release = occupy(on.file.path);
+    beforeBook.open();
+    await call.hangUp();
+    expect((await on.event('ended')).reason).toBe('caller-hung-up');
+    release();
+    await on.settled();
+    expect(on.file.rows()).toMatchObject([{ ...ROW, caller_left: 1 }]);
   });
 
   it('after it was made, has it, and the row says that they were not told', async ({ expect }) => {

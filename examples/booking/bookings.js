@@ -101,7 +101,7 @@ class Thread {
     const worker = new Worker(new URL('./bookings-thread.js', import.meta.url), { workerData: this.#data });
     worker.unref();
     worker.on('message', (/** @type {Reply} */ reply) => this.#settle(reply));
-    worker.on('error', (error) => this.#gone(worker, error));
+    worker.on('error', (error) => this.#gone(worker, unusable(error)));
     worker.on('exit', () => this.#gone(worker, new Error('the thread of the bookings has ended')));
     return worker;
   }
@@ -112,7 +112,7 @@ class Thread {
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) this.#idle();
     if (error === undefined) waiter?.resolve(value);
-    else waiter?.reject(new Error(error));
+    else waiter?.reject(unusable(new Error(error)));
   }
 
   /** Nobody may ever ask again: the agents file was read anew, and other functions have taken the place of these. */
@@ -134,4 +134,12 @@ class Thread {
     for (const waiter of this.#waiting.values()) waiter.reject(error);
     this.#waiting.clear();
   }
+}
+
+/**
+ * What the model is told, and may say: it has no use for the names of files and tables.
+ * @param {Error} cause
+ */
+function unusable(cause) {
+  return new Error('the book with the bookings cannot be used right now', { cause });
 }

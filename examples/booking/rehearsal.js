@@ -33,10 +33,11 @@ const TURN_MS = 700;
  * line, the bridge, the agents file, the functions and the database are real. Leaves call.wav and bookings.db in `folder`.
  *
  * @param {Stage} stage
- * @param {{ readonly folder: string, readonly agentsFile: string, readonly out: (line: string) => void }} options
+ * @param {{ readonly folder: string, readonly agentsFile: string, readonly out: (line: string) => void, readonly slowMs?: number }} options
+ *   `slowMs`: so long somebody else has the file when the booking is made
  * @returns {Promise<readonly Record<string, unknown>[]>} the bookings that are in the file afterwards
  */
-export async function rehearse(stage, { folder, agentsFile, out }) {
+export async function rehearse(stage, { folder, agentsFile, out, slowMs = 0 }) {
   const file = join(folder, 'bookings.db');
   await mkdir(folder, { recursive: true });
   await rm(file, { force: true });
@@ -46,7 +47,7 @@ export async function rehearse(stage, { folder, agentsFile, out }) {
   const wish = { start: nextFriday(Date.now()), party: 4, name: 'Miller' };
   const script = await voiced(stage, scriptFor(wish));
   const openai = await stage.startOpenAiSimulator({
-    respond: model(script, wish),
+    respond: model(script, wish, () => occupy(file, slowMs)),
     hear: ({ index }) => ({ transcript: script.caller[index]?.transcript ?? '' }),
   });
   const bridge = await createBridge({
@@ -158,9 +159,10 @@ async function voiced(stage, { caller, agent }) {
  *
  * @param {{ readonly agent: Readonly<Record<'greeting' | 'free' | 'readBack' | 'booked' | 'sorry' | 'wait', Spoken>> }} script
  * @param {Wish} wish
+ * @param {() => void} onConfirmed the booking is about to be made
  * @returns {(turn: Turn) => ResponsePlan}
  */
-function model({ agent }, { start, party, name }) {
+function model({ agent }, { start, party, name }, onConfirmed) {
   const slot = { date: start.slice(0, 10), time: start.slice(11), party_size: party };
   const toolCalls = [
     { name: 'find_table', args: slot },
@@ -184,6 +186,7 @@ function model({ agent }, { start, party, name }) {
     const output = turn.newItems.find(({ type }) => type === 'function_call_output')?.['output'];
     if (output !== undefined) return tell(JSON.parse(String(output)));
     const next = toolCalls.shift();
+    if (toolCalls.length === 0) onConfirmed();
     return next === undefined ? leave(agent.sorry) : { toolCalls: [next] };
   };
 }
@@ -198,6 +201,17 @@ function show(event, out) {
   } else if (event.type === 'tool') {
     out(`        ${event.name} ${JSON.stringify(event.args)}: ${event.outcome}, ${Math.round(event.ms)} ms`);
   }
+}
+
+/**
+ * @param {string} file
+ * @param {number} ms
+ */
+function occupy(file, ms) {
+  if (ms === 0) return;
+  const db = new sqlite.Database(file);
+  db.exec('PRAGMA busy_timeout = 5000; PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE');
+  setTimeout(() => db.close(), ms);
 }
 
 /** @param {string} file */

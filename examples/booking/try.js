@@ -17,6 +17,8 @@ const stage = {
 const rows = await rehearse(stage, {
   folder,
   agentsFile: fileURLToPath(new URL('agents.yaml', import.meta.url)),
+  // Longer than the caller should hear nothing.
+  slowMs: process.argv.includes('--slow') ? 4000 : 0,
   out: (line) => process.stdout.write(`${line}\n`),
 });
 process.stdout.write(`\nin ${join(folder, 'bookings.db')}: ${JSON.stringify(rows)}\n`);
