@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { FillerPolicy } from '../src/agents.ts';
+import { type AudioFormat, bytesPerMs, MULAW_8K, RATES } from '../src/audio/format.ts';
+import { decodeG711 } from '../src/audio/g711.ts';
+import { createTranscoder } from '../src/audio/transcode.ts';
+import { Downlink } from '../src/downlink.ts';
 import { Filler } from '../src/filler.ts';
+import { Pacer } from '../src/pacer.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 const POLICY: FillerPolicy = {
@@ -244,5 +249,124 @@ describe('the end of the wait', () => {
     filler.quiet(2000);
     filler.end();
     expect(clock.pending).toBe(0);
+  });
+});
+
+/** 600 ms of 500 Hz. */
+function hum(rate: number): Uint8Array {
+  const samples = Int16Array.from({ length: rate * 0.6 }, (_, i) =>
+    Math.round(8000 * Math.sin((2 * Math.PI * 500 * i) / rate)),
+  );
+  return new Uint8Array(samples.buffer);
+}
+
+/** How often the samples change their sign, per second. */
+function crossings(samples: Int16Array, rate: number): number {
+  let count = 0;
+  for (let i = 1; i < samples.length; i++) {
+    if ((samples[i - 1] ?? 0) < 0 !== (samples[i] ?? 0) < 0) count += 1;
+  }
+  return (count * rate) / samples.length;
+}
+
+function line(output: AudioFormat) {
+  const clock = new VirtualClock();
+  const played: number[] = [];
+  const log: string[] = [];
+  const marks: string[] = [];
+  let drained = 0;
+  const downlink = new Downlink({
+    clock,
+    pacer: new Pacer(clock),
+    leadMs: 1000,
+    createTranscoder,
+    onDrained: () => {
+      drained += 1;
+    },
+    onHeard: () => undefined,
+    onFailed: (error) => log.push(String(error)),
+  });
+  const leg = {
+    output,
+    roundTripMs: 0,
+    play: (bytes: Uint8Array) => void played.push(...bytes),
+    mark: (name: string) => void marks.push(name),
+    clear: () => void log.push('clear'),
+  };
+  const heard = (): void => {
+    for (const mark of marks.splice(0)) downlink.acknowledge(mark);
+  };
+  return { clock, played, log, downlink, leg, heard, drained: () => drained };
+}
+
+describe('a clip on the line', () => {
+  const lines: AudioFormat[] = [
+    MULAW_8K,
+    { encoding: 'alaw', rate: 8000 },
+    { encoding: 'pcm16', rate: 8000 },
+    { encoding: 'pcm16', rate: 16_000 },
+    { encoding: 'pcm16', rate: 24_000 },
+  ];
+  const pairs = RATES.flatMap((rate) => lines.map((output) => ({ rate, output, name: output.encoding })));
+
+  it.each(pairs)('of $rate Hz sounds as it should on $name/$output.rate', ({ rate, output }) => {
+    const { clock, played, downlink, leg } = line(output);
+    downlink.attach(leg);
+    expect(downlink.clip(hum(rate), { encoding: 'pcm16', rate })).toBe(true);
+    clock.advance(1000);
+    // Whole frames, and what the conversion holds back.
+    expect(played.length / bytesPerMs(output)).toBeGreaterThanOrEqual(600);
+    expect(played.length / bytesPerMs(output)).toBeLessThanOrEqual(640);
+    const bytes = Uint8Array.from(played).subarray(0, 600 * bytesPerMs(output));
+    const samples =
+      output.encoding === 'pcm16'
+        ? new Int16Array(bytes.buffer, 0, bytes.length / 2)
+        : decodeG711(output.encoding, bytes);
+    const middle = samples.subarray(output.rate / 10, output.rate / 2);
+    expect(crossings(middle, output.rate)).toBeGreaterThan(980);
+    expect(crossings(middle, output.rate)).toBeLessThan(1020);
+    expect(Math.max(...middle)).toBeGreaterThan(6500);
+    expect(Math.max(...middle)).toBeLessThan(9500);
+  });
+
+  it('plays only where nothing plays and nothing waits to be played', () => {
+    const { downlink, leg, played } = line(MULAW_8K);
+    expect(downlink.clip(hum(8000), { encoding: 'pcm16', rate: 8000 })).toBe(false);
+    downlink.setFormat(MULAW_8K);
+    downlink.audio('r', 'a', new Uint8Array(800).fill(0x55));
+    downlink.attach(leg);
+    expect(downlink.clip(hum(8000), { encoding: 'pcm16', rate: 8000 })).toBe(false);
+    downlink.endResponse('r');
+    expect(new Set(played)).toEqual(new Set([0x55]));
+  });
+
+  it('is over when it was heard, and what is said after that is not cut off by it', () => {
+    const { clock, downlink, leg, heard, log, drained } = line(MULAW_8K);
+    downlink.setFormat(MULAW_8K);
+    downlink.attach(leg);
+    downlink.clip(hum(8000), { encoding: 'pcm16', rate: 8000 });
+    clock.advance(700);
+    heard();
+    clock.advance(100);
+    expect(drained()).toBe(1);
+    downlink.audio('r', 'a', new Uint8Array(800).fill(0x55));
+    downlink.audio('r', 'a', new Uint8Array(800).fill(0x55));
+    downlink.stopClip();
+    expect(log).toEqual([]);
+  });
+
+  it('is cut off by speech and never among what was heard of the agent', () => {
+    const { clock, downlink, leg, log } = line(MULAW_8K);
+    downlink.setFormat(MULAW_8K);
+    downlink.attach(leg);
+    downlink.clip(hum(8000), { encoding: 'pcm16', rate: 8000 });
+    clock.advance(100);
+    expect(downlink.interrupt([])).toEqual([]);
+    downlink.clip(hum(8000), { encoding: 'pcm16', rate: 8000 });
+    clock.advance(100);
+    downlink.audio('r', 'a', new Uint8Array(4000).fill(0x55));
+    expect(log).toEqual(['clear', 'clear']);
+    clock.advance(100);
+    expect(downlink.interrupt([]).map(({ itemId }) => itemId)).toEqual(['a']);
   });
 });
