@@ -138,9 +138,7 @@ export const agentSchema = z
       .min(1, { error: 'at least one provider' })
       .max(8, { error: 'at most 8 providers' })
       .optional()
-      .describe(
-        'In the order in which they are tried; left out: the one that the service is configured for.',
-      ),
+      .describe('In order of preference; left out: the one that the service is configured for.'),
     audio: oneOf(['wideband', 'passthrough'])
       .optional()
       .describe(
