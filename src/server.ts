@@ -92,7 +92,9 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const providers = new ProviderPool(config, options.provider);
   const provider = await providers.named(providers.defaultName);
   const tools = options.tools ?? [];
-  const agent = withDigits(options.agent ?? makeAgent(config, provider, tools), options.digits);
+  // Agents of a file are no line check, also where nothing else can be had.
+  const isLineCheck = config.agentsFile === undefined && provider.name === 'local';
+  const agent = withDigits(options.agent ?? makeAgent(config, isLineCheck, tools), options.digits);
   const localAuthToken = hasCarrier(config) ? undefined : randomBytes(16).toString('hex');
   const http = createServer();
   const publicUrl = (): string => config.publicUrl ?? localUrl(http);
@@ -113,7 +115,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     addresses,
     agentName: (carrier, order) => agentName(carrier, order),
     agents: () => roster.agents,
-    onEnd: (record) => accounts?.unanswered(record, roster.endHook(record.view.agent)),
+    onEnd: (record) =>
+      accounts?.unanswered(record, roster.reportOf(record.view, desk.orderOf(record.view.id)?.variables)),
     manager: () => manager,
   });
   const manager: SessionManager = new SessionManager({
@@ -241,11 +244,11 @@ function withDigits(agent: Agent, digits: Partial<AgentDigits> | undefined): Age
   return digits === undefined ? agent : { ...agent, digits: { ...agent.digits, ...digits } };
 }
 
-function makeAgent(config: Config, provider: RealtimeProvider, tools: readonly Tool[]): Agent {
+function makeAgent(config: Config, isLineCheck: boolean, tools: readonly Tool[]): Agent {
   const { instructions, greeting, language, audio } = config.agent;
   const { maxCallMs, silenceMs } = config;
   const text = { instructions, greeting, language, audio, maxCallMs, silenceMs, voice: undefined };
-  if (provider.name === 'local') return lineCheckAgent(text, tools);
+  if (isLineCheck) return lineCheckAgent(text, tools);
   return { ...voiceAgent(text, tools), transcribeCaller: config.openai.transcriptionModel !== '' };
 }
 
