@@ -177,9 +177,12 @@ export class BookingService implements AsyncDisposable {
 
   /** Resolves when whatever the functions still do of their own accord is done. */
   async settled(): Promise<void> {
-    // First what waits for promises only, then what the thread of the database has in its queue.
-    await new Promise((resolve) => setImmediate(resolve));
-    await this.#bookings?.free([], 1, new AbortController().signal);
+    // What waits for promises only, then what the thread of the database has in its queue; what was done there may have
+    // made a function ask for more, which it does twice at most.
+    for (let round = 0; round < 3; round++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      await this.#bookings?.free([], 1, new AbortController().signal);
+    }
   }
 
   /** Resolves when an event of this type that `accept` takes has happened, after `mark`. */
