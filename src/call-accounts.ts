@@ -26,6 +26,13 @@ export interface AccountTerms {
   hold(): () => void;
 }
 
+/** Who is told of a call, and what was said of it beforehand. */
+export interface ReportTerms {
+  readonly endHook: EndHookConfig;
+  /** As in `AccountTerms`. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
 export interface CallAccountsDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -63,11 +70,12 @@ export class CallAccounts {
   }
 
   /** A call is over that may have been placed in vain: somebody who waits for its report is told that. */
-  unanswered({ view, ref }: CallRecord, config: EndHookConfig | undefined): void {
-    if (view.direction !== 'outbound' || view.answeredAt !== undefined || config === undefined) return;
+  unanswered({ view, ref }: CallRecord, terms: ReportTerms | undefined): void {
+    if (view.direction !== 'outbound' || view.answeredAt !== undefined || terms === undefined) return;
+    const { endHook: config, variables } = terms;
     const { clock, endHook } = this.#deps;
     const { id, carrier, direction, from, to, agent, createdAt: startedAt, outcome, endedAt } = view;
-    const facts = { id, callId: ref?.callId, carrier, direction, from, to, agent, variables: {}, startedAt };
+    const facts = { id, callId: ref?.callId, carrier, direction, from, to, agent, variables, startedAt };
     const report = new ReportWriter(facts).report(undefined, clock.epoch(), { outcome, endedAt });
     this.#track(endHook.send(config, report, { awaitRecording: false }));
   }
@@ -113,8 +121,9 @@ class Account {
     this.#beganAt = clock.now();
     this.#release = terms.hold();
     this.#meter = new CallMeter(clock, terms.prices);
+    const view = records.byCall(carrier.name, callId)?.view;
     this.#writer = new ReportWriter({
-      id: records.byCall(carrier.name, callId)?.view.id ?? callId,
+      id: view?.id ?? callId,
       callId,
       carrier: carrier.name,
       direction,
@@ -122,7 +131,8 @@ class Account {
       to,
       agent: agent.name,
       variables: terms.variables,
-      startedAt: clock.epoch(),
+      // The same moment, looked up once: nobody is answered before the start.
+      startedAt: view?.answeredAt ?? clock.epoch(),
     });
     const { budget } = terms;
     const leave = (spent: 'call' | 'number' | 'day'): void => {

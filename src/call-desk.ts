@@ -303,8 +303,9 @@ export class CallDesk {
   }
 
   #over(record: CallRecord, outcome: CallOutcome): void {
-    this.#placed.delete(record.view.id);
+    // First, because what was ordered belongs to the end.
     this.records.end(record, outcome);
+    this.#placed.delete(record.view.id);
   }
 
   #recordOf(carrier: Carrier, event: Extract<CarrierEvent, { type: 'progress' }>): CallRecord | undefined {

@@ -221,8 +221,8 @@ export class PlacedCalls {
   }
 
   #over(record: CallRecord, outcome: 'failed' | 'no-answer'): void {
-    this.delete(record.view.id);
     this.#deps.records.end(record, outcome);
+    this.delete(record.view.id);
   }
 }
 

@@ -1,6 +1,6 @@
+import type { ReportTerms } from './call-accounts.ts';
 import type { Carrier, CarrierName, IncomingCall } from './carrier.ts';
 import { BridgeError } from './errors.ts';
-import type { EndHookConfig } from './hooks/end-hook.ts';
 import type { StartAnswer, StartRequest } from './hooks/start-hook.ts';
 import type { Log } from './log.ts';
 import type { Admission, CallTerms, SessionManager } from './session-manager.ts';
@@ -17,14 +17,21 @@ export interface Route {
   readonly ask: ((request: StartRequest, signal: AbortSignal) => Promise<StartAnswer>) | undefined;
 }
 
+/** Whom a call was placed for. */
+export interface PlacedFor {
+  readonly agent: string;
+  readonly carrier: CarrierName;
+  readonly from: string;
+}
+
 /** Who may take calls: the agents that there are, and which number leads to whom. */
 export interface Roster {
   /** Names, in the order of the file. */
   readonly agents: readonly string[];
   route(carrier: CarrierName, call: IncomingCall): Route;
   knows(agent: string): boolean;
-  /** Who is told of a call of this agent when it is over; undefined: nobody. */
-  endHook(agent: string): EndHookConfig | undefined;
+  /** Who is told of a call that was placed and came to nothing, and of what; undefined: nobody. */
+  reportOf(placed: PlacedFor, ordered: Readonly<Record<string, string>> | undefined): ReportTerms | undefined;
   /** Why nobody of this number may be called any more today; undefined: they may. */
   spent(call: IncomingCall): 'busy' | 'rejected' | undefined;
   /** What a call is treated by; undefined: there is no agent of that name. */

@@ -14,7 +14,7 @@ export function soleAgent(
     agents: [agent.name],
     route: () => ({ agent: agent.name, variables: {}, ask: undefined }),
     knows: (name) => name === agent.name,
-    endHook: () => undefined,
+    reportOf: () => undefined,
     spent: () => undefined,
     termsFor: (_name, _carrier, call, variables) => ({
       agent: { ...agent, variables: { ...agent.variables, ...variables } },

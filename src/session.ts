@@ -31,6 +31,7 @@ import type { Pacer } from './pacer.ts';
 import type { RealtimeProvider } from './provider.ts';
 import { ProviderLink } from './provider-link.ts';
 import { usedEvent } from './provider-news.ts';
+import { tellOfRun } from './tool-desk.ts';
 import { ToolRunner } from './tool-runner.ts';
 
 export interface SessionDeps {
@@ -114,6 +115,7 @@ export class Session {
         signal: this.#abort.signal,
         atOnce: deps.agent.toolsAtOnce,
         redact: deps.agent.redact,
+        onCutOff: (run) => tellOfRun(run, deps.log, (event) => this.#emit(event)),
       }),
       createTranscoder: deps.createTranscoder,
       atMs: () => this.#at(),

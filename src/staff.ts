@@ -3,16 +3,16 @@ import type { Agent } from './agents.ts';
 import type { CallFacts } from './agents-file/call-facts.ts';
 import type { AgentsFile } from './agents-file.ts';
 import type { MachinePolicy } from './answering-machine.ts';
+import type { ReportTerms } from './call-accounts.ts';
 import { CARRIERS, type CarrierName, type IncomingCall } from './carrier.ts';
 import type { Clock } from './clock.ts';
 import type { Ledger, LedgerRules } from './cost/ledger.ts';
 import { Edition } from './edition.ts';
 import { BridgeError } from './errors.ts';
-import type { EndHookConfig } from './hooks/end-hook.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { RealtimeProvider } from './provider.ts';
-import type { Roster, Route } from './reception.ts';
+import type { PlacedFor, Roster, Route } from './reception.ts';
 import type { CallTerms } from './session-manager.ts';
 import type { GuardedClient } from './tools/http/guarded-client.ts';
 import { createHttpTool } from './tools/http.ts';
@@ -98,9 +98,12 @@ export class Staff implements Roster {
     return this.#edition.book.has(agent);
   }
 
-  endHook(agent: string): EndHookConfig | undefined {
+  reportOf({ agent, carrier, from }: PlacedFor, ordered: Variables | undefined): ReportTerms | undefined {
     const { book } = this.#edition;
-    return book.has(agent) ? book.endHook(agent) : undefined;
+    const endHook = book.has(agent) ? book.endHook(agent) : undefined;
+    if (endHook === undefined) return undefined;
+    const given = { ...book.route({ carrier, number: from })?.variables, ...ordered };
+    return { endHook, variables: book.variables(agent, given) };
   }
 
   spent(call: IncomingCall): 'busy' | 'rejected' | undefined {

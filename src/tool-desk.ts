@@ -150,12 +150,10 @@ export class ToolDesk {
     const run = await runner.run(call.callId, call.name, call.args);
     this.#running.delete(call);
     if (this.#closed) return;
-    const { name, ms, outcome, error } = run;
-    log.info({ tool: name, ms: Math.round(ms), outcome }, 'function call');
+    tellOfRun(run, log, emit);
+    const { name, outcome, error, hangsUp } = run;
     if (error !== undefined)
       log.warn({ tool: name, code: error.code, pii: { detail: error.message } }, 'function failed');
-    const { result, error: _error, hangsUp, ...facts } = run;
-    emit({ type: 'tool', ...facts, isError: result.isError });
     // A model that has said goodbye and then hangs up must not be asked to say it once more.
     const said = hangsUp && spoke;
     if (said) this.#options.onGoodbyeSaid();
@@ -176,4 +174,12 @@ export class ToolDesk {
     provider.sendToolResult(call.callId, result);
     this.#options.onTold();
   }
+}
+
+/** One function call is over: the line in the log and the event. */
+export function tellOfRun(run: ToolRun, log: Log, emit: (event: CallEventBody) => void): void {
+  const { result, error: _error, hangsUp: _hangsUp, ...facts } = run;
+  const { name, ms, outcome } = facts;
+  log.info({ tool: name, ms: Math.round(ms), outcome }, 'function call');
+  emit({ type: 'tool', ...facts, isError: result.isError });
 }

@@ -50,6 +50,8 @@ export interface ToolRunnerOptions {
   readonly atOnce: number;
   /** Names of arguments of all functions that are kept out of events and reports; see `secretNames`. */
   readonly redact?: readonly string[] | undefined;
+  /** Told at once of every invocation that the end of the call has cut off: the promise would be too late. */
+  readonly onCutOff?: ((run: ToolRun) => void) | undefined;
 }
 
 /** A model that wants more than this before it has seen a result is out of its mind. */
@@ -208,7 +210,9 @@ export class ToolRunner {
       onSettled: (over, settled) => {
         this.#open.delete(over);
         if (this.#open.size === 0) signal.removeEventListener('abort', this.#onEnded);
-        answer(this.#runOf(request, settled, over));
+        const run = this.#runOf(request, settled, over);
+        if (signal.aborted) this.#options.onCutOff?.(run);
+        answer(run);
         this.#startNext();
       },
     });
