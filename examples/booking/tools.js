@@ -174,7 +174,9 @@ export function createBookingTools({ bookings, restaurant: house }) {
       name: name.describe('In whose name'),
       phone: phone
         .optional()
-        .describe('Only when the caller wants to be reached elsewhere, or calls without showing a number'),
+        .describe(
+          'With the country code, such as +49301234567. Only when the caller wants to be reached elsewhere, or shows no number',
+        ),
       note: z.string().trim().max(200).default('').describe('Wishes such as a high chair; allergies'),
       confirmed: z.boolean().default(false).describe('The caller has heard the details and said yes'),
     }),

@@ -25,7 +25,7 @@ export interface BookingRow {
   readonly slots: number;
 }
 
-/** Nothing is heard of it any more. */
+/** The bookings of a file, which are to be closed. */
 export type OpenBookings = ReturnType<typeof openBookings>;
 
 /** A file for bookings, in a folder of its own that goes when it is disposed of. */
