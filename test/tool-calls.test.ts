@@ -7,7 +7,7 @@ import {
   leaveMessage,
   transferCall,
 } from '../src/tools/built-in.ts';
-import { defineTool, type Tool, type ToolContext } from '../src/tools.ts';
+import type { Tool } from '../src/tools.ts';
 import {
   COMMANDS,
   createKit,
@@ -18,8 +18,9 @@ import {
   refused,
 } from './support/call-kit.ts';
 import { settled } from './support/manual-provider.ts';
+import { slowTool as slow } from './support/slow-tool.ts';
 
-/** Function calls in whole calls, on a virtual clock: from what the model wants to what caller and model hear. */
+/** Function calls in whole calls: from what the model wants to what caller and model hear. */
 
 const FILLER: FillerPolicy = {
   afterMs: 2000,
@@ -39,28 +40,6 @@ const RECEPTION: Destination = {
   announce: undefined,
   language: undefined,
 };
-
-/** A function that ends when the test says so. */
-function slow(name: string, more: Partial<Pick<Tool, 'cancelOnInterrupt' | 'fillerAfterMs'>> = {}) {
-  const answers: ((value: unknown) => void)[] = [];
-  const calls: ToolContext[] = [];
-  const tool = defineTool({
-    name,
-    description: 'takes its time',
-    timeoutMs: 120_000,
-    ...more,
-    run: (_args, call) => {
-      calls.push(call);
-      return new Promise((resolve) => answers.push(resolve));
-    },
-  });
-  /** The oldest that has not ended. */
-  const finish = async (value: unknown = 'found'): Promise<void> => {
-    answers.shift()?.(value);
-    await settled();
-  };
-  return { tool, finish, calls };
-}
 
 async function talk(tools: readonly Tool[], options: KitOptions = {}) {
   const kit = createKit({

@@ -9,29 +9,13 @@ import { createLog } from '../src/log.ts';
 import { Pacer } from '../src/pacer.ts';
 import { ToolDesk } from '../src/tool-desk.ts';
 import { ToolRunner } from '../src/tool-runner.ts';
-import { defineTool } from '../src/tools.ts';
 import { Transcript } from '../src/transcript.ts';
 import { AGENT } from './support/call-kit.ts';
 import { callStub } from './support/call-stub.ts';
 import { ManualProvider, settled } from './support/manual-provider.ts';
+import { slowTool } from './support/slow-tool.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 import { VirtualLeg } from './support/virtual-leg.ts';
-
-/** A function that ends when the test says so, the oldest call first. */
-function slow() {
-  const answers: ((value: unknown) => void)[] = [];
-  const tool = defineTool({
-    name: 'search',
-    description: 'takes its time',
-    timeoutMs: 120_000,
-    run: () => new Promise((resolve) => answers.push(resolve)),
-  });
-  const finish = async (value: unknown): Promise<void> => {
-    answers.shift()?.(value);
-    await settled();
-  };
-  return { tool, finish };
-}
 
 const FILLER = { afterMs: 2000, texts: ['One moment.'], clip: undefined, everyMs: 8000, atMost: 3 };
 
@@ -42,7 +26,7 @@ const toolCall = (callId: string, args = '{"city":"Ulm"}') =>
 function make() {
   const clock = new VirtualClock();
   const pacer = new Pacer(clock);
-  const { tool, finish } = slow();
+  const { tool, finish } = slowTool('search');
   const agent = { ...AGENT, tools: [tool], filler: FILLER };
   const over = new AbortController();
   const events: CallEventBody[] = [];
@@ -214,7 +198,7 @@ describe('another provider in the middle of a call', () => {
 /** A desk on its own. */
 function desk(mayRespond: () => boolean = () => true) {
   const clock = new VirtualClock();
-  const { tool, finish } = slow();
+  const { tool, finish } = slowTool('search');
   const over = new AbortController();
   const transcript = new Transcript();
   const events: CallEventBody[] = [];
