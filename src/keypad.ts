@@ -21,6 +21,8 @@ export interface KeypadOptions {
   onInput(): void;
 }
 
+/** An end key that comes so soon after the last key that was wanted was pressed out of habit. */
+const SPARE_KEY_MS = 2000;
 /** A caller who has pressed keys does not wait longer than this for an answer. */
 const HANDLER_MS = 10_000;
 
@@ -41,6 +43,8 @@ export class Keypad {
   #provider: KeypadProvider | undefined;
   /** Somebody waits for keys. */
   #wish: Collection | undefined;
+  /** The key that would have ended what was complete without it. */
+  #spare: { readonly key: string; readonly until: number } | undefined;
   #closed = false;
 
   constructor(options: KeypadOptions) {
@@ -49,9 +53,9 @@ export class Keypad {
     this.#collector = new DigitCollector(options.clock, options.rule, (digits) => this.#onInput(digits));
   }
 
-  /** False for a key that the carrier has reported before, in another way. */
+  /** False for a key that the carrier has reported before, in another way, and for one that ends what is complete. */
   isNew(digit: string, source: DigitSource): boolean {
-    return this.#twins.isNew(digit, source);
+    return this.#twins.isNew(digit, source) && !this.#isSpare(digit);
   }
 
   press(digit: string): void {
@@ -72,12 +76,13 @@ export class Keypad {
       const collection = new Collection(this.#options.clock, wish, (result) => {
         signal.removeEventListener('abort', give);
         this.#wish = undefined;
+        this.#expectSpare(wish, result);
         resolve(result);
       });
       signal.addEventListener('abort', give, { once: true });
       this.#wish = collection;
       // One of them may complete it: those after that are for whoever comes next.
-      for (const digit of early) this.press(digit);
+      for (const digit of early) if (!this.#isSpare(digit)) this.press(digit);
       if (quiet) this.quiet();
     });
   }
@@ -108,6 +113,18 @@ export class Keypad {
     this.#collector.close();
     for (const cancel of this.#limits) cancel();
     this.#limits.clear();
+  }
+
+  #expectSpare({ endKey, max }: DigitWish, result: CollectedDigits): void {
+    if (endKey === undefined || result.status !== 'complete' || result.digits.length < max) return;
+    this.#spare = { key: endKey, until: this.#options.clock.now() + SPARE_KEY_MS };
+  }
+
+  /** Asks about one key; the next one is another matter. */
+  #isSpare(digit: string): boolean {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare?.key === digit && this.#options.clock.now() <= spare.until;
   }
 
   #onInput(digits: string): void {

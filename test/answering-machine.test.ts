@@ -270,6 +270,82 @@ describe('a message', () => {
   });
 });
 
+describe('a machine that somebody has found out by listening', () => {
+  it('is told the message when nothing has been heard of it for a moment', () => {
+    const { machine, done, play } = make({ mode: 'report' });
+    machine.leave(MESSAGE);
+    expect(done).toEqual(['machine']);
+    const said = play(silence(5000));
+    expect(done).toEqual(['machine', MESSAGE]);
+    expect(said).toBeLessThanOrEqual(1600);
+  });
+
+  it('is told it after the greeting and the beep, also when it is in the middle of them', async () => {
+    const { machine, done, play } = make({ mode: 'report' });
+    machine.leave(MESSAGE);
+    expect(play(await sentence('librivox-0880'), silence(700), beep())).toBeUndefined();
+    const said = play(silence(5000));
+    expect(done).toEqual(['machine', MESSAGE]);
+    expect(said).toBeLessThan(3000);
+  });
+
+  it('is told it at once when the carrier hears the beep after all', () => {
+    const { machine, done, clock } = make({ mode: 'report' });
+    machine.leave(MESSAGE);
+    machine.found('machine-beep', true);
+    expect(done).toEqual(['machine', MESSAGE]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('is hung up when it is a fax', () => {
+    const { machine, done } = make({ mode: 'report' });
+    machine.leave(MESSAGE);
+    machine.found('fax', false);
+    expect(done).toEqual(['machine', 'hang-up']);
+  });
+
+  it('is told it once, in the first words, however often that is wanted', () => {
+    const { machine, done, play } = make({ mode: 'report' });
+    machine.leave(MESSAGE);
+    machine.leave('Something else.');
+    play(silence(5000));
+    machine.leave('Something else again.');
+    play(silence(5000));
+    expect(done).toEqual(['machine', MESSAGE]);
+  });
+
+  it('keeps the message that waits for the end of its greeting, and the time of it', async () => {
+    const { machine, done, clock } = make(LEAVE, true);
+    machine.found('machine', false);
+    machine.leave('The model’s own words.');
+    clock.advance(9000);
+    expect(done).toEqual(['machine']);
+    machine.found('machine', true);
+    expect(done).toEqual(['machine', MESSAGE]);
+  });
+
+  it('is told nothing while the line is away, and then after a moment of quiet', () => {
+    const { machine, done, clock, play } = make({ mode: 'report' });
+    machine.pause();
+    machine.leave(MESSAGE);
+    clock.advance(10_000);
+    expect(done).toEqual(['machine']);
+    machine.resume();
+    expect(play(silence(3900))).toBeUndefined();
+    play(silence(500));
+    expect(done).toEqual(['machine', MESSAGE]);
+  });
+
+  it('is nobody’s business after the call', () => {
+    const { machine, done, clock } = make({ mode: 'report' });
+    machine.close();
+    machine.leave(MESSAGE);
+    clock.advance(60_000);
+    expect(done).toEqual([]);
+    expect(clock.pending).toBe(0);
+  });
+});
+
 describe('a call that a machine answers', () => {
   const found = (result: MachineResult, greetingOver: boolean) =>
     ({ type: 'machine', callId: 'CA1', ref: undefined, result, greetingOver }) as const;

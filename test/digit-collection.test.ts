@@ -119,7 +119,7 @@ function keypad(handle?: (digits: string) => string | undefined) {
   });
   pad.connect({ sendText: (text) => void texts.push(text) });
   const type = (keys: string): void => {
-    for (const key of keys) pad.press(key);
+    for (const key of keys) if (pad.isNew(key, 'socket')) pad.press(key);
   };
   const over = new AbortController();
   const collect = (change: Partial<DigitWish> = {}, signal = over.signal) =>
@@ -160,6 +160,41 @@ describe('the keypad of a call in which a function waits for keys', () => {
     expect(await collect()).toEqual({ status: 'complete', digits: '8675' });
     clock.advance(1501);
     expect(texts).toEqual(['The caller pressed the key 9.']);
+  });
+
+  it('takes the end key that somebody presses after the last key for what it is', async () => {
+    const { collect, type, texts, clock } = keypad();
+    const digits = collect();
+    type('8675');
+    clock.advance(1500);
+    type('#');
+    expect(await digits).toEqual({ status: 'complete', digits: '8675' });
+    clock.advance(60_000);
+    expect(texts).toEqual([]);
+    // Typed ahead it is no different.
+    const again = keypad();
+    again.type('8675');
+    const first = again.collect();
+    again.type('#');
+    expect(await first).toEqual({ status: 'complete', digits: '8675' });
+    const second = again.collect();
+    again.type('12#');
+    expect(await second).toEqual({ status: 'complete', digits: '12' });
+  });
+
+  it.each([
+    ['later', '', 2500],
+    ['after another one', '9', 100],
+  ])('takes it for an answer when it comes %s', async (_when, between, afterMs) => {
+    const { collect, type, texts, clock } = keypad();
+    const digits = collect();
+    type('8675');
+    type(between);
+    clock.advance(afterMs);
+    type('#');
+    clock.advance(1501);
+    await digits;
+    expect(texts).toEqual([`The caller pressed the key ${between || '#'}.`]);
   });
 
   it('does not ask the agent’s handler of keys meanwhile', async () => {
