@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { MAX_ARGUMENT_BYTES, parseArguments } from '../src/tools/arguments.ts';
 import { repairArguments } from '../src/tools/repair.ts';
-import { timeBox } from '../src/tools/time-box.ts';
+import { timeBox, timeBox } from '../src/tools/time-box.ts';
 import { defineTool, type Tool } from '../src/tools.ts';
 import { asked, startRunner } from './support/tool-runs.ts';
 
@@ -39,6 +38,29 @@ const BOOKING = {
   required: ['date', 'people'],
   additionalProperties: false,
 };
+
+describe('the time that a check may take', () => {
+  /** Goes on until it is stopped. */
+  function forEver(onBegin: () => void): never {
+    onBegin();
+    for (;;);
+  }
+
+  it.each([
+    ['is given once more to work that was kept waiting by a busy machine', 0, 2],
+    ['is given once to work that used it', 1000, 1],
+  ])('%s', (_what, usedMs, times) => {
+    let cpuMs = 0;
+    let runs = 0;
+    const work = (): never =>
+      forEver(() => {
+        runs += 1;
+        cpuMs += usedMs;
+      });
+    expect(timeBox(20, work, () => cpuMs)).toEqual({ inTime: false });
+    expect(runs).toBe(times);
+  });
+});
 
 describe('the text of arguments', () => {
   it.each([
