@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import { MAX_ARGUMENT_BYTES, parseArguments } from '../src/tools/arguments.ts';
 import { repairArguments } from '../src/tools/repair.ts';
-import { timeBox, timeBox } from '../src/tools/time-box.ts';
+import { timeBox } from '../src/tools/time-box.ts';
 import { defineTool, type Tool } from '../src/tools.ts';
 import { asked, startRunner } from './support/tool-runs.ts';
 
