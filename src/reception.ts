@@ -138,8 +138,10 @@ export class Reception {
         log.info({ callId, reason: answer.reason }, 'call refused by the start webhook');
         return answer.reason;
       }
-      const wanted = this.#wanted(callId, answer.agent, agent);
-      return this.#admit(carrier, call, reserved, wanted, { ...variables, ...answer.variables });
+      // Once more: the agents may be others by now.
+      const now = this.#deps.roster.route(carrier.name, call);
+      const wanted = this.#wanted(callId, answer.agent, now.agent);
+      return this.#admit(carrier, call, reserved, wanted, { ...now.variables, ...answer.variables });
     } catch (thrown) {
       this.#asking.delete(keyOf(carrier.name, callId));
       log.error({ callId, err: BridgeError.from(thrown) }, 'a call could not be let in');

@@ -167,19 +167,15 @@ export class AgentsService implements AsyncDisposable {
 
   /** Writes the agents file anew and waits until it is in force, or has been found to be broken. */
   async rewrite(agents: string, outcome: 'changed' | 'broken' = 'changed'): Promise<void> {
-    const text =
-      outcome === 'changed' ? 'the agents file has changed' : 'the agents file has changed and cannot';
-    const before = this.lines(text).length;
+    const begin = 'the agents file has changed';
+    const before = this.lines(begin).length;
     this.folder.write('agents.yaml', agents);
-    await this.logged(text, before + 1);
+    const line = await this.logged(begin, before + 1);
+    const found = line.msg === begin ? 'changed' : 'broken';
+    if (found !== outcome) throw new Error(`the agents file is ${found}: ${JSON.stringify(line)}`);
   }
 
-  /** Another bridge in the place of the one that was, on the same folder; the exchanges know its new address. */
-  async restart(): Promise<void> {
-    await this.bridge.close();
-    await this.startBridge();
-  }
-
+  /** Makes the bridge, and another one on the same folder when the last one was closed. */
   async startBridge(): Promise<void> {
     this.bridge = await this.#bridge();
     this.url = await this.bridge.listen();
