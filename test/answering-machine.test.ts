@@ -328,6 +328,7 @@ describe('a machine that somebody has found out by listening', () => {
     const { machine, done, clock, play } = make({ mode: 'report' });
     machine.pause();
     machine.leave(MESSAGE);
+    expect(clock.pending).toBe(0);
     clock.advance(10_000);
     expect(done).toEqual(['machine']);
     machine.resume();
