@@ -102,13 +102,14 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
     );
   };
   let changing = Promise.resolve();
+  let closed = false;
   const watch = new AgentsFileWatch(file, {
     clock,
     env,
     ...fileOptions,
     onChange(next) {
       // One after the other: servers of functions take their time, and the newest file has to be the last.
-      changing = changing.then(() => change(next)).catch(onBroken);
+      changing = changing.then(() => (closed ? undefined : change(next))).catch(onBroken);
     },
     onBroken,
   });
@@ -116,8 +117,10 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
     staff,
     accounts: (records) => new CallAccounts({ clock, log, metrics, records, ledger, endHook }),
     async close(accounts) {
+      closed = true;
       await watch.close();
-      await changing;
+      // Whoever waits for servers that are being started waits no more.
+      await Promise.all([mcp.close(), changing]);
       await accounts.settled();
       endHook.close();
       staff.close();

@@ -106,6 +106,8 @@ export class McpServer {
     this.#link = undefined;
     await Promise.allSettled([link, ...this.#leaving].map((one) => one?.close()));
     await this.#work;
+    // Also when it was over before the first try had begun.
+    this.#firstTry.resolve();
   }
 
   async #keepUp(): Promise<void> {
