@@ -15,7 +15,8 @@ import {
   startOpenAiSimulator,
   type Turn,
 } from '../src/sim/openai.ts';
-import { startExchange } from '../src/sim/phone.ts';
+import { type CallOptions, startExchange } from '../src/sim/phone.ts';
+import { collectDigits, transferCall } from '../src/tools/built-in.ts';
 import type { Tool } from '../src/tools.ts';
 import { slowTool as slow } from './support/slow-tool.ts';
 
@@ -34,35 +35,46 @@ afterEach(async () => {
   for (const thing of open.splice(0).reverse()) await thing[Symbol.asyncDispose]();
 });
 
-async function line(functions: readonly Tool[], sim: OpenAiSimulatorOptions, filler?: Partial<FillerPolicy>) {
+async function line(
+  functions: readonly Tool[],
+  sim: OpenAiSimulatorOptions,
+  filler?: Partial<FillerPolicy>,
+  phone: Partial<CallOptions> = {},
+) {
   const exchange = await startExchange();
   open.push(exchange);
   const openai = await startOpenAiSimulator({ speedFactor: 'burst', firstAudioMs: 20, ...sim });
   open.push(openai);
   const events: CallEvent[] = [];
-  const text = { ...TEXT, greeting: 'Hello.' };
+  const log: string[] = [];
   const bridge = await createBridge({
     config: loadConfig({
       PORT: '0',
       HOST: '127.0.0.1',
       OPENAI_BASE_URL: openai.url,
       OPENAI_API_KEY: 'sk-test',
+      TWILIO_ACCOUNT_SID: SID,
+      TWILIO_AUTH_TOKEN: TOKEN,
+      TWILIO_BASE_URL: exchange.restBaseUrl ?? '',
     }),
-    log: createLog('silent'),
+    log: createLog('trace', { write: (text: string) => log.push(text) }),
     agent: {
-      ...voiceAgent(text, functions),
+      ...voiceAgent({ ...TEXT, greeting: 'Hello.' }, functions),
       filler: filler === undefined ? undefined : { ...FILLER, ...filler },
     },
     observe: (_callId, event) => events.push(event),
   });
   open.push(bridge);
   const url = await bridge.listen();
-  const call = exchange.placeCall({ webhookUrl: `${url}/voice/twilio`, authToken: bridge.localAuthToken });
+  const webhookUrl = `${url}/voice/twilio`;
+  const call = exchange.placeCall({ webhookUrl, authToken: TOKEN, accountSid: SID, ...phone });
   const connection = await openai.nextConnection();
   await call.streaming;
-  return { call, connection, events };
+  return { call, connection, events, log };
 }
 
+const SID = `AC${'0'.repeat(31)}1`;
+const TOKEN = '12345678901234567890123456789012';
 const TEXT = {
   instructions: 'Be brief.',
   greeting: undefined,
@@ -108,8 +120,6 @@ describe('on the whole line', () => {
     await expect.poll(() => two.calls.length).toBe(1);
     await two.finish('second');
     await connection.next('conversation.item.create');
-    // Another round trip, in which a response would have been asked for.
-    connection.inject({ type: 'rate_limits.updated', rate_limits: [] });
     await one.finish('first');
     await call.untilHeard(200);
     expect(connection.received.filter(({ event }) => event.type === 'response.create')).toHaveLength(2);
@@ -198,6 +208,76 @@ describe('on the whole line', () => {
     expect(search.calls).toEqual([]);
     expect(events.filter(({ type }) => type === 'tool')).toEqual([]);
     expect(JSON.stringify(connection.received)).not.toContain('function_call_output');
+  });
+
+  it('keys that a function waits for go to it alone', async () => {
+    const pin = collectDigits({ max: 4, endKey: '#', firstMs: 10_000, nextMs: 5000 });
+    const { call, connection, log } = await line([pin], {
+      respond: ({ kind }) =>
+        kind === 'greeting'
+          ? {
+              audioMs: 2500,
+              transcript: 'Your PIN, please.',
+              toolCalls: [{ name: 'collect_digits', args: {} }],
+            }
+          : { audioMs: 300, transcript: 'Thank you.' },
+    });
+    // In the middle of the question, by somebody who presses the end key out of habit.
+    await call.untilHeard(400);
+    await call.pressKeys('8675#');
+    const { event } = await connection.next('conversation.item.create');
+    expect(event['item']).toMatchObject({
+      type: 'function_call_output',
+      output: '{"status":"complete","digits":"8675"}',
+    });
+    await connection.next('response.done', (done) => JSON.stringify(done).includes('Thank you.'));
+    await call.hangUp();
+    expect(call.clears.length).toBeGreaterThan(0);
+    expect(connection.items.filter((item) => item['role'] === 'user')).toEqual([]);
+    expect(connection.sent.filter(({ event: sent }) => sent.type === 'error')).toEqual([]);
+    expect(log.join('')).not.toContain('8675');
+  });
+
+  it('a caller hears that they are put through, and is back with the agent when nobody answers', async () => {
+    const transfer = transferCall([
+      {
+        name: 'reception',
+        description: undefined,
+        to: '+14155550177',
+        callerId: undefined,
+        ringS: 20,
+        announce: undefined,
+        language: undefined,
+      },
+    ]);
+    const { call, connection, events } = await line(
+      [transfer],
+      {
+        respond: ({ kind }) =>
+          kind === 'greeting'
+            ? {
+                audioMs: 700,
+                transcript: 'I put you through.',
+                toolCalls: [{ name: 'transfer_call', args: { destination: 'reception' } }],
+              }
+            : { audioMs: 300, transcript: 'Nobody is there.' },
+      },
+      undefined,
+      { dialResult: { status: 'no-answer', durationMs: 0, ringMs: 300 } },
+    );
+    expect((await call.next('dial')).targets).toEqual(['+14155550177']);
+    expect(call.eventsOf('stream-ended')[0]?.unheardBytes).toBe(0);
+    expect(call.heard.filter((byte) => byte !== 0xff && byte !== 0x7f).length).toBeGreaterThan(8 * 500);
+    const { event } = await connection.next('conversation.item.create', (sent) =>
+      JSON.stringify(sent).includes('nobody answered'),
+    );
+    expect(event['item']).toMatchObject({ role: 'system' });
+    await connection.next('response.done', (done) => JSON.stringify(done).includes('Nobody is there.'));
+    await call.next('agent-speaking', (one) => one.atMs > (call.eventsOf('dial')[0]?.atMs ?? 0));
+    await call.hangUp();
+    // The goodbye to somebody who is put through is not asked for again.
+    expect(connection.received.filter(({ event: got }) => got.type === 'response.create')).toHaveLength(2);
+    expect(events.filter(({ type }) => type === 'tool')).toMatchObject([{ outcome: 'done', isError: false }]);
   });
 
   it('a result of a call that another session made is told with its call, and the model speaks of it', async () => {
