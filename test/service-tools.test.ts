@@ -79,26 +79,26 @@ http:
     const on = await start({
       agents: agents('order_status', http(service.host)),
       env: { ORDERS_TOKEN: 'very-secret' },
-      model: once('order_status', { id: 'A/1', card: '4111' }),
+      model: once('order_status', { id: 'A 1', card: '4111111111111111' }),
     });
     const call = await on.connected();
     await speak(call);
     await on.says('shipped');
     const asked = await service.nth(1);
-    expect(asked.path).toBe('/orders/A%2F1?from=%2B15550100123');
+    expect(asked.path).toBe('/orders/A%201?from=%2B15550100123');
     expect(asked.headers).toMatchObject({
       authorization: 'Bearer very-secret',
       'idempotency-key': `${call.callId}:call_1`,
     });
-    expect(JSON.parse(asked.body)).toEqual({ card: '4111', language: 'de' });
+    expect(JSON.parse(asked.body)).toEqual({ card: '4111111111111111', language: 'de' });
     const told = await on.event('tool');
     expect(told).toMatchObject({
       name: 'order_status',
       outcome: 'done',
-      args: { id: 'A/1', card: '[redacted]' },
+      args: { id: 'A 1', card: '[redacted]' },
       idempotencyKey: `${call.callId}:call_1`,
     });
-    expect(JSON.stringify(on.log)).not.toMatch(/very-secret|4111|5550100123/);
+    expect(JSON.stringify(on.log)).not.toMatch(/very-secret|4111111111111111|5550100123/);
     await call.untilHeard(100);
     await call.hangUp();
     expect(service.received).toHaveLength(1);
