@@ -320,7 +320,7 @@ export class Conversation {
         this.#bargeIn();
         break;
       case 'responseStarted':
-        if (event.asked) this.#desk.filler.askedResponse(event.responseId);
+        this.#desk.responseStarted(event.responseId, event.asked);
         this.#floor.responseStarted(event.responseId, event.asked);
         break;
       case 'responseDone':

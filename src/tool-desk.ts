@@ -57,6 +57,8 @@ export class ToolDesk {
   /** The newest calls, by response and id. */
   readonly #known = new Set<string>();
   #count = 0;
+  /** A result was told that the model is to speak of, and it has not begun. */
+  #awaited = false;
   #closed = false;
 
   constructor(options: ToolDeskOptions) {
@@ -82,6 +84,8 @@ export class ToolDesk {
   /** The least of the times after which a caller who waits is to hear something, 0: never; undefined: no function runs. */
   get working(): number | undefined {
     if (this.#running.size === 0) return undefined;
+    // Whoever is about to hear an answer needs no filler, and what is asked for now comes after it.
+    if (this.#awaited) return 0;
     const times = [...this.#running.values()].filter((ms) => ms > 0);
     return times.length === 0 ? 0 : Math.min(...times);
   }
@@ -89,6 +93,7 @@ export class ToolDesk {
   /** The provider of the conversation is ready, or there is another one; undefined: there is none for a while. */
   connect(provider: ProviderSession | undefined): void {
     this.#provider = provider;
+    this.#awaited = false;
     // What the one before was asked to say does not come any more.
     this.filler.interrupted();
     if (provider === undefined) return;
@@ -106,6 +111,12 @@ export class ToolDesk {
     this.#run(call).catch((error: unknown) => this.#options.onFailed(error));
   }
 
+  /** The model begins to answer. @param asked see `ProviderEvent` */
+  responseStarted(responseId: string, asked: boolean): void {
+    this.#awaited = false;
+    if (asked) this.filler.askedResponse(responseId);
+  }
+
   /** The provider does not want these any more. */
   cancel(callIds: readonly string[]): void {
     this.#options.runner.cancel(callIds);
@@ -113,6 +124,7 @@ export class ToolDesk {
 
   /** The caller has cut in. */
   interrupted(): void {
+    this.#awaited = false;
     this.#options.runner.interrupted();
   }
 
@@ -169,8 +181,11 @@ export class ToolDesk {
     if (this.#running.size === 0) this.filler.end();
     // Only now: what a next provider is told of the past must not hold what it is told as news.
     this.#options.transcript.tool(call.callId, call.name, call.args, run.result.output);
-    const { name, args } = call;
+    const { responseId, name, args } = call;
     const result = { ...run.result, respond: respond && this.#options.mayRespond(), call: { name, args } };
+    // Of what was called together, the model speaks when it has heard all.
+    const missing = [...this.#running.keys()].some((one) => one.responseId === responseId);
+    if (result.respond && !missing) this.#awaited = true;
     provider.sendToolResult(call.callId, result);
     this.#options.onTold();
   }

@@ -230,6 +230,40 @@ describe('a filler', () => {
     expect(kit.events.filter((event) => event.type === 'bargeIn')).toEqual([]);
   });
 
+  it('is not said while an answer is on its way, which is not taken for it', async () => {
+    const one = slow('one');
+    const two = slow('two');
+    const { kit, provider, pass } = await talk([one.tool, two.tool]);
+    await calls(kit, ['one'], { response: 'r1' });
+    await calls(kit, ['two'], { response: 'r2' });
+    await pass(1500, 100);
+    await one.finish();
+    await pass(5000, 100);
+    expect(provider.said).toEqual([]);
+    provider.speak('answer', 'a', 1000);
+    await pass(2900, 100);
+    expect(provider.said).toEqual([]);
+    await pass(200, 100);
+    expect(provider.said).toHaveLength(1);
+    provider.speak('f', 'filler', 2000);
+    await pass(500, 100);
+    await two.finish();
+    expect(provider.interruptions).toMatchObject([[{ itemId: 'filler' }]]);
+  });
+
+  it('does not wait for an answer that the caller has cut off', async () => {
+    const one = slow('one');
+    const two = slow('two');
+    const { kit, provider, pass } = await talk([one.tool, two.tool]);
+    await calls(kit, ['one'], { response: 'r1' });
+    await calls(kit, ['two'], { response: 'r2' });
+    await one.finish();
+    speaks(kit);
+    stops(kit);
+    await pass(2100, 100);
+    expect(provider.said).toEqual(['One moment.']);
+  });
+
   it('stops when the caller speaks, and does not come again before it is quiet', async () => {
     const { tool } = slow('search');
     const { kit, call, provider, pass } = await talk([tool]);
