@@ -16,6 +16,8 @@ import type { Session } from './session.ts';
 
 /** How a call is accounted for. */
 export interface AccountTerms {
+  /** Whose budget of the day it counts for; the same text for the same number. */
+  readonly number: string;
   readonly prices: Prices;
   readonly budget: { readonly perCall: number; readonly goodbye: string | undefined } | undefined;
   /** Who is told of it afterwards; undefined: nobody. */
@@ -147,8 +149,7 @@ class Account {
         perCall: budget.perCall,
         told: () => leave('call'),
       });
-    const own = direction === 'inbound' ? to : from;
-    this.#followed = ledger.follow(own, this.#meter, (spent) =>
+    this.#followed = ledger.follow(terms.number, this.#meter, (spent) =>
       leave(spent === 'day-spent' ? 'day' : 'number'),
     );
   }

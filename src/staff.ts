@@ -1,6 +1,7 @@
 import { AgentBook, ownNumber } from './agent-book.ts';
 import type { Agent } from './agents.ts';
 import type { CallFacts } from './agents-file/call-facts.ts';
+import { plainNumber } from './agents-file/numbers.ts';
 import type { AgentsFile } from './agents-file.ts';
 import type { MachinePolicy } from './answering-machine.ts';
 import type { ReportTerms } from './call-accounts.ts';
@@ -107,7 +108,7 @@ export class Staff implements Roster {
   }
 
   spent(call: IncomingCall): 'busy' | 'rejected' | undefined {
-    const may = this.#deps.ledger.mayBegin(ownNumber(call));
+    const may = this.#deps.ledger.mayBegin(accountOf(call));
     if (may === 'yes') return undefined;
     this.#deps.metrics.budgetRefused(may === 'day-spent' ? 'day' : 'number');
     return this.#edition.book.file.budget?.refusal ?? 'busy';
@@ -131,6 +132,7 @@ export class Staff implements Roster {
       provider,
       machine: this.#deps.machineFor(call),
       account: {
+        number: accountOf(call),
         prices: edition.prices,
         budget: edition.book.budget(agent, facts, variables),
         endHook: edition.book.endHook(agent),
@@ -143,6 +145,11 @@ export class Staff implements Roster {
   close(): void {
     this.#edition.retire();
   }
+}
+
+/** Carriers write one number, and even more so one address, in several ways. */
+function accountOf(call: IncomingCall): string {
+  return plainNumber(ownNumber(call));
 }
 
 async function editionOf(file: AgentsFile, deps: StaffDeps): Promise<Edition> {

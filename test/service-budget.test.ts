@@ -104,6 +104,25 @@ describe.each(STYLES)('a number at $name that has spent what it may', (style) =>
     await other.hangUp();
     expect(on.lines('call refused: what may be spent today')).toHaveLength(1);
   });
+
+  it('has spent it in both directions, however the carrier writes the number', async () => {
+    // Telnyx places calls by Call Control only.
+    if (style.route === 'voice' && style.carrier === 'telnyx') return;
+    const to = NUMBER.slice(1);
+    const on = await start({
+      agents: agents({ perMinute: 0.5, number: ', budget: { perDay: 0.8 }' }),
+      styles: [style],
+    });
+    const inbound = await on.connected({ to });
+    await inbound.hangUp();
+    expect((await on.api('POST', '/calls', ORDER)).status).toBe(201);
+    const outbound = await on.exchange.nextDialled();
+    await on.event('mediaStarted', ({ callId }) => callId !== inbound.callId);
+    await outbound.hangUp();
+    await expect.poll(() => on.bridge.calls).toBe(0);
+    expect((await on.api('POST', '/calls', ORDER)).status).toBe(503);
+    expect((await on.dial({ to }).ended).outcome).toBe('busy');
+  });
 });
 
 describe('a day on which all has been spent', () => {
