@@ -185,7 +185,13 @@ describe('the media socket', () => {
     const roundTrip = async (): Promise<unknown> => {
       await arrived(socket, events);
       const known = provider.results.length;
-      provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'line_status', args: '{}' });
+      provider.emit({
+        type: 'toolCall',
+        responseId: 'r',
+        callId: `c${known}`,
+        name: 'line_status',
+        args: '{}',
+      });
       await expect.poll(() => provider.results.length).toBe(known + 1);
       return JSON.parse(provider.results.at(-1)?.result.output ?? '');
     };
