@@ -174,6 +174,15 @@ describe('send_digits', () => {
     },
   );
 
+  it('keeps what is pressed out of the facts that are reported', async () => {
+    const { run } = make(sendDigits, { sendDigits: async () => ({ status: 'ok' }) });
+    const { args, outcome } = await run({ digits: '4111111111111111' });
+    expect([outcome, args]).toEqual(['done', { digits: '[redacted]' }]);
+    const wrong = await run({ digits: '4111-1111' }, 'b');
+    expect(wrong.outcome).toBe('refused');
+    expect(`${JSON.stringify(wrong.args)}${wrong.error?.message}`).not.toContain('4111');
+  });
+
   it('fails in words when the carrier does', async () => {
     const { run } = make(sendDigits, { sendDigits: async () => refused() });
     expect(await run({ digits: '1' })).toMatchObject({ outcome: 'failed', result: { isError: true } });
@@ -257,6 +266,12 @@ describe('leave_message', () => {
     expect(await run({})).toMatchObject({ outcome: 'done', told: { ok: true } });
     expect(said).toEqual(['Please call us back.']);
     expect(tool.definition.parameters).not.toHaveProperty('properties.message');
+  });
+
+  it('keeps the model’s words out of the facts that are reported', async () => {
+    const { run } = make(leaveMessage(undefined), { leaveMessage: () => undefined });
+    const { args, outcome } = await run({ message: 'Your test was negative.' });
+    expect([outcome, args]).toEqual(['done', { message: '[redacted]' }]);
   });
 
   it('says the model’s words where the operator has none', async () => {

@@ -79,6 +79,8 @@ export const sendDigits = defineTool({
   parameters: z.object({
     digits: z.string().regex(/^[0-9*#A-DwW]{1,64}$/, 'wanted 1 to 64 of 0-9 * # A-D w W'),
   }),
+  // The caller's card number as likely as the choice of a menu.
+  redact: ['digits'],
   fillerAfterMs: 0,
   timeoutMs: LONG_MS,
   async run({ digits }, call) {
@@ -133,6 +135,8 @@ export function leaveMessage(text: string | undefined): Tool {
   return defineTool({
     ...traits,
     parameters: z.object({ message: z.string().min(1).max(2000).describe('what is said after the beep') }),
+    // Whoever may read what is said has it in the transcript.
+    redact: ['message'],
     run({ message }, call) {
       call.leaveMessage(message);
       return { ok: true };
