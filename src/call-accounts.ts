@@ -137,7 +137,11 @@ class Account {
       startedAt: view?.answeredAt ?? clock.epoch(),
     });
     const { budget } = terms;
+    let leaving = false;
     const leave = (spent: 'call' | 'number' | 'day'): void => {
+      // What spends the budget of a call may spend that of the day: they are told goodbye once.
+      if (leaving) return;
+      leaving = true;
       metrics.budgetEnded(spent);
       session.leave('budget-spent', budget?.goodbye ?? SPENT_GOODBYE);
     };

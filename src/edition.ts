@@ -95,8 +95,16 @@ export class Edition {
     if (this.#retired && this.#calls === 0) void this.#parts.mcp.close();
   }
 
+  #mcpTools(server: string, pattern: string): readonly Tool[] {
+    const tools = this.#parts.mcp.tools(server, pattern);
+    // A name may be misspelt, and only the server can know.
+    if (tools.length === 0 && !pattern.includes('*'))
+      this.#parts.log.warn({ mcp: server, tool: pattern }, 'a function that an agent lists is not there');
+    return tools;
+  }
+
   #toolsOf(entry: ToolEntry): readonly Tool[] {
-    if (entry.type === 'mcp') return this.#parts.mcp.tools(entry.server, entry.pattern);
+    if (entry.type === 'mcp') return this.#mcpTools(entry.server, entry.pattern);
     if (entry.type === 'built-in') return [builtIn(entry)];
     const tool = this.#parts.tools.get(entry.name);
     return tool === undefined ? [] : [tool];

@@ -187,6 +187,15 @@ describe('CallAccounts', () => {
     expect(await on.metrics.text()).toContain('patchcord_budget_ends_total{budget="day"} 2');
   });
 
+  it('takes leave once of a call that spends its own budget and that of the day', async () => {
+    const on = await office({ perDay: 2 });
+    const call = on.talking(2.1);
+    on.clock.advance(300_000);
+    expect(call.left).toHaveLength(1);
+    expect(await on.metrics.text()).not.toContain('patchcord_budget_ends_total{budget="day"}');
+    call.end();
+  });
+
   it('reports a call once, with its cost, and gives back what it used', async () => {
     const on = await office();
     const call = on.talking();

@@ -149,11 +149,15 @@ describe('functions of an MCP server', () => {
 
   it('that is a program are offered by the names that are wanted, and run', async () => {
     const on = await start({
-      agents: agents('crm/*', program()),
+      agents: agents('crm/*, crm/gret', program()),
       model: once('crm_greet', { name: 'Ms Caller' }),
     });
     const call = await on.connected();
     expect(await offered(on, 0)).toEqual(['crm_greet', 'crm_learn']);
+    expect(await on.logged('a function that an agent lists is not there')).toMatchObject({
+      mcp: 'crm',
+      tool: 'gret',
+    });
     await speak(call);
     await on.says('Hello Ms Caller');
     expect(await on.event('tool')).toMatchObject({
