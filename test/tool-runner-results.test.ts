@@ -190,12 +190,16 @@ describe('what is secret in arguments', () => {
   const redacted = (args: Readonly<Record<string, unknown>>, names: readonly string[] = []): unknown =>
     redactArguments(args, secretNames(names));
 
-  it.each(['card', 'cardHolder', 'card_holder', 'CARD-HOLDER', 'card holder'])(
+  it.each(['seat', 'Seats', 'cardHolder', 'card_holder', 'CARD-HOLDER', 'card holders'])(
     'is found under the name %j, however it is written',
     (key) => {
-      expect(redacted({ [key]: 'x' }, ['CardHolder', 'Card'])).toEqual({ [key]: '[redacted]' });
+      expect(redacted({ [key]: 'x' }, ['CardHolder', 'Seat'])).toEqual({ [key]: '[redacted]' });
     },
   );
+
+  it('is not what only has another number at its end, where the operator named it', () => {
+    expect(redacted({ line1: 'x', line2: 'y' }, ['line1'])).toEqual({ line1: '[redacted]', line2: 'y' });
+  });
 
   it.each([
     'password',
@@ -216,27 +220,68 @@ describe('what is secret in arguments', () => {
     'otp',
     'smsOtp',
     'security_code',
+    'card',
+    'cards',
+    'cardNo',
+    'cc',
+    'ccNumber',
+    'creditcard',
+    'creditcardnumber',
+    'cardnumbers',
+    'expiry',
+    'card_expiry',
+    'exp_month',
+    'dob',
+    'dateOfBirth',
+    'pincode',
+    'newPin2',
+    'newPassCode',
+    'userpassword',
+    'userpasswd',
+    'passwords',
+    'password1',
+    'apikey2',
+    'api_keys',
+    'access_tokens',
+    'refreshtoken',
+    'clientsecret',
+    'cvv2',
+    'smsotp',
+    'verification-code',
   ])('is always what is called %s', (key) => {
     expect(redacted({ [key]: '1' })).toEqual({ [key]: '[redacted]' });
   });
 
-  it.each(['spinning', 'opinion', 'tokenize', 'number', 'card', 'happiness', 'pinned', 'option'])(
-    'is not what is called %s',
-    (key) => {
-      expect(redacted({ [key]: '1' })).toEqual({ [key]: '1' });
-    },
-  );
+  it.each([
+    'spinning',
+    'opinion',
+    'tokenize',
+    'number',
+    'card_type',
+    'scorecard',
+    'discardNote',
+    'secretary',
+    'expired',
+    'accessible',
+    'happiness',
+    'pinned',
+    'option',
+    'laptop',
+    'account',
+  ])('is not what is called %s', (key) => {
+    expect(redacted({ [key]: '1' })).toEqual({ [key]: '1' });
+  });
 
   it('is found at any depth, also in JSON in a string, and whatever it is', () => {
     const args = {
       guests: [{ name: 'A', pin: 1 }, { pin: { a: [1] } }],
-      payload: '{"card":{"cvv":"123","name":"A"}}',
+      payload: '{"paid":{"cvv":"123","name":"A"}}',
       twice: JSON.stringify([JSON.stringify({ otp: '99' })]),
       text: '{not json',
     };
     expect(redacted(args)).toEqual({
       guests: [{ name: 'A', pin: '[redacted]' }, { pin: '[redacted]' }],
-      payload: { card: { cvv: '[redacted]', name: 'A' } },
+      payload: { paid: { cvv: '[redacted]', name: 'A' } },
       twice: [{ otp: '[redacted]' }],
       text: '{not json',
     });

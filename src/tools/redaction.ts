@@ -4,7 +4,7 @@ import { isRecord } from './records.ts';
 /** What stands in the place of a secret. */
 export const REDACTED = '[redacted]';
 
-/** Names of arguments that are secret whoever asks for them, also as a part of a name such as `new_password`. */
+/** Names of arguments that are secret whoever asks for them, also as whole words of a name such as `new_pin`. */
 export const ALWAYS_SECRET: readonly string[] = [
   'password',
   'passwd',
@@ -12,23 +12,43 @@ export const ALWAYS_SECRET: readonly string[] = [
   'passcode',
   'passphrase',
   'pin',
+  'pincode',
   'cvv',
-  'cvv2',
   'cvc',
+  'cc',
   'card_number',
+  'card_num',
+  'card_no',
+  'expiry',
+  'expiration_date',
+  'exp_date',
+  'exp_month',
+  'exp_year',
   'account_number',
+  'account_no',
   'ssn',
   'social_security_number',
+  'dob',
+  'date_of_birth',
+  'birth_date',
   'iban',
   'token',
   'secret',
   'api_key',
   'private_key',
+  'access_key',
   'authorization',
   'otp',
   'one_time_code',
   'security_code',
+  'verification_code',
 ];
+
+/** Secret as the whole name only: `card_type` and `scorecard` are not. */
+const SECRET_ALONE = ['card', 'credit_card', 'debit_card'];
+/** Secret wherever the letters stand: nothing else is called so, and models do not always set words apart. */
+const SECRET_LETTERS =
+  /passw(?:or)?d|passcode|passphrase|pincode|cardnum|(?:credit|debit)card|accountnumber|socialsecurity|dateofbirth|(?:api|private|access|secret)key|authorization|(?:onetime|security|verification)code|(?:token|secret|cvv|cvc|otp|cardno|accountno)$/;
 
 /** Every argument is secret. */
 const ALL = '*';
@@ -44,17 +64,21 @@ const CUT_BYTES = Buffer.byteLength(JSON.stringify(CUT));
 const UNPAID_BYTES = 4;
 
 /**
- * Which names of arguments are secret: those that always are, and the given ones. Case, `_`, `-` and spaces do not
- * count, so that `card_number` also means `cardNumber`; `*` means all.
+ * Which names of arguments are secret: those that always are, and the given ones. Case, `_`, `-`, spaces and the s of
+ * a plural do not count, so that `card_number` also means `cardNumber` and `cardnumbers`; for those that always are,
+ * nor does a number at the end. `*` means all.
  */
 export function secretNames(given: readonly string[]): (key: string) => boolean {
   if (given.includes(ALL)) return () => true;
-  const exact = new Set([...ALWAYS_SECRET, ...given].map((name) => words(name).join('')));
-  const inside = ALWAYS_SECRET.map((name) => ` ${words(name).join(' ')} `);
+  const exact = new Set(given.map((name) => singular(words(name).join(''))));
+  const alone = new Set([...ALWAYS_SECRET, ...SECRET_ALONE].map((name) => stem(words(name).join(''))));
+  const inside = ALWAYS_SECRET.map((name) => ` ${words(name).map(stem).join(' ')} `);
   return (key) => {
     const parts = words(key.slice(0, 4 * MAX_KEY));
-    if (exact.has(parts.join(''))) return true;
-    const spoken = ` ${parts.join(' ')} `;
+    const joined = parts.join('');
+    if (exact.has(singular(joined)) || alone.has(stem(joined))) return true;
+    if (SECRET_LETTERS.test(stem(joined))) return true;
+    const spoken = ` ${parts.map(stem).join(' ')} `;
     return inside.some((name) => spoken.includes(name));
   };
 }
@@ -66,6 +90,15 @@ function words(name: string): readonly string[] {
     .toLowerCase()
     .split(/[^\p{L}\p{N}]+/u)
     .filter((word) => word !== '');
+}
+
+/** Of `keys2`: key. */
+function stem(word: string): string {
+  return singular(word.replace(/(?<=\p{L})\p{N}+$/u, ''));
+}
+
+function singular(word: string): string {
+  return /[^s]s$/.test(word) ? word.slice(0, -1) : word;
 }
 
 /**
