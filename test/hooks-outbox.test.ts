@@ -310,6 +310,46 @@ describe('a delivery that is held', () => {
   });
 });
 
+describe('a wall clock that somebody sets', () => {
+  const DAY_MS = 24 * HOUR_MS;
+
+  it.each([
+    ['back by a day', -DAY_MS],
+    ['back by ninety days', -90 * DAY_MS],
+    ['ahead by ninety days', 90 * DAY_MS],
+  ])('%s neither delays an attempt nor ends them', async (_what, byMs) => {
+    const receiver = await hookReceiver(answering(500));
+    const { box, clock, attempts, outcomes } = await outbox();
+    await box.start();
+    await box.add({ id: 'call_1', url: receiver.url, body: BODY });
+    await attempts(1);
+    clock.set(byMs);
+    clock.advance(5000);
+    await attempts(2);
+    expect(outcomes).toEqual(['retried', 'retried']);
+    clock.advance(30_000);
+    await attempts(3);
+    expect(receiver.received).toHaveLength(3);
+  });
+
+  it.each([
+    ['a host that rests', breaking, 4000],
+    ['what is held', answering(204), 0],
+  ])('does not hold up %s', async (_what, first, ms) => {
+    const receiver = await hookReceiver(first, answering(204));
+    const { box, clock, attempts } = await outbox();
+    if (ms > 0) {
+      await box.add({ id: 'call_0', url: receiver.url, body: BODY });
+      await attempts(1);
+    }
+    await box.add({ id: 'call_1', url: receiver.url, body: BODY, holdMs: ms > 0 ? 0 : 60_000 });
+    clock.set(-DAY_MS);
+    clock.advance(ms > 0 ? ms : 60_000);
+    await attempts(ms > 0 ? 2 : 1);
+    expect(ids(receiver.received).at(ms > 0 ? 1 : 0)).toBe('call_1');
+  });
+});
+
 describe('deliveries to a host that is down', () => {
   it('wait behind one at a time, and all go once one goes well', async () => {
     const receiver = await hookReceiver(answering(503));

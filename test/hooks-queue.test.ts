@@ -3,7 +3,16 @@ import { type HostNews, type Job, OutboxQueue } from '../src/hooks/outbox-queue.
 
 function job(id: string, dueAt = 0, host = 'example.com', unreachable = false): Job {
   const state = { attempts: 0, held: false, lastFailure: null, stored: true, body: undefined };
-  return { id, url: `https://${host}/`, host, createdAt: dueAt, dueAt, unreachable, ...state };
+  return {
+    id,
+    url: `https://${host}/`,
+    host,
+    createdAt: dueAt,
+    giveUpAt: dueAt + 1e9,
+    dueAt,
+    unreachable,
+    ...state,
+  };
 }
 
 function queueOf(...jobs: Job[]): OutboxQueue {

@@ -1,10 +1,17 @@
-/** One delivery as the queue knows it; its body lies on the disk. Times are ms since 1970 UTC. */
+/**
+ * One delivery as the queue knows it; its body lies on the disk. Waits are counted by the clock that nobody sets: by the
+ * other one, a clock that was set back by a day would delay everything by a day.
+ */
 export interface Job {
   readonly id: string;
   readonly url: string;
   readonly host: string;
+  /** Ms since 1970 UTC. */
   readonly createdAt: number;
+  /** `Clock.now()` of its last attempt. */
+  readonly giveUpAt: number;
   attempts: number;
+  /** `Clock.now()` before which it is not tried. */
   dueAt: number;
   /** It waits for something that may still be added to it. */
   held: boolean;
@@ -72,7 +79,7 @@ export class OutboxQueue {
     return [...this.#hosts.values()].flatMap((host) => host.waiting);
   }
 
-  /** The one that is to be tried now, which runs from here to `done`; undefined: none. */
+  /** The one that is to be tried at this `Clock.now()`, which runs from here to `done`; undefined: none. */
   take(now: number): Job | undefined {
     if (this.#running >= AT_ONCE) return undefined;
     let first: Host | undefined;

@@ -14,6 +14,13 @@ export interface Opened {
 /** `gone`: somebody else has it or has delivered it. `later`: somebody else has tried; the job says when it is due. */
 export type Opening = Opened | { readonly type: 'gone' | 'later' };
 
+/** Of whatever a file says: the wall clock may have been set since it was written. */
+interface Limits {
+  readonly longestWaitMs: number;
+  /** From when it was accepted. */
+  readonly giveUpMs: number;
+}
+
 /** What is kept in memory when the disk takes nothing, in characters. */
 const MAX_MEMORY_CHARS = 32 * 1024 * 1024;
 
@@ -22,8 +29,7 @@ export class OutboxShelf {
   readonly #files: OutboxFiles;
   readonly #clock: Clock;
   readonly #log: Log;
-  /** No wait is longer, whatever a file says. */
-  readonly #longestWaitMs: number;
+  readonly #limits: Limits;
   /** Done with, and their file could not be moved: whether it was delivered. */
   readonly #leftOver = new Map<string, boolean>();
   #memoryChars = 0;
@@ -32,12 +38,12 @@ export class OutboxShelf {
     readonly folder: string;
     readonly clock: Clock;
     readonly log: Log;
-    readonly longestWaitMs: number;
+    readonly limits: Limits;
   }) {
     this.#files = new OutboxFiles(deps.folder, deps.clock);
     this.#clock = deps.clock;
     this.#log = deps.log;
-    this.#longestWaitMs = deps.longestWaitMs;
+    this.#limits = deps.limits;
   }
 
   /** Never rejects. */
@@ -53,7 +59,7 @@ export class OutboxShelf {
   async keep(job: Job, body: string): Promise<boolean> {
     this.forget(job);
     try {
-      await this.#files.save(storedOf(job, body));
+      await this.#files.save(this.#storedOf(job, body));
       job.stored = true;
       return true;
     } catch (error) {
@@ -115,7 +121,7 @@ export class OutboxShelf {
   /** It waits for another attempt. Never rejects. */
   async again(job: Job, { claim, body }: Opened): Promise<void> {
     try {
-      await this.#files.save(storedOf(job, body));
+      await this.#files.save(this.#storedOf(job, body));
       this.forget(job);
       job.stored = true;
       if (claim !== undefined) await this.#files.drop(claim);
@@ -131,7 +137,7 @@ export class OutboxShelf {
   async giveUp(job: Job, { claim, body }: Opened): Promise<void> {
     this.forget(job);
     try {
-      await this.#files.fail(storedOf(job, body));
+      await this.#files.fail(this.#storedOf(job, body));
       if (claim !== undefined) await this.#files.drop(claim);
       else if (job.stored) await this.#files.remove(job.id);
     } catch (error) {
@@ -182,7 +188,8 @@ export class OutboxShelf {
     if (file === 'corrupt') await this.#setAside(id);
     if (file === undefined || file === 'corrupt') return undefined;
     const { url, createdAt } = file;
-    const known = { id, url, host: hostOf(url), createdAt, stored: true, body: undefined };
+    const giveUpAt = this.#fromEpoch(createdAt + this.#limits.giveUpMs, this.#limits.giveUpMs);
+    const known = { id, url, host: hostOf(url), createdAt, giveUpAt, stored: true, body: undefined };
     const job: Job = { ...known, attempts: 0, dueAt: 0, held: false, unreachable: false, lastFailure: null };
     this.#takeState(job, file);
     return job;
@@ -205,14 +212,20 @@ export class OutboxShelf {
 
   #takeState(job: Job, { attempts, nextAt, held, unreachable, lastFailure }: StoredDelivery): void {
     job.attempts = attempts;
-    job.dueAt = Math.min(nextAt, this.#clock.epoch() + this.#longestWaitMs);
+    job.dueAt = this.#fromEpoch(nextAt, this.#limits.longestWaitMs);
     job.held = held;
     job.unreachable = unreachable;
     job.lastFailure = lastFailure;
   }
-}
 
-function storedOf(job: Job, body: string): StoredDelivery {
-  const { id, url, createdAt, attempts, dueAt, held, unreachable, lastFailure } = job;
-  return { id, url, body, createdAt, attempts, nextAt: dueAt, held, unreachable, lastFailure };
+  /** The `Clock.now()` of a time of a file, at most so far ahead. */
+  #fromEpoch(at: number, mostMs: number): number {
+    return this.#clock.now() + Math.min(at - this.#clock.epoch(), mostMs);
+  }
+
+  #storedOf(job: Job, body: string): StoredDelivery {
+    const { id, url, createdAt, attempts, dueAt, held, unreachable, lastFailure } = job;
+    const nextAt = this.#clock.epoch() + dueAt - this.#clock.now();
+    return { id, url, body, createdAt, attempts, nextAt, held, unreachable, lastFailure };
+  }
 }

@@ -50,6 +50,8 @@ export const BACK_OFF_MS = [
 const JITTER = 0.1;
 /** How long somebody else's service may be down. */
 export const GIVE_UP_MS = 72 * HOUR_MS;
+/** What timers can count; beyond it they would run at once, and again and again. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** How often the folder is looked at for what other processes have left. */
 const SCAN_MS = MINUTE_MS;
 
@@ -84,7 +86,10 @@ export class Outbox {
 
   constructor(deps: OutboxDeps) {
     this.#deps = deps;
-    this.#shelf = new OutboxShelf({ ...deps, longestWaitMs: LONGEST_WAIT_MS * (1 + JITTER) });
+    this.#shelf = new OutboxShelf({
+      ...deps,
+      limits: { longestWaitMs: LONGEST_WAIT_MS * (1 + JITTER), giveUpMs: GIVE_UP_MS },
+    });
   }
 
   /** Deliveries that this process knows of and that have not arrived. */
@@ -115,8 +120,9 @@ export class Outbox {
       await this.#storing.get(id);
       return known.stored;
     }
-    const createdAt = this.#now();
-    const due = { dueAt: createdAt + Math.max(0, holdMs), held: holdMs > 0 };
+    const now = this.#now();
+    const createdAt = this.#deps.clock.epoch();
+    const due = { dueAt: now + Math.max(0, holdMs), giveUpAt: now + GIVE_UP_MS, held: holdMs > 0 };
     const state = { attempts: 0, unreachable: false, lastFailure: null, stored: false, body: undefined };
     const job: Job = { id, url, host: hostOf(url), createdAt, ...due, ...state };
     this.#jobs.set(id, job);
@@ -171,8 +177,9 @@ export class Outbox {
     while (this.#working.size > 0) await Promise.allSettled(this.#working);
   }
 
+  /** Not the time of day, which somebody may set. */
   #now(): number {
-    return this.#deps.clock.epoch();
+    return this.#deps.clock.now();
   }
 
   #track(work: Promise<void>): void {
@@ -209,7 +216,9 @@ export class Outbox {
     }
     const at = this.#queue.nextAt();
     if (at === undefined || this.#closing !== undefined) return;
-    this.#cancelPump = this.#deps.clock.after(Math.max(0, at - this.#now()), () => this.#pump());
+    this.#cancelPump = this.#deps.clock.after(Math.min(LONGEST_TIMER_MS, Math.max(0, at - this.#now())), () =>
+      this.#pump(),
+    );
   }
 
   async #run(job: Job): Promise<void> {
@@ -257,7 +266,7 @@ export class Outbox {
     const now = this.#now();
     const restMs = Math.min(retryAfterMs ?? 0, LONGEST_WAIT_MS);
     const news: HostNews = unreachable ? { type: 'unreachable', restMs } : { type: 'failed' };
-    const leftMs = job.createdAt + GIVE_UP_MS - now;
+    const leftMs = job.giveUpAt - now;
     if (leftMs <= 0) return await this.#giveUp(job, opened, error, news);
     const waitMs = Math.min(leftMs, Math.max(restMs, this.#backOff(job.attempts)));
     job.attempts += 1;

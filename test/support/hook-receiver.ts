@@ -11,12 +11,17 @@ export const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=';
 
 /** Virtual time that begins now, as the reference library wants it. */
 export class HookClock extends VirtualClock {
-  readonly #start = Date.now();
+  #start = Date.now();
   readonly #set: number[] = [];
   #waiting: { readonly ms: number; readonly resolve: () => void } | undefined;
 
   override epoch(): number {
     return this.#start + this.now();
+  }
+
+  /** Somebody sets the wall clock forward, or back; no time passes. */
+  set(byMs: number): void {
+    this.#start += byMs;
   }
 
   override after(ms: number, run: () => void): Cancel {
