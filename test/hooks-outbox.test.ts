@@ -1,6 +1,17 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -32,6 +43,7 @@ interface Settings {
   readonly clock?: HookClock;
   readonly secret?: () => string | undefined;
   readonly random?: () => number;
+  readonly maxBytes?: number;
 }
 
 /** An outbox with what it has said; must be called within a test, which closes it. */
@@ -46,6 +58,7 @@ async function outbox(settings: Settings = {}) {
     folder: path,
     secretFor: settings.secret ?? (() => SECRET),
     random: settings.random ?? (() => 0.5),
+    maxBytes: settings.maxBytes,
     log: createLog('trace', { write: (line: string) => void lines.push(line) }),
     count(outcome) {
       outcomes.push(outcome);
@@ -678,6 +691,90 @@ describe('a disk that takes nothing', () => {
     clock.advance(60_000);
     await expect.poll(() => existsSync(join(path, 'call_1.delivery.json'))).toBe(false);
     expect(receiver.received).toHaveLength(1);
+  });
+});
+
+describe('an outbox that fills', () => {
+  it('takes no more than there is room for, says what is lost, and goes on once there is room', async () => {
+    const receiver = await hookReceiver(answering(500), answering(204));
+    const path = await folder();
+    const maxBytes = 3 * 20_000;
+    const body = 'x'.repeat(15_000);
+    const first = await outbox({ folder: path, maxBytes });
+    for (const id of ['a', 'b']) {
+      expect(await first.box.add({ id, url: receiver.url, body, holdMs: HOUR_MS })).toBe(true);
+    }
+    // What an earlier process has left counts.
+    const { box, clock, attempts, outcomes, log } = await outbox({ folder: path, maxBytes });
+    await box.start();
+    expect(await box.add({ id: 'c', url: receiver.url, body, holdMs: 1000 })).toBe(true);
+    expect(await box.add({ id: 'd', url: receiver.url, body })).toBe(false);
+    expect([outcomes, box.pending]).toEqual([['failed'], 3]);
+    expect(log()).toContain('the outbox is full: a webhook is lost');
+    expect((await readdir(path)).sort()).toEqual(['a', 'b', 'c'].map((id) => `${id}.delivery.json`));
+    clock.advance(1000);
+    await attempts(2);
+    clock.advance(5000);
+    await attempts(3);
+    expect(outcomes).toEqual(['failed', 'retried', 'delivered']);
+    expect(await box.add({ id: 'e', url: receiver.url, body, holdMs: HOUR_MS })).toBe(true);
+  });
+
+  it('counts what a delivery that is amended has now', async () => {
+    const { box } = await outbox({ maxBytes: 20_000, secret: () => undefined });
+    const url = 'https://example.invalid/';
+    expect(await box.add({ id: 'a', url, body: '{}', holdMs: HOUR_MS })).toBe(true);
+    expect(await box.amend('a', 'x'.repeat(12_000))).toBe(true);
+    expect(await box.add({ id: 'b', url, body: '{}', holdMs: HOUR_MS })).toBe(false);
+  });
+});
+
+describe('what was given up', () => {
+  const DAY_MS = 24 * HOUR_MS;
+
+  /** Two files that were given up, one of them so long ago, and one of somebody else's. */
+  async function withFailed(ageMs: number) {
+    const made = await outbox();
+    const failed = join(made.folder, 'failed');
+    await mkdir(failed, { recursive: true });
+    for (const name of ['new.delivery.json', 'old.delivery.json', 'old.corrupt.json', 'notes.txt']) {
+      await writeFile(join(failed, name), '{}');
+      const at = (made.clock.epoch() - (name.startsWith('new') ? 0 : ageMs)) / 1000;
+      await utimes(join(failed, name), at, at);
+    }
+    await made.box.start();
+    await made.clock.timerOf(60_000);
+    return { ...made, names: async () => (await readdir(failed)).sort() };
+  }
+
+  /** One look at the folder after the other. */
+  async function hours(clock: HookClock, count: number): Promise<void> {
+    for (let minute = 0; minute < count * 60; minute += 1) {
+      clock.advance(60_000);
+      await clock.timerOf(60_000);
+    }
+  }
+
+  it('is removed after thirty days, and nothing else is', async () => {
+    const { clock, names } = await withFailed(30 * DAY_MS - HOUR_MS / 2);
+    await hours(clock, 1);
+    expect(await names()).toEqual(['new.delivery.json', 'notes.txt']);
+  });
+
+  it('stays for less', async () => {
+    const { clock, names } = await withFailed(30 * DAY_MS - 2 * HOUR_MS);
+    await hours(clock, 1);
+    expect(await names()).toHaveLength(4);
+  });
+
+  it('stays when the clock is wrong for a while', async () => {
+    const { clock, names } = await withFailed(DAY_MS);
+    clock.set(90 * DAY_MS);
+    await hours(clock, 1);
+    expect(await names()).toHaveLength(4);
+    clock.set(-90 * DAY_MS);
+    await hours(clock, 2);
+    expect(await names()).toHaveLength(4);
   });
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type HostNews, type Job, OutboxQueue } from '../src/hooks/outbox-queue.ts';
 
 function job(id: string, dueAt = 0, host = 'example.com', unreachable = false): Job {
-  const state = { attempts: 0, held: false, lastFailure: null, stored: true, body: undefined };
+  const state = { bytes: 2, attempts: 0, held: false, lastFailure: null, stored: true, body: undefined };
   return {
     id,
     url: `https://${host}/`,

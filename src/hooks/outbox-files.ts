@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -49,6 +49,7 @@ export const DELIVERY_ID = /^[A-Za-z0-9_-]{1,100}$/;
  */
 export const CLAIM_MS = 60_000;
 
+const GIVEN_UP = /^[A-Za-z0-9_-]{1,100}\.(?:delivery|corrupt|given-up)\.json$/;
 const WAITING = /^([A-Za-z0-9_-]{1,100})\.delivery\.json$/;
 const SENDING = /^([A-Za-z0-9_-]{1,100})\.(\d{1,15})\.([0-9a-f]{8})\.(\d{1,10})\.([0-9a-f]{16})\.sending$/;
 const WRITING = /^[A-Za-z0-9_-]{1,100}\.(\d{1,15})\.[0-9a-f]{16}\.writing$/;
@@ -68,7 +69,7 @@ const Stored = z.object({
 
 /**
  * The folder of the outbox: `<id>.delivery.json` waits, `<id>.<claimed at>.<machine>.<pid>.<instance>.sending` is being
- * delivered, `<id>.….writing` is not complete yet, `failed/` is never looked at. Any other file is somebody else's.
+ * delivered, `<id>.….writing` is not complete yet, in `failed/` is what was given up. Any other file is somebody else's.
  * Several processes may use it at once: a delivery belongs to the one whose rename of its file succeeds.
  */
 export class OutboxFiles {
@@ -159,6 +160,20 @@ export class OutboxFiles {
     });
   }
 
+  /** Removes what was given up before this time (ms since 1970 UTC); gives how many. */
+  async clearFailed(before: number): Promise<number> {
+    let removed = 0;
+    for (const name of await this.#names(this.#failed())) {
+      if (!GIVEN_UP.test(name)) continue;
+      const path = join(this.#failed(), name);
+      const { mtimeMs } = await stat(path);
+      if (mtimeMs >= before) continue;
+      await removeFile(path);
+      removed += 1;
+    }
+    return removed;
+  }
+
   /** Looks at everything; takes up what processes that are gone have left behind. A folder that is not there is empty. */
   async scan(): Promise<Scan> {
     const names = await this.#names();
@@ -176,9 +191,9 @@ export class OutboxFiles {
     return { ids: [...waiting], reclaimed, stuck };
   }
 
-  async #names(): Promise<string[]> {
+  async #names(folder = this.folder): Promise<string[]> {
     try {
-      return await readdir(this.folder);
+      return await readdir(folder);
     } catch (error) {
       if (isMissing(error)) return [];
       throw error;

@@ -20,6 +20,8 @@ export interface Job {
   lastFailure: string | null;
   /** There is a file of it. */
   stored: boolean;
+  /** Of its body. */
+  bytes: number;
   /** What is to be sent, where that is not what the file says. */
   body: string | undefined;
 }

@@ -21,6 +21,12 @@ interface Limits {
   readonly giveUpMs: number;
 }
 
+/** What was given up holds what callers said: it is not kept for ever. */
+const KEEP_FAILED_MS = 30 * 24 * 3_600_000;
+const CLEAR_EVERY_MS = 3_600_000;
+/** By so much the two clocks may have gone apart between two looks. */
+const STEADY_MS = 60_000;
+
 /** What is kept in memory when the disk takes nothing, in characters. */
 const MAX_MEMORY_CHARS = 32 * 1024 * 1024;
 
@@ -33,6 +39,8 @@ export class OutboxShelf {
   /** Done with, and their file could not be moved: whether it was delivered. */
   readonly #leftOver = new Map<string, boolean>();
   #memoryChars = 0;
+  /** When `failed/` was looked through, by both clocks. */
+  #cleared: { readonly now: number; readonly epoch: number } | undefined;
 
   constructor(deps: {
     readonly folder: string;
@@ -58,6 +66,7 @@ export class OutboxShelf {
   /** False: neither disk nor memory took it. Never rejects. */
   async keep(job: Job, body: string): Promise<boolean> {
     this.forget(job);
+    job.bytes = Buffer.byteLength(body);
     try {
       await this.#files.save(this.#storedOf(job, body));
       job.stored = true;
@@ -161,10 +170,26 @@ export class OutboxShelf {
   /** Ids of all that wait on the disk. Never rejects. */
   async look(): Promise<readonly string[]> {
     try {
+      await this.#clearFailed();
       return await this.#scan();
     } catch (error) {
       this.#log.error({ err: error }, 'the folder of the outbox cannot be read');
       return [];
+    }
+  }
+
+  /** Nothing is removed where the wall clock was set since the last look: it may be wrong, and put right again. */
+  async #clearFailed(): Promise<void> {
+    const [now, epoch, last] = [this.#clock.now(), this.#clock.epoch(), this.#cleared];
+    if (last !== undefined && now - last.now < CLEAR_EVERY_MS) return;
+    this.#cleared = { now, epoch };
+    if (last === undefined || Math.abs(epoch - last.epoch - (now - last.now)) > STEADY_MS) return;
+    try {
+      const removed = await this.#files.clearFailed(epoch - KEEP_FAILED_MS);
+      if (removed > 0)
+        this.#log.info({ files: removed }, 'webhooks that were given up long ago were removed');
+    } catch (error) {
+      this.#log.error({ err: error }, 'webhooks that were given up long ago could not be removed');
     }
   }
 
@@ -188,8 +213,9 @@ export class OutboxShelf {
     if (file === 'corrupt') await this.#setAside(id);
     if (file === undefined || file === 'corrupt') return undefined;
     const { url, createdAt } = file;
+    const bytes = Buffer.byteLength(file.body);
     const giveUpAt = this.#fromEpoch(createdAt + this.#limits.giveUpMs, this.#limits.giveUpMs);
-    const known = { id, url, host: hostOf(url), createdAt, giveUpAt, stored: true, body: undefined };
+    const known = { id, url, host: hostOf(url), createdAt, giveUpAt, bytes, stored: true, body: undefined };
     const job: Job = { ...known, attempts: 0, dueAt: 0, held: false, unreachable: false, lastFailure: null };
     this.#takeState(job, file);
     return job;

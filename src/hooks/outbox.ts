@@ -29,6 +29,8 @@ export interface OutboxDeps extends Sender {
   readonly folder: string;
   /** 0 to 1, for the jitter of the waits. */
   readonly random: () => number;
+  /** What may lie in the folder, in bytes; default 1 GiB. */
+  readonly maxBytes?: number | undefined;
   /** For metrics. */
   readonly count?: ((outcome: DeliveryOutcome) => void) | undefined;
 }
@@ -52,6 +54,10 @@ const JITTER = 0.1;
 export const GIVE_UP_MS = 72 * HOUR_MS;
 /** What timers can count; beyond it they would run at once, and again and again. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** A service that nobody misses for days must not take the disk from everything else. */
+const MAX_BYTES = 1024 * 1024 * 1024;
+/** Beside its body a file has some keys, and the file system has its blocks. */
+const FILE_BYTES = 4096;
 /** How often the folder is looked at for what other processes have left. */
 const SCAN_MS = MINUTE_MS;
 
@@ -105,7 +111,8 @@ export class Outbox {
 
   /**
    * Accepts a delivery. True once it lies on the disk; false when the disk did not take it, and it is tried from memory
-   * as long as this process lives. An id that waits already is accepted once. Rejects with BAD_INPUT only.
+   * as long as this process lives, or there is no room for it at all. An id that waits already is accepted once.
+   * Rejects with BAD_INPUT only.
    */
   async add(delivery: Delivery): Promise<boolean> {
     const { id, url, body, holdMs = 0 } = delivery;
@@ -120,14 +127,33 @@ export class Outbox {
       await this.#storing.get(id);
       return known.stored;
     }
+    const bytes = Buffer.byteLength(body);
+    if (!this.#hasRoom(id, bytes)) return false;
     const now = this.#now();
     const createdAt = this.#deps.clock.epoch();
     const due = { dueAt: now + Math.max(0, holdMs), giveUpAt: now + GIVE_UP_MS, held: holdMs > 0 };
-    const state = { attempts: 0, unreachable: false, lastFailure: null, stored: false, body: undefined };
+    const state = {
+      bytes,
+      attempts: 0,
+      unreachable: false,
+      lastFailure: null,
+      stored: false,
+      body: undefined,
+    };
     const job: Job = { id, url, host: hostOf(url), createdAt, ...due, ...state };
     this.#jobs.set(id, job);
     await this.#store(job, body);
     return job.stored;
+  }
+
+  #hasRoom(id: string, bytes: number): boolean {
+    const { maxBytes = MAX_BYTES, log, count } = this.#deps;
+    let used = bytes + FILE_BYTES;
+    for (const job of this.#jobs.values()) used += job.bytes + FILE_BYTES;
+    if (used <= maxBytes) return true;
+    log.error({ id, deliveries: this.#jobs.size, maxBytes }, 'the outbox is full: a webhook is lost');
+    count?.('failed');
+    return false;
   }
 
   /** Exchanges what is sent, and sends it now. False: it is not held any more, and nothing was exchanged. */
