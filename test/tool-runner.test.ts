@@ -465,6 +465,49 @@ describe('a handler', () => {
     expect(JSON.parse((await asked(startRunner([broken]), 'broken')).result.output).error).toBe(told);
   });
 
+  it.each([
+    [
+      'cannot connect to postgres://app:hunter2@db.example.com:5432/crm',
+      'cannot connect to postgres://[removed]@db.example.com:5432/crm',
+    ],
+    ['redis://:p@ss/w0rd@cache.example.com refused', 'redis://[removed]@cache.example.com refused'],
+    ['https://ghp_abc@git.example.com/x was not found', 'https://[removed]@git.example.com/x was not found'],
+    ['connect ECONNREFUSED 10.0.0.5:5432', 'connect ECONNREFUSED [address]'],
+    ['no answer of 192.168.1.20, nor of 172.20.0.3.', 'no answer of [address], nor of [address].'],
+    ['connect ECONNREFUSED ::1:5432 or [fd00::5]:80', 'connect ECONNREFUSED [address] or [address]'],
+    ['no route to fe80::1%eth0', 'no route to [address]'],
+    ['401 for Authorization: Bearer sk-abc.DEF/1', '401 for Authorization: Bearer [removed]'],
+    ['sent Basic YXBwOmh1bnRlcg==, refused', 'sent Basic [removed], refused'],
+    ['jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl is too old', 'jwt [removed] is too old'],
+    [
+      'Server=db.example.com;User=app;Password=hunter2;Timeout=5',
+      'Server=db.example.com;User=app;Password=[removed];Timeout=5',
+    ],
+    ['GET /v1?api_key=abc123&city=Rome failed', 'GET /v1?api_key=[removed]&city=Rome failed'],
+  ])('does not tell the model keys and private addresses: %j', async (message, told) => {
+    const broken = defineTool({
+      name: 'broken',
+      description: '',
+      run: () => Promise.reject(new Error(message)),
+    });
+    expect(JSON.parse((await asked(startRunner([broken]), 'broken')).result.output).error).toBe(told);
+  });
+
+  it.each([
+    'the basic membership costs 10.50, and version 10.2.3 has it',
+    'write to ada@example.com about https://example.com/a:b',
+    'the password is too short; wanted: 12 characters',
+    'open from 10:00 to 18:30 on 10.12.2026',
+    'host 8.8.8.8 and 172.40.0.1 are public, and so is 2001:db8::1',
+  ])('is told the model as it is: %j', async (message) => {
+    const broken = defineTool({
+      name: 'broken',
+      description: '',
+      run: () => Promise.reject(new Error(message)),
+    });
+    expect(JSON.parse((await asked(startRunner([broken]), 'broken')).result.output).error).toBe(message);
+  });
+
   it('that says too much is cut short', async () => {
     const broken = defineTool({ name: 'broken', description: '', run: () => new Error('é'.repeat(100_000)) });
     const { result, outcome, error } = await asked(startRunner([broken]), 'broken');
