@@ -106,6 +106,21 @@ describe('the usage of a response', () => {
     expect(await ofResponse(wire)).toEqual([{ type: 'usage', usage }]);
   });
 
+  it('never counts more than a billion, so that reports can be added up', async () => {
+    const absurd = { text_tokens: 1e308, audio_tokens: 1e308 };
+    const wire = { input_tokens: 1e308, input_token_details: absurd, output_tokens: 1e308 };
+    expect(await ofResponse(wire)).toEqual([
+      {
+        type: 'usage',
+        usage: { ...NOTHING, inputTextTokens: 1e9, inputAudioTokens: 1e9, outputAudioTokens: 1e9 },
+      },
+    ]);
+    const session = { audio: { input: { transcription: { model: 'whisper-1' } } } };
+    expect(await ofTranscript({ type: 'duration', seconds: 1e306 }, session)).toMatchObject([
+      { seconds: 1e9 },
+    ]);
+  });
+
   it.each([undefined, null, 5, []])('may be %j, which is none', async (usage) => {
     expect(await ofResponse(usage)).toEqual([]);
   });

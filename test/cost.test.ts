@@ -241,6 +241,25 @@ describe('the bill of a call', () => {
     expect(cost).toEqual({ currency: 'USD', total: 1, byProvider: { openai: 1 }, byCarrier: {} });
   });
 
+  it.each([
+    ['tokens', { usage: tokens({ outputAudioTokens: 1e9 }) }],
+    ['no end of tokens', { usage: tokens({ inputTextTokens: Number.POSITIVE_INFINITY }) }],
+    ['tokens that are no number', { usage: tokens({ inputTextTokens: Number.NaN }) }],
+    ['less than no tokens', { usage: tokens({ inputTextTokens: -1 }) }],
+    ['seconds', { usage: tokens({ outputAudioTokens: 5 }), seconds: 86_401 }],
+    ['no end of seconds', { usage: tokens({ outputAudioTokens: 5 }), seconds: 1e306 }],
+  ])('does not count a report that cannot be true, and names it: %s', (_what, report) => {
+    const { meter } = meterOf();
+    meter.usage('openai', 'm', { usage: tokens({ inputTextTokens: 250_000 }) });
+    meter.usage('openai', 'm', report);
+    meter.usage('openai', 'm', report);
+    const { usage, cost, unpriced } = meter.bill();
+    expect(usage).toEqual({ 'openai/m': { ...tokens({ inputTextTokens: 250_000 }), seconds: 0 } });
+    expect(cost?.total).toBe(1);
+    expect(unpriced).toEqual(['openai/m implausible']);
+    expect(decimal(meter.cost())).toBe(1);
+  });
+
   it('has no cost when nothing that was used has a price', () => {
     const { meter } = meterOf();
     meter.usage('gemini', 'live', { usage: tokens({ inputTextTokens: 5 }) });

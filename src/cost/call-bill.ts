@@ -39,7 +39,10 @@ export interface CallBill {
   readonly carrierSeconds: Readonly<Partial<Record<CarrierName, CarrierTime>>>;
   /** Undefined: no price of anything that was used is known. What is `unpriced` is not in it. */
   readonly cost: CallCost | undefined;
-  /** What was used and has no price, each once: `openai/gpt-realtime`, `openai outputAudio`, `twilio inbound`. */
+  /**
+   * What was used and is not in the cost, each once: what has no price (`openai/gpt-realtime`, `openai outputAudio`,
+   * `twilio inbound`), and counts that cannot be true (`openai/gpt-realtime implausible`).
+   */
   readonly unpriced: readonly string[];
 }
 
@@ -51,6 +54,8 @@ export interface ModelTally {
   readonly usage: Usage;
   /** It charges by the length of the speech, and this is what it reported; undefined: it has not. */
   readonly reportedMs: number | undefined;
+  /** It reported what cannot be true, and that was not counted. */
+  readonly hasDoubtful: boolean;
   readonly sessionMs: number;
 }
 
@@ -141,7 +146,7 @@ function costOfModel(prices: Prices, tally: ModelTally): Priced {
   if (price === undefined) return { amount: undefined, unpriced: [name] };
   const { perMillionTokens, perMinute } = price;
   const ms = tally.reportedMs ?? tally.sessionMs;
-  const unpriced: string[] = [];
+  const unpriced = tally.hasDoubtful ? [`${name} implausible`] : [];
   let amount = perMinute === undefined ? 0n : share(moneyOf(perMinute), ms, MINUTE_MS);
   if (perMillionTokens !== undefined) {
     const tokens = costOfTokens(name, perMillionTokens, tally.usage);

@@ -68,6 +68,7 @@ interface Counts {
   helper: boolean;
   usage: Usage;
   reportedMs: number | undefined;
+  hasDoubtful: boolean;
   readonly sessions: Running[];
 }
 
@@ -85,6 +86,16 @@ const NOTHING: Usage = Object.freeze({
   outputTextTokens: 0,
   outputAudioTokens: 0,
 });
+
+/** A response reads what a model holds, some millions of tokens at the very most. */
+const MOST_TOKENS = 100_000_000;
+/** A day: longer than any session. */
+const MOST_SECONDS = 86_400;
+
+function isPlausible({ usage, seconds = 0 }: UsageReport): boolean {
+  const within = (count: number, most: number): boolean => count >= 0 && count <= most;
+  return within(seconds, MOST_SECONDS) && Object.values(usage).every((count) => within(count, MOST_TOKENS));
+}
 
 function sum(a: Usage, b: Usage): Usage {
   return {
@@ -118,11 +129,15 @@ export class CallMeter {
     return this.#prices;
   }
 
-  /** `model` is that of the session; undefined: not known. */
+  /**
+   * `model` is that of the session; undefined: not known. A report that cannot be true (more than 100 million tokens of
+   * a kind, or a day of speech) is not counted, and named among what is `unpriced`: one faulty server must not use up
+   * the budget that all calls share.
+   */
   usage(provider: string, model: string | undefined, report: UsageReport): void {
     const counts = this.#counts(provider, report.model ?? model, report.model !== undefined);
-    counts.usage = sum(counts.usage, report.usage);
-    if (report.seconds !== undefined) counts.reportedMs = (counts.reportedMs ?? 0) + report.seconds * 1000;
+    if (isPlausible(report)) this.#add(counts, report);
+    else counts.hasDoubtful = true;
     this.#changed();
   }
 
@@ -190,6 +205,11 @@ export class CallMeter {
     return time;
   }
 
+  #add(counts: Counts, { usage, seconds }: UsageReport): void {
+    counts.usage = sum(counts.usage, usage);
+    if (seconds !== undefined) counts.reportedMs = (counts.reportedMs ?? 0) + seconds * 1000;
+  }
+
   #counts(provider: string, model: string | undefined, helper: boolean): Counts {
     const key = modelName({ provider, model });
     const found = this.#models.get(key);
@@ -197,7 +217,15 @@ export class CallMeter {
       found.helper &&= helper;
       return found;
     }
-    const counts: Counts = { provider, model, helper, usage: NOTHING, reportedMs: undefined, sessions: [] };
+    const counts: Counts = {
+      provider,
+      model,
+      helper,
+      usage: NOTHING,
+      reportedMs: undefined,
+      hasDoubtful: false,
+      sessions: [],
+    };
     this.#models.set(key, counts);
     return counts;
   }

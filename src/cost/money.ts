@@ -52,6 +52,6 @@ export function exactText(amount: Money): string {
 
 /** Reads what `exactText` wrote; undefined for anything else. */
 export function fromExactText(text: unknown): Money | undefined {
-  if (typeof text !== 'string' || !/^-?\d{1,15}\.\d{9}$/.test(text)) return undefined;
+  if (typeof text !== 'string' || !/^-?\d{1,30}\.\d{9}$/.test(text)) return undefined;
   return BigInt(text.replace('.', ''));
 }

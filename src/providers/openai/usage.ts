@@ -7,8 +7,11 @@ export interface HeardUsage {
   readonly seconds: number | undefined;
 }
 
+// More than any response has tokens, or any speech seconds: whoever counts can tell, and can still add it up.
+const MOST = 1_000_000_000;
+
 function countOf(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : 0;
+  return typeof value === 'number' && value > 0 ? Math.min(value, MOST) : 0;
 }
 
 interface Counted {
