@@ -13,6 +13,8 @@ export interface Route {
   /** Undefined: to nobody. */
   readonly agent: string | undefined;
   readonly variables: Readonly<Record<string, string>>;
+  /** Of these, the ones that whoever placed the call has set: they stay, whatever anybody answers. */
+  readonly ordered?: Readonly<Record<string, string>> | undefined;
   /** Has the last word on agent and variables; undefined: nobody is asked. Never rejects. */
   readonly ask: ((request: StartRequest, signal: AbortSignal) => Promise<StartAnswer>) | undefined;
 }
@@ -141,7 +143,8 @@ export class Reception {
       // Once more: the agents may be others by now.
       const now = this.#deps.roster.route(carrier.name, call);
       const wanted = this.#wanted(callId, answer.agent, now.agent);
-      return this.#admit(carrier, call, reserved, wanted, { ...now.variables, ...answer.variables });
+      const known = { ...now.variables, ...answer.variables, ...now.ordered };
+      return this.#admit(carrier, call, reserved, wanted, known);
     } catch (thrown) {
       this.#asking.delete(keyOf(carrier.name, callId));
       log.error({ callId, err: BridgeError.from(thrown) }, 'a call could not be let in');

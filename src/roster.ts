@@ -12,7 +12,7 @@ export function soleAgent(
 ): Roster {
   return {
     agents: [agent.name],
-    route: () => ({ agent: agent.name, variables: {}, ask: undefined }),
+    route: () => ({ agent: agent.name, variables: {}, ordered: {}, ask: undefined }),
     knows: (name) => name === agent.name,
     reportOf: () => undefined,
     spent: () => undefined,

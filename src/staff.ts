@@ -91,6 +91,7 @@ export class Staff implements Roster {
     return {
       agent: known,
       variables: { ...found?.variables, ...order?.variables },
+      ordered: order?.variables ?? {},
       ask: hook === undefined ? undefined : (request, signal) => hook.ask(request, signal),
     };
   }

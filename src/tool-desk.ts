@@ -162,8 +162,10 @@ export class ToolDesk {
     const run = await runner.run(call.callId, call.name, call.args);
     this.#running.delete(call);
     if (this.#closed) return;
-    tellOfRun(run, log, emit);
-    const { name, outcome, error, hangsUp } = run;
+    // What the model makes up as a name may hold anything, also what the caller has said.
+    const name = runner.find(run.name) === undefined ? '[unknown]' : run.name;
+    tellOfRun(run, log, emit, name);
+    const { outcome, error, hangsUp } = run;
     if (error !== undefined)
       log.warn({ tool: name, code: error.code, pii: { detail: error.message } }, 'function failed');
     // A model that has said goodbye and then hangs up must not be asked to say it once more.
@@ -191,10 +193,14 @@ export class ToolDesk {
   }
 }
 
-/** One function call is over: the line in the log and the event. */
-export function tellOfRun(run: ToolRun, log: Log, emit: (event: CallEventBody) => void): void {
+/** One function call is over: the line in the log, which has it by `logged`, and the event. */
+export function tellOfRun(
+  run: ToolRun,
+  log: Log,
+  emit: (event: CallEventBody) => void,
+  logged = run.name,
+): void {
   const { result, error: _error, hangsUp: _hangsUp, ...facts } = run;
-  const { name, ms, outcome } = facts;
-  log.info({ tool: name, ms: Math.round(ms), outcome }, 'function call');
+  log.info({ tool: logged, ms: Math.round(facts.ms), outcome: facts.outcome }, 'function call');
   emit({ type: 'tool', ...facts, isError: result.isError });
 }

@@ -760,3 +760,17 @@ describe('the caller cutting in', () => {
     expect(warnings(line)).toEqual(['invalid_value', 'input_audio_buffer_commit_empty']);
   });
 });
+
+describe('what waits to be said', () => {
+  it.each([
+    [false, 0],
+    [true, 1],
+  ])('is dropped when the caller cuts in, unless it insists: %s', async (insist, requests) => {
+    const line = await open();
+    await line.peer.tell(created('resp_1'));
+    line.session.say('One moment, please.', insist);
+    line.session.interrupt([]);
+    await line.peer.tell(done('resp_1', 'cancelled'));
+    expect(line.peer.all('response.create')).toHaveLength(requests);
+  });
+});

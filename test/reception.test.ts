@@ -57,6 +57,29 @@ function agentOf(admission: Admission | Refusal): string {
 }
 
 describe('Reception', () => {
+  it('leaves what was ordered of a call as it is, whatever somebody answers', async () => {
+    const ordered = desk(
+      {},
+      {
+        route: () => ({
+          agent: AGENT.name,
+          variables: { guest: 'Ann', room: 'one' },
+          ordered: { guest: 'Ann' },
+          ask: async () => ({
+            type: 'answer',
+            agent: undefined,
+            variables: { guest: 'Bob', room: 'two' },
+            failed: undefined,
+          }),
+        }),
+      },
+    );
+    const admission = await ordered.receive('CA1');
+    if (typeof admission === 'string') throw new Error(admission);
+    expect(admission.session.agent.variables).toMatchObject({ guest: 'Ann', room: 'two' });
+    await ordered.close();
+  });
+
   it('lets a call in at once when nobody has to be asked', () => {
     const on = desk({}, { route: () => ({ agent: 'line-check', variables: {}, ask: undefined }) });
     const admission = on.receive('CA1');

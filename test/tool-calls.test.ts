@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { FillerPolicy } from '../src/agents.ts';
+import type { ControlResult } from '../src/carrier.ts';
 import {
   collectDigits,
   type Destination,
@@ -95,6 +96,17 @@ function order(kit: Kit, call: KitCall): string[] {
 const speaks = (kit: Kit): void => kit.provider.emit({ type: 'speechStarted', itemId: 'u' });
 const stops = (kit: Kit): void => kit.provider.emit({ type: 'speechStopped', itemId: 'u' });
 const tools = (kit: Kit) => kit.events.filter((event) => event.type === 'tool');
+
+describe('the log', () => {
+  it('does not name a function that there is not: the model may have put anything into its name', async () => {
+    const { kit, provider } = await talk([]);
+    await calls(kit, ['call_Ada_Miller_at_49151']);
+    expect(provider.results).toHaveLength(1);
+    expect(kit.lines.join('')).toContain('[unknown]');
+    expect(kit.lines.join('')).not.toContain('Ada_Miller');
+    await kit.close();
+  });
+});
 
 describe('a filler', () => {
   it('is said when nobody has spoken for so long, counted from when the agent was heard to its end', async () => {
@@ -744,6 +756,21 @@ describe('a caller whom the model puts through', () => {
     await pass(5000, 100);
     expect(ordered(call)).toBe(0);
     expect(provider.results).toMatchObject([{ result: { isError: true, respond: false } }]);
+  });
+
+  it('is put through also when they say thanks while the carrier takes the order', async () => {
+    const taken = pending<ControlResult>();
+    const { kit, call, provider, pass } = await talk([tool], { parts: { direct: () => taken.promise } });
+    await calls(kit, ['transfer_call'], { ms: 500, args });
+    await pass(700, 100);
+    speaks(kit);
+    await pass(300, 100);
+    stops(kit);
+    taken.resolve({ status: 'ok' });
+    await settled();
+    expect(provider.results).toMatchObject([{ result: { isError: false, respond: false } }]);
+    expect(tools(kit)).toMatchObject([{ outcome: 'done' }]);
+    expect(call.endReason).toBeUndefined();
   });
 
   it('is not hung up on by a model that says goodbye as well', async () => {

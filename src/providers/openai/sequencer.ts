@@ -196,8 +196,16 @@ export class ResponseSequencer {
     this.#pump();
   }
 
-  /** The request under way is unwanted; its response is refused when it shows up. True when there was one. */
+  /**
+   * What waits to be said is unwanted, and so is the request under way; its response is refused when it shows up. True
+   * when there was one.
+   */
   doom(): boolean {
+    // What waits to be said is out of date, too, unless it has to be said in any case.
+    for (let i = this.#queue.length - 1; i >= 0; i -= 1) {
+      const wanted = this.#queue[i];
+      if (wanted !== undefined && !isPlain(wanted) && !wanted.insist) this.#queue.splice(i, 1);
+    }
     if (this.#requested === undefined) return false;
     if (!this.#requested.doomed) this.#insist(this.#requested.wanted);
     this.#requested.doomed = true;
