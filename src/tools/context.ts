@@ -8,6 +8,8 @@ export interface ContextOptions {
   /** Aborts when the invocation is over in any way, also when it is simply done. */
   readonly over: AbortSignal;
   onHangUp(): void;
+  /** The carrier is given an order that cannot be taken back. */
+  onOrdered(): void;
 }
 
 /**
@@ -15,7 +17,7 @@ export interface ContextOptions {
  * call but do nothing with it any more: the model has been told that it was given up.
  */
 export function toolContext(call: CallHandle, options: ContextOptions): ToolContext {
-  const { signal, idempotencyKey, over, onHangUp } = options;
+  const { signal, idempotencyKey, over, onHangUp, onOrdered } = options;
   const control = (act: () => Promise<ControlResult>): Promise<ControlResult> =>
     over.aborted ? Promise.resolve({ status: 'already-ended' }) : act();
   return {
@@ -36,7 +38,11 @@ export function toolContext(call: CallHandle, options: ContextOptions): ToolCont
       onHangUp();
       call.hangUpAfterGoodbye();
     },
-    transfer: (transfer) => control(() => call.transfer(transfer)),
+    transfer: (transfer) =>
+      control(() => {
+        onOrdered();
+        return call.transfer(transfer);
+      }),
     sendDigits: (digits) => control(() => call.sendDigits(digits)),
     collectDigits: (wish, until) => collect(call, wish, until, over),
     leaveMessage: (text) => {

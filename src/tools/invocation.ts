@@ -44,6 +44,8 @@ export class Invocation {
   #startedAt: number | undefined;
   #cancelDeadline: Cancel | undefined;
   #hangsUp = false;
+  /** Too late to take it back: whoever cuts in now is being put through all the same. */
+  #ordered = false;
 
   constructor(options: InvocationOptions) {
     this.#options = options;
@@ -59,7 +61,7 @@ export class Invocation {
   }
 
   get cancelOnInterrupt(): boolean {
-    return this.#options.tool.cancelOnInterrupt;
+    return this.#options.tool.cancelOnInterrupt && !this.#ordered;
   }
 
   get hangsUp(): boolean {
@@ -83,6 +85,9 @@ export class Invocation {
       over: this.#over.signal,
       onHangUp: () => {
         this.#hangsUp = true;
+      },
+      onOrdered: () => {
+        this.#ordered = true;
       },
     });
     let returned: unknown;
