@@ -61,6 +61,9 @@ class Check {
   readonly #surroundings: Surroundings;
   readonly #mistakes: MistakeList;
   readonly #agents: readonly string[];
+  /** By agent. */
+  readonly #ofNumbers: ReadonlyMap<string, ReadonlySet<string>>;
+  #ofAll: ReadonlySet<string> | undefined;
 
   constructor(file: unknown, loaded: Loaded, surroundings: Surroundings, mistakes: MistakeList) {
     this.#file = file;
@@ -68,6 +71,7 @@ class Check {
     this.#surroundings = surroundings;
     this.#mistakes = mistakes;
     this.#agents = entriesAt(file, ['agents']).map(([name]) => name);
+    this.#ofNumbers = this.#variablesOfNumbers();
   }
 
   /** Nobody may pass for another caller by setting `caller`. */
@@ -209,14 +213,28 @@ class Check {
   }
 
   #variablesOf(name: string, agent: unknown): ReadonlySet<string> {
-    const numbers = itemsAt(this.#file, ['numbers']).filter((entry) => textAt(entry, ['agent']) === name);
-    const sections = [this.#file, agent, ...numbers];
-    return new Set([...BUILT_IN_VARIABLES, ...sections.flatMap(declaredIn)]);
+    const own = [this.#file, agent].flatMap(declaredIn);
+    return new Set([...BUILT_IN_VARIABLES, ...own, ...(this.#ofNumbers.get(name) ?? [])]);
+  }
+
+  /** What the numbers of each agent declare: looked up once, because there may be thousands of them. */
+  #variablesOfNumbers(): ReadonlyMap<string, ReadonlySet<string>> {
+    const found = new Map<string, Set<string>>();
+    for (const entry of itemsAt(this.#file, ['numbers'])) {
+      const agent = textAt(entry, ['agent']);
+      if (agent === undefined) continue;
+      const names = found.get(agent) ?? new Set();
+      found.set(agent, names);
+      for (const name of declaredIn(entry)) names.add(name);
+    }
+    return found;
   }
 
   #variablesOfAll(): ReadonlySet<string> {
-    const agents = entriesAt(this.#file, ['agents']);
-    return new Set(agents.flatMap(([name, agent]) => [...this.#variablesOf(name, agent)]));
+    this.#ofAll ??= new Set(
+      entriesAt(this.#file, ['agents']).flatMap(([name, agent]) => [...this.#variablesOf(name, agent)]),
+    );
+    return this.#ofAll;
   }
 
   #tools(path: Path, agent: unknown): void {
