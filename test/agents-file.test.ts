@@ -10,6 +10,8 @@ const PROVIDERS = [
   { name: 'local', lacks: undefined },
 ];
 
+const OTHER_SECRET = `whsec_${Buffer.alloc(24, 5).toString('base64')}`;
+
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
 interface Case {
@@ -488,6 +490,14 @@ describe('one mistake', () => {
       'a host that functions may not reach',
       `${agent('voice: marin')}tools:\n  hosts: [a.example]\n  http: { x: { description: x, url: "https://b.example/" } }`,
       '6:37 tools.http.x.url: found a host that tools.hosts does not let be reached, wanted one of them',
+    ],
+    [
+      'two secrets for one address of reports',
+      `webhooks: { end: { url: "https://h.example/x", secret: ${HOOK_SECRET} } }\n${agent(
+        `endWebhook: { url: "https://h.example/x", secret: ${OTHER_SECRET} }`,
+        `startWebhook: { url: "https://h.example/x", secret: ${OTHER_SECRET} }`,
+      )}`,
+      '4:55 agents.a.endWebhook.secret: found another secret than that of webhooks.end for the same address, wanted one secret for an address',
     ],
     [
       'a variable of a function by HTTP',

@@ -58,7 +58,7 @@ const TOOL = {
   atMs: 7250.4,
   name: 'book_table',
   toolCallId: 'fc_1',
-  idempotencyKey: `${FACTS.id}-1`,
+  idempotencyKey: `${FACTS.callId}:call_Ab12Cd34Ef56`,
   args: { seats: 2, pin: '[redacted]' },
   ms: 309.9,
   outcome: 'done',
@@ -240,8 +240,12 @@ async function endRig(settings: Record<string, unknown> = {}, answer = answering
   const folder = mkdtempSync(join(tmpdir(), 'reports-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   let delivered = (): void => undefined;
-  const secretFor = (url: string): string | undefined => secrets.secretFor(url);
-  const count = (): void => delivered();
+  const secretFor = (url: string, id: string): string | undefined => secrets.secretFor(url, id);
+  let attempts = 0;
+  const count = (): void => {
+    attempts += 1;
+    delivered();
+  };
   const outbox = new Outbox({ clock, log, folder, random: () => 0.5, secretFor, count });
   const hook = new EndHook({ clock, log, outbox, secrets });
   onTestFinished(async () => {
@@ -255,7 +259,9 @@ async function endRig(settings: Record<string, unknown> = {}, answer = answering
   const arrived = new Promise<void>((resolve) => {
     delivered = resolve;
   });
-  return { clock, receiver, secrets, outbox, hook, config, arrived };
+  secrets.replace([config]);
+  const attempted = (wanted: number) => expect.poll(() => attempts).toBe(wanted);
+  return { clock, receiver, secrets, outbox, hook, config, arrived, attempted };
 }
 
 const RECORDING = { url: 'https://example.com/late', durationSeconds: 9 };
@@ -359,10 +365,43 @@ describe('the end webhook', () => {
   it('is signed with the newest secret, also for a call that began before it was set', async () => {
     const { hook, config, receiver, secrets, arrived } = await endRig();
     const fresh = `whsec_${Buffer.alloc(24, 9).toString('base64')}`;
-    secrets.learn({ url: receiver.url, secret: fresh });
+    secrets.replace([{ url: receiver.url, secret: fresh }]);
     await hook.send(config, report(), { awaitRecording: false });
     await arrived;
     verified(await receiver.nth(1), fresh);
+  });
+
+  it('is kept from an address that was taken out of the settings, until it is put back', async () => {
+    const { hook, config, receiver, secrets, clock, attempted } = await endRig({}, answering(500));
+    await hook.send(config, report(), { awaitRecording: false });
+    await attempted(1);
+    secrets.replace([]);
+    clock.advance(5000);
+    await attempted(2);
+    expect(receiver.received).toHaveLength(1);
+    secrets.replace([config]);
+    clock.advance(30_000);
+    await attempted(3);
+    verified(await receiver.nth(2));
+  });
+
+  it('still goes out for a call that was up then, and takes no other with it', async () => {
+    const { hook, config, receiver, secrets, clock, attempted } = await endRig({}, answering(500));
+    await hook.send(config, report(), { awaitRecording: false });
+    await attempted(1);
+    secrets.replace([]);
+    const later = report();
+    await hook.send(
+      config,
+      { ...later, data: { ...later.data, id: 'call_later' } },
+      { awaitRecording: false },
+    );
+    await attempted(2);
+    clock.advance(5000);
+    await attempted(4);
+    const sent = receiver.received.map((request) => request.headers['webhook-id']);
+    expect(sent).toEqual([FACTS.id, 'call_later', 'call_later']);
+    verified(await receiver.nth(3));
   });
 });
 

@@ -6,7 +6,7 @@ import { httpHostSchema, httpToolSchema } from '../tools/http.ts';
 import type { Tool } from '../tools.ts';
 import { declaredIn, textsOf } from './agent-texts.ts';
 import type { Path, Place } from './document.ts';
-import type { MistakeList } from './mistakes.ts';
+import { dotted, type MistakeList } from './mistakes.ts';
 import { isNumberPattern, readNumberPattern } from './numbers.ts';
 import { entriesAt, isRecord, itemsAt, textAt, valueAt } from './plain-data.ts';
 import { BUILT_IN_VARIABLES, type Placeholder, placeholdersIn } from './template.ts';
@@ -53,6 +53,7 @@ export function checkReferences(
   check.functions();
   for (const [name, agent] of entriesAt(file, ['agents'])) check.agent(name, agent);
   check.budgets();
+  check.webhooks();
 }
 
 class Check {
@@ -163,6 +164,23 @@ class Check {
     for (const path of paths) {
       if (valueAt(this.#file, path) === undefined) continue;
       this.#mistakes.addKey(path, 'found a budget and no prices, wanted prices in the section of that name');
+    }
+  }
+
+  /** A report is signed when it is sent, by whatever secret its address has then. */
+  webhooks(): void {
+    const secrets = new Map<string, { readonly secret: string; readonly owner: string }>();
+    for (const path of [['webhooks', 'end'], ...this.#agents.map((name) => ['agents', name, 'endWebhook'])]) {
+      const [url, secret] = [textAt(this.#file, [...path, 'url']), textAt(this.#file, [...path, 'secret'])];
+      if (url === undefined || secret === undefined) continue;
+      const known = secrets.get(url);
+      if (known === undefined) secrets.set(url, { secret, owner: dotted(path) });
+      else if (known.secret !== secret) {
+        this.#mistakes.add(
+          [...path, 'secret'],
+          `found another secret than that of ${known.owner} for the same address, wanted one secret for an address`,
+        );
+      }
     }
   }
 

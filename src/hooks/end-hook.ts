@@ -70,7 +70,7 @@ export class EndHook {
     const { recording } = report.data;
     const holdMs = awaitRecording && recording === null ? RECORDING_WAIT_MS : 0;
     // The call may be older than the settings that are in force now.
-    if (secrets.secretFor(url) === undefined) secrets.learn(config);
+    secrets.lend(deliveryId(id), config);
     if (holdMs > 0) {
       const forget = clock.after(holdMs, () => this.#held.delete(id));
       this.#held.set(id, { report, forget });

@@ -6,10 +6,10 @@ import { type HookResponse, hostOf, postHook, statusFailure } from './post-hook.
 export interface Sender {
   readonly clock: Clock;
   /**
-   * The newest secret for an address; asked for every attempt, because secrets are not stored. Undefined: the address
+   * The newest secret for an address and the id of a delivery to it; asked for every attempt, because secrets are not stored. Undefined: the address
    * is not configured any more. It is not sent unsigned then, but tried again later.
    */
-  readonly secretFor: (url: string) => string | undefined;
+  readonly secretFor: (url: string, id: string) => string | undefined;
 }
 
 /** How one attempt at a delivery went. */
@@ -39,7 +39,7 @@ export async function sendOnce(
   signal: AbortSignal,
 ): Promise<Attempt> {
   try {
-    const secret = secretFor(url);
+    const secret = secretFor(url, id);
     if (secret === undefined) throw noSecret(url);
     const request = { what: WHAT, url, secret, id, body, timeoutMs: ATTEMPT_MS, wantsAnswer: false };
     return judge(url, await postHook(request, clock, signal));

@@ -62,14 +62,11 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
     log,
     folder: join(dataDir, 'outbox'),
     random: Math.random,
-    secretFor: (url) => secrets.secretFor(url),
+    secretFor: (url, id) => secrets.secretFor(url, id),
     count: (outcome) => metrics.report(outcome),
   });
   const endHook = new EndHook({ clock, log, outbox, secrets });
-  const learn = (current: AgentsFile): void => {
-    for (const hook of endHooks(current)) secrets.learn(hook);
-  };
-  learn(file);
+  secrets.replace(endHooks(file));
   const staff = await Staff.begin(file, {
     ...options,
     http,
@@ -91,7 +88,7 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
   await startOutbox(file);
   const change = async (next: AgentsFile): Promise<void> => {
     await staff.change(next);
-    learn(next);
+    secrets.replace(endHooks(next));
     await startOutbox(next);
     log.info({ agents: next.agents.size, numbers: next.numbers.length }, 'the agents file has changed');
   };
