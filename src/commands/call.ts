@@ -21,6 +21,7 @@ export const call: Command = {
 
 Plays the carrier and the caller: signs the webhook, opens the media stream, speaks, listens, and keeps the call.
 Without --to, a service is started for this one call, with the settings of the environment.
+The call is from +14155550100 to +14155550101: that is the number to have in an agents file.
 
   --agents FILE     without --to: agents and their numbers; the same as AGENTS_FILE
   --to URL          voice webhook of the service, such as http://127.0.0.1:8080/voice/twilio
