@@ -10,6 +10,7 @@ import { checkReferences, type KnownProvider, type Loaded } from './agents-file/
 import { agentsFileSchema, type RawAgentsFile, type RawNumber } from './agents-file/schema.ts';
 import { SourceFiles } from './agents-file/source-files.ts';
 import type { Env } from './config.ts';
+import { breathe } from './settle.ts';
 import type { Tool } from './tools.ts';
 
 /** A number and who has its calls, as the agents file has it. */
@@ -62,6 +63,8 @@ export async function readAgentsFile(
   const content = await files.read(resolve(path), LARGEST_FILE);
   const text = content.ok ? decoded(content.bytes) : undefined;
   const doc = readYaml(text ?? '');
+  // Calls are up while a large file is read.
+  await breathe();
   const mistakes = new MistakeList(path, doc);
   if (!content.ok) mistakes.add([], `found ${content.found}, ${WANTED}`);
   else if (text === undefined) mistakes.add([], `found a file that is no UTF-8, ${WANTED}`);
@@ -69,9 +72,11 @@ export async function readAgentsFile(
   if (doc.value === null || doc.value === undefined) throw mistakes.error(files.sources);
   const value = withEnvironment(doc.value, env, mistakes);
   const raw = checkWith(agentsFileSchema, value, mistakes);
+  await breathe();
   const loaded = await loadReferences(value, { path, files, mistakes });
   const { providers, toolNames = [] } = options;
   checkReferences(value, loaded, { providers, given: toolNames }, mistakes);
+  await breathe();
   if (raw === undefined || !mistakes.empty) throw mistakes.error(files.sources);
   return assemble(path, raw, loaded, files.sources);
 }

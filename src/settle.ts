@@ -10,3 +10,10 @@ export function settleWithin(clock: Clock, ms: number, work: readonly Promise<un
     });
   });
 }
+
+/** Lets whatever waits have its turn: long work in one piece would hold up the audio of calls. */
+export function breathe(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -15,6 +15,7 @@ import type { Metrics } from './metrics.ts';
 import type { RealtimeProvider } from './provider.ts';
 import type { PlacedFor, Roster, Route } from './reception.ts';
 import type { CallTerms } from './session-manager.ts';
+import { breathe } from './settle.ts';
 import type { GuardedClient } from './tools/http/guarded-client.ts';
 import { createHttpTool } from './tools/http.ts';
 import type { McpPool } from './tools/mcp/pool.ts';
@@ -156,7 +157,8 @@ function accountOf(call: IncomingCall): string {
 async function editionOf(file: AgentsFile, deps: StaffDeps): Promise<Edition> {
   const book = new AgentBook(file, deps.base);
   const providers = await providersOf(file, deps);
-  const tools = toolsOf(file, deps);
+  await breathe();
+  const tools = await toolsOf(file, deps);
   // Last, because it starts programs that nobody would stop if something else failed.
   const mcp = deps.mcp.use(file.tools.mcp);
   await mcp.ready;
@@ -197,11 +199,14 @@ async function firstOf(names: readonly string[], { providerNamed }: StaffDeps) {
   return { provider, failures };
 }
 
-function toolsOf(file: AgentsFile, { tools, http }: StaffDeps): ReadonlyMap<string, Tool> {
+async function toolsOf(file: AgentsFile, { tools, http }: StaffDeps): Promise<ReadonlyMap<string, Tool>> {
   const { hosts, redact, http: specs, handlers } = file.tools;
-  const own = Object.entries(specs).map(([name, spec]) =>
-    createHttpTool(name, spec, { hosts, client: http, redact }),
-  );
+  const own: Tool[] = [];
+  for (const [name, spec] of Object.entries(specs)) {
+    own.push(createHttpTool(name, spec, { hosts, client: http, redact }));
+    // Each compiles a schema, and calls are up meanwhile.
+    await breathe();
+  }
   return new Map([...tools, ...handlers, ...own].map((tool) => [tool.definition.name, tool]));
 }
 
