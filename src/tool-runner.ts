@@ -1,9 +1,9 @@
 import type { ToolOutcome } from './call-events.ts';
 import type { Clock } from './clock.ts';
-import { BridgeError } from './errors.ts';
+import { assertNever, BridgeError } from './errors.ts';
 import type { ToolResult } from './provider.ts';
 import { parseArguments, type ReadArguments } from './tools/arguments.ts';
-import { checkArguments } from './tools/check.ts';
+import { type Check, checkArguments } from './tools/check.ts';
 import { failureOf, failureText } from './tools/failure.ts';
 import { RunHistory } from './tools/history.ts';
 import { idempotencyKey } from './tools/idempotency.ts';
@@ -12,6 +12,7 @@ import { redactArguments, secretNames } from './tools/redaction.ts';
 import {
   type Refusal,
   refuse,
+  slowArguments,
   unknownFunction,
   unreadableArguments,
   wrongArguments,
@@ -84,6 +85,8 @@ export class ToolRunner {
   readonly #secrets = new Map<Tool | undefined, (key: string) => boolean>();
   /** How often in a row the model was wrong about a function. */
   readonly #mistakes = new Map<string, number>();
+  /** Their checks were stopped. A caller who has found out how could otherwise do it again and again, to all calls. */
+  readonly #slow = new Set<Tool>();
 
   constructor(options: ToolRunnerOptions) {
     this.#options = options;
@@ -178,7 +181,7 @@ export class ToolRunner {
       this.#refuse(request, unreadableArguments(tool, request.arguments.problem), answer);
       return;
     }
-    const checked = checkArguments(tool, request.arguments.args);
+    const checked = this.#check(tool, request.arguments.args);
     switch (checked.status) {
       case 'right':
         this.#mistakes.delete(request.name);
@@ -187,9 +190,22 @@ export class ToolRunner {
       case 'wrong':
         this.#refuse(request, wrongArguments(tool, checked.problems, this.#mistaken(request.name)), answer);
         break;
-      default:
+      case 'slow':
+        this.#refuse(request, slowArguments(tool), answer);
+        break;
+      case 'broken':
         answer(this.#runOf(request, { ...checked, outcome: 'failed' }));
+        break;
+      default:
+        assertNever(checked);
     }
+  }
+
+  #check(tool: Tool, args: Readonly<Record<string, unknown>>): Check {
+    if (this.#slow.has(tool)) return { status: 'slow' };
+    const checked = checkArguments(tool, args, this.#slow.size);
+    if (checked.status === 'slow') this.#slow.add(tool);
+    return checked;
   }
 
   #enqueue(request: Request, tool: Tool, args: unknown, answer: Answer): void {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { MAX_ARGUMENT_BYTES, parseArguments } from '../src/tools/arguments.ts';
+import { checkArguments } from '../src/tools/check.ts';
 import { repairArguments } from '../src/tools/repair.ts';
 import { timeBox } from '../src/tools/time-box.ts';
 import { defineTool, type Tool } from '../src/tools.ts';
@@ -369,6 +370,44 @@ describe('a check', () => {
     expect(run).toMatchObject({ outcome: 'refused', result: { isError: true } });
     expect(run.result.output).toContain('too long to check');
     expect((await asked(startRunner([hanging]), 'hanging', { name: 'aaa' })).outcome).toBe('done');
+  });
+
+  it('that was stopped is not done again in the same call, and other functions go on', async () => {
+    let checks = 0;
+    const slow: Tool = {
+      ...echo,
+      definition: { ...echo.definition, name: 'slow' },
+      check: () => {
+        checks += 1;
+        for (;;);
+      },
+    };
+    const runner = startRunner([slow, echo]);
+    const all = await Promise.all(Array.from({ length: 6 }, () => asked(runner, 'slow')));
+    expect(all.map(({ outcome }) => outcome)).toEqual(Array(6).fill('refused'));
+    expect(all[5]?.result.output).toContain('cannot be used any more in this call');
+    // Twice, if the machine was so busy that the first time says nothing.
+    expect(checks).toBeLessThanOrEqual(2);
+    expect((await asked(runner, 'echo')).outcome).toBe('done');
+  });
+
+  it('has less time where checks of the function, or others of the call, were stopped three times', () => {
+    const working = (wallMs: number): Tool => ({
+      ...echo,
+      check: (args) => {
+        const from = performance.now();
+        while (performance.now() - from < wallMs);
+        return { ok: true, args };
+      },
+    });
+    // Longer than the short time and much shorter than the long one.
+    const tool = working(15);
+    expect(checkArguments(tool, {}, 2).status).toBe('right');
+    expect(checkArguments(tool, {}, 3).status).toBe('slow');
+    expect(checkArguments(tool, {}, 0).status).toBe('right');
+    for (let i = 0; i < 2; i++) expect(checkArguments(tool, {}, 3).status).toBe('slow');
+    expect(checkArguments(tool, {}, 0).status).toBe('slow');
+    expect(checkArguments(working(0), {}, 0).status).toBe('right');
   });
 
   it('that throws or cannot be done at once fails the call, and the function is not run', async () => {

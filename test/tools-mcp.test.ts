@@ -110,6 +110,17 @@ describe('a function of an MCP server', () => {
     expect(lines).toEqual([]);
   });
 
+  it('whose schema takes too long to compile is checked by its server, and it is tried once', () => {
+    const { log, lines } = new Listener();
+    const many = { anyOf: Array.from({ length: 3500 }, () => ({ type: 'null' })) };
+    const inputSchema = { type: 'object', properties: { many } };
+    const [offer] = offersOf([{ name: 'many', inputSchema }], traits, nothing, log);
+    for (const args of [{ many: 1 }, { many: 2 }]) {
+      expect(offer?.tool.check(args)).toEqual({ ok: true, args });
+    }
+    expect(lines).toMatchObject([{ name: 'crm_many', reason: 'its schema takes too long to compile' }]);
+  });
+
   it('that comes to the same name as another one is reported and left out', () => {
     const { log, lines } = new Listener();
     const inputSchema = { type: 'object' };

@@ -54,6 +54,14 @@ export function wrongArguments(tool: Tool, problems: readonly string[], inARow: 
   };
 }
 
+/** The check of the arguments was stopped, now or earlier in this call. */
+export function slowArguments({ definition: { name } }: Tool): Refusal {
+  return refuse(
+    `the arguments of ${name} took too long to check, so that it was not run and cannot be used any more in this call`,
+    { next: 'do without it: say that it cannot be done now' },
+  );
+}
+
 /** The arguments are not even an object. */
 export function unreadableArguments(tool: Tool, problem: string): Refusal {
   const { name, parameters } = tool.definition;

@@ -4,6 +4,7 @@ import type { Log } from '../../log.ts';
 import type { JsonSchema } from '../../provider.ts';
 import { defineTool, type Tool, type ToolContext } from '../../tools.ts';
 import { readParameters } from '../parameters.ts';
+import { timeBoxOnce } from '../time-box.ts';
 
 /** A function of a server, ready for agents. */
 export interface Offer {
@@ -35,6 +36,8 @@ const MAX_FUNCTIONS = 128;
 const MAX_DESCRIPTION = 1024;
 const MAX_SCHEMA_CHARS = 64 * 1024;
 const MAX_NAME = 64;
+/** Less than a check may take, which this is a part of. A schema of 2 KiB takes a few milliseconds. */
+const MAX_COMPILE_MS = 40;
 
 /** What is read of a function; wider than the SDK's, which loses all functions of a page for one that is odd. */
 const describedSchema = z.looseObject({
@@ -120,14 +123,17 @@ function flawOf({ inputSchema, execution }: Described): string | undefined {
   return undefined;
 }
 
-/** What all functions of a server have in common; made once, because even no parameters take time to compile. */
+/**
+ * What all functions of a server have in common; made once, because even no parameters take time to compile. The first
+ * schema of a process takes as long as twenty others, and is compiled here, where no call waits for it.
+ */
 function commonOf(traits: OfferTraits): Tool {
   const { timeoutMs, fillerAfterMs, redact, cancelOnInterrupt } = traits;
   const shared = { timeoutMs, fillerAfterMs, redact, cancelOnInterrupt };
   return defineTool({
     name: 'mcp',
     description: '',
-    parameters: z.object({}),
+    parameters: { type: 'object', properties: {} },
     ...shared,
     run: () => undefined,
   });
@@ -149,21 +155,28 @@ function toolOf(described: Described, common: Tool, { traits, run, log }: Contex
 function checkedLater(name: string, schema: JsonSchema, redact: readonly string[], log: Log): Tool['check'] {
   let check: Tool['check'] | undefined;
   return (args) => {
-    check ??= compiled(name, schema, redact, log);
+    if (check === undefined) {
+      // Before it is tried: work that is stopped has no time to say that it was.
+      check = leftToServer;
+      check = compiled(name, schema, redact, log);
+    }
     return check(args);
   };
 }
 
+const leftToServer: Tool['check'] = (args) => ({ ok: true, args });
+
 function compiled(name: string, schema: JsonSchema, redact: readonly string[], log: Log): Tool['check'] {
-  try {
-    return readParameters(name, schema, redact).check;
-  } catch (error) {
+  const leave = (reason: string): Tool['check'] => {
     // The server checks what it is sent; a dialect that is not known here is no reason to do without the function.
-    log.debug(
-      { name, reason: BridgeError.from(error).message },
-      'arguments of an mcp function are left to its server',
-    );
-    return (args) => ({ ok: true, args });
+    log.debug({ name, reason }, 'arguments of an mcp function are left to its server');
+    return leftToServer;
+  };
+  try {
+    const made = timeBoxOnce(MAX_COMPILE_MS, () => readParameters(name, schema, redact).check);
+    return made.inTime ? made.value : leave('its schema takes too long to compile');
+  } catch (error) {
+    return leave(BridgeError.from(error).message);
   }
 }
 
