@@ -35,14 +35,3 @@ export function readNumberPattern(text: string): NumberPattern {
   if (!trimmed.endsWith('*')) return { kind: 'exact', text: plainNumber(trimmed) };
   return { kind: 'prefix', text: plainNumber(trimmed.slice(0, -1)) };
 }
-
-/** Whether a number in the form of `plainNumber` is meant. */
-export function matches({ kind, text }: NumberPattern, plain: string): boolean {
-  return kind === 'exact' ? plain === text : plain.startsWith(text);
-}
-
-/** Orders patterns so that the one that says most of a number comes first. */
-export function moreExact(a: NumberPattern, b: NumberPattern): number {
-  if (a.kind !== b.kind) return a.kind === 'exact' ? -1 : 1;
-  return b.text.length - a.text.length;
-}
