@@ -21,6 +21,7 @@ import type { CallHandle, Tool } from './tools.ts';
 
 /** What became of one function call. */
 export interface ToolRun {
+  /** As the model wrote it, at most 64 characters: only if `ToolRunner.find` knows it, it is fit for the log. */
   readonly name: string;
   readonly toolCallId: string;
   readonly idempotencyKey: string;
@@ -57,6 +58,8 @@ export interface ToolRunnerOptions {
 
 /** A model that wants more than this before it has seen a result is out of its mind. */
 const MAX_OPEN = 64;
+/** No function has a longer one. */
+const MAX_NAME = 64;
 
 /** One that is asked for, before it is known whether it can be run. */
 interface Request {
@@ -286,7 +289,7 @@ export class ToolRunner {
     const { outcome, output, error } = settled;
     const { toolCallId, name, args, askedAt } = request;
     return {
-      name,
+      name: cutName(name),
       toolCallId,
       idempotencyKey: request.idempotencyKey,
       args,
@@ -298,4 +301,9 @@ export class ToolRunner {
       hangsUp: invocation?.hangsUp ?? false,
     };
   }
+}
+
+function cutName(name: string): string {
+  // Half a character would be none.
+  return name.length <= MAX_NAME ? name : `${name.slice(0, MAX_NAME - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }

@@ -356,6 +356,15 @@ describe('wrong arguments', () => {
   );
 });
 
+describe('the name that the model writes', () => {
+  it('is cut to the length of the longest there are', async () => {
+    const runner = startRunner([echo]);
+    const { name, outcome } = await asked(runner, `call_${'z'.repeat(57)}😀${'z'.repeat(100_000)}`);
+    expect([outcome, name]).toEqual(['refused', `call_${'z'.repeat(57)}…`]);
+    expect((await asked(runner, 'z'.repeat(64))).name).toBe('z'.repeat(64));
+  });
+});
+
 describe('a check', () => {
   const hanging = defineTool({
     name: 'hanging',
