@@ -1,6 +1,6 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import { type CallBill, tokensOf } from './cost/call-bill.ts';
-import type { LedgerTrouble } from './cost/ledger.ts';
+import type { LedgerTrouble } from './cost/day-book.ts';
 
 /** What the service counts. Calls add their frame counts once, when they end: nothing here runs per frame. */
 export interface Metrics {

@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Ledger, type LedgerRules, type LedgerTrouble, type Spent } from '../src/cost/ledger.ts';
+import type { LedgerTrouble } from '../src/cost/day-book.ts';
+import { Ledger, type LedgerRules, type Spent } from '../src/cost/ledger.ts';
 import { CallMeter } from '../src/cost/meter.ts';
 import { moneyOf } from '../src/cost/money.ts';
 import { Prices, pricesSchema } from '../src/cost/prices.ts';
@@ -30,6 +31,11 @@ async function newFolder(): Promise<string> {
   return folder;
 }
 
+/** The file of today. */
+async function kept(folder: string): Promise<unknown> {
+  return JSON.parse(await readFile(join(folder, `spending-${TODAY}.json`), 'utf8'));
+}
+
 function rules(over: Partial<LedgerRules> = {}): LedgerRules {
   return { currency: 'USD', timeZone: 'UTC', perDay: undefined, perNumber: () => undefined, ...over };
 }
@@ -45,7 +51,7 @@ interface Opened {
 async function start(
   over: Partial<LedgerRules> = {},
   folder?: string,
-  clock = new VirtualClock(),
+  clock: VirtualClock = new VirtualClock(),
 ): Promise<Opened> {
   const troubles: LedgerTrouble[] = [];
   const lines: string[] = [];
@@ -58,6 +64,22 @@ async function start(
   });
   open.push(ledger);
   return { ledger, clock, troubles, lines };
+}
+
+/** A clock that somebody sets. */
+class SetClock extends VirtualClock {
+  shiftMs = 0;
+
+  override epoch(): number {
+    return super.epoch() + this.shiftMs;
+  }
+}
+
+/** A meter with a price table that cannot tell what the call costs. */
+class BrokenMeter extends CallMeter {
+  override cost(): bigint {
+    throw new RangeError('no');
+  }
 }
 
 const TABLE = {
@@ -239,6 +261,101 @@ describe('the ledger', () => {
     expect(troubles).toEqual([]);
   });
 
+  it('goes on with all other calls when the cost of one cannot be told, and says so once', async () => {
+    const { ledger, clock, lines } = await start({ perDay: 1 });
+    const broken = new BrokenMeter(clock, new Prices(pricesSchema.parse(TABLE)));
+    const call = ledger.follow(A, broken, () => undefined);
+    const told: Spent[] = [];
+    const meter = meterOf(clock);
+    ledger.follow(B, meter, (spent) => told.push(spent));
+    broken.usage('openai', 'm', cents(5));
+    expect(ledger.mayBegin(A)).toBe('yes');
+    meter.providerBegan('live', undefined);
+    clock.advance(999_999);
+    expect(told).toEqual([]);
+    ledger.configure(rules({ perDay: 1 }));
+    clock.advance(5_001);
+    expect(told).toEqual(['day-spent']);
+    call.close();
+    expect(ledger.spentToday().numbers).toEqual(new Map([[B, 1.005]]));
+    expect(lines.filter((line) => line.includes('cannot be told'))).toHaveLength(1);
+  });
+
+  it('is not stopped by reports of usage that cannot be true', async () => {
+    const { ledger, clock } = await start({ perDay: 1 });
+    const meter = meterOf(clock);
+    ledger.follow(A, meter, () => undefined);
+    for (let i = 0; i < 2; i++) meter.usage('live', undefined, { ...cents(1e300), seconds: 1e306 });
+    clock.advance(60_000);
+    expect(ledger.mayBegin(B)).toBe('yes');
+  });
+
+  it('asks once for the limit of a number, and looks at each call once, however many there are', async () => {
+    let asked = 0;
+    let priced = 0;
+    class Watched extends CallMeter {
+      override cost(): bigint {
+        priced += 1;
+        return super.cost();
+      }
+    }
+    const perNumber = (): number => {
+      asked += 1;
+      return 1000;
+    };
+    const { ledger, clock } = await start({ perNumber, perDay: 1000 });
+    for (let i = 0; i < 200; i++) {
+      const meter = new Watched(clock, new Prices(pricesSchema.parse(TABLE)));
+      meter.providerBegan('live', undefined);
+      ledger.follow(`+1555${1000 + i}`, meter, () => undefined);
+    }
+    expect(asked).toBe(200);
+    clock.advance(4_000);
+    priced = 0;
+    for (let i = 0; i < 10; i++) ledger.mayBegin('+15551007');
+    expect(priced).toBe(200);
+    ledger.mayBegin('+1777');
+    expect(asked).toBe(201);
+    clock.advance(60_000);
+    expect(asked).toBe(201);
+    expect(priced).toBe(200 + 12 * 200);
+    expect(ledger.spentToday().total).toBe(12.8);
+  });
+
+  it('tells the calls of a number by the limit of another agents file', async () => {
+    const { ledger, clock } = await start({ perNumber: () => 10 });
+    const told: Spent[] = [];
+    const meter = meterOf(clock);
+    ledger.follow(A, meter, (spent) => told.push(spent));
+    meter.usage('openai', 'm', cents(500));
+    clock.advance(60_000);
+    expect(told).toEqual([]);
+    ledger.configure(rules({ perNumber: () => 5 }));
+    clock.advance(0);
+    expect(told).toEqual(['number-spent']);
+    expect(ledger.mayBegin(A)).toBe('number-spent');
+  });
+
+  it('counts by pattern when there are too many numbers, and goes on with those that it knows', async () => {
+    const { ledger } = await start({
+      perNumber: () => 5,
+      patternOf: (number) => (number.startsWith('sip:') ? 'sip:*' : number),
+    });
+    ledger.add(A, moneyOf(1));
+    for (let i = 0; i < 3000; i++) ledger.add(`sip:${i}@x.example`, moneyOf(1));
+    ledger.add(A, moneyOf(1));
+    ledger.add(B, moneyOf(2));
+    const { numbers, total } = ledger.spentToday();
+    expect(total).toBe(3004);
+    expect(numbers.size).toBe(2002);
+    expect(numbers.get('sip:*')).toBe(1001);
+    expect(numbers.get(A)).toBe(2);
+    expect(numbers.get(B)).toBe(2);
+    expect(ledger.mayBegin('sip:7@x.example')).toBe('yes');
+    expect(ledger.mayBegin('sip:3001@x.example')).toBe('number-spent');
+    expect(ledger.mayBegin('+1777')).toBe('yes');
+  });
+
   it('keeps what was spent while a file without prices is in use', async () => {
     const { ledger } = await start();
     ledger.add(A, moneyOf(2));
@@ -325,7 +442,7 @@ describe('the ledger on disk', () => {
     await writeFile(join(folder, file), text);
     const { ledger, troubles, lines } = await start({ perDay: 1 }, folder);
     expect(troubles).toEqual(['unreadable']);
-    expect(lines.join('')).toContain('begins at 0');
+    expect(lines.join('')).toContain('cannot be read');
     expect(ledger.mayBegin(A)).toBe('yes');
     expect(await readFile(join(folder, `${file}.unreadable`), 'utf8')).toBe(text);
     ledger.add(A, moneyOf(1));
@@ -336,13 +453,14 @@ describe('the ledger on disk', () => {
   it('tries again later when it cannot write, and loses nothing', async () => {
     const folder = await newFolder();
     const { ledger, clock, troubles } = await start({}, folder);
-    // A folder where the draft should be.
-    const draft = join(folder, `spending-${TODAY}.json.tmp`);
+    // A folder where the file should be.
+    const draft = join(folder, `spending-${TODAY}.json`);
     await mkdir(draft);
     ledger.add(A, moneyOf(1));
     await ledger.flush();
     expect(troubles).toEqual(['unwritable']);
     expect(clock.pending).toBe(1);
+    expect(await readdir(folder)).toEqual([`spending-${TODAY}.json`]);
     await rm(draft, { recursive: true });
     clock.advance(30_000);
     await ledger.flush();
@@ -365,6 +483,7 @@ describe('the ledger on disk', () => {
       'spending-2025-11-27.json',
       'spending-2024-12-31.json.unreadable',
       'spending-2025-01-01.json.tmp',
+      'spending-2025-01-02.json.0b7ad3e4-3a15-4b0c-8e07-6a4c1d2e3f40.tmp',
     ];
     const text = JSON.stringify({ version: 1, day: '2026-01-01', total: '1.000000000', numbers: {} });
     for (const name of [...kept, ...old]) await writeFile(join(folder, name), text);
@@ -395,5 +514,124 @@ describe('the ledger on disk', () => {
     const { ledger, troubles } = await start({ currency: 'EUR', perDay: 1 }, folder);
     expect(troubles).toEqual(['currency']);
     expect(ledger.mayBegin(A)).toBe('yes');
+  });
+
+  it('keeps the day when somebody sets the clock far ahead and back again', async () => {
+    const folder = await newFolder();
+    const clock = new SetClock();
+    const { ledger } = await start({ perDay: 5 }, folder, clock);
+    ledger.add(A, moneyOf(6));
+    await ledger.flush();
+    clock.shiftMs = 90 * 24 * HOUR_MS;
+    expect(ledger.mayBegin(A)).toBe('yes');
+    await ledger.flush();
+    expect(await readdir(folder)).toEqual([`spending-${TODAY}.json`]);
+    clock.shiftMs = 0;
+    expect(ledger.mayBegin(A)).toBe('day-spent');
+    ledger.add(A, moneyOf(0.01));
+    await ledger.flush();
+    expect(await kept(folder)).toMatchObject({ total: '6.010000000' });
+  });
+
+  it('still forgets old days when nothing happens for weeks', async () => {
+    const folder = await newFolder();
+    const { ledger, clock } = await start({}, folder);
+    ledger.add(A, moneyOf(6));
+    await ledger.flush();
+    clock.advance(36 * 24 * HOUR_MS);
+    expect(ledger.mayBegin(A)).toBe('yes');
+    await ledger.flush();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('reads what is on disk of a day to which the clock was set', async () => {
+    const folder = await newFolder();
+    const clock = new SetClock();
+    clock.shiftMs = 10 * 24 * HOUR_MS;
+    const before = await start({}, folder);
+    before.ledger.add(A, moneyOf(6));
+    await before.ledger.close();
+    const { ledger } = await start({ perDay: 5 }, folder, clock);
+    clock.shiftMs = 0;
+    ledger.add(B, moneyOf(1));
+    await ledger.flush();
+    expect(ledger.spentToday()).toMatchObject({ day: TODAY, total: 7 });
+    expect(ledger.mayBegin(A)).toBe('day-spent');
+    expect(await kept(folder)).toMatchObject({ total: '7.000000000' });
+  });
+
+  it('lets nobody else look into what it keeps', async () => {
+    const folder = join(await newFolder(), 'data', 'spending');
+    const { ledger } = await start({}, folder);
+    ledger.add(A, moneyOf(1));
+    await ledger.flush();
+    const modes = await Promise.all(
+      [join(folder, '..'), folder, join(folder, `spending-${TODAY}.json`)].map(
+        async (path) => (await stat(path)).mode & 0o777,
+      ),
+    );
+    expect(modes).toEqual([0o700, 0o700, 0o600]);
+  });
+
+  it('adds up with another process that shares the folder for a while', async () => {
+    const folder = await newFolder();
+    const old = await start({ perDay: 5 }, folder);
+    old.ledger.add(A, moneyOf(1));
+    await old.ledger.flush();
+    const next = await start({ perDay: 5 }, folder);
+    const told: Spent[] = [];
+    next.ledger.follow(B, meterOf(next.clock), (spent) => told.push(spent));
+    old.ledger.add(A, moneyOf(2.5));
+    await old.ledger.flush();
+    expect(next.ledger.spentToday().total).toBe(1);
+    next.ledger.add(B, moneyOf(0.5));
+    await next.ledger.flush();
+    expect(next.ledger.spentToday().numbers).toEqual(
+      new Map([
+        [A, 3.5],
+        [B, 0.5],
+      ]),
+    );
+    old.ledger.add(A, moneyOf(1));
+    await old.ledger.close();
+    next.ledger.add(B, 1n);
+    await next.ledger.flush();
+    next.clock.advance(0);
+    expect(told).toEqual(['day-spent']);
+    expect(next.ledger.mayBegin(A)).toBe('day-spent');
+    expect(await kept(folder)).toMatchObject({
+      total: '5.000000001',
+      numbers: { [A]: '4.500000000', [B]: '0.500000001' },
+    });
+    expect(await readdir(folder)).toHaveLength(1);
+  });
+
+  it('does not take less for what was spent when its file is taken away, or is broken later', async () => {
+    const folder = await newFolder();
+    const { ledger, troubles } = await start({}, folder);
+    const file = join(folder, `spending-${TODAY}.json`);
+    ledger.add(A, moneyOf(1));
+    await ledger.flush();
+    await rm(file);
+    ledger.add(A, moneyOf(1));
+    await ledger.flush();
+    expect(await kept(folder)).toMatchObject({ total: '2.000000000', numbers: { [A]: '2.000000000' } });
+    await writeFile(file, '{');
+    ledger.add(B, moneyOf(1));
+    await ledger.flush();
+    expect(await kept(folder)).toMatchObject({ total: '3.000000000', numbers: { [A]: '2.000000000' } });
+    expect(troubles).toEqual(['unreadable']);
+  });
+
+  it('loses nothing that is put down while it writes', async () => {
+    const folder = await newFolder();
+    const { ledger } = await start({}, folder);
+    ledger.add(A, moneyOf(1));
+    const writing = ledger.flush();
+    ledger.add(A, moneyOf(1));
+    await writing;
+    expect(ledger.spentToday().total).toBe(2);
+    await ledger.flush();
+    expect(await kept(folder)).toMatchObject({ total: '2.000000000' });
   });
 });

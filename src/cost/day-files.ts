@@ -1,26 +1,20 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BridgeError } from '../errors.ts';
-import { exactText, fromExactText, type Money } from './money.ts';
+import type { Spending } from './day.ts';
+import { exactText, fromExactText } from './money.ts';
 
-/** What was spent on one day, by numbers. */
-export interface Day {
-  /** `2026-11-21`, in the time zone of the ledger. */
-  readonly day: string;
-  /** Undefined: nothing has a price. */
+/** A day as it is on disk. */
+export interface KeptDay extends Spending {
+  /** Undefined: nothing had a price. */
   readonly currency: string | undefined;
-  total: Money;
-  readonly numbers: Map<string, Money>;
-}
-
-export function newDay(day: string, currency: string | undefined): Day {
-  return { day, currency, total: 0n, numbers: new Map() };
 }
 
 const VERSION = 1;
-const NAME = /^spending-(\d{4}-\d{2}-\d{2})\.json(?:\.tmp|\.unreadable)?$/;
+const NAME = /^spending-(\d{4}-\d{2}-\d{2})\.json(?:\.unreadable|(?:\.[0-9a-f-]{36})?\.tmp)?$/;
 
-function textOf({ day, currency, total, numbers }: Day): string {
+function textOf(day: string, { currency, total, numbers }: KeptDay): string {
   const spent = Object.fromEntries([...numbers].map(([number, amount]) => [number, exactText(amount)]));
   return `${JSON.stringify({ version: VERSION, day, currency, total: exactText(total), numbers: spent }, null, 1)}\n`;
 }
@@ -33,8 +27,16 @@ function unreadable(day: string, why: string): BridgeError {
   return new BridgeError('BAD_INPUT', `the spending of ${day} has ${why}`);
 }
 
-function dayOf(day: string, text: string): Day {
-  const value: unknown = JSON.parse(text);
+function parsed(day: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw unreadable(day, `${text.length} characters that are not JSON`);
+  }
+}
+
+function dayOf(day: string, text: string): KeptDay {
+  const value = parsed(day, text);
   if (!isRecord(value) || value['version'] !== VERSION || value['day'] !== day) {
     throw unreadable(day, `another shape, wanted version ${VERSION} of that day`);
   }
@@ -42,7 +44,7 @@ function dayOf(day: string, text: string): Day {
   const currency = value['currency'];
   if (total === undefined || !isRecord(value['numbers'])) throw unreadable(day, 'no amounts');
   if (currency !== undefined && typeof currency !== 'string') throw unreadable(day, 'no currency');
-  const found: Day = { ...newDay(day, currency), total };
+  const found: KeptDay = { currency, total, numbers: new Map() };
   for (const [number, text] of Object.entries(value['numbers'])) {
     const amount = fromExactText(text);
     if (amount === undefined) throw unreadable(day, 'an amount that is none');
@@ -58,6 +60,8 @@ function isMissing(error: unknown): boolean {
 /** The days as files of a folder, one small JSON each; it is made when there is something to write. */
 export class DayFiles {
   readonly #folder: string;
+  /** Another process may write the same day, and processes of containers have the same number. */
+  readonly #draft = randomUUID();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -79,8 +83,8 @@ export class DayFiles {
     }
   }
 
-  /** Undefined: nothing was written on that day. Throws whatever is wrong with its file. */
-  async read(day: string): Promise<Day | undefined> {
+  /** Undefined: nothing was written on that day. Throws BAD_INPUT for a file that holds something else. */
+  async read(day: string): Promise<KeptDay | undefined> {
     let text: string;
     try {
       text = await readFile(this.#path(day), 'utf8');
@@ -97,17 +101,23 @@ export class DayFiles {
   }
 
   /** The file is the old one or the new one at any time, also when the machine stops. */
-  async write(day: Day): Promise<void> {
-    const path = this.#path(day.day);
-    await mkdir(this.#folder, { recursive: true });
-    const draft = await open(`${path}.tmp`, 'w', 0o600);
+  async write(day: string, kept: KeptDay): Promise<void> {
+    const path = this.#path(day);
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    const draft = `${path}.${this.#draft}.tmp`;
     try {
-      await draft.writeFile(textOf(day));
-      await draft.sync();
-    } finally {
-      await draft.close();
+      const file = await open(draft, 'w', 0o600);
+      try {
+        await file.writeFile(textOf(day, kept));
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(draft, path);
+    } catch (error) {
+      await rm(draft, { force: true }).catch(() => undefined);
+      throw error;
     }
-    await rename(`${path}.tmp`, path);
   }
 
   /** Removes what is older than that day. */

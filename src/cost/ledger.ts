@@ -1,6 +1,7 @@
 import type { Cancel, Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
-import { type Day, DayFiles, newDay } from './day-files.ts';
+import type { Day } from './day.ts';
+import { DayBook, type LedgerTrouble } from './day-book.ts';
 import type { CallMeter } from './meter.ts';
 import { decimal, type Money, moneyOf } from './money.ts';
 
@@ -14,19 +15,16 @@ export interface LedgerRules {
   readonly perDay: number | undefined;
   /** The limit of a day for one of the service's own numbers; undefined: none. */
   perNumber(number: string): number | undefined;
+  /** What a number is counted under when there are too many on one day: its pattern. Left out: all others together. */
+  patternOf?(number: string): string | undefined;
 }
 
 export type Spent = 'number-spent' | 'day-spent';
 
-/** `unreadable`: a file was put aside and its day began at 0; `unwritable`: it is tried again; `currency`: as `LedgerRules`. */
-export type LedgerTrouble = 'unreadable' | 'unwritable' | 'currency';
-
 export interface LedgerOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /**
-   * Where days are kept across restarts, made when there is something to keep; undefined: nowhere. Of one process alone.
-   */
+  /** Where days are kept across restarts, made when there is something to keep; undefined: nowhere. */
   readonly folder: string | undefined;
   readonly rules: LedgerRules;
   readonly count?: (trouble: LedgerTrouble) => void;
@@ -47,20 +45,29 @@ export interface Followed {
 }
 
 interface Followee {
-  readonly number: string;
+  readonly account: Account;
   readonly meter: CallMeter;
   readonly told: (spent: Spent) => void;
   counted: Money;
-  wasTold: boolean;
+  isBroken: boolean;
+}
+
+/** One of the service's own numbers. */
+interface Account {
+  readonly number: string;
+  readonly calls: Set<Followee>;
+  /** Those of its calls that have not been told that a budget is spent. */
+  readonly untold: Set<Followee>;
+  /** Looked up once: every call that comes in and every report asks for it. */
+  limit: Money | undefined;
+  pattern: string;
 }
 
 /** How often the cost of time is put down, ms. */
 const PULL_MS = 5_000;
-/** Changes wait so long to be written together. */
-const WRITE_MS = 2_000;
-const RETRY_MS = 30_000;
-const DAY_MS = 86_400_000;
-const KEPT_DAYS = 35;
+/** What is as fresh as this is good enough to answer whether a call may begin, ms. */
+const FRESH_MS = 1_000;
+const OTHERS = 'others';
 
 /**
  * What all calls of the process spend, by day and by number. Days are kept on disk; the last two seconds before a crash
@@ -69,51 +76,47 @@ const KEPT_DAYS = 35;
 export class Ledger {
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #files: DayFiles | undefined;
-  readonly #count: (trouble: LedgerTrouble) => void;
-  readonly #days = new Map<string, Day>();
-  readonly #unwritten = new Set<Day>();
+  readonly #book: DayBook;
   readonly #followed = new Set<Followee>();
+  /** Of the calls that are followed. */
+  readonly #accounts = new Map<string, Account>();
+  #untold = 0;
   #rules: LedgerRules;
-  #calendar: Intl.DateTimeFormat;
-  #lastDay: string;
+  #perDay: Money | undefined;
   #pullTimer: Cancel | undefined;
-  #writeTimer: Cancel | undefined;
-  #writing: Promise<void> = Promise.resolve();
-  #isClosed = false;
+  #pulledMs = Number.NEGATIVE_INFINITY;
 
-  private constructor({ clock, log, folder, rules, count }: LedgerOptions) {
+  private constructor({ clock, log, folder, rules, count = () => undefined }: LedgerOptions) {
     this.#clock = clock;
     this.#log = log;
-    this.#files = folder === undefined ? undefined : new DayFiles(folder);
-    this.#count = count ?? (() => undefined);
+    const options = { clock, log, folder, count, grown: () => this.#tellAll(this.#book.today()) };
+    this.#book = new DayBook(options, rules.currency, rules.timeZone);
     this.#rules = rules;
-    this.#calendar = calendarOf(rules.timeZone);
-    this.#lastDay = this.#dayName(0);
+    this.#perDay = limitOf(rules.perDay);
   }
 
   /** Reads what was spent before a restart. Throws BAD_CONFIG when the folder cannot be used. */
   static async open(options: LedgerOptions): Promise<Ledger> {
     const ledger = new Ledger(options);
-    await ledger.#load();
+    await ledger.#book.load();
     return ledger;
   }
 
-  /** Whether another call of this number may begin; `number` is the service's own one, as carriers write it. */
+  /**
+   * Whether another call of this number may begin; `number` is the service's own one, the same text for the same number.
+   * What time alone has cost live calls in the last second may be missing.
+   */
   mayBegin(number: string): 'yes' | Spent {
-    this.#pull();
-    return this.#spent(this.#today(), number) ?? 'yes';
+    if (this.#clock.now() - this.#pulledMs >= FRESH_MS) this.#pull();
+    return this.#spent(this.#book.today(), this.#account(number)) ?? 'yes';
   }
 
   /** Puts down what a call of this number has cost more, in the currency of the rules. */
   add(number: string, amount: Money): void {
-    if (amount === 0n) return;
-    const today = this.#today();
-    today.total += amount;
-    today.numbers.set(number, (today.numbers.get(number) ?? 0n) + amount);
-    this.#unwritten.add(today);
-    this.#writeSoon(WRITE_MS);
-    this.#tell(today);
+    const today = this.#book.today();
+    const account = this.#account(number);
+    this.#add(today, account, amount);
+    this.#tell(today, account);
   }
 
   /**
@@ -121,18 +124,28 @@ export class Ledger {
    * under is spent, and never from within anything that a meter or the ledger is told.
    */
   follow(number: string, meter: CallMeter, told: (spent: Spent) => void): Followed {
-    const call: Followee = { number, meter, told, counted: 0n, wasTold: false };
-    const unwatch = meter.watch(() => this.#putDown(call));
+    const account = this.#account(number);
+    const call: Followee = { account, meter, told, counted: 0n, isBroken: false };
+    const look = (): void => {
+      const today = this.#book.today();
+      this.#putDown(today, call);
+      this.#tell(today, account);
+    };
+    const unwatch = meter.watch(look);
+    this.#accounts.set(number, account);
     this.#followed.add(call);
-    this.#putDown(call);
+    account.calls.add(call);
+    account.untold.add(call);
+    this.#untold += 1;
     this.#pullLater();
+    look();
     return {
       close: () => {
-        if (!this.#followed.delete(call)) return;
+        if (!this.#followed.has(call)) return;
         unwatch();
-        call.wasTold = true;
-        this.#putDown(call);
-        if (this.#followed.size === 0) this.#stopPulling();
+        this.#toldAlready(call);
+        look();
+        this.#forget(call);
       },
     };
   }
@@ -141,124 +154,89 @@ export class Ledger {
   configure(rules: LedgerRules): void {
     this.#pull();
     this.#rules = rules;
-    this.#calendar = calendarOf(rules.timeZone);
-    for (const day of [...this.#days.values()]) this.#checkCurrency(day);
-    this.#tell(this.#today());
+    this.#perDay = limitOf(rules.perDay);
+    for (const account of this.#accounts.values()) Object.assign(account, this.#termsOf(account.number));
+    this.#book.configure(rules.currency, rules.timeZone);
+    this.#tellAll(this.#book.today());
   }
 
   spentToday(): SpentToday {
     this.#pull();
-    const { day, currency, total, numbers } = this.#today();
+    const today = this.#book.today();
     return {
-      day,
-      currency,
-      total: decimal(total),
-      numbers: new Map([...numbers].map(([number, amount]) => [number, decimal(amount)])),
+      day: today.name,
+      currency: today.currency,
+      total: decimal(today.total),
+      numbers: new Map(today.entries().map(([number, amount]) => [number, decimal(amount)])),
     };
   }
 
   /** Resolves when everything that was put down so far has been written, or has failed to be; never rejects. */
   flush(): Promise<void> {
-    this.#writeTimer?.();
-    this.#writeTimer = undefined;
-    this.#writing = this.#writing.then(() => this.#writeAll());
-    return this.#writing;
+    return this.#book.flush();
   }
 
   /** Writes what is left and leaves no timer behind; never rejects. */
   close(): Promise<void> {
     this.#pull();
-    this.#isClosed = true;
     this.#stopPulling();
-    return this.flush();
+    return this.#book.close();
   }
 
-  async #load(): Promise<void> {
-    await this.#files?.check();
-    // The neighbours too: a reload may bring another time zone, in which it is still yesterday or already tomorrow.
-    for (const offsetMs of [-DAY_MS, 0, DAY_MS]) {
-      const day = await this.#read(this.#dayName(offsetMs));
-      if (day === undefined) continue;
-      this.#days.set(day.day, day);
-      this.#checkCurrency(day);
-    }
-    await this.#removeOld();
-  }
-
-  async #read(day: string): Promise<Day | undefined> {
-    try {
-      return await this.#files?.read(day);
-    } catch (err) {
-      this.#log.error({ err, day }, 'the spending of a day cannot be read: it begins at 0 again');
-      this.#count('unreadable');
-      await this.#files?.putAside(day).catch((error: unknown) => {
-        this.#log.warn({ err: error, day }, 'the unreadable spending of a day could not be put aside');
-      });
-      return undefined;
-    }
-  }
-
-  async #removeOld(): Promise<void> {
-    try {
-      await this.#files?.removeBefore(this.#dayName(-KEPT_DAYS * DAY_MS));
-    } catch (err) {
-      this.#log.warn({ err }, 'the spending of old days could not be removed');
-    }
-  }
-
-  #dayName(offsetMs: number): string {
-    return this.#calendar.format(this.#clock.epoch() + offsetMs);
-  }
-
-  #today(): Day {
-    const name = this.#dayName(0);
-    const known = this.#days.get(name);
-    if (known) return known;
-    const day = newDay(name, this.#rules.currency);
-    this.#days.set(name, day);
-    if (name !== this.#lastDay) this.#turnPage(name);
-    return day;
-  }
-
-  #turnPage(today: string): void {
-    this.#lastDay = today;
-    const oldest = this.#dayName(-2 * DAY_MS);
-    for (const [name, day] of this.#days) {
-      if (name < oldest && !this.#unwritten.has(day)) this.#days.delete(name);
-    }
-    // Behind whatever is being written, so that closing waits for it.
-    this.#writing = this.#writing.then(() => this.#removeOld());
-  }
-
-  #checkCurrency(day: Day): void {
-    const { currency } = this.#rules;
-    if (currency === undefined || day.currency === currency) return;
-    this.#days.set(day.day, newDay(day.day, currency));
-    this.#unwritten.delete(day);
-    if (day.total === 0n) return;
-    this.#count('currency');
-    this.#log.warn(
-      { day: day.day, found: day.currency, wanted: currency },
-      'what was spent is in another currency: the day begins at 0 again',
+  #account(number: string): Account {
+    return (
+      this.#accounts.get(number) ?? {
+        number,
+        calls: new Set(),
+        untold: new Set(),
+        ...this.#termsOf(number),
+      }
     );
   }
 
-  #spent(day: Day, number: string): Spent | undefined {
-    const { perDay } = this.#rules;
-    if (perDay !== undefined && day.total >= moneyOf(perDay)) return 'day-spent';
-    const perNumber = this.#rules.perNumber(number);
-    if (perNumber === undefined) return undefined;
-    return (day.numbers.get(number) ?? 0n) >= moneyOf(perNumber) ? 'number-spent' : undefined;
+  #termsOf(number: string): Pick<Account, 'limit' | 'pattern'> {
+    const rules = this.#rules;
+    return { limit: limitOf(rules.perNumber(number)), pattern: rules.patternOf?.(number) ?? OTHERS };
   }
 
-  #tell(day: Day): void {
-    for (const call of this.#followed) {
-      const spent = call.wasTold ? undefined : this.#spent(day, call.number);
-      if (spent === undefined) continue;
-      call.wasTold = true;
+  #add(today: Day, { number, pattern }: Account, amount: Money): void {
+    if (amount !== 0n) this.#book.add(today, today.keyOf(number, pattern), amount);
+  }
+
+  #isDaySpent(day: Day): boolean {
+    return this.#perDay !== undefined && day.total >= this.#perDay;
+  }
+
+  #spent(day: Day, { number, pattern, limit }: Account): Spent | undefined {
+    if (this.#isDaySpent(day)) return 'day-spent';
+    if (limit === undefined) return undefined;
+    return day.of(day.keyOf(number, pattern)) >= limit ? 'number-spent' : undefined;
+  }
+
+  #tell(day: Day, account: Account): void {
+    if (this.#untold === 0) return;
+    if (this.#isDaySpent(day)) this.#tellAll(day);
+    else this.#tellAccount(day, account);
+  }
+
+  #tellAll(day: Day): void {
+    if (this.#untold === 0) return;
+    for (const account of this.#accounts.values()) this.#tellAccount(day, account);
+  }
+
+  #tellAccount(day: Day, account: Account): void {
+    if (account.untold.size === 0) return;
+    const spent = this.#spent(day, account);
+    if (spent === undefined) return;
+    for (const call of account.untold) {
+      this.#toldAlready(call);
       // Not from within whatever another call has just been told.
       this.#clock.after(0, () => this.#tellOne(call, spent));
     }
+  }
+
+  #toldAlready(call: Followee): void {
+    if (call.account.untold.delete(call)) this.#untold -= 1;
   }
 
   #tellOne(call: Followee, spent: Spent): void {
@@ -270,24 +248,48 @@ export class Ledger {
     }
   }
 
-  #putDown(call: Followee): void {
+  #forget(call: Followee): void {
+    const { account } = call;
+    this.#followed.delete(call);
+    account.calls.delete(call);
+    if (account.calls.size === 0) this.#accounts.delete(account.number);
+    if (this.#followed.size === 0) this.#stopPulling();
+  }
+
+  #putDown(today: Day, call: Followee): void {
     // A call that began before a reload is counted by the prices of then.
     if (call.meter.prices.currency !== this.#rules.currency) return;
-    const cost = call.meter.cost();
+    const cost = this.#costOf(call);
+    if (cost === undefined) return;
     const more = cost - call.counted;
     call.counted = cost;
-    this.add(call.number, more);
+    this.#add(today, call.account, more);
+  }
+
+  /** Undefined: it cannot be told, which must not be the trouble of other calls. */
+  #costOf(call: Followee): Money | undefined {
+    try {
+      return call.meter.cost();
+    } catch (err) {
+      if (!call.isBroken) this.#log.error({ err }, 'the cost of a call cannot be told and is not put down');
+      call.isBroken = true;
+      return undefined;
+    }
   }
 
   #pull(): void {
-    for (const call of this.#followed) this.#putDown(call);
+    const today = this.#book.today();
+    this.#pulledMs = this.#clock.now();
+    for (const call of this.#followed) this.#putDown(today, call);
+    this.#tellAll(today);
   }
 
   #pullLater(): void {
     this.#pullTimer ??= this.#clock.after(PULL_MS, () => {
       this.#pullTimer = undefined;
-      this.#pull();
+      // Before the work: whatever happens there, the next one comes.
       if (this.#followed.size > 0) this.#pullLater();
+      this.#pull();
     });
   }
 
@@ -295,31 +297,8 @@ export class Ledger {
     this.#pullTimer?.();
     this.#pullTimer = undefined;
   }
-
-  #writeSoon(ms: number): void {
-    if (this.#files === undefined || this.#isClosed) return;
-    this.#writeTimer ??= this.#clock.after(ms, () => {
-      this.#writeTimer = undefined;
-      this.#writing = this.#writing.then(() => this.#writeAll());
-    });
-  }
-
-  async #writeAll(): Promise<void> {
-    for (const day of [...this.#unwritten]) {
-      this.#unwritten.delete(day);
-      try {
-        await this.#files?.write(day);
-      } catch (err) {
-        this.#log.error({ err, day: day.day }, 'the spending of a day could not be written');
-        this.#count('unwritable');
-        this.#unwritten.add(day);
-        this.#writeSoon(RETRY_MS);
-      }
-    }
-  }
 }
 
-// Swedish writes days as files are best named: 2026-11-21.
-function calendarOf(timeZone: string): Intl.DateTimeFormat {
-  return new Intl.DateTimeFormat('sv-SE', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' });
+function limitOf(amount: number | undefined): Money | undefined {
+  return amount === undefined ? undefined : moneyOf(amount);
 }
