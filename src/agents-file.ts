@@ -46,8 +46,8 @@ export interface AgentsFileOptions {
   readonly toolNames?: readonly string[] | undefined;
 }
 
-/** Larger than anybody's file, and read in a moment. */
-const LARGEST_FILE = 1024 * 1024;
+/** Larger than anybody's file, and read in a moment: calls that are up wait meanwhile. */
+const LARGEST_FILE = 256 * 1024;
 const WANTED = `wanted YAML or JSON of at most ${LARGEST_FILE} bytes`;
 
 /**

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { mistakesOf } from '../src/agents-file/mistakes.ts';
 import { type AgentsFile, type AgentsFileOptions, readAgentsFile } from '../src/agents-file.ts';
@@ -217,14 +218,28 @@ describe('a file that cannot be read at all', () => {
     ],
     [
       'is too large',
-      `# ${'x'.repeat(1024 * 1024)}`,
-      /^1:1 found a file of 1048578 bytes, wanted YAML or JSON of at most 1048576 bytes$/,
+      `# ${'x'.repeat(256 * 1024)}`,
+      /^1:1 found a file of 262146 bytes, wanted YAML or JSON of at most 262144 bytes$/,
     ],
     ['has an alias of nothing', 'agents: *nobody\n', /^1:9 found text that is no YAML|^1:1 found aliases/],
   ])('%s', async (_, text, wanted) => {
     const found = await mistakes(text);
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(wanted);
+  });
+
+  it.each([
+    ['an anchor that holds itself', 'agents: &a { a: *a }'],
+    ['one below webhooks', 'agents: { a: {} }\nwebhooks: &a { end: *a }'],
+    ['one that holds itself often', `agents: &a [${Array(30).fill('*a').join(', ')}]`],
+    ['one by a merge key', 'webhooks: &a { end: &b { more: { <<: *a, x: *b } } }\nagents: *a'],
+    ['levels without end', `agents: { a: {} }\nwebhooks: ${'{a: '.repeat(200)}1${'}'.repeat(200)}`],
+  ])('has %s', async (_, text) => {
+    const found = await mistakes(text);
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatch(
+      /^1:1 found values within values without end|^1:1 found aliases|stands for no data/,
+    );
   });
 
   it('uses aliases to grow without end', async () => {
@@ -240,9 +255,26 @@ describe('a file that cannot be read at all', () => {
   it('is not there, or is a folder', async () => {
     using folder = makeFolder({ 'sub/agents.yaml': 'agents: { a: {} }' });
     await expect(readAgentsFile(folder.at('nothing.yaml'), {})).rejects.toThrow(
-      `${folder.at('nothing.yaml')}:1:1 found no such file, wanted YAML or JSON of at most 1048576 bytes`,
+      `${folder.at('nothing.yaml')}:1:1 found no such file, wanted YAML or JSON of at most 262144 bytes`,
     );
     await expect(readAgentsFile(folder.at('sub'), {})).rejects.toThrow(':1:1 found a folder, wanted YAML');
+  });
+
+  it('is a pipe to which nobody writes, or names one', async () => {
+    using folder = makeFolder({
+      'agents.yaml': agent('instructions: { file: pipe }', 'filler: { clip: pipe }'),
+    });
+    expect(spawnSync('mkfifo', [folder.at('pipe')]).status).toBe(0);
+    await expect(readAgentsFile(folder.at('pipe'), {})).rejects.toThrow(
+      ':1:1 found something that is no file',
+    );
+    const error: unknown = await readAgentsFile(folder.at('agents.yaml'), {}).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(mistakesOf(error)?.mistakes.map(({ text }) => text)).toEqual([
+      'found something that is no file at "pipe", wanted text of 1 to 100000 characters',
+      'found something that is no file at "pipe", wanted a WAV file of at most a minute',
+    ]);
   });
 });
 
@@ -575,6 +607,44 @@ tools:
     expect(found).toContain(
       '8:72 tools.http.x.method: found text of 13 characters, wanted "GET", "HEAD", "POST", "PUT", "PATCH" or "DELETE"',
     );
+  });
+
+  it.each([
+    ['webhooks:\n  end: { url: https://x.example, secret: "SECRET }\n'],
+    ['webhooks:\n  end:\n    secret: @SECRET\n'],
+    ['webhooks:\n  end:\n    secret: |SECRET\n'],
+    ['webhooks:\n  end:\n    secret: SECRET: x: SECRET\n'],
+    ['webhooks:\n  end:\n    secret: !SECRET x\n'],
+    ['webhooks:\n  end:\n    secret: *SECRET\n'],
+    ['webhooks: { end: { secret: SECRET, ] }'],
+    ['webhooks: &SECRET { end: *SECRET }'],
+    ['webhooks: { end: "x" SECRET }'],
+    ['webhooks: { end: "\\SECRET" }'],
+    ['%SECRET 1\n---\nwebhooks: {}'],
+    ['agents: { a: { endWebhook: { SECRET: 1 } } }'],
+    ['agents: { a: { SECRET: 1 } }'],
+    ['agents: { a: {} }\nSECRET: 1'],
+    ['agents: { a: {} }\nwebhooks: { SECRET: { url: 1 } }'],
+    ['agents: { a: {} }\ntools: { mcp: { SECRET: { url: 1 } }, http: { x: { SECRET: 1 } } }'],
+    ['agents: { a: {} }\nwebhooks:\n  ? SECRET\n  : x\n SECRET\n- y'],
+  ])('never shows a secret that stands where it should not: %j', async (text) => {
+    for (const secret of [
+      'whsec_SESAMESESAME',
+      'whsec_SESAMEMfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+      'xoxb-SESAME',
+    ]) {
+      const found = await mistakes(text.replaceAll('SECRET', secret));
+      expect(found.length).toBeGreaterThan(0);
+      expect(found.join('\n')).not.toContain('SESAME');
+    }
+  });
+
+  it('still says which key is meant below webhooks', async () => {
+    const text = 'agents: { a: {} }\nwebhooks: { strat: 1, colour: 2 }';
+    expect(await mistakes(text)).toEqual([
+      '2:13 webhooks.strat: found an unknown key "strat", did you mean "start"?',
+      '2:23 webhooks: found an unknown key of 6 characters, wanted one of start, end',
+    ]);
   });
 
   it('never shows a telephone number', async () => {

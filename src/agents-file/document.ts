@@ -45,6 +45,8 @@ export interface YamlText {
 
 /** A file with more of them is meant to use up memory. */
 const MOST_ALIASES = 100;
+/** Nothing that is meant lies deeper, and everything that walks through the data may do so by recursion. */
+const DEEPEST = 100;
 const START: Place = { line: 1, column: 1 };
 
 /** Reads YAML 1.2, which JSON is a part of; merge keys (`<<`) are understood. Never throws. */
@@ -60,10 +62,10 @@ export function readYaml(text: string): YamlText {
     const { line, col } = lines.linePos(offset);
     return line === 0 ? START : { line, column: Math.max(1, col) };
   };
-  const mistakes: TextMistake[] = doc.errors.map(({ code, message, pos }) => ({
+  const mistakes: TextMistake[] = doc.errors.map(({ code, pos }) => ({
     place: placeAt(pos[0]),
     path: [],
-    text: syntaxWords(code, message),
+    text: syntaxWords(code),
   }));
   if (mistakes.length === 0) mistakes.push(...unquotedPlaceholders(doc, placeAt));
   const data = mistakes.some(({ path }) => path.length === 0) ? undefined : plainData(doc, mistakes);
@@ -87,7 +89,11 @@ export function readYaml(text: string): YamlText {
 
 function plainData(doc: Document, mistakes: TextMistake[]): unknown {
   try {
-    return doc.toJS({ maxAliasCount: MOST_ALIASES });
+    const data: unknown = doc.toJS({ maxAliasCount: MOST_ALIASES });
+    if (heightOf(data, DEEPEST, new Map()) <= DEEPEST) return data;
+    const text = `found values within values without end, wanted at most ${DEEPEST} levels, and no alias (*name) within its own anchor (&name)`;
+    mistakes.push({ place: START, path: [], text });
+    return undefined;
   } catch (thrown) {
     const text =
       thrown instanceof ReferenceError
@@ -96,6 +102,20 @@ function plainData(doc: Document, mistakes: TextMistake[]): unknown {
     mistakes.push({ place: START, path: [], text });
     return undefined;
   }
+}
+
+/** Levels below a value; more than `room` for any that has more. What is shared by aliases is looked into once. */
+function heightOf(value: unknown, room: number, known: Map<object, number>): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const before = known.get(value);
+  if (before !== undefined) return before;
+  if (room === 0) return 1;
+  // Whoever comes here again before the end has found a circle.
+  known.set(value, Number.POSITIVE_INFINITY);
+  let height = 0;
+  for (const item of Object.values(value)) height = Math.max(height, heightOf(item, room - 1, known));
+  known.set(value, height + 1);
+  return height + 1;
 }
 
 /** `{{name}}` at the beginning of a plain value is not text for YAML but a map with a map for a key. */
@@ -188,7 +208,7 @@ function offsetOf(node: unknown): number {
   return rangeOf(node)[0];
 }
 
-function syntaxWords(code: string, message: string): string {
+function syntaxWords(code: string): string {
   switch (code) {
     case 'DUPLICATE_KEY':
       return 'found a key that was there before in the same place, wanted each key once';
@@ -197,6 +217,31 @@ function syntaxWords(code: string, message: string): string {
     case 'TAB_AS_INDENT':
       return 'found a tab, wanted blanks before a key';
     default:
-      return `found text that is no YAML (${message.replaceAll('\n', ' ')}), wanted YAML or JSON`;
+      return `found text that is no YAML (${SYNTAX[code] ?? 'it cannot be read'}), wanted YAML or JSON`;
   }
 }
+
+/** Not the words of the parser, which quote what stands there: that may be a secret. */
+const SYNTAX: Readonly<Record<string, string>> = {
+  ALIAS_PROPS: 'an alias has an anchor or a tag of its own',
+  BAD_ALIAS: 'the name of an anchor or alias is empty, or ends with a colon',
+  BAD_COLLECTION_TYPE: 'a tag does not fit what follows it',
+  BAD_DIRECTIVE: 'a directive that there is not',
+  BAD_DQ_ESCAPE: 'a backslash before something that needs none; in single quotes it stands for itself',
+  BAD_INDENT: 'a line begins too far to the left or to the right',
+  BAD_PROP_ORDER: 'an anchor or a tag stands before -, ? or :',
+  BAD_SCALAR_START: 'a value that begins with this character has to be in quotes',
+  BLOCK_AS_IMPLICIT_KEY:
+    'a list or a second key in the place of a value; text with a colon has to be in quotes',
+  BLOCK_IN_FLOW: 'an indented block between brackets or braces',
+  KEY_OVER_1024_CHARS: 'a key that is longer than 1024 characters',
+  MISSING_CHAR: 'something is missing: a closing quote, bracket or brace, a comma, a colon, or a blank',
+  MULTILINE_IMPLICIT_KEY: 'a key of several lines, or a line without a colon',
+  MULTIPLE_ANCHORS: 'two anchors at one value',
+  MULTIPLE_TAGS: 'two tags at one value',
+  NON_STRING_KEY: 'a key that is no text',
+  RESOURCE_EXHAUSTION: 'it nests too deeply',
+  TAG_RESOLVE_FAILED: 'a tag that there is not; a value that begins with ! has to be in quotes',
+  UNEXPECTED_TOKEN:
+    'something stands where it cannot be; a value with special characters has to be in quotes',
+};

@@ -60,10 +60,13 @@ class Report {
   #unknownKeys(keys: readonly string[], path: Path): void {
     const known = knownKeys(this.#schema, this.#value, path);
     for (const key of keys) {
-      const shown = foundWords(key, false);
+      // Somebody may have written a secret where its name should be.
+      const shown = !isSecret(path) || meant(key, known) !== undefined;
+      const found = shown ? foundWords(key, false) : `of ${key.length} characters`;
       this.#mistakes.addKey(
         [...path, key],
-        `found an unknown key ${shown}, ${suggestion(key, known, 'wanted none here')}`,
+        `found an unknown key ${found}, ${suggestion(key, known, 'wanted none here')}`,
+        shown,
       );
     }
   }

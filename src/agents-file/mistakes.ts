@@ -1,5 +1,6 @@
 import { BridgeError } from '../errors.ts';
 import type { Path, Place, YamlText } from './document.ts';
+import { likeASecret } from './words.ts';
 
 /** One thing that is wrong with an agents file. */
 export interface Mistake {
@@ -68,9 +69,10 @@ export class MistakeList {
     this.#addAt(() => this.#doc.placeOf(path), path, text);
   }
 
-  /** The last key of `path` is wrong. */
-  addKey(path: Path, text: string): void {
-    this.#addAt(() => this.#doc.placeOfKey(path), path, text);
+  /** The last key of `path` is wrong. `shown` false: it may be what nobody wants in a log. */
+  addKey(path: Path, text: string, shown = true): void {
+    if (this.isSettled(path)) return;
+    this.#push(this.#doc.placeOfKey(path), shown ? path : path.slice(0, -1), text);
   }
 
   /** A piece of the text at `path` is wrong; the first such piece is number 0. */
@@ -141,8 +143,8 @@ export function dotted(path: Path): string {
   return path
     .map((step) => {
       const text = String(step);
-      if (/^[A-Za-z0-9_$-]+$/.test(text) && !/^\d{7,}$/.test(text)) return text;
-      return /\d{5}/.test(text) ? '"…"' : JSON.stringify(text.slice(0, 64));
+      if (/^[A-Za-z0-9_$-]+$/.test(text) && !/^\d{7,}$/.test(text) && !likeASecret(text)) return text;
+      return /\d{5}/.test(text) || likeASecret(text) ? '"…"' : JSON.stringify(text.slice(0, 64));
     })
     .join('.');
 }

@@ -9,7 +9,7 @@ import type { Path, Place } from './document.ts';
 import { dotted, type MistakeList } from './mistakes.ts';
 import { isNumberPattern, readNumberPattern } from './numbers.ts';
 import { entriesAt, isRecord, itemsAt, textAt, valueAt } from './plain-data.ts';
-import { BUILT_IN_VARIABLES, type Placeholder, placeholdersIn } from './template.ts';
+import { BUILT_IN_VARIABLES, type Placeholder, placeholdersIn, whichOf } from './template.ts';
 import { BUILT_IN } from './tool-entries.ts';
 import { foundWords, meant, suggestion } from './words.ts';
 
@@ -214,17 +214,13 @@ class Check {
   #texts(path: Path, name: string, agent: unknown): void {
     const known = this.#variablesOf(name, agent);
     for (const [within, text] of textsOf(agent)) {
-      for (const place of placeholdersIn(text)) {
-        const wrong = wrongWith(place, known);
-        if (wrong !== undefined)
-          this.#mistakes.addInside([...path, ...within], place.piece, place.which, wrong);
+      for (const [place, wrong] of wrongIn(text, known)) {
+        this.#mistakes.addInside([...path, ...within], place.piece, whichOf(text, place), wrong);
       }
     }
     const instructions = this.#loaded.instructions.get(name);
     if (instructions === undefined) return;
-    for (const place of placeholdersIn(instructions.text)) {
-      const wrong = wrongWith(place, known);
-      if (wrong === undefined) continue;
+    for (const [place, wrong] of wrongIn(instructions.text, known)) {
       const at = placeIn(instructions.text, place.at);
       this.#mistakes.addElsewhere(instructions.file, at, [...path, 'instructions'], wrong);
     }
@@ -344,6 +340,18 @@ function union(names: readonly string[]): readonly string[] {
 }
 
 const UNDECLARED = 'wanted a variable of a call, or one that is declared under variables';
+
+/** More mistakes of one text than these are not read by anybody, and each takes a look through the text. */
+const MOST_IN_A_TEXT = 200;
+
+function wrongIn(text: string, known: ReadonlySet<string>): readonly (readonly [Placeholder, string])[] {
+  const found: (readonly [Placeholder, string])[] = [];
+  for (const place of placeholdersIn(text)) {
+    const wrong = found.length < MOST_IN_A_TEXT ? wrongWith(place, known) : undefined;
+    if (wrong !== undefined) found.push([place, wrong]);
+  }
+  return found;
+}
 
 function wrongWith({ name }: Placeholder, known: ReadonlySet<string>): string | undefined {
   if (name === undefined)

@@ -1,4 +1,4 @@
-import type { BigIntStats } from 'node:fs';
+import { type BigIntStats, constants, type Stats } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Source } from './mistakes.ts';
@@ -43,12 +43,12 @@ export class SourceFiles {
   async read(path: string, most: number): Promise<FileContent> {
     await this.note(path);
     try {
-      await using file = await open(path, 'r');
-      const stats = await file.stat();
-      if (stats.isDirectory()) return { ok: false, found: 'a folder' };
-      if (!stats.isFile()) return { ok: false, found: 'something that is no file' };
-      if (stats.size > most) return { ok: false, found: `a file of ${stats.size} bytes` };
-      return { ok: true, bytes: await file.readFile() };
+      const before = unfit(await stat(path), most);
+      if (before !== undefined) return { ok: false, found: before };
+      // To open a pipe would wait for a writer, and it may have taken the place of the file since.
+      await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      const found = unfit(await file.stat(), most);
+      return found === undefined ? { ok: true, bytes: await file.readFile() } : { ok: false, found };
     } catch (thrown) {
       return { ok: false, found: failureWords(thrown) };
     }
@@ -68,6 +68,13 @@ export class SourceFiles {
   get sources(): readonly Source[] {
     return [...this.#versions].map(([path, version]) => ({ path, version }));
   }
+}
+
+/** What is found in the place of a file that can be read; undefined: nothing is wrong with it. */
+function unfit(stats: Stats, most: number): string | undefined {
+  if (stats.isDirectory()) return 'a folder';
+  if (!stats.isFile()) return 'something that is no file';
+  return stats.size > most ? `a file of ${stats.size} bytes` : undefined;
 }
 
 function failureWords(thrown: unknown): string {

@@ -21,8 +21,6 @@ const PLACE = /\\\{\{|\{\{\s*([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}|\{\{/g;
 export interface Placeholder {
   /** As it stands in the text. */
   readonly piece: string;
-  /** Which one of equal pieces it is, counted from 0. */
-  readonly which: number;
   /** Index of its first character. */
   readonly at: number;
   /** Undefined: braces that are not closed, or hold no name. */
@@ -35,10 +33,14 @@ export function placeholdersIn(text: string): readonly Placeholder[] {
   for (const match of text.matchAll(PLACE)) {
     const [piece, name] = match;
     if (piece.startsWith('\\')) continue;
-    const which = text.slice(0, match.index).split(piece).length - 1;
-    found.push({ piece, which, at: match.index, name });
+    found.push({ piece, at: match.index, name });
   }
   return found;
+}
+
+/** Which one of equal pieces of the text it is, counted from 0. */
+export function whichOf(text: string, { piece, at }: Placeholder): number {
+  return text.slice(0, at).split(piece).length - 1;
 }
 
 /**

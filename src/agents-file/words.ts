@@ -5,9 +5,18 @@ const SHOWN = 40;
 /** So many digits in a row, however they are grouped, may be somebody's number. */
 const LIKE_A_NUMBER = /(?:\d[\s().\-/]?){6,}/;
 
+/** How secrets begin that services give out, and what a long one looks like that says nothing of itself. */
+const LIKE_A_SECRET =
+  /^(?:whsec_|sk[-_]|rk_|xox[a-z]-|gh[a-z]_|github_pat_|AKIA|AIza|eyJ)|^(?=.*\d)(?=.*[A-Z])[\w+/=.-]{24,}$/;
+
 /** Sections whose values may be secrets: they are known by their length only. */
 const SECRET_SECTIONS: readonly PropertyKey[] = ['tools', 'webhooks'];
 const SECRET_FIELDS: readonly PropertyKey[] = ['startWebhook', 'endWebhook', 'overrides'];
+
+/** Whether a text, such as a key that stands in a wrong place, may be a secret. */
+export function likeASecret(text: string): boolean {
+  return LIKE_A_SECRET.test(text);
+}
 
 /** Whether values below this path are not for showing. */
 export function isSecret(path: Path): boolean {
@@ -36,7 +45,8 @@ export function foundWords(value: unknown, secret: boolean): string {
 function foundText(value: string, secret: boolean): string {
   if (value === '') return 'empty text';
   if (value.trim() === '') return 'blanks';
-  const hidden = secret || value.length > SHOWN || LIKE_A_NUMBER.test(value) || value.includes('\n');
+  const hidden =
+    secret || value.length > SHOWN || likeASecret(value) || LIKE_A_NUMBER.test(value) || value.includes('\n');
   return hidden ? `text of ${value.length} characters` : JSON.stringify(value);
 }
 
