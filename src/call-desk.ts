@@ -34,6 +34,8 @@ export interface CallDeskDeps {
   readonly agentName: (carrier: CarrierName, order: PlaceOrder) => string | undefined;
   /** Everybody who may be asked for by name. */
   readonly agents: () => readonly string[];
+  /** Told of a call that was placed, and was hung up before it had a session. */
+  readonly onGivenUp?: ((record: CallRecord) => void) | undefined;
   /** Told of every call once, when it is over. */
   readonly onEnd?: ((record: CallRecord) => void) | undefined;
   /** Asked late: desk and manager know each other. */
@@ -107,7 +109,10 @@ export class CallDesk {
     }
     if (record.isOver) return { status: 'already-ended' };
     // It rings, or the caller was put through and the carrier alone has the call.
-    return await this.#hangUpByRest(record, record.view.answeredAt === undefined ? 'canceled' : 'completed');
+    const outcome = record.view.answeredAt === undefined ? 'canceled' : 'completed';
+    const result = await this.#hangUpByRest(record, outcome);
+    if (placed !== undefined) this.#deps.onGivenUp?.(record);
+    return result;
   }
 
   transfer(record: CallRecord, transfer: Transfer): Promise<ControlResult> {

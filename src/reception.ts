@@ -49,6 +49,8 @@ export interface ReceptionDeps {
   readonly roster: Roster;
   readonly manager: () => SessionManager;
   readonly log: Log;
+  /** The bridge has placed this call and does not want it any more. */
+  gaveUp(ref: string | undefined): boolean;
   /** Milliseconds since 1970 UTC. */
   epoch(): number;
 }
@@ -108,9 +110,9 @@ export class Reception {
     return admission;
   }
 
-  /** The caller has hung up, of which the manager knows too. */
+  /** The call is over, of which the manager knows too, or was given up, of which `gaveUp` knows. */
   callOver(carrier: CarrierName, callId: string): void {
-    this.#asking.get(keyOf(carrier, callId))?.abort.abort(new BridgeError('CANCELLED', 'the caller hung up'));
+    this.#asking.get(keyOf(carrier, callId))?.abort.abort(new BridgeError('CANCELLED', 'the call is over'));
   }
 
   /** Nobody is asked any more; who was being asked about is not let in. */
@@ -134,6 +136,7 @@ export class Reception {
       const answer = await ask(request, signal);
       // Its place is its own now.
       this.#asking.delete(keyOf(carrier.name, callId));
+      if (this.#deps.gaveUp(call.ref)) return 'over';
       if (answer.failed !== undefined && !signal.aborted)
         log.error({ callId, err: answer.failed, call: answer.type }, 'the start webhook failed');
       if (answer.type === 'reject') {

@@ -115,6 +115,9 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     addresses,
     agentName: (carrier, order) => agentName(carrier, order),
     agents: () => roster.agents,
+    onGivenUp: ({ view, ref }) => {
+      if (ref?.callId !== undefined) reception.callOver(view.carrier, ref.callId);
+    },
     onEnd: (record) =>
       accounts?.unanswered(record, roster.reportOf(record.view, desk.orderOf(record.view.id)?.variables)),
     manager: () => manager,
@@ -174,6 +177,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     roster,
     manager: () => manager,
     log,
+    gaveUp: (ref) => desk.gaveUp(ref),
     epoch: () => clock.epoch(),
   });
   const media = new MediaSockets({ carriers, manager, clock, log, metrics });

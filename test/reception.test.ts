@@ -36,10 +36,12 @@ function desk(options: KitOptions = {}, own: Partial<Roster> = {}) {
     }),
     ...own,
   };
+  const givenUp = new Set<string | undefined>();
   const reception = new Reception({
     roster,
     manager: () => kit.manager,
     log: kit.log,
+    gaveUp: (ref) => givenUp.has(ref),
     epoch: () => kit.clock.epoch(),
   });
   const receive = (callId: string, reserved = false, more: Partial<IncomingCall> = {}) =>
@@ -49,7 +51,7 @@ function desk(options: KitOptions = {}, own: Partial<Roster> = {}) {
     if (found === undefined) throw new Error(`nobody has asked ${index + 1} times`);
     return found;
   };
-  return { ...kit, reception, receive, questions, question };
+  return { ...kit, reception, receive, questions, question, givenUp };
 }
 
 function agentOf(admission: Admission | Refusal): string {
@@ -135,6 +137,15 @@ describe('Reception', () => {
     expect(on.manager.size).toBe(0);
     expect(on.logged('the start webhook failed')).toBe(0);
     expect(on.receive('CA1')).toBe('over');
+  });
+
+  it('does not let in whoever has picked up when nobody wants the call any more', async () => {
+    const on = desk();
+    const admission = on.receive('CA1', true, { direction: 'outbound', ref: 'call_1' });
+    on.givenUp.add('call_1');
+    on.question(0).answer(PASS);
+    expect(await admission).toBe('over');
+    expect(on.manager.size).toBe(0);
   });
 
   it('does not take the hang-up of one call, or of another carrier, for that of another', async () => {

@@ -127,19 +127,36 @@ describe.each(STYLES.filter(({ name }) => name !== 'Telnyx TeXML'))(
     const styles = [style];
 
     it('is asked when somebody has picked up whom the service calls', async () => {
-      const answer = { agent: 'vip', variables: { guest: 'Ms Hook' } };
+      const answer = { agent: 'vip', variables: { guest: 'Ms Hook', table: 'corner' } };
       const { hook, on } = await asking([answering(200, answer)], '', { styles });
-      const order = { from: NUMBER, to: '+15550100777', variables: { guest: 'Mr Order', table: 'door' } };
+      const order = { from: NUMBER, to: '+15550100777', variables: { guest: 'Mr Order' } };
       const placed = await on.api('POST', '/calls', order);
       expect(placed.status).toBe(201);
       const call = await on.exchange.nextDialled();
-      await on.says('Vip, Ms Hook.');
-      expect((await on.session()).session.instructions).toBe('Vip for Ms Hook at door.');
+      // What was ordered of this one call has the last word.
+      await on.says('Vip, Mr Order.');
+      expect((await on.session()).session.instructions).toBe('Vip for Mr Order at corner.');
       expect(verified(await hook.nth(1))).toMatchObject({
-        data: { direction: 'outbound', agent: 'booking', variables: { guest: 'Mr Order', table: 'door' } },
+        data: { direction: 'outbound', agent: 'booking', variables: { guest: 'Mr Order', table: 'window' } },
       });
       expect((await on.api('GET', `/calls/${placed.body['id']}`)).body).toMatchObject({ agent: 'vip' });
       await call.hangUp();
+    });
+
+    it('is given up when the operator hangs up meanwhile', async () => {
+      const { hook, on } = await asking([hanging], '', { styles });
+      const placed = await on.api('POST', '/calls', { from: NUMBER, to: '+15550100777' });
+      const call = await on.exchange.nextDialled();
+      const asked = await hook.nth(1);
+      const hungUp = on.api('POST', `/calls/${placed.body['id']}/hang-up`);
+      const [report] = await Promise.all([call.ended, givenUp(asked)]);
+      expect((await hungUp).status).toBe(202);
+      expect(report.streams).toEqual([]);
+      expect(on.events).toEqual([]);
+      expect(on.openai.connections).toEqual([]);
+      const { body } = await on.api('GET', `/calls/${placed.body['id']}`);
+      expect(body['status']).toBe('ended');
+      await on.bridge.drain();
     });
 
     it('refuses a call that was placed, which is hung up', async () => {

@@ -138,6 +138,7 @@ export function createKit(options: KitOptions = {}) {
     },
     manager: () => manager,
     log,
+    gaveUp: (ref) => desk.gaveUp(ref),
     epoch: () => clock.epoch(),
   });
   /** Of the newest stream that was planned for a call that is up. */
