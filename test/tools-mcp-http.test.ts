@@ -275,6 +275,62 @@ describe.concurrent('an MCP server that speaks streamable HTTP', () => {
     expect(await run(server, 'greet', { name: 'Ada' })).toBe('Hello Ada');
   });
 
+  it('whose news have no end is left, and connected anew after a while', async () => {
+    await using host = await McpHost.start();
+    const clock = new VirtualClock();
+    const { log, all } = kit();
+    await using server = connected({ url: host.url }, { clock, log });
+    await server.ready;
+    await listening(host);
+    const [news] = host.open;
+    news?.res.write('data: ');
+    // Much more than is read, in pieces: the pipe is full long before that.
+    for (let i = 0; i < 32; i++) news?.res.write('x'.repeat(1024 * 1024));
+    const { reason } = await all.line('mcp server is lost');
+    expect(reason).toBe('its stream of news has an event of more than 4 MiB');
+    await host.until(() => news === undefined || !host.open.has(news));
+    while (clock.pending === 0) await turn();
+    clock.advance(999);
+    await turn();
+    expect(host.requests.filter(({ body }) => body.includes('"initialize"'))).toHaveLength(1);
+    clock.advance(1);
+    await all.line('mcp server is up', 2);
+  });
+
+  it('may tell much news, one after the other', async () => {
+    await using host = await McpHost.start();
+    await using server = connected({ url: host.url }, deps());
+    await server.ready;
+    await listening(host);
+    const [news] = host.open;
+    const message = {
+      jsonrpc: '2.0',
+      method: 'notifications/message',
+      params: { data: 'x'.repeat(2 ** 20) },
+    };
+    for (const end of ['\n', '\r\n', '\r']) {
+      for (let i = 0; i < 3; i++) {
+        news?.res.write(`data: ${JSON.stringify(message)}${end}: ${'y'.repeat(2 ** 20)}${end}${end}`);
+      }
+    }
+    for (let i = 0; i < 6; i++) news?.res.write(`: ${'y'.repeat(2 ** 20)}\n`);
+    news?.res.write('\n');
+    const changed = new Promise<void>((resolve) => server.onChange(resolve));
+    host.learn('learnt');
+    await changed;
+    expect(namesOf(server.tools)).toContain('learnt');
+  });
+
+  it('whose refusal has no end is not read to the end', async () => {
+    await using host = await McpHost.start();
+    host.refuse = { methods: 'POST', status: 503, endless: true };
+    const { log, all } = kit();
+    await using server = connected({ url: host.url }, { clock: new VirtualClock(), log });
+    await server.ready;
+    expect(all.warnings).toMatchObject([{ reason: 'it answers with HTTP 503' }]);
+    await host.until(() => host.open.size === 0);
+  });
+
   it('that never answers is given up after 10 s', async () => {
     await using host = await McpHost.start();
     host.refuse = { methods: 'POST', status: 'hang' };

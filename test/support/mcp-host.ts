@@ -18,6 +18,14 @@ interface HostOptions {
   readonly port?: number;
 }
 
+interface HostRefusal {
+  readonly methods: string;
+  readonly status: number | 'hang';
+  readonly to?: string;
+  /** What it says about it never comes to its end. */
+  readonly endless?: boolean;
+}
+
 interface Session {
   readonly server: McpServer;
   readonly transport: StreamableHTTPServerTransport;
@@ -38,7 +46,7 @@ export class McpHost implements AsyncDisposable {
   /** What functions have seen. */
   readonly notes: string[] = [];
   /** Answers every request of these methods with a status; `hang`: never. */
-  refuse: { readonly methods: string; readonly status: number | 'hang'; readonly to?: string } | undefined;
+  refuse: HostRefusal | undefined;
   readonly #options: HostOptions;
   readonly #http: Server;
   readonly #waiting = new Set<() => void>();
@@ -135,11 +143,7 @@ export class McpHost implements AsyncDisposable {
   async #answer(req: IncomingMessage, res: ServerResponse, body: string): Promise<void> {
     const { refuse } = this;
     if (refuse?.methods.includes(req.method ?? '')) {
-      if (refuse.status !== 'hang') {
-        res
-          .writeHead(refuse.status, refuse.to === undefined ? {} : { location: refuse.to })
-          .end('nothing to see');
-      }
+      sendRefusal(res, refuse);
       return;
     }
     if (req.method === 'GET' && this.#options.silent) {
@@ -223,4 +227,11 @@ export class McpHost implements AsyncDisposable {
 
 function says(text: string): CallToolResult {
   return { content: [{ type: 'text', text }] };
+}
+
+function sendRefusal(res: ServerResponse, { status, to, endless = false }: HostRefusal): void {
+  if (status === 'hang') return;
+  res.writeHead(status, to === undefined ? {} : { location: to });
+  if (endless) res.write('nothing to see');
+  else res.end('nothing to see');
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import { settleWithin } from '../../settle.ts';
 import type { McpAddress } from './address.ts';
+import { EventLimit } from './event-limit.ts';
 import type { Sdk } from './sdk.ts';
 
 interface HttpOptions {
@@ -155,7 +156,8 @@ export class HttpTransport implements Transport {
     // Not together with the transport's own signal: `close` gives up both, and AbortSignal.any leaks before Node 22.
     const response = await fetch(url, { ...init, signal: request.open.giveUp.signal });
     const { body, headers, status, statusText } = response;
-    if (!response.ok || body === null) return response;
+    if (!response.ok) return withoutWords(response);
+    if (body === null) return response;
     const bounded = atMost(MAX_ANSWER_BYTES);
     const answer = new Response(bounded.readable, { headers, status, statusText });
     if (!isEventStream(headers)) {
@@ -204,12 +206,23 @@ export class HttpTransport implements Transport {
       const response = await fetch(url, init);
       if (response.ok) this.#onListening(resumeAt);
       else if (response.status !== NOT_OFFERED) this.#onDeaf(resumeAt, `HTTP ${response.status}`);
-      return response;
+      return response.ok ? this.#bounded(response) : response;
     } catch (error) {
       if (this.#closing !== undefined) return quiet();
       this.#onDeaf(resumeAt, 'no connection');
       throw error;
     }
+  }
+
+  /** Its end is the server's to choose, but what has to be kept of it is not. */
+  #bounded(response: Response): Response {
+    const { body, headers, status, statusText } = response;
+    if (body === null) return response;
+    const events = new EventLimit(MAX_ANSWER_BYTES, () => {
+      this.ending ??= 'its stream of news has an event of more than 4 MiB';
+      void this.close();
+    });
+    return new Response(body.pipeThrough(new TransformStream(events)), { headers, status, statusText });
   }
 
   #onListening(resumeAt: string | null): void {
@@ -242,4 +255,12 @@ function atMost(maxBytes: number): TransformStream<Uint8Array, Uint8Array> {
       else controller.error(new BridgeError('TOOL_FAILED', `the service behind this function: ${TOO_LARGE}`));
     },
   });
+}
+
+/** A refusal as it is read: by its status. The SDK would wait for all that the server has to say, which may have no end. */
+async function withoutWords(response: Response): Promise<Response> {
+  const { body, headers, status, statusText } = response;
+  if (status < 400 || body === null) return response;
+  await body.cancel().catch(() => undefined);
+  return new Response(null, { headers, status, statusText });
 }
