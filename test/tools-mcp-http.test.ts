@@ -391,6 +391,41 @@ describe.concurrent('an MCP server that speaks streamable HTTP', () => {
       'gone',
     ]);
   });
+
+  it.each([
+    ['more than 1000 functions', 450, 100, 1000, 3],
+    ['more than 2 MiB', 20, 50_000, 41, 3],
+    ['more pages than anybody needs', 1, 100, 64, 64],
+  ])('is read no further when it lists %s', async (_what, perPage, chars, read, pages) => {
+    const description = 'd'.repeat(chars);
+    const inputSchema = { type: 'object' };
+    await using host = await McpHost.start({
+      pages: Array.from({ length: 70 }, (_, page) =>
+        Array.from({ length: perPage }, (__, at) => ({ name: `f_${page}_${at}`, description, inputSchema })),
+      ),
+    });
+    const { log, all } = kit();
+    await using server = connected({ url: host.url }, { clock: new VirtualClock(), log });
+    await server.ready;
+    expect(host.requests.filter(({ body }) => body.includes('tools/list'))).toHaveLength(pages);
+    expect(all.warnings[0]).toMatchObject({
+      msg: 'mcp server lists more functions than are read',
+      read,
+      pages,
+    });
+    expect(server.tools).toHaveLength(Math.min(read, 128));
+  });
+
+  it('is not complained of without end', async () => {
+    const pages = [Array.from({ length: 500 }, (_, at) => ({ name: `n${at}${'x'.repeat(2000)}` }))];
+    await using host = await McpHost.start({ pages });
+    const { log, all } = kit();
+    await using server = connected({ url: host.url }, { clock: new VirtualClock(), log });
+    await server.ready;
+    expect(all.warnings).toHaveLength(21);
+    expect(all.warnings.at(-1)).toMatchObject({ more: 480 });
+    expect(String(all.warnings[0]?.['function'])).toHaveLength(101);
+  });
 });
 
 function kit(): { readonly log: Listener['log']; readonly all: Listener } {

@@ -36,6 +36,9 @@ export type LinkEnd = 'lost' | 'retired';
 const pageSchema = z.looseObject({ tools: z.array(z.unknown()), nextCursor: z.string().optional() });
 
 const MAX_PAGES = 64;
+/** Far more than is offered of one server; what is kept and compared has to have an end. */
+const MAX_LISTED = 1000;
+const MAX_LISTED_CHARS = 2 * 1024 * 1024;
 /** The SDK's own timer is by the wall clock; every wait here has a deadline of ours instead. */
 const NO_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 /** What the results look like is the server's business: it has checked them, or not. */
@@ -100,20 +103,29 @@ export class Link {
     return unlessAborted(this.#client.connect(this.#transport, { timeout: NO_TIMEOUT_MS }), signal);
   }
 
-  /** All pages of what the server offers, as it describes it. */
+  /** What the server offers, as it describes it: all pages, up to 1000 functions and 2 MiB. */
   async list(signal: AbortSignal): Promise<readonly unknown[]> {
     if (this.#client.getServerCapabilities()?.tools === undefined) return [];
     const found: unknown[] = [];
+    let room = MAX_LISTED_CHARS;
     let cursor: string | undefined;
-    for (let page = 0; page < MAX_PAGES; page += 1) {
+    for (let pages = 1; ; pages += 1) {
       const params = cursor === undefined ? {} : { cursor };
       const { tools, nextCursor } = await this.#request({ method: 'tools/list', params }, pageSchema, signal);
-      found.push(...tools);
-      if (nextCursor === undefined || nextCursor === cursor) return found;
+      const { read, chars } = fitting(tools, MAX_LISTED - found.length, room);
+      for (const tool of read) found.push(tool);
+      room -= chars;
+      const isLast = nextCursor === undefined || nextCursor === cursor;
+      if (isLast && read.length === tools.length) return found;
+      if (read.length < tools.length || pages === MAX_PAGES) {
+        this.#options.log.warn(
+          { read: found.length, pages },
+          'mcp server lists more functions than are read',
+        );
+        return found;
+      }
       cursor = nextCursor;
     }
-    this.#options.log.warn({ pages: MAX_PAGES }, 'mcp server has more pages of functions than are read');
-    return found;
   }
 
   /** Rejects with what the SDK throws; when the signal aborts, the server is told and the reason is thrown. */
@@ -161,6 +173,21 @@ export class Link {
       signal.removeEventListener('abort', follow);
     }
   }
+}
+
+/** The first of them that fit, and how many characters of JSON they take. */
+function fitting(
+  tools: readonly unknown[],
+  max: number,
+  maxChars: number,
+): { readonly read: readonly unknown[]; readonly chars: number } {
+  let chars = 0;
+  for (const [index, tool] of tools.entries()) {
+    const size = JSON.stringify(tool).length;
+    if (index >= max || chars + size > maxChars) return { read: tools.slice(0, index), chars };
+    chars += size;
+  }
+  return { read: tools, chars };
 }
 
 function transportOf(options: LinkOptions): ProgramTransport | HttpTransport {

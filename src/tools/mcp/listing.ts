@@ -28,6 +28,7 @@ interface Context {
   readonly traits: OfferTraits;
   readonly run: Run;
   readonly log: Log;
+  readonly complain: Complaints['add'];
 }
 
 type Run = (name: string, args: Readonly<Record<string, unknown>>, call: ToolContext) => Promise<unknown>;
@@ -36,6 +37,9 @@ const MAX_FUNCTIONS = 128;
 const MAX_DESCRIPTION = 1024;
 const MAX_SCHEMA_CHARS = 64 * 1024;
 const MAX_NAME = 64;
+/** Of one listing; nobody reads hundreds. */
+const MAX_COMPLAINTS = 20;
+const MAX_SHOWN = 100;
 /** Less than a check may take, which this is a part of. A schema of 2 KiB takes a few milliseconds. */
 const MAX_COMPILE_MS = 40;
 
@@ -57,7 +61,8 @@ export function offersOf(
   run: Run,
   log: Log,
 ): readonly Offer[] {
-  const context = { traits, run, log };
+  const complaints = new Complaints(log);
+  const context = { traits, run, log, complain: complaints.add };
   const common = commonOf(traits);
   const offers = new Map<string, Offer>();
   let left = 0;
@@ -67,8 +72,8 @@ export function offersOf(
     const { name } = offer.tool.definition;
     const same = offers.get(name);
     if (same !== undefined) {
-      log.warn(
-        { function: offer.name, other: same.name, name },
+      context.complain(
+        { function: shown(offer.name), other: shown(same.name), name },
         'two mcp functions come to the same name; only the first is offered',
       );
     } else if (offers.size === MAX_FUNCTIONS) {
@@ -77,6 +82,7 @@ export function offersOf(
       offers.set(name, offer);
     }
   }
+  complaints.end();
   if (left > 0) log.warn({ offered: MAX_FUNCTIONS, left }, 'mcp server has more functions than are offered');
   reportIdle(traits.tools, listing, log);
   return [...offers.values()];
@@ -97,18 +103,41 @@ export function fitsPattern(name: string, pattern: string): boolean {
   return name.length - at >= last.length && name.endsWith(last);
 }
 
+/** Warnings of a listing: the first of them, and how many more there were. */
+class Complaints {
+  readonly #log: Log;
+  #count = 0;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  readonly add = (fields: Readonly<Record<string, unknown>>, message: string): void => {
+    this.#count += 1;
+    if (this.#count <= MAX_COMPLAINTS) this.#log.warn(fields, message);
+  };
+
+  end(): void {
+    const more = this.#count - MAX_COMPLAINTS;
+    if (more > 0) this.#log.warn({ more }, 'more mcp functions cannot be offered');
+  }
+}
+
 function offerOf(found: unknown, common: Tool, context: Context): Offer | undefined {
-  const { traits, log } = context;
+  const { traits, complain } = context;
   const read = describedSchema.safeParse(found);
   if (!read.success) {
-    log.warn({ function: nameOf(found) }, 'mcp function has no name or no parameters; it is not offered');
+    complain(
+      { function: shown(nameOf(found)) },
+      'mcp function has no name or no parameters; it is not offered',
+    );
     return undefined;
   }
   const { name } = read.data;
   if (!traits.tools.some((wanted) => fitsPattern(name, wanted))) return undefined;
   const flaw = flawOf(read.data);
   if (flaw !== undefined) {
-    log.warn({ function: name, reason: flaw }, 'mcp function cannot be offered');
+    complain({ function: shown(name), reason: flaw }, 'mcp function cannot be offered');
     return undefined;
   }
   return { name, tool: toolOf(read.data, common, context) };
@@ -193,6 +222,11 @@ function cutDescription({ name, title, description }: Described): string {
 function nameOf(found: unknown): string {
   const named = typeof found === 'object' && found !== null && 'name' in found ? found.name : undefined;
   return typeof named === 'string' ? named : 'without a name';
+}
+
+/** A name for the log. */
+function shown(name: string): string {
+  return name.length <= MAX_SHOWN ? name : `${name.slice(0, MAX_SHOWN)}…`;
 }
 
 function reportIdle(patterns: readonly string[], listing: readonly unknown[], log: Log): void {
