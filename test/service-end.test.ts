@@ -341,6 +341,22 @@ describe('delivery', () => {
   });
 });
 
+describe('a report that waits for a recording', () => {
+  it('is sent without it when the service stops', async () => {
+    const hook = await hookReceiver(answering(200));
+    const on = await start({ agents: agents(hook.url, '', ', recording: true') });
+    const call = await on.connected();
+    await call.next('rest', ({ operation }) => /record/i.test(operation));
+    // The carrier falls silent, and tells of no recording.
+    await call.destroy();
+    await on.event('ended');
+    await expect.poll(() => readdirSync(join(on.folder.path, 'data', 'outbox')).length).toBeGreaterThan(0);
+    expect(hook.received).toEqual([]);
+    await on.bridge.close();
+    expect(hook.received.map((one) => dataOf(one)['recording'])).toEqual([null]);
+  });
+});
+
 describe.each(STYLES)('a call that is recorded at $name', (style: Style) => {
   it('is recorded from the first second, and its report tells where', async () => {
     const hook = await hookReceiver(answering(200));

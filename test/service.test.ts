@@ -1,5 +1,7 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { dial } from '../src/commands/dial.ts';
+import { HOOK_SECRET } from './support/agents-folder.ts';
 import {
   AgentsService,
   type AgentsServiceOptions,
@@ -10,6 +12,7 @@ import {
   speak,
 } from './support/agents-service.ts';
 import { STYLES, type Style } from './support/carrier-styles.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
 
 /** The whole service with an agents file: which call goes to whom, and what the model is told. */
 
@@ -308,5 +311,37 @@ numbers: [{ number: "*", agent: booking }]
     expect(await on.event('tool')).toMatchObject({ name: 'end_call', outcome: 'refused' });
     await on.says('I cannot.');
     await call.hangUp();
+  });
+});
+
+describe('a service with an agents file', () => {
+  const MODEST = `
+agents:
+  booking: { instructions: You answer., greeting: "Hello.", silence: false, providers: [local] }
+webhooks: { end: { url: "http://127.0.0.1:9/end", secret: "${HOOK_SECRET}" } }
+prices: { currency: EUR, carriers: { twilio: { inboundPerMinute: 1, outboundPerMinute: 1, streamPerMinute: 0 } } }
+budget: { perDay: 100 }
+`;
+
+  it('that is closed leaves nothing that runs', async () => {
+    const clock = new VirtualClock();
+    const on = await start({ agents: MODEST, clock });
+    expect(clock.pending).toBeGreaterThan(0);
+    await on.bridge.close();
+    expect(clock.pending).toBe(0);
+    await on.bridge.close();
+  });
+
+  it('that cannot start leaves nothing that runs', async () => {
+    const clock = new VirtualClock();
+    const agents = MODEST.replace('local', 'openai');
+    const env = { OPENAI_API_KEY: '', OPENAI_BASE_URL: '' };
+    await expect(AgentsService.start({ agents, clock, env })).rejects.toThrow(/BAD_CONFIG/);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('whose DATA_DIR is no folder says so at the start', async () => {
+    const made = AgentsService.start({ agents: MODEST, env: { DATA_DIR: fileURLToPath(import.meta.url) } });
+    await expect(made).rejects.toThrow(/BAD_CONFIG: .*service\.test\.ts/);
   });
 });
