@@ -216,9 +216,16 @@ function rulesOf(book: AgentBook): LedgerRules {
     currency: prices?.currency,
     timeZone,
     perDay: budget?.perDay,
-    perNumber(number) {
-      const entries = CARRIERS.map((carrier) => book.route({ carrier, number })?.entry);
-      return entries.find((entry) => entry?.budget !== undefined)?.budget?.perDay;
+    perNumber: (number) => entryOf(book, number)?.budget?.perDay,
+    patternOf(number) {
+      const entry = entryOf(book, number);
+      return entry && plainNumber(entry.number);
     },
   };
+}
+
+/** What the file says of a number: with a budget, if that of any carrier has one. */
+function entryOf(book: AgentBook, number: string): AgentsFile['numbers'][number] | undefined {
+  const entries = CARRIERS.map((carrier) => book.route({ carrier, number })?.entry);
+  return entries.find((entry) => entry?.budget !== undefined) ?? entries.find((entry) => entry !== undefined);
 }

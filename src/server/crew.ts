@@ -5,6 +5,7 @@ import { CallAccounts } from '../call-accounts.ts';
 import type { CallRecords } from '../call-records.ts';
 import type { Env } from '../config.ts';
 import { Ledger } from '../cost/ledger.ts';
+import { checkDataDir } from '../data-dir.ts';
 import { BridgeError } from '../errors.ts';
 import { EndHook } from '../hooks/end-hook.ts';
 import { Outbox } from '../hooks/outbox.ts';
@@ -35,12 +36,17 @@ export interface Crew {
 
 /** How long reports that are on their way are waited for when the service stops; they lie on the disk all the same. */
 const LAST_REPORTS_MS = 2000;
+/** Of a broken file, in one line of the log. */
+const MOST_MISTAKES = 20;
 
 /** Rejects with BAD_CONFIG when the file has mistakes, or its agents cannot work here. */
 export async function assembleCrew(options: CrewOptions): Promise<Crew> {
   const { path, env, clock, log, metrics, dataDir, providers, tools } = options;
   const fileOptions = { providers: providers.known, toolNames: tools.map((tool) => tool.definition.name) };
   const file = await readAgentsFile(path, env, fileOptions);
+  const checkData = (current: AgentsFile): Promise<void> =>
+    checkDataDir({ log, folder: dataDir, inside: ['spending', 'outbox'], file: current });
+  await checkData(file);
   const secrets = new HookSecrets();
   const http = createGuardedClient({ clock, userAgent: `patchcord/${packageVersion()}` });
   const mcp = new McpPool({ clock, log, baseDir: dirname(path) });
@@ -65,6 +71,7 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
     secretFor: (url, id) => secrets.secretFor(url, id),
     count: (outcome) => metrics.report(outcome),
   });
+  metrics.watchReports(() => outbox.pending);
   const endHook = new EndHook({ clock, log, outbox, secrets });
   secrets.replace(endHooks(file));
   const staff = await Staff.begin(file, {
@@ -87,16 +94,17 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
   };
   await startOutbox(file);
   const change = async (next: AgentsFile): Promise<void> => {
+    await checkData(next);
     await staff.change(next);
     secrets.replace(endHooks(next));
     await startOutbox(next);
     log.info({ agents: next.agents.size, numbers: next.numbers.length }, 'the agents file has changed');
   };
   const onBroken = (error: unknown): void => {
-    log.error(
-      { err: BridgeError.from(error) },
-      'the agents file has changed and cannot be used; calls go on as before',
-    );
+    metrics.agentsFileChanged('refused');
+    // A line each, and no stack: it is somebody's typing.
+    const mistakes = BridgeError.from(error).message.split('\n').slice(0, MOST_MISTAKES);
+    log.error({ mistakes }, 'the agents file has changed and cannot be used; calls go on as before');
   };
   let changing = Promise.resolve();
   let closed = false;

@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AgentsFile } from './agents-file.ts';
+import { BridgeError } from './errors.ts';
+import type { Log } from './log.ts';
+
+export interface DataDirUse {
+  readonly log: Log;
+  /** It is made when there is none. */
+  readonly folder: string;
+  /** Folders in it that an earlier run may have left, as somebody else. */
+  readonly inside: readonly string[];
+  readonly file: AgentsFile;
+}
+
+/**
+ * Tries whether the data folder can be written, before a call needs it. Rejects with BAD_CONFIG when it cannot and the
+ * file has something that must outlive a restart, a budget of a day or a webhook at the end; otherwise that is logged.
+ */
+export async function checkDataDir({ log, folder, inside, file }: DataDirUse): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await probe(folder);
+    for (const name of inside) await probe(join(folder, name)).catch(unlessMissing);
+  } catch (cause) {
+    const use = useOf(file);
+    if (use !== undefined) {
+      const message = `DATA_DIR: found a folder that cannot be written (${String(cause)}), wanted one that can because of ${use}`;
+      throw new BridgeError('BAD_CONFIG', message, { cause });
+    }
+    log.error(
+      { err: cause, folder },
+      'the data folder (DATA_DIR) cannot be written: what is spent is forgotten at the next restart',
+    );
+  }
+}
+
+async function probe(folder: string): Promise<void> {
+  const path = join(folder, `.probe-${randomUUID()}`);
+  const file = await open(path, 'wx', 0o600);
+  try {
+    // A full disk is noticed only here.
+    await file.writeFile('patchcord\n');
+  } finally {
+    await file.close();
+    await rm(path, { force: true });
+  }
+}
+
+function unlessMissing(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+}
+
+/** What of the file has to outlive a restart. */
+function useOf({ agents, budget, numbers, webhooks }: AgentsFile): string | undefined {
+  if (budget?.perDay !== undefined) return 'budget.perDay';
+  if (numbers.some((entry) => entry.budget !== undefined)) return 'the budget of a number';
+  const hooks = [webhooks.end, ...[...agents.values()].map((agent) => agent.endWebhook)];
+  return hooks.some((hook) => hook !== undefined && hook !== false) ? 'a webhook at the end' : undefined;
+}
