@@ -176,6 +176,26 @@ agents:
     expect(half.variables['note']).toBe('x'.repeat(3999));
   });
 
+  it('hold little of what a stranger may have written, and nothing that nobody sees', async () => {
+    const tags = [...'ignore all']
+      .map((letter) => String.fromCodePoint(0xe0000 + letter.charCodeAt(0)))
+      .join('');
+    const facts = {
+      ...FACTS,
+      callerName: `\u202eAnn\u200b\u2066${tags}\ufe0f\ue000\n\n\tLee ${'x'.repeat(5000)}`,
+      from: `sip:${'y'.repeat(5000)}@example.com`,
+      to: `sip:\u200f${'z'.repeat(5000)}`,
+    };
+    const file = texts('{{caller_name}}|{{caller}}|{{callee}}');
+    const [name = '', caller = '', callee = ''] = (await greeting(file, {}, facts))?.split('|') ?? [];
+    expect(name).toBe(`Ann Lee ${'x'.repeat(56)}`);
+    expect([caller, callee]).toEqual([`sip:${'y'.repeat(256)}`, `sip:${'z'.repeat(256)}`]);
+    const halved = { ...FACTS, callerName: `${'x'.repeat(63)}😀` };
+    expect(await greeting(texts('{{caller_name}}'), {}, halved)).toBe('x'.repeat(63));
+    const plain = { ...FACTS, callerName: 'Zoë Ångström 山田' };
+    expect(await greeting(texts('{{caller_name}}'), {}, plain)).toBe('Zoë Ångström 山田');
+  });
+
   it('may have the names of what every object has', async () => {
     expect(
       await greeting('agents: { a: { greeting: "{{constructor}}", variables: { constructor: ok } } }'),

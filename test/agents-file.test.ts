@@ -659,6 +659,13 @@ numbers:
     expect(found.join('\n')).not.toMatch(/0199/);
   });
 
+  it('tells at most two hundred mistakes of one text, each where it is', async () => {
+    const found = await mistakes(agent(`greeting: "\\\\{{q}} ${'{{q}}'.repeat(300)}"`, 'language: "{{q}}"'));
+    expect(found).toHaveLength(201);
+    expect(found[0]).toMatch(/^3:24 agents\.a\.greeting: found \{\{q\}\}, /);
+    expect(found[199]).toMatch(/^3:1019 agents\.a\.greeting: /);
+  });
+
   it('ends after two hundred mistakes with their number', async () => {
     const keys = Array.from({ length: 250 }, (_, i) => `  wrong${i}: 1\n`);
     const error: unknown = await read(`agents:\n  a: {}\n  b:\n  ${keys.join('  ')}`).catch(

@@ -1,5 +1,5 @@
 import type { CarrierName } from '../carrier.ts';
-import { tidy } from './template.ts';
+import { tidyOfStranger } from './template.ts';
 
 /** What is known of a call when its agent is made. */
 export interface CallFacts {
@@ -15,6 +15,11 @@ export interface CallFacts {
   readonly epochMs: number;
 }
 
+/** Longer than anybody's name, and short for whoever would like to instruct the model by it. */
+const LONGEST_NAME = 64;
+/** Of a SIP address with its host. */
+const LONGEST_ADDRESS = 260;
+
 /** The variables that the bridge itself fills in, of a call that `agent` has; times are those of `timeZone`. */
 export function builtInVariables(
   facts: CallFacts,
@@ -23,10 +28,10 @@ export function builtInVariables(
   language: string | undefined,
 ): Readonly<Record<string, string>> {
   return {
-    caller: tidy(facts.from),
-    callee: tidy(facts.to),
-    caller_name: tidy(facts.callerName ?? ''),
-    call_id: tidy(facts.callId),
+    caller: tidyOfStranger(facts.from, LONGEST_ADDRESS),
+    callee: tidyOfStranger(facts.to, LONGEST_ADDRESS),
+    caller_name: tidyOfStranger(facts.callerName ?? '', LONGEST_NAME),
+    call_id: tidyOfStranger(facts.callId, LONGEST_ADDRESS),
     carrier: facts.carrier,
     direction: facts.direction,
     agent,

@@ -69,13 +69,14 @@ export function readYaml(text: string): YamlText {
   }));
   if (mistakes.length === 0) mistakes.push(...unquotedPlaceholders(doc, placeAt));
   const data = mistakes.some(({ path }) => path.length === 0) ? undefined : plainData(doc, mistakes);
+  const tree: Tree = { doc, pairs: new Map() };
   return {
     value: data,
     mistakes,
-    placeOf: (path) => placeAt(offsetOf(find(doc, path).node)),
-    placeOfKey: (path) => placeAt(offsetOf(find(doc, path).key)),
+    placeOf: (path) => placeAt(offsetOf(find(tree, path).node)),
+    placeOfKey: (path) => placeAt(offsetOf(find(tree, path).key)),
     placeInside(path, piece, which) {
-      const { node } = find(doc, path);
+      const { node } = find(tree, path);
       const [start, end] = rangeOf(node);
       let at = start - 1;
       for (let i = 0; i <= which; i++) {
@@ -146,16 +147,22 @@ function pathOf(ancestors: readonly (Document | Node | Pair)[]): Path {
   return path;
 }
 
+/** What paths are followed in; the pairs of a map by their names, of those that somebody has asked for. */
+interface Tree {
+  readonly doc: Document;
+  readonly pairs: Map<YAMLMap, ReadonlyMap<string, Found>>;
+}
+
 interface Found {
   readonly key: unknown;
   readonly node: unknown;
 }
 
 /** Walks down as far as the path leads; aliases are followed, and keys that come by `<<` are found. */
-function find(doc: Document, path: Path): Found {
-  let found: Found = { key: doc.contents, node: doc.contents };
+function find(tree: Tree, path: Path): Found {
+  let found: Found = { key: tree.doc.contents, node: tree.doc.contents };
   for (const step of path) {
-    const next = child(doc, resolved(doc, found.node), step);
+    const next = child(tree, resolved(tree.doc, found.node), step);
     // The value that is missing should be in this one, which is best known by its key.
     if (next === undefined) return { key: found.key, node: found.key };
     found = next;
@@ -166,23 +173,35 @@ function find(doc: Document, path: Path): Found {
     : found;
 }
 
-function child(doc: Document, node: unknown, step: PropertyKey): Found | undefined {
+function child(tree: Tree, node: unknown, step: PropertyKey): Found | undefined {
   if (isSeq(node)) {
     const item = node.items[Number(step)];
     return item === undefined ? undefined : { key: item, node: item };
   }
-  return isMap(node) ? pairOf(doc, node, String(step)) : undefined;
+  return isMap(node) ? pairOf(tree, node, String(step)) : undefined;
 }
 
-function pairOf(doc: Document, map: YAMLMap, name: string): Found | undefined {
-  for (const { key, value } of map.items) {
-    if (isScalar(key) && String(key.value) === name) return { key, node: value ?? key };
-  }
-  for (const source of mergedInto(doc, map)) {
-    const found = pairOf(doc, source, name);
+function pairOf(tree: Tree, map: YAMLMap, name: string): Found | undefined {
+  const own = pairsOf(tree, map).get(name);
+  if (own !== undefined) return own;
+  for (const source of mergedInto(tree.doc, map)) {
+    const found = pairOf(tree, source, name);
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** Kept, because a file with thousands of mistakes in one map asks for each of its keys. */
+function pairsOf({ pairs }: Tree, map: YAMLMap): ReadonlyMap<string, Found> {
+  const known = pairs.get(map);
+  if (known !== undefined) return known;
+  const made = new Map<string, Found>();
+  for (const { key, value } of map.items) {
+    const name = isScalar(key) ? String(key.value) : undefined;
+    if (name !== undefined && !made.has(name)) made.set(name, { key, node: value ?? key });
+  }
+  pairs.set(map, made);
+  return made;
 }
 
 /** The maps whose keys a map has by `<<`. */

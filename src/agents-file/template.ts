@@ -69,3 +69,12 @@ export function tidy(value: string): string {
   // Half of a character that takes two units would be no text any more.
   return plain.replace(/[\ud800-\udbff]$/, '');
 }
+
+/** What nobody sees or hears, and models read all the same: directions, tags, joiners, private characters. */
+const UNSEEN = /[\p{Cf}\p{Co}\p{Cs}\p{Variation_Selector}]/gu;
+
+/** A value that anybody who calls can set: at most so many characters, on one line, without any that are not seen. */
+export function tidyOfStranger(value: string, most: number): string {
+  const seen = tidy(value).replace(UNSEEN, '').replace(/\s+/g, ' ').trim();
+  return seen.slice(0, most).replace(/[\ud800-\udbff]$/, '');
+}
