@@ -8,7 +8,10 @@ COPY carriers ./carriers
 RUN npm run build && npm prune --omit=dev
 
 FROM node:24-slim
-ENV NODE_ENV=production
+ENV NODE_ENV=production DATA_DIR=/data
+# Reports that have not arrived and what was spent today have to outlive the container. The volume takes over the owner.
+RUN mkdir -m 700 /data && chown node:node /data
+VOLUME /data
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules

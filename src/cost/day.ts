@@ -7,7 +7,7 @@ export interface Spending {
 }
 
 /** What may have an entry of its own on one day; the rest is counted by pattern, for a caller may choose the number. */
-const MOST_NUMBERS = 2000;
+const MOST_NUMBERS = 1000;
 
 function nothing(): Spending {
   return { total: 0n, numbers: new Map() };
