@@ -202,7 +202,7 @@ class Account {
   async #report(bill: CallBill): Promise<void> {
     const { endHook: config } = this.#terms;
     if (config === undefined) return;
-    const { clock, records, endHook } = this.#deps;
+    const { clock, log, records, endHook } = this.#deps;
     const { carrier, callId, recording: awaitRecording } = this.#session;
     const view = records.byCall(carrier.name, callId)?.view;
     const report = this.#writer.report(bill, clock.epoch(), {
@@ -210,5 +210,7 @@ class Account {
       endedAt: view?.endedAt,
     });
     await endHook.send(config, report, { awaitRecording });
+    // The one line that has both names of a call.
+    log.info({ callId, call: report.data.id }, 'report of a call accepted');
   }
 }

@@ -149,7 +149,7 @@ export class Conversation {
   get counts(): Omit<CallCounts, 'seconds'> {
     const { refused: refusedFrames, ...uplink } = this.#hearing.counts;
     const refusedDownlinkMs = this.#downlink.refusedMs;
-    return { ...this.#counts, ...uplink, refusedFrames, refusedDownlinkMs, toolCalls: this.#desk.count };
+    return { ...this.#counts, ...uplink, refusedFrames, refusedDownlinkMs };
   }
 
   /** When the last media message came; undefined while there is no stream, or nobody to hear it. */

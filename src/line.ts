@@ -82,8 +82,14 @@ export class Line {
       hasStream: () => this.#leg !== undefined,
       socketDigits: () => this.#leg?.sendDigits.bind(this.#leg),
       endStream: () => this.#leg?.close(1000, 'something else comes next'),
-      onTransferStarted: () => options.onTransferStarted(),
-      onTransferred: () => options.onOver('transferred'),
+      onTransferStarted: () => {
+        options.log.info('transfer started');
+        options.onTransferStarted();
+      },
+      onTransferred: () => {
+        options.log.info('transfer answered');
+        options.onOver('transferred');
+      },
       onTransferFailed: (outcome) => options.onTransferFailed(outcome),
       onLost: () => options.onOver('media-lost'),
       onCallerGone: () => options.onOver('caller-hung-up'),

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { ToolOutcome } from './call-events.ts';
 import { type CallBill, tokensOf } from './cost/call-bill.ts';
 import type { LedgerTrouble } from './cost/day-book.ts';
 
@@ -13,6 +14,14 @@ export interface Metrics {
   hangUpFailed(carrier: string): void;
   /** A call was refused because the budget of the day, or of its number, is spent. */
   budgetRefused(budget: 'day' | 'number'): void;
+  /** `tool`: of those that there are, or `[unknown]`. */
+  functionCalled(tool: string, outcome: ToolOutcome): void;
+  /** `refused`: it cannot be used, and the one before stays. */
+  agentsFileChanged(result: 'used' | 'refused'): void;
+  /** `failed`: nobody gave an answer that can be used. */
+  startWebhook(answer: 'answer' | 'reject' | 'failed'): void;
+  /** Reports that wait are counted when somebody asks for the figures. */
+  watchReports(count: () => number): void;
   /** What became of an attempt to deliver the report of a call. */
   report(outcome: 'delivered' | 'retried' | 'failed'): void;
   /** What a call used and cost that is over. */
@@ -34,12 +43,12 @@ export interface CallCounts {
   readonly refusedFrames: number;
   readonly refusedDownlinkMs: number;
   readonly bargeIns: number;
-  readonly toolCalls: number;
   readonly providerErrors: number;
 }
 
 export function createMetrics(): Metrics {
   const registry = new Registry();
+  let reportsWaiting = (): number => 0;
   const registers = [registry];
   const counter = <L extends string>(name: string, help: string, labelNames: L[]): Counter<L> =>
     new Counter({ name: `patchcord_${name}`, help, labelNames, registers });
@@ -64,7 +73,18 @@ export function createMetrics(): Metrics {
     [],
   );
   const bargeIns = counter('barge_ins_total', 'Interruptions by the caller', []);
-  const tools = counter('tool_calls_total', 'Function calls run', []);
+  const tools = counter('tool_calls_total', 'Function calls and what became of them', ['tool', 'outcome']);
+  const reloads = counter('agents_file_reloads_total', 'Changes of the agents file', ['result']);
+  const asked = counter('start_webhooks_total', 'Answers of start webhooks', ['answer']);
+  const waiting = new Gauge({
+    name: 'patchcord_call_reports_waiting',
+    help: 'Reports of calls that have not been delivered',
+    registers,
+    collect() {
+      this.set(reportsWaiting());
+    },
+  });
+  waiting.set(0);
   const errors = counter('provider_errors_total', 'Errors reported by providers', []);
   const refused = counter(
     'refused_requests_total',
@@ -101,11 +121,16 @@ export function createMetrics(): Metrics {
       refusedUp.inc(counts.refusedFrames);
       refusedDown.inc(counts.refusedDownlinkMs);
       bargeIns.inc(counts.bargeIns);
-      tools.inc(counts.toolCalls);
       errors.inc(counts.providerErrors);
     },
     refused: (what, reason) => refused.inc({ what, reason }),
     budgetRefused: (budget) => budgets.inc({ budget }),
+    functionCalled: (tool, outcome) => tools.inc({ tool, outcome }),
+    agentsFileChanged: (result) => reloads.inc({ result }),
+    startWebhook: (answer) => asked.inc({ answer }),
+    watchReports(count) {
+      reportsWaiting = count;
+    },
     report: (outcome) => reports.inc({ outcome }),
     budgetEnded: (budget) => spent.inc({ budget }),
     ledgerTrouble: (trouble) => ledgerTroubles.inc({ trouble }),

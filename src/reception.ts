@@ -3,6 +3,7 @@ import type { Carrier, CarrierName, IncomingCall } from './carrier.ts';
 import { BridgeError } from './errors.ts';
 import type { StartAnswer, StartRequest } from './hooks/start-hook.ts';
 import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
 import type { Admission, CallTerms, SessionManager } from './session-manager.ts';
 
 /** Why a call is not let in. */
@@ -49,6 +50,7 @@ export interface ReceptionDeps {
   readonly roster: Roster;
   readonly manager: () => SessionManager;
   readonly log: Log;
+  readonly metrics: Metrics;
   /** The bridge has placed this call and does not want it any more. */
   gaveUp(ref: string | undefined): boolean;
   /** Milliseconds since 1970 UTC. */
@@ -94,7 +96,7 @@ export class Reception {
     const key = keyOf(carrier.name, call.callId);
     const asking = this.#asking.get(key);
     if (asking !== undefined) return asking.admission;
-    if (!reserved && !this.#deps.manager().hasRoom) return 'busy';
+    if (!reserved && !this.#deps.manager().hasRoom) return this.#noRoom(call.callId);
     const { roster, log } = this.#deps;
     const spent = roster.spent(call);
     if (spent !== undefined) {
@@ -138,7 +140,12 @@ export class Reception {
       this.#asking.delete(keyOf(carrier.name, callId));
       if (this.#deps.gaveUp(call.ref)) return 'over';
       if (answer.failed !== undefined && !signal.aborted)
-        log.error({ callId, err: answer.failed, call: answer.type }, 'the start webhook failed');
+        log.error(
+          { callId, code: answer.failed.code, detail: answer.failed.message, onFailure: answer.type },
+          'the start webhook failed',
+        );
+      if (!signal.aborted)
+        this.#deps.metrics.startWebhook(answer.failed === undefined ? answer.type : 'failed');
       if (answer.type === 'reject') {
         log.info({ callId, reason: answer.reason }, 'call refused by the start webhook');
         return answer.reason;
@@ -153,6 +160,12 @@ export class Reception {
       log.error({ callId, err: BridgeError.from(thrown) }, 'a call could not be let in');
       return 'busy';
     }
+  }
+
+  #noRoom(callId: string): 'busy' {
+    const { size, draining } = this.#deps.manager();
+    this.#deps.log.warn({ callId, calls: size, draining }, 'call refused: busy');
+    return 'busy';
   }
 
   /** A caller is not to suffer for a name that somebody has misspelt. */
@@ -171,7 +184,10 @@ export class Reception {
   ): Admission | Refusal {
     const { roster, log } = this.#deps;
     const terms = agent === undefined ? undefined : roster.termsFor(agent, carrier.name, call, variables);
-    if (terms !== undefined) return this.#deps.manager().admit(carrier, call, terms, reserved);
+    if (terms !== undefined) {
+      const admission = this.#deps.manager().admit(carrier, call, terms, reserved);
+      return admission === 'busy' ? this.#noRoom(call.callId) : admission;
+    }
     const pii = { to: call.to };
     log.error({ callId: call.callId, agent, pii }, 'call refused: no agent takes calls of this number');
     return 'rejected';

@@ -6,7 +6,7 @@ import { type Agent, type AgentDigits, lineCheckAgent, voiceAgent } from './agen
 import type { MachinePolicy } from './answering-machine.ts';
 import { createTranscoder } from './audio/transcode.ts';
 import { CallDesk } from './call-desk.ts';
-import type { CallObserver } from './call-events.ts';
+import type { CallEvent, CallObserver } from './call-events.ts';
 import { PublicAddresses } from './call-urls.ts';
 import type { CarrierName, IncomingCall } from './carrier.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -14,7 +14,7 @@ import type { Config, Env } from './config.ts';
 import { BridgeError } from './errors.ts';
 import { createLog, type Log } from './log.ts';
 import { MediaSockets } from './media-socket.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import { createOperators } from './operators.ts';
 import { Pacer } from './pacer.ts';
 import type { PlaceOrder } from './placed-calls.ts';
@@ -24,6 +24,7 @@ import { soleAgent } from './roster.ts';
 import { hasCarrier, makeCarriers } from './server/carriers.ts';
 import { assembleCrew } from './server/crew.ts';
 import { ProviderPool } from './server/providers.ts';
+import type { Session } from './session.ts';
 import { SessionManager } from './session-manager.ts';
 import { settleWithin } from './settle.ts';
 import type { Tool } from './tools.ts';
@@ -143,7 +144,9 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     leadMs: options.leadMs ?? LEAD_MS,
     observe: (carrier, callId, event) => {
       desk.observe(carrier, callId, event);
-      accounts?.on(manager.find(carrier, callId), event);
+      const session = manager.find(carrier, callId);
+      accounts?.on(session, event);
+      if (event.type === 'tool') countFunction(metrics, session, event);
       options.observe?.(callId, event);
     },
   });
@@ -178,6 +181,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     manager: () => manager,
     log,
     gaveUp: (ref) => desk.gaveUp(ref),
+    metrics,
     epoch: () => clock.epoch(),
   });
   const media = new MediaSockets({ carriers, manager, clock, log, metrics });
@@ -242,6 +246,16 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** By names that there are: those that a model makes up may be anything. */
+function countFunction(
+  metrics: Metrics,
+  session: Session | undefined,
+  { name, outcome }: Extract<CallEvent, { type: 'tool' }>,
+): void {
+  const known = session?.agent.tools.some(({ definition }) => definition.name === name) === true;
+  metrics.functionCalled(known ? name : '[unknown]', outcome);
 }
 
 function withDigits(agent: Agent, digits: Partial<AgentDigits> | undefined): Agent {

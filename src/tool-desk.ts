@@ -7,6 +7,7 @@ import { Filler } from './filler.ts';
 import type { Log } from './log.ts';
 import type { ProviderEvent, ProviderSession } from './provider.ts';
 import type { ToolRun, ToolRunner } from './tool-runner.ts';
+import { traceOf } from './tools/failure-trace.ts';
 import type { Transcript } from './transcript.ts';
 
 type ToolCall = Extract<ProviderEvent, { type: 'toolCall' }>;
@@ -56,7 +57,6 @@ export class ToolDesk {
   readonly #running = new Map<ToolCall, number>();
   /** The newest calls, by response and id. */
   readonly #known = new Set<string>();
-  #count = 0;
   /** A result was told that the model is to speak of, and it has not begun. */
   #awaited = false;
   #closed = false;
@@ -74,11 +74,6 @@ export class ToolDesk {
       hasOther: (responseId) => [...openResponses()].some((id) => id !== responseId),
       cut,
     });
-  }
-
-  /** Function calls so far. */
-  get count(): number {
-    return this.#count;
   }
 
   /** The least of the times after which a caller who waits is to hear something, 0: never; undefined: no function runs. */
@@ -107,7 +102,6 @@ export class ToolDesk {
   /** The model calls a function. A call that is delivered twice is one. */
   call(call: ToolCall): void {
     if (this.#isKnown(call)) return;
-    this.#count += 1;
     this.#run(call).catch((error: unknown) => this.#options.onFailed(error));
   }
 
@@ -165,9 +159,7 @@ export class ToolDesk {
     // What the model makes up as a name may hold anything, also what the caller has said.
     const name = runner.find(run.name) === undefined ? '[unknown]' : run.name;
     tellOfRun(run, log, emit, name);
-    const { outcome, error, hangsUp } = run;
-    if (error !== undefined)
-      log.warn({ tool: name, code: error.code, pii: { detail: error.message } }, 'function failed');
+    const { outcome, hangsUp } = run;
     // A model that has said goodbye and then hangs up must not be asked to say it once more.
     const said = hangsUp && spoke;
     if (said) this.#options.onGoodbyeSaid();
@@ -200,7 +192,14 @@ export function tellOfRun(
   emit: (event: CallEventBody) => void,
   logged = run.name,
 ): void {
-  const { result, error: _error, hangsUp: _hangsUp, ...facts } = run;
-  log.info({ tool: logged, ms: Math.round(facts.ms), outcome: facts.outcome }, 'function call');
+  const { result, error, hangsUp: _hangsUp, ...facts } = run;
+  const line = { tool: logged, ms: Math.round(facts.ms), outcome: facts.outcome };
+  if (facts.outcome !== 'failed' && facts.outcome !== 'timeout') log.info(line, 'function call');
+  // Its words may be the caller's: kind and place have to do.
+  else
+    log.warn(
+      { ...line, code: error?.code, ...(error && traceOf(error)), pii: { detail: error?.message } },
+      'function failed',
+    );
   emit({ type: 'tool', ...facts, isError: result.isError });
 }

@@ -238,16 +238,13 @@ class Webhook {
     return { answer: carrier.acknowledge(), action: (signal) => carrier.hangUp(call, signal) };
   }
 
+  /** Why somebody is not let in is for the reception to say. */
   #logAdmission(carrier: Carrier, call: IncomingCall, admission: Admission | Refusal): void {
-    const { manager, log } = this.#deps;
+    if (typeof admission === 'string') return;
     const { callId, direction } = call;
-    if (admission === 'busy') {
-      const { size, draining } = manager;
-      log.warn({ callId, calls: size, draining }, 'call refused: busy');
-    } else if (typeof admission !== 'string') {
-      const pii = { from: call.from, to: call.to };
-      log.info({ callId, carrier: carrier.name, agent: admission.agent, direction, pii }, 'call answered');
-    }
+    const pii = { from: call.from, to: call.to };
+    const fields = { callId, carrier: carrier.name, agent: admission.agent, direction, pii };
+    this.#deps.log.info(fields, 'call answered');
   }
 
   /** Carriers mostly tell of a recording when the call is over. */

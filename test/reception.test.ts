@@ -41,6 +41,7 @@ function desk(options: KitOptions = {}, own: Partial<Roster> = {}) {
     roster,
     manager: () => kit.manager,
     log: kit.log,
+    metrics: kit.metrics,
     gaveUp: (ref) => givenUp.has(ref),
     epoch: () => kit.clock.epoch(),
   });

@@ -200,7 +200,7 @@ describe('a start webhook that fails', () => {
     const { hook, on } = await asking([hanging], '');
     const call = await on.connected();
     await givenUp(await hook.nth(1));
-    expect(await on.logged('the start webhook failed')).toMatchObject({ err: { code: 'TIMEOUT' } });
+    expect(await on.logged('the start webhook failed')).toMatchObject({ code: 'TIMEOUT' });
     await on.says('Booking, nobody.');
     await call.hangUp();
   });

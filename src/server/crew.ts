@@ -98,6 +98,7 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
     await staff.change(next);
     secrets.replace(endHooks(next));
     await startOutbox(next);
+    metrics.agentsFileChanged('used');
     log.info({ agents: next.agents.size, numbers: next.numbers.length }, 'the agents file has changed');
   };
   const onBroken = (error: unknown): void => {

@@ -138,6 +138,7 @@ export function createKit(options: KitOptions = {}) {
     },
     manager: () => manager,
     log,
+    metrics,
     gaveUp: (ref) => desk.gaveUp(ref),
     epoch: () => clock.epoch(),
   });
