@@ -9,6 +9,7 @@ import { entriesAt, isRecord, valueAt } from './agents-file/plain-data.ts';
 import { checkReferences, type KnownProvider, type Loaded } from './agents-file/references.ts';
 import { agentsFileSchema, type RawAgentsFile, type RawNumber } from './agents-file/schema.ts';
 import { SourceFiles } from './agents-file/source-files.ts';
+import type { Clock } from './clock.ts';
 import type { Env } from './config.ts';
 import { breathe } from './settle.ts';
 import type { Tool } from './tools.ts';
@@ -44,6 +45,10 @@ export interface AgentsFileOptions {
   readonly providers?: readonly KnownProvider[] | undefined;
   /** Names of functions that the program brings itself. */
   readonly toolNames?: readonly string[] | undefined;
+  /** Measures how long handler modules take to load. Default: that of the system. */
+  readonly clock?: Clock | undefined;
+  /** Nobody wants the file any more: a module that is being loaded is not waited for. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Larger than anybody's file, and read in a moment: calls that are up wait meanwhile. */
@@ -52,7 +57,8 @@ const WANTED = `wanted YAML or JSON of at most ${LARGEST_FILE} bytes`;
 
 /**
  * Reads an agents file, with everything that it names, and checks it whole. Rejects with one BAD_CONFIG that has a line
- * for every mistake (`file:line:column path: found …, wanted …`); `mistakesOf` has them one by one.
+ * for every mistake (`file:line:column path: found …, wanted …`); `mistakesOf` has them one by one. Rejects with the
+ * reason of `signal` when that aborts.
  */
 export async function readAgentsFile(
   path: string,
@@ -73,8 +79,8 @@ export async function readAgentsFile(
   const value = withEnvironment(doc.value, env, mistakes);
   const raw = checkWith(agentsFileSchema, value, mistakes);
   await breathe();
-  const loaded = await loadReferences(value, { path, files, mistakes });
-  const { providers, toolNames = [] } = options;
+  const { providers, toolNames = [], clock, signal } = options;
+  const loaded = await loadReferences(value, { path, files, mistakes, clock, signal });
   checkReferences(value, loaded, { providers, given: toolNames }, mistakes);
   await breathe();
   if (raw === undefined || !mistakes.empty) throw mistakes.error(files.sources);

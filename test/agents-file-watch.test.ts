@@ -6,16 +6,22 @@ import type { Cancel, Clock } from '../src/clock.ts';
 import type { BridgeError } from '../src/errors.ts';
 import { type Folder, handlerModule, makeFolder } from './support/agents-folder.ts';
 
+/** How long a module may take; not a wait for the next look. */
+const LOADING_MS = 10_000;
+
 /** Time that goes on by one wait whenever the test says so; `asked` resolves when somebody waits. */
 class StepClock implements Clock {
   #waiting: (() => void) | undefined;
   #onAsk: (() => void) | undefined;
+  #deadline: (() => void) | undefined;
+  #onDeadline: (() => void) | undefined;
   delays: number[] = [];
 
   now = (): number => 0;
   epoch = (): number => 0;
 
   after(ms: number, run: () => void): Cancel {
+    if (ms === LOADING_MS) return this.#loadUntil(run);
     if (this.#waiting !== undefined) throw new Error('two looks at once');
     this.delays.push(ms);
     this.#waiting = run;
@@ -26,7 +32,35 @@ class StepClock implements Clock {
   }
 
   get pending(): boolean {
-    return this.#waiting !== undefined;
+    return this.#waiting !== undefined || this.#deadline !== undefined;
+  }
+
+  /** Begins a look, and resolves when a module is being loaded in it. */
+  async lookUntilLoading(): Promise<void> {
+    const loading = new Promise<void>((resolve) => {
+      this.#onDeadline = resolve;
+    });
+    const run = this.#waiting;
+    this.#waiting = undefined;
+    run?.();
+    await loading;
+  }
+
+  /** The module that is being loaded has had its time; resolves when the look is over. */
+  async late(): Promise<void> {
+    const over = new Promise<void>((resolve) => {
+      this.#onAsk = resolve;
+    });
+    this.#deadline?.();
+    await over;
+  }
+
+  #loadUntil(run: () => void): Cancel {
+    this.#deadline = run;
+    this.#onDeadline?.();
+    return () => {
+      this.#deadline = undefined;
+    };
   }
 
   /** Lets the wait end, and resolves when the look that follows is over. */
@@ -220,6 +254,37 @@ describe('a watched agents file', () => {
     unlinkSync(it.folder.at('handlers/two.mjs'));
     await it.look(2);
     expect(it.told.slice(3)).toEqual(['good: Hi']);
+  });
+
+  it('with a module that never finishes loading is broken, and the next change is found', async () => {
+    await using it = await watched({
+      'agents.yaml': 'agents: { a: { greeting: Hi } }\ntools: { handlers: [one.mjs] }',
+      'one.mjs': handlerModule('one'),
+    });
+    it.folder.write('one.mjs', `await new Promise(() => {});\n${handlerModule('one')}`);
+    await it.look();
+    await it.clock.lookUntilLoading();
+    await it.clock.late();
+    expect(it.told).toEqual([
+      expect.stringMatching(/tools\.handlers: one\.mjs: it is not loaded after 10 s/),
+    ]);
+    it.folder.write('one.mjs', handlerModule('one'));
+    await it.look(2);
+    expect(it.told.slice(1)).toEqual(['good: Hi']);
+  });
+
+  it('may be closed while a module never finishes loading, and waits for it no longer', async () => {
+    const it = await watched({
+      'agents.yaml': 'agents: { a: { greeting: Hi } }\ntools: { handlers: [one.mjs] }',
+      'one.mjs': handlerModule('one'),
+    });
+    it.folder.write('one.mjs', `await new Promise(() => {});\n${handlerModule('one')}`);
+    await it.look();
+    await it.clock.lookUntilLoading();
+    await it.watch.close();
+    await expect.poll(() => it.clock.pending).toBe(false);
+    expect(it.told).toEqual([]);
+    it.folder[Symbol.dispose]();
   });
 
   it('that becomes a folder is broken, and no more than that', async () => {

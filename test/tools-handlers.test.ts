@@ -22,6 +22,7 @@ import { type LoadedHandlers, loadHandlers } from '../src/tools/handlers.ts';
 import { httpToolSchema } from '../src/tools/http.ts';
 import { defineTool, type ToolContext } from '../src/tools.ts';
 import { callStub } from './support/call-stub.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const context: ToolContext = {
@@ -267,6 +268,48 @@ describe('a mistake in handlers', () => {
     expect(found).toContain(`${place}/a.txt: there is no such file or folder`);
     expect(found).toContain(`${empty}/README.md: found a .md, wanted a .js, .mjs or .ts module`);
     expect(found).toHaveLength(14);
+  });
+
+  it('may be to wait for ever at the top level: it is told in time, and nothing else is waited for', async () => {
+    const place = folder({
+      'a.js': 'await new Promise(() => {});',
+      'b.js': 'throw new Error("no database");',
+    });
+    const clock = new VirtualClock();
+    const told = loadHandlers([place], home, { clock }).catch((error: unknown) => String(error));
+    await expect.poll(() => clock.pending).toBe(1);
+    clock.advance(9_999);
+    expect(clock.pending).toBe(1);
+    clock.advance(1);
+    expect(await told).toMatch(
+      new RegExp(
+        `BAD_CONFIG: ${place}/a.js: it is not loaded after 10 s, wanted a module that does not wait for ever .*\\n${place}/b.js`,
+      ),
+    );
+    expect(clock.pending).toBe(0);
+  });
+
+  it('that lasts for ever is told by a Node that has nothing else to do', () => {
+    const place = folder({ 'a.js': 'await new Promise(() => {});' });
+    const { out, status } = native(`
+      const after = (ms, run) => { const timer = setTimeout(run, ms / 100); return () => clearTimeout(timer); };
+      const clock = { now: () => 0, epoch: () => 0, after };
+      await loadHandlers(['${place}'], ${JSON.stringify(home)}, { clock }).catch((error) => console.log(error.message));`);
+    expect({ out, status }).toEqual({
+      out: expect.stringContaining('it is not loaded after 10 s'),
+      status: 0,
+    });
+  });
+
+  it('is not waited for when nobody wants the functions any more', async () => {
+    const place = folder({ 'a.js': 'await new Promise(() => {});' });
+    const clock = new VirtualClock();
+    const life = new AbortController();
+    const told = loadHandlers([place], home, { clock, signal: life.signal });
+    await expect.poll(() => clock.pending).toBe(1);
+    life.abort(new BridgeError('CANCELLED', 'enough'));
+    await expect(told).rejects.toThrow('CANCELLED: enough');
+    expect(clock.pending).toBe(0);
   });
 
   it('says what to do where patchcord is not installed, and where TypeScript cannot be read', () => {

@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import type { Clip } from '../agents.ts';
-import { loadHandlers } from '../tools/handlers.ts';
+import { type LoadOptions, loadHandlers } from '../tools/handlers.ts';
 import type { Tool } from '../tools.ts';
 import { LONGEST_INSTRUCTIONS } from './agent-schema.ts';
 import { LARGEST_CLIP, readClip } from './clip.ts';
@@ -10,7 +10,7 @@ import { entriesAt, itemsAt, textAt } from './plain-data.ts';
 import { type Loaded, linesOf } from './references.ts';
 import type { SourceFiles } from './source-files.ts';
 
-interface Loading {
+interface Loading extends LoadOptions {
   /** Of the agents file, as it was given. */
   readonly path: string;
   readonly files: SourceFiles;
@@ -86,7 +86,7 @@ async function readSound(
 
 async function readHandlers(
   file: unknown,
-  { path, files, mistakes }: Loading,
+  { path, files, mistakes, clock, signal }: Loading,
 ): Promise<readonly Tool[] | undefined> {
   const at = ['tools', 'handlers'];
   const paths = itemsAt(file, at).filter((one) => typeof one === 'string');
@@ -94,10 +94,11 @@ async function readHandlers(
   const baseDir = resolve(dirname(path));
   for (const one of paths) await files.noteFolder(resolve(baseDir, one));
   try {
-    const { tools, sources } = await loadHandlers(paths, baseDir);
+    const { tools, sources } = await loadHandlers(paths, baseDir, { clock, signal });
     for (const source of sources) await files.note(source);
     return tools;
   } catch (thrown) {
+    signal?.throwIfAborted();
     for (const line of linesOf(thrown)) mistakes.add(at, line);
     return undefined;
   }

@@ -8,7 +8,7 @@ import { versionOf } from './source-files.ts';
 /** Fast enough for somebody who waits for it, and seldom enough to cost nothing. */
 const POLL_MS = 1000;
 
-export interface WatchOptions extends AgentsFileOptions {
+export interface WatchOptions extends Omit<AgentsFileOptions, 'signal'> {
   readonly clock: Clock;
   /** Of the process: `${NAME}` of the file. */
   readonly env: Env;
@@ -32,8 +32,7 @@ export class AgentsFileWatch {
   #seen: string | undefined;
   #broken: string | undefined;
   #cancel: Cancel | undefined;
-  #looking: Promise<void> = Promise.resolve();
-  #closed = false;
+  readonly #life = new AbortController();
 
   /** `file` is what was read last; the watch goes on from there. */
   constructor(file: AgentsFile, options: WatchOptions) {
@@ -43,18 +42,25 @@ export class AgentsFileWatch {
     this.#wait();
   }
 
-  /** Resolves when nothing is under way any more; nothing is told from here on. Idempotent. */
+  /**
+   * Nothing is told from here on. Waits for nothing: what is being read comes to nothing, and the module of a user may
+   * take for ever. Idempotent.
+   */
   close(): Promise<void> {
-    this.#closed = true;
+    this.#life.abort(new BridgeError('CANCELLED', 'the agents file is not watched any more'));
     this.#cancel?.();
-    return this.#looking;
+    return Promise.resolve();
+  }
+
+  get #closed(): boolean {
+    return this.#life.signal.aborted;
   }
 
   #wait(): void {
     if (this.#closed) return;
     // The next look is planned when this one is over, so that a slow disk makes looks rare and not many.
     this.#cancel = this.#options.clock.after(POLL_MS, () => {
-      this.#looking = this.#look().finally(() => this.#wait());
+      void this.#look().finally(() => this.#wait());
     });
   }
 
@@ -77,7 +83,8 @@ export class AgentsFileWatch {
 
   async #readAgain(): Promise<void> {
     const { env, onChange, onBroken, ...options } = this.#options;
-    const outcome = await readAgentsFile(this.#path, env, options).catch((thrown: unknown) =>
+    const { signal } = this.#life;
+    const outcome = await readAgentsFile(this.#path, env, { ...options, signal }).catch((thrown: unknown) =>
       BridgeError.from(thrown),
     );
     if (outcome instanceof BridgeError) {

@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { type Clock, deadline, systemClock } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
 import type { Tool } from '../tools.ts';
 
@@ -10,6 +11,16 @@ export interface LoadedHandlers {
   readonly sources: readonly string[];
 }
 
+/** How modules are loaded. */
+export interface LoadOptions {
+  /** Measures how long each takes. Default: that of the system. */
+  readonly clock?: Clock | undefined;
+  /** Nobody wants them any more: no module is waited for. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One module may open a database meanwhile; one that takes longer waits for something that never comes. */
+const LOAD_S = 10;
 const SCRIPT = ['.js', '.mjs'];
 const TYPED = ['.ts', '.mts'];
 const MAX_MESSAGE = 500;
@@ -17,24 +28,33 @@ const MAX_MESSAGE = 500;
 /**
  * Imports the functions of handler modules: single modules, or folders of them, relative to `baseDir`. A module that
  * has changed since it was last imported is imported anew; what it imports itself is not. Rejects with one BAD_CONFIG
- * that names every mistake, a line each.
+ * that names every mistake, a line each; one that has not been loaded after ten seconds is a mistake. Rejects with the
+ * reason of `signal` when it aborts.
  */
-export async function loadHandlers(paths: readonly string[], baseDir: string): Promise<LoadedHandlers> {
+export async function loadHandlers(
+  paths: readonly string[],
+  baseDir: string,
+  options: LoadOptions = {},
+): Promise<LoadedHandlers> {
   const mistakes: string[] = [];
   const files = new Map<string, string>();
   for (const path of paths) {
     for (const file of await filesOf(path, baseDir, mistakes)) files.set(file.path, file.shown);
   }
-  const tools = await importAll(files, mistakes);
+  const tools = await importAll(files, options, mistakes);
   if (mistakes.length > 0) throw new BridgeError('BAD_CONFIG', mistakes.join('\n'));
   return { tools, sources: [...files.keys()] };
 }
 
-async function importAll(files: ReadonlyMap<string, string>, mistakes: string[]): Promise<readonly Tool[]> {
+async function importAll(
+  files: ReadonlyMap<string, string>,
+  options: LoadOptions,
+  mistakes: string[],
+): Promise<readonly Tool[]> {
   const tools = new Map<string, { readonly tool: Tool; readonly shown: string }>();
   // One after the other: a module that opens a database when it is loaded meets nobody else.
   for (const [path, shown] of files) {
-    for (const tool of await importTools(path, shown, mistakes)) {
+    for (const tool of await importTools({ path, shown }, options, mistakes)) {
       const { name } = tool.definition;
       const other = tools.get(name);
       if (other === undefined) tools.set(name, { tool, shown });
@@ -94,13 +114,18 @@ function stem(name: string): string {
   return basename(name, extname(name));
 }
 
-async function importTools(path: string, shown: string, mistakes: string[]): Promise<readonly Tool[]> {
+async function importTools(
+  { path, shown }: HandlerFile,
+  options: LoadOptions,
+  mistakes: string[],
+): Promise<readonly Tool[]> {
   let module: unknown;
   try {
     const { mtimeNs, size, ino } = await stat(path, { bigint: true });
     // Node keeps modules by their address for ever: without this, a reload would get the old one.
-    module = await import(`${pathToFileURL(path).href}?v=${mtimeNs}-${size}-${ino}`);
+    module = await imported(`${pathToFileURL(path).href}?v=${mtimeNs}-${size}-${ino}`, options);
   } catch (thrown) {
+    options.signal?.throwIfAborted();
     mistakes.push(`${shown}: ${importProblem(thrown)}`);
     return [];
   }
@@ -109,7 +134,20 @@ async function importTools(path: string, shown: string, mistakes: string[]): Pro
   return tools;
 }
 
+/** The module, or a TIMEOUT when it is late: nothing can stop it, so that it is only waited for no longer. */
+async function imported(address: string, { clock = systemClock, signal }: LoadOptions): Promise<unknown> {
+  signal?.throwIfAborted();
+  using limit = deadline(clock, LOAD_S * 1000, 'a module', signal);
+  return await new Promise((resolve, reject) => {
+    limit.signal.addEventListener('abort', () => reject(limit.signal.reason), { once: true });
+    import(address).then(resolve, reject);
+  });
+}
+
 function importProblem(thrown: unknown): string {
+  if (thrown instanceof BridgeError && thrown.code === 'TIMEOUT') {
+    return `it is not loaded after ${LOAD_S} s, wanted a module that does not wait for ever at its top level (await)`;
+  }
   const message = (thrown instanceof Error ? thrown.message : String(thrown)).replace(/\s+/g, ' ').trim();
   if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_UNKNOWN_FILE_EXTENSION') {
     return `Node ${process.versions.node} cannot import TypeScript, wanted Node 24 or a module compiled to .js`;
