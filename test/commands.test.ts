@@ -108,7 +108,26 @@ describe('patchcord call', () => {
     await simulator.exit;
   });
 
+  it('calls the number that it is told, which decides on the agent', async () => {
+    const simulator = start(simulate, ['openai', '--quiet', '--first-audio-ms', '50']);
+    const agents = join(folder(), 'agents.yaml');
+    writeFileSync(
+      agents,
+      'agents: { one: { greeting: false } }\nnumbers: [{ number: "+49*", agent: one }]\n',
+    );
+    const env = { OPENAI_BASE_URL: await simulator.listening, DATA_DIR: folder(), LOG_LEVEL: 'silent' };
+    const argv = ['--agents', agents, '--wav', speech(), '--out', folder()];
+    const right = start(call, [...argv, '--number', '+4930123456', '--from', '+4930999'], env);
+    expect(await right.exit).toBe(0);
+    const wrong = start(call, argv, env);
+    expect(await wrong.exit).toBe(1);
+    expect(wrong.written.err).toContain('rejected');
+    simulator.interrupt();
+    expect(await simulator.exit).toBe(0);
+  });
+
   it.each([
+    [['--number', '12'], /--number: found "12", wanted \+ and 3 to 15 digits/],
     [['--to', 'nowhere'], /--to: found "nowhere", wanted an http/],
     [['--wav', 'missing.wav'], /--wav missing\.wav: cannot be read/],
     [['--wav', import.meta.filename], /--wav .*commands\.test\.ts: cannot be read: .*RIFF/],

@@ -14,6 +14,8 @@ import { LiveView } from './live-view.ts';
 import { converse, keepCall, type Step, summary } from './phone-call.ts';
 import { newAccount, settingsFor } from './simulated-account.ts';
 
+const NUMBER = /^\+[1-9]\d{2,14}$/;
+
 export const call: Command = {
   name: 'call',
   summary: 'places a simulated phone call',
@@ -21,12 +23,13 @@ export const call: Command = {
 
 Plays the carrier and the caller: signs the webhook, opens the media stream, speaks, listens, and keeps the call.
 Without --to, a service is started for this one call, with the settings of the environment.
-The call is from +14155550100 to +14155550101: that is the number to have in an agents file.
 
   --agents FILE     without --to: agents and their numbers; the same as AGENTS_FILE
   --to URL          voice webhook of the service, such as http://127.0.0.1:8080/voice/twilio
   --carrier NAME    twilio, telnyx or plivo; default: the last part of --to, else twilio
   --call-control    without --to: a Telnyx number of a Call Control application (else: of TeXML)
+  --from NUMBER     who calls: + and digits; default +14155550100
+  --number NUMBER   who is called, which decides on the agent; default +14155550101
   --secret TEXT     what signs the call: the service says it when no carrier is configured; default: TWILIO_AUTH_TOKEN
                     or PLIVO_AUTH_TOKEN, which must be those of the service (and TWILIO_ACCOUNT_SID)
   --public-url URL  the service's PUBLIC_URL, when --to reaches it by another address
@@ -40,6 +43,8 @@ The call is from +14155550100 to +14155550101: that is the number to have in an 
       agents: { type: 'string' },
       carrier: { type: 'string' },
       'call-control': { type: 'boolean', default: false },
+      from: { type: 'string' },
+      number: { type: 'string' },
       secret: { type: 'string' },
       'public-url': { type: 'string' },
       wav: { type: 'string', multiple: true },
@@ -48,12 +53,14 @@ The call is from +14155550100 to +14155550101: that is the number to have in an 
     });
     const steps = await readSteps(values.wav, values.keys);
     const carrier = carrierOf(values.carrier, values.to);
+    const parties = readParties(values.from, values.number);
     if (values.to === undefined) {
       const route = values['call-control'] ? 'events' : 'voice';
-      return callOwnService(terminal, steps, values.out, { carrier, route, agents: values.agents });
+      return callOwnService(terminal, steps, values.out, { carrier, route, agents: values.agents, parties });
     }
     const outcome = await placeAndKeep(terminal, steps, values.out, {
       carrier,
+      parties,
       webhookUrl: voiceUrl(values.to, carrier),
       publicUrl: values['public-url'],
       authToken: values.secret ?? secretFrom(terminal.env, carrier),
@@ -114,13 +121,14 @@ interface OwnService {
   readonly route: 'voice' | 'events';
   /** Agents file. */
   readonly agents: string | undefined;
+  readonly parties: Parties;
 }
 
 async function callOwnService(
   terminal: Terminal,
   steps: readonly Step[],
   out: string | undefined,
-  { carrier, route, agents }: OwnService,
+  { carrier, route, agents, parties }: OwnService,
 ): Promise<number> {
   const account = newAccount(carrier);
   await using exchange = await startExchange({
@@ -146,6 +154,7 @@ async function callOwnService(
   // Awaited here: the service is disposed of when this function returns.
   return await placeAndKeep(terminal, steps, out, {
     carrier,
+    parties,
     exchange,
     webhookUrl: `${url}/${route}/${carrier}`,
     publicUrl: config.publicUrl,
@@ -157,8 +166,26 @@ async function callOwnService(
   });
 }
 
+/** Undefined: the simulated phone's own. */
+interface Parties {
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+}
+
+function readParties(from: string | undefined, number: string | undefined): Parties {
+  for (const [name, value] of Object.entries({ from, number })) {
+    if (value !== undefined && !NUMBER.test(value))
+      throw new BridgeError(
+        'BAD_INPUT',
+        `--${name}: found ${JSON.stringify(value)}, wanted + and 3 to 15 digits`,
+      );
+  }
+  return { from, to: number };
+}
+
 interface Target {
   readonly carrier: CarrierName;
+  readonly parties: Parties;
   /** Default: one of its own. */
   readonly exchange?: Exchange;
   readonly webhookUrl: string;
@@ -188,6 +215,7 @@ async function placeAndKeep(
   });
   view.line('phone', `calling ${target.webhookUrl}`);
   const placed = exchange.placeCall({
+    ...target.parties,
     webhookUrl: target.webhookUrl,
     publicUrl: target.publicUrl,
     authToken: target.authToken,
