@@ -2,7 +2,7 @@ import { type Agent, type FillerPolicy, voiceAgent } from './agents.ts';
 import type { AgentSpec } from './agents-file/agent-spec.ts';
 import { builtInVariables, type CallFacts } from './agents-file/call-facts.ts';
 import { Routes } from './agents-file/routes.ts';
-import { fill, tidy } from './agents-file/template.ts';
+import { fill, isBuiltInVariable, tidy } from './agents-file/template.ts';
 import type { BuiltInEntry, ToolEntry } from './agents-file/tool-entries.ts';
 import type { AgentsFile, NumberEntry } from './agents-file.ts';
 import type { AfterStream, CarrierName } from './carrier.ts';
@@ -73,11 +73,13 @@ export class AgentBook {
 
   /**
    * What is declared in the file and for the agent, and over that what is `given` for one call (by its number, the start
-   * webhook, the operator, later ones over earlier ones). Without the built-in ones, which nobody can set.
+   * webhook, the operator, later ones over earlier ones). Without the built-in ones, which nobody can set: whoever is
+   * told of these would take them for what the bridge knows.
    */
   variables(name: string, given: Variables): Variables {
     const all = { ...this.file.variables, ...this.spec(name).variables, ...given };
-    return Object.fromEntries(Object.entries(all).map(([key, value]) => [key, tidy(value)]));
+    const own = Object.entries(all).filter(([key]) => !isBuiltInVariable(key));
+    return Object.fromEntries(own.map(([key, value]) => [key, tidy(value)]));
   }
 
   /** The agent for one call, its texts filled in. `given` as in `variables`; `tools` are those of `toolEntries`. */

@@ -1,3 +1,4 @@
+import { isBuiltInVariable } from './agents-file/template.ts';
 import type { ReportTerms } from './call-accounts.ts';
 import type { Carrier, CarrierName, IncomingCall } from './carrier.ts';
 import { BridgeError } from './errors.ts';
@@ -153,7 +154,8 @@ export class Reception {
       // Once more: the agents may be others by now.
       const now = this.#deps.roster.route(carrier.name, call);
       const wanted = this.#wanted(callId, answer.agent, now.agent);
-      const known = { ...now.variables, ...answer.variables, ...now.ordered };
+      const answered = this.#settable(callId, answer.variables);
+      const known = { ...now.variables, ...answered, ...now.ordered };
       return this.#admit(carrier, call, reserved, wanted, known);
     } catch (thrown) {
       this.#asking.delete(keyOf(carrier.name, callId));
@@ -166,6 +168,17 @@ export class Reception {
     const { size, draining } = this.#deps.manager();
     this.#deps.log.warn({ callId, calls: size, draining }, 'call refused: busy');
     return 'busy';
+  }
+
+  /** Without those of the bridge: what it knows of a call itself is for nobody else to say. */
+  #settable(callId: string, given: Route['variables']): Route['variables'] {
+    const taken = Object.keys(given).filter(isBuiltInVariable);
+    if (taken.length === 0) return given;
+    this.#deps.log.warn(
+      { callId, variables: taken },
+      'the start webhook sets variables that the bridge fills in; they are left out',
+    );
+    return Object.fromEntries(Object.entries(given).filter(([name]) => !isBuiltInVariable(name)));
   }
 
   /** A caller is not to suffer for a name that somebody has misspelt. */

@@ -126,6 +126,15 @@ agents:
     );
   });
 
+  it('that the bridge fills in are in no report of what was given for a call', async () => {
+    const given = { caller: '+1999', caller_name: 'The Boss', agent: 'x', guest: 'Bo' };
+    expect((await book(texts('x'))).variables('a', given)).toEqual({
+      business: 'Trattoria',
+      floor: '2',
+      guest: 'Bo',
+    });
+  });
+
   it('are empty when nobody knows them, and a text of which nothing is left is not said', async () => {
     const anonymous = { ...FACTS, callerName: undefined };
     expect(await greeting(texts('Hello {{caller_name}}!'), {}, anonymous)).toBe('Hello !');

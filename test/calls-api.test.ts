@@ -103,6 +103,25 @@ describe('a call that is placed', () => {
     expect(on.rest()[0]?.fields).not.toHaveProperty('MachineDetection');
   });
 
+  it.each([
+    [
+      { 'bad name': '2' },
+      'variables.bad name: found the name "bad name", wanted a name of letters, digits, _ and ., at most 64 characters, not beginning with a digit',
+    ],
+    [
+      { caller: '+15550199' },
+      expect.stringMatching(
+        /^variables\.caller: found the name "caller", wanted another name than those that the bridge fills in itself \(caller, /,
+      ),
+    ],
+  ])('is not ordered with variables of such names: %j', async (variables, message) => {
+    const on = await operatedService();
+    const { status, body } = await on.ask('POST', '/calls', { body: { ...ORDER, variables } });
+    expect([status, fault(body).code]).toEqual([400, 'BAD_INPUT']);
+    expect(fault(body).message).toEqual(message);
+    expect(on.rest()).toEqual([]);
+  });
+
   it('rings, lasts and listens for machines as the order says', async () => {
     const on = await operatedService();
     const machineDetection = { mode: 'leave-message', message: 'Please call back.' };

@@ -54,6 +54,13 @@ describe('patchcord dial', () => {
     expect(on.rest()[0]?.fields).toMatchObject({ To: TO, From: FROM, Timeout: '40' });
   });
 
+  it('says what is wrong with the name of a variable', async () => {
+    const on = await operatedService();
+    const { exit, written } = start(dialling(on.url, '--var', 'bad name=2'));
+    expect(await exit).toBe(2);
+    expect(written.err).toContain('variables.bad name: found the name "bad name", wanted a name of letters');
+  });
+
   it('hands on what the order says', async () => {
     const on = await operatedService();
     const order = [

@@ -83,6 +83,20 @@ describe('Reception', () => {
     await ordered.close();
   });
 
+  it('takes no variable from a webhook that the bridge fills in itself, and says so', async () => {
+    const on = desk();
+    const admission = on.receive('CA1');
+    const variables = { caller: '+15550199', caller_name: 'The Boss', guest: 'Ann' };
+    on.question(0).answer({ ...PASS, variables });
+    const admitted = await admission;
+    expect(typeof admitted === 'object' && admitted.session.agent.variables).toEqual({
+      room: 'one',
+      guest: 'Ann',
+    });
+    const words = 'the start webhook sets variables that the bridge fills in; they are left out';
+    expect(on.logged(words)).toBe(1);
+  });
+
   it('lets a call in at once when nobody has to be asked', () => {
     const on = desk({}, { route: () => ({ agent: 'line-check', variables: {}, ask: undefined }) });
     const admission = on.receive('CA1');

@@ -9,7 +9,13 @@ import type { Path, Place } from './document.ts';
 import { dotted, type MistakeList } from './mistakes.ts';
 import { isNumberPattern, readNumberPattern } from './numbers.ts';
 import { entriesAt, isRecord, itemsAt, textAt, valueAt } from './plain-data.ts';
-import { BUILT_IN_VARIABLES, type Placeholder, placeholdersIn, whichOf } from './template.ts';
+import {
+  BUILT_IN_VARIABLES,
+  isBuiltInVariable,
+  type Placeholder,
+  placeholdersIn,
+  whichOf,
+} from './template.ts';
 import { BUILT_IN } from './tool-entries.ts';
 import { foundWords, meant, suggestion } from './words.ts';
 
@@ -82,10 +88,9 @@ class Check {
       ...this.#agents.map((name) => ['agents', name]),
       ...itemsAt(this.#file, ['numbers']).map((_, i) => ['numbers', i]),
     ];
-    const builtIn: readonly string[] = BUILT_IN_VARIABLES;
     for (const section of sections) {
       for (const name of declaredIn(valueAt(this.#file, section))) {
-        if (!builtIn.includes(name)) continue;
+        if (!isBuiltInVariable(name)) continue;
         this.#mistakes.addKey(
           [...section, 'variables', name],
           'found the name of a variable that the bridge fills in, wanted another name',

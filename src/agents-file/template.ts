@@ -14,6 +14,12 @@ export const BUILT_IN_VARIABLES = [
   'weekday',
 ] as const;
 
+/** Whether a variable is filled in by the bridge, so that nobody else can set it. */
+export function isBuiltInVariable(name: string): boolean {
+  const names: readonly string[] = BUILT_IN_VARIABLES;
+  return names.includes(name);
+}
+
 /** `\{{` is a literal `{{`; a name stands between braces, with blanks around it or without. */
 const PLACE = /\\\{\{|\{\{\s*([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}|\{\{/g;
 

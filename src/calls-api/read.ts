@@ -41,12 +41,20 @@ function mistakesOf(issue: Issue, what: string, whole: unknown): (readonly [stri
       'found a field that nobody knows, wanted none of this name',
     ]);
   }
+  if (issue.code === 'invalid_key') return [badKey(issue)];
   const field = issue.path.length === 0 ? what : issue.path.join('.');
   const value = valueAt(whole, issue.path);
   // A word out of a list is no secret, and shows the slip of the pen.
   const found =
     issue.code === 'invalid_value' && typeof value === 'string' ? quoted(value) : described(value);
   return [[field, `found ${found}, wanted ${issue.message}`]];
+}
+
+/** The issue is told of the value; what is wrong is the name that it has. */
+function badKey({ path, issues }: z.core.$ZodIssueInvalidKey): readonly [string, string] {
+  const wanted = issues.map(({ message }) => message).join('; ');
+  const found = quoted(String(path.at(-1)));
+  return [shorten(path.join('.')), `found the name ${found}, wanted ${wanted}`];
 }
 
 function valueAt(whole: unknown, path: readonly PropertyKey[]): unknown {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BUILT_IN_VARIABLES, isBuiltInVariable } from '../agents-file/template.ts';
 import { END_REASONS } from '../call-events.ts';
 import type { CallView, RecordedEvent } from '../call-records.ts';
 import { CALL_OUTCOMES, CARRIERS, MACHINE_RESULTS } from '../carrier.ts';
@@ -35,7 +36,10 @@ function oneOf<const T extends readonly string[]>(values: T) {
 
 const address = matching(ADDRESS, ADDRESS_WANTED);
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_.]{0,63}$/;
-const VARIABLE_WANTED = 'a name of letters, digits, _ and .';
+const VARIABLE_WANTED =
+  'a name of letters, digits, _ and ., at most 64 characters, not beginning with a digit';
+/** They reach reports and functions as what the bridge itself knows. */
+const VARIABLE_TAKEN = `another name than those that the bridge fills in itself (${BUILT_IN_VARIABLES.join(', ')})`;
 const A_BODY = { error: 'a JSON object' };
 
 const MachineDetection = z
@@ -72,7 +76,9 @@ const PlaceCall = z
         .describe('Who talks; default: whoever the agents file has for the number `from`.'),
       variables: z
         .record(
-          matching(VARIABLE, VARIABLE_WANTED),
+          matching(VARIABLE, VARIABLE_WANTED).refine((name) => !isBuiltInVariable(name), {
+            error: VARIABLE_TAKEN,
+          }),
           z.string({ error: 'text' }).max(4000, { error: 'text of at most 4000 characters' }),
         )
         .optional()
