@@ -103,8 +103,7 @@ describe('an MCP server that is a program', () => {
     const reason = new BridgeError('CANCELLED', 'the call has ended: +15550100');
     call.abort(reason);
     expect(await waiting).toBe(reason);
-    const { line } = await all.line('cancelled: ');
-    expect(line).toBe('cancelled: nobody needs it any more');
+    expect((await all.line('cancelled: '))['pii']).toEqual({ line: 'cancelled: nobody needs it any more' });
     expect(await run(server, 'greet', { name: 'Ada' })).toContain('Hello Ada');
   });
 
@@ -115,6 +114,22 @@ describe('an MCP server that is a program', () => {
     expect(await run(server, 'chatter')).toBe('still here');
     expect(all.warnings).toEqual([]);
     expect((await all.line('Listening on port')).level).toBe(20);
+  });
+
+  it('is quoted in the log until it knows of a call, and never with its keys', async () => {
+    const all = new Listener();
+    const env = { SECRET: 'key-of-the-crm', GREETING: 'yes' };
+    await using server = connected({ ...program('well'), env }, { clock: new VirtualClock(), log: all.log });
+    await server.ready;
+    expect((await all.line('up '))['line']).toMatch(/^up \d+$/);
+    expect((await all.line('with '))['line']).toBe('with [removed], yes');
+    expect(await run(server, 'chatter')).toBe('still here');
+    const { msg, pii } = await all.line('standard output');
+    expect([msg, pii]).toEqual([
+      'mcp server wrote something else than a message to standard output',
+      '[redacted]',
+    ]);
+    expect(JSON.stringify(all.lines)).not.toMatch(/Listening on port|key-of-the-crm/);
   });
 
   it('may change its functions', async () => {
@@ -234,7 +249,7 @@ describe('an MCP server that is a program', () => {
 });
 
 function kit(): { readonly log: Listener['log']; readonly all: Listener } {
-  const all = new Listener();
+  const all = new Listener(false);
   return { log: all.log, all };
 }
 

@@ -20,6 +20,9 @@ const PATIENCE = 3;
  */
 const stopped = new WeakMap<Tool, number>();
 
+/** The check of a schema that is compiled when it is needed, which has a limit of its own and is no part of a check. */
+export type LateCheck = Tool['check'] & { prepare(): void };
+
 /** `problems`: the arguments are wrong; `broken`: the check is; `slow`: it was stopped. */
 export type Check =
   | { readonly status: 'right'; readonly args: unknown }
@@ -29,7 +32,7 @@ export type Check =
 
 /**
  * Checks arguments, and repaired ones if these are wrong and can be repaired (see `repairArguments`). Never throws,
- * and takes no longer than 50 ms (10 ms once that has happened three times) whatever the check does; twice that on a
+ * and takes no longer than 50 ms (10 ms once it was stopped three times) whatever the check does; twice that on a
  * machine that is too busy.
  * @param slowInCall so many other checks of this call were stopped
  */
@@ -41,6 +44,8 @@ export function checkArguments(
   const before = stopped.get(tool) ?? 0;
   const maxMs = Math.max(before, slowInCall) < PATIENCE ? MAX_CHECK_MS : SHORT_CHECK_MS;
   try {
+    const { check } = tool;
+    if (isLate(check)) check.prepare();
     const checked = timeBox(maxMs, () => checkOrRepair(tool, args));
     if (!checked.inTime) {
       stopped.set(tool, before + 1);
@@ -57,6 +62,10 @@ export function checkArguments(
     );
     return { status: 'broken', error, output: failureText(error, 'the function was not run') };
   }
+}
+
+function isLate(check: Tool['check']): check is LateCheck {
+  return typeof Reflect.get(check, 'prepare') === 'function';
 }
 
 function checkOrRepair(tool: Tool, args: Readonly<Record<string, unknown>>): CheckedArguments {

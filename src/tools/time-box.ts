@@ -17,8 +17,8 @@ const script = new Script('work()');
  */
 export function timeBox<T>(ms: number, work: () => T, cpuMs: () => number = processMs): Boxed<T> {
   const before = cpuMs();
-  const first = timeBoxOnce(ms, work);
-  return first.inTime || cpuMs() - before > ms / 2 ? first : timeBoxOnce(ms, work);
+  const first = once(ms, work);
+  return first.inTime || cpuMs() - before > ms / 2 ? first : once(ms, work);
 }
 
 type Boxed<T> = { readonly inTime: true; readonly value: T } | { readonly inTime: false };
@@ -28,11 +28,7 @@ function processMs(): number {
   return (user + system) / 1000;
 }
 
-/**
- * The same without another try, for work that can be done without. May run within another one, whose end is the end of
- * both: what was stopped so runs no `catch` and no `finally`.
- */
-export function timeBoxOnce<T>(ms: number, work: () => T): Boxed<T> {
+function once<T>(ms: number, work: () => T): Boxed<T> {
   const outer = slot.work;
   let value: { readonly inTime: true; readonly value: T } | undefined;
   slot.work = () => {

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
 import type { Clock } from '../../src/clock.ts';
 import { createLog, type Log } from '../../src/log.ts';
 import type { McpServer } from '../../src/tools/mcp/mcp-server.ts';
@@ -21,13 +22,15 @@ export class Listener {
   readonly lines: LogLine[] = [];
   readonly #waiting = new Set<() => void>();
 
-  constructor() {
-    this.log = createLog('debug', {
+  /** @param blanked false: what the log of the service blanks is in the lines */
+  constructor(blanked = true) {
+    const to = {
       write: (text: string) => {
         this.lines.push(JSON.parse(text));
         for (const look of [...this.#waiting]) look();
       },
-    });
+    };
+    this.log = blanked ? createLog('debug', to) : pino({ level: 'debug' }, to);
   }
 
   /** Warnings and worse. */

@@ -77,4 +77,5 @@ if (mode === 'mute') {
   for (const name of rest) server.registerTool(name, { description: name }, () => says(name));
   await server.connect(new StdioServerTransport());
   tell(`up ${process.pid}`);
+  if (process.env.GREETING !== undefined) tell(`with ${process.env.SECRET}, ${process.env.GREETING}`);
 }

@@ -3,8 +3,10 @@ import { BridgeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { JsonSchema } from '../../provider.ts';
 import { defineTool, type Tool, type ToolContext } from '../../tools.ts';
+import type { LateCheck } from '../check.ts';
+import { compileSchema } from '../json-schema.ts';
 import { readParameters } from '../parameters.ts';
-import { timeBoxOnce } from '../time-box.ts';
+import { timeBox } from '../time-box.ts';
 
 /** A function of a server, ready for agents. */
 export interface Offer {
@@ -40,8 +42,8 @@ const MAX_NAME = 64;
 /** Of one listing; nobody reads hundreds. */
 const MAX_COMPLAINTS = 20;
 const MAX_SHOWN = 100;
-/** Less than a check may take, which this is a part of. A schema of 2 KiB takes a few milliseconds. */
-const MAX_COMPILE_MS = 40;
+/** Of the wall clock, for each schema once. One of 2 KiB takes a few. */
+const MAX_COMPILE_MS = 150;
 
 /** What is read of a function; wider than the SDK's, which loses all functions of a page for one that is odd. */
 const describedSchema = z.looseObject({
@@ -152,12 +154,13 @@ function flawOf({ inputSchema, execution }: Described): string | undefined {
   return undefined;
 }
 
-/**
- * What all functions of a server have in common; made once, because even no parameters take time to compile. The first
- * schema of a process takes as long as twenty others, and is compiled here, where no call waits for it.
- */
+/** What all functions of a server have in common; made once, because even no parameters take time to compile. */
 function commonOf(traits: OfferTraits): Tool {
   const { timeoutMs, fillerAfterMs, redact, cancelOnInterrupt } = traits;
+  // The first schema of a dialect takes as long as twenty others: that is done here, where no call waits for it.
+  for (const $schema of [undefined, 'http://json-schema.org/draft-07/schema#']) {
+    compileSchema({ ...($schema !== undefined && { $schema }), type: 'object', properties: { any: {} } });
+  }
   const shared = { timeoutMs, fillerAfterMs, redact, cancelOnInterrupt };
   return defineTool({
     name: 'mcp',
@@ -181,28 +184,26 @@ function toolOf(described: Described, common: Tool, { traits, run, log }: Contex
 }
 
 /** Compiles the schema when it is needed: servers have many functions, and compiling holds up everybody's audio. */
-function checkedLater(name: string, schema: JsonSchema, redact: readonly string[], log: Log): Tool['check'] {
+function checkedLater(name: string, schema: JsonSchema, redact: readonly string[], log: Log): LateCheck {
   let check: Tool['check'] | undefined;
-  return (args) => {
-    if (check === undefined) {
-      // Before it is tried: work that is stopped has no time to say that it was.
-      check = leftToServer;
-      check = compiled(name, schema, redact, log);
-    }
-    return check(args);
+  // Once, whatever comes of it.
+  const prepared = (): Tool['check'] => {
+    check ??= compiled(name, schema, redact, log);
+    return check;
   };
+  return Object.assign((args: Readonly<Record<string, unknown>>) => prepared()(args), {
+    prepare: () => void prepared(),
+  });
 }
-
-const leftToServer: Tool['check'] = (args) => ({ ok: true, args });
 
 function compiled(name: string, schema: JsonSchema, redact: readonly string[], log: Log): Tool['check'] {
   const leave = (reason: string): Tool['check'] => {
     // The server checks what it is sent; a dialect that is not known here is no reason to do without the function.
     log.debug({ name, reason }, 'arguments of an mcp function are left to its server');
-    return leftToServer;
+    return (args) => ({ ok: true, args });
   };
   try {
-    const made = timeBoxOnce(MAX_COMPILE_MS, () => readParameters(name, schema, redact).check);
+    const made = timeBox(MAX_COMPILE_MS, () => readParameters(name, schema, redact).check);
     return made.inTime ? made.value : leave('its schema takes too long to compile');
   } catch (error) {
     return leave(BridgeError.from(error).message);

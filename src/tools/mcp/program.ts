@@ -23,6 +23,8 @@ interface ProgramOptions {
 /** Longer messages are dropped. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const MAX_LOGGED = 500;
+/** Shorter values of the environment are switches and numbers. */
+const MIN_KEY = 8;
 /** What a program wrote before it ended is still read, but not for ever: a child of it may hold the pipe. */
 const LAST_WORDS_MS = 250;
 /** A server ends by itself when its input ends. */
@@ -48,6 +50,7 @@ export class ProgramTransport implements Transport {
   readonly #exited = deferred<void>();
   #child: ChildProcessWithoutNullStreams | undefined;
   #over = false;
+  #knowsCalls = false;
   #stopListening: Cancel | undefined;
   #cleanUp: Promise<void> | undefined;
 
@@ -87,6 +90,7 @@ export class ProgramTransport implements Transport {
     if (this.#over || input === undefined || !input.writable) {
       return Promise.reject(new BridgeError('TOOL_FAILED', 'the program does not run'));
     }
+    if ('method' in message && message.method === 'tools/call') this.#knowsCalls = true;
     return new Promise((resolve, reject) => {
       input.write(this.#options.sdk.serializeMessage(message), (error) => {
         if (error) reject(error);
@@ -108,7 +112,7 @@ export class ProgramTransport implements Transport {
       else this.#onLine(line, sdk);
     });
     const complaints = new Lines(4 * MAX_LOGGED, (line) => {
-      log.debug({ line: line.slice(0, MAX_LOGGED) }, 'mcp server wrote to standard error');
+      log.debug(this.#words(line), 'mcp server wrote to standard error');
     });
     child.stdout.on('data', (chunk: Buffer) => output.write(chunk));
     child.stderr.on('data', (chunk: Buffer) => complaints.write(chunk));
@@ -125,12 +129,23 @@ export class ProgramTransport implements Transport {
     } catch {
       // Programs print where they should not; the protocol goes on with the next line.
       this.#options.log.debug(
-        { line: line.slice(0, MAX_LOGGED) },
+        this.#words(line),
         'mcp server wrote something else than a message to standard output',
       );
       return;
     }
     this.onmessage?.(message);
+  }
+
+  /**
+   * What the program says of itself, for the log. Once it has been told something of a call, that may be a caller's
+   * words; its keys may be in there from the beginning.
+   */
+  #words(line: string): { readonly line: string } | { readonly pii: { readonly line: string } } {
+    const { env } = this.#options.address;
+    const keys = Object.values(env).filter((value) => value.length >= MIN_KEY);
+    const plain = keys.reduce((rest, key) => rest.replaceAll(key, '[removed]'), line).slice(0, MAX_LOGGED);
+    return this.#knowsCalls ? { pii: { line: plain } } : { line: plain };
   }
 
   #onExit(code: number | null, signal: string | null): void {
