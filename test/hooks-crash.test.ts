@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { systemClock } from '../src/clock.ts';
 import { Outbox } from '../src/hooks/outbox.ts';
 import { createLog } from '../src/log.ts';
+import { emitModules } from './support/emit-modules.ts';
 import { answering, hanging, hookReceiver, SECRET, verified } from './support/hook-receiver.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -49,10 +50,7 @@ describe('processes of their own', () => {
 
   beforeAll(() => {
     home = mkdtempSync(join(tmpdir(), 'outbox-crash-'));
-    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-    spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', join(home, 'dist')], {
-      cwd: ROOT,
-    });
+    emitModules(join(home, 'dist'), ['src/clock.ts', 'src/hooks/outbox.ts', 'src/log.ts']);
     symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'));
     writeFileSync(join(home, 'package.json'), '{"type":"module"}');
     writeFileSync(join(home, 'program.js'), PROGRAM);

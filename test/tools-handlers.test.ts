@@ -22,6 +22,7 @@ import { type LoadedHandlers, loadHandlers } from '../src/tools/handlers.ts';
 import { httpToolSchema } from '../src/tools/http.ts';
 import { defineTool, type ToolContext } from '../src/tools.ts';
 import { callStub } from './support/call-stub.ts';
+import { emitModules } from './support/emit-modules.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -39,27 +40,16 @@ let built = '';
 beforeAll(() => {
   home = mkdtempSync(join(tmpdir(), 'handlers-'));
   built = join(home, 'node_modules', 'patchcord');
-  mkdirSync(built, { recursive: true });
-  const config = {
-    extends: join(ROOT, 'tsconfig.json'),
-    compilerOptions: {
-      noEmit: false,
-      outDir: built,
-      rootDir: ROOT,
-      typeRoots: [join(ROOT, 'node_modules/@types')],
-    },
-    files: [join(ROOT, 'src/tools.ts'), join(ROOT, 'src/tools/handlers.ts')],
-    include: [],
-  };
-  writeFileSync(join(home, 'tsconfig.json'), JSON.stringify(config));
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', home], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(stdout);
+  emitModules(built, ['src/index.ts', 'src/tools/handlers.ts'], { types: true });
   writeFileSync(
     join(built, 'package.json'),
     '{"name":"patchcord","type":"module","exports":{".":"./src/tools.js","./handlers":"./src/tools/handlers.js"}}',
   );
-  cpSync(join(ROOT, 'node_modules/zod'), join(home, 'node_modules/zod'), { recursive: true });
+  cpSync(join(ROOT, 'node_modules/zod'), join(home, 'node_modules/zod'), {
+    recursive: true,
+    // The larger half is its sources, and modules for `require`.
+    filter: (path) => !/zod\/src(?:\/|$)|\.c[jt]s$/.test(path),
+  });
   symlinkSync(join(ROOT, 'node_modules/ajv'), join(home, 'node_modules/ajv'));
 });
 
@@ -360,7 +350,7 @@ describe('docs/tools.md', () => {
     const config = {
       extends: join(ROOT, 'tsconfig.json'),
       compilerOptions: {
-        paths: { patchcord: [join(ROOT, 'src/index.ts')] },
+        paths: { patchcord: [join(built, 'src/index.d.ts')] },
         typeRoots: [join(ROOT, 'node_modules/@types')],
         rootDir: '/',
       },
