@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { AgentsFile } from './agents-file.ts';
 import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
@@ -20,7 +20,7 @@ export interface DataDirUse {
  */
 export async function checkDataDir({ log, folder, inside, file }: DataDirUse): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await make(folder);
     await probe(folder);
     for (const name of inside) await probe(join(folder, name)).catch(unlessMissing);
   } catch (cause) {
@@ -36,6 +36,27 @@ export async function checkDataDir({ log, folder, inside, file }: DataDirUse): P
   }
 }
 
+// Not the recursive one of Node: it tries for ever where a parent takes no folders, as /proc does.
+async function make(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return;
+    const parent = dirname(folder);
+    if (!hasCode(error, 'ENOENT') || parent === folder) throw error;
+    await make(parent);
+    await mkdir(folder, { mode: 0o700 }).catch(unlessThere);
+  }
+}
+
+function unlessThere(error: unknown): void {
+  if (!hasCode(error, 'EEXIST')) throw error;
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
 async function probe(folder: string): Promise<void> {
   const path = join(folder, `.probe-${randomUUID()}`);
   const file = await open(path, 'wx', 0o600);
@@ -49,7 +70,7 @@ async function probe(folder: string): Promise<void> {
 }
 
 function unlessMissing(error: unknown): void {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  if (!hasCode(error, 'ENOENT')) throw error;
 }
 
 /** What of the file has to outlive a restart. */

@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { readAgentsFile } from '../src/agents-file.ts';
 import { checkDataDir } from '../src/data-dir.ts';
 import { createLog } from '../src/log.ts';
+import { AgentsService } from './support/agents-service.ts';
 
 const AGENTS = 'agents: { a: { instructions: You answer. } }\nnumbers: [{ number: "*", agent: a }]\n';
 const PRICES = 'prices: { currency: USD, carriers: { twilio: { inboundPerMinute: 1 } } }\n';
@@ -76,5 +77,17 @@ describe('the data folder', () => {
     await writeFile(join(at, 'data', 'outbox'), '');
     expect(await check(at, 'data')).toHaveLength(1);
     expect(await readdir(join(at, 'data'))).toEqual(['outbox']);
+  });
+
+  it('that cannot be written keeps the service from starting, and a file that needs it from being used', async () => {
+    // Nobody can make a folder there, not even root.
+    const env = { DATA_DIR: '/proc/patchcord' };
+    const needs = `${AGENTS}${PRICES}budget: { perDay: 5 }\n`;
+    await expect(AgentsService.start({ agents: needs, env })).rejects.toThrow('BAD_CONFIG: DATA_DIR');
+    const service = await AgentsService.start({ agents: AGENTS, env });
+    onTestFinished(() => service[Symbol.asyncDispose]());
+    expect(service.lines('the data folder (DATA_DIR) cannot be written')).toHaveLength(1);
+    await service.rewrite(needs, 'broken');
+    expect(JSON.stringify(service.lines('the agents file has changed'))).toContain('DATA_DIR');
   });
 });
