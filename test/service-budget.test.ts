@@ -1,5 +1,12 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { AgentsService, type AgentsServiceOptions, NUMBER, says, speak } from './support/agents-service.ts';
+import {
+  AgentsService,
+  type AgentsServiceOptions,
+  NUMBER,
+  PATIENT,
+  says,
+  speak,
+} from './support/agents-service.ts';
 import { STYLES } from './support/carrier-styles.ts';
 import { answering, hookReceiver, SECRET, verified } from './support/hook-receiver.ts';
 
@@ -93,7 +100,7 @@ describe.each(STYLES)('a number at $name that has spent what it may', (style) =>
       const call = await on.connected();
       await call.hangUp();
     }
-    await expect.poll(() => on.bridge.calls).toBe(0);
+    await expect.poll(() => on.bridge.calls, PATIENT).toBe(0);
     const refused = await on.dial().ended;
     expect(refused.outcome).toBe(refusal);
     expect(refused.streams).toEqual([]);
@@ -119,7 +126,7 @@ describe.each(STYLES)('a number at $name that has spent what it may', (style) =>
     const outbound = await on.exchange.nextDialled();
     await on.event('mediaStarted', ({ callId }) => callId !== inbound.callId);
     await outbound.hangUp();
-    await expect.poll(() => on.bridge.calls).toBe(0);
+    await expect.poll(() => on.bridge.calls, PATIENT).toBe(0);
     expect((await on.api('POST', '/calls', ORDER)).status).toBe(503);
     expect((await on.dial({ to }).ended).outcome).toBe('busy');
   });
@@ -188,7 +195,7 @@ describe('a day on which all has been spent', () => {
     });
     const placed = await on.api('POST', '/calls', ORDER);
     await expect
-      .poll(async () => (await on.api('GET', `/calls/${placed.body['id']}`)).body['outcome'])
+      .poll(async () => (await on.api('GET', `/calls/${placed.body['id']}`)).body['outcome'], PATIENT)
       .toBe('busy');
     expect((await on.api('POST', '/calls', ORDER)).status).toBe(201);
   });

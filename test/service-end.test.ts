@@ -11,6 +11,7 @@ import {
   cutIn,
   type Json,
   NUMBER,
+  PATIENT,
   says,
   speak,
 } from './support/agents-service.ts';
@@ -147,7 +148,9 @@ describe('the report of a call', () => {
     expect(asked.headers['webhook-id']).toBe(data['id']);
     expect(await on.logged('cost of a call')).toMatchObject({ cost: cost['total'], currency: 'EUR' });
     expect(await on.metrics()).toContain('patchcord_call_cost_total{currency="EUR",of="twilio"} 0.66');
-    await expect.poll(() => on.metrics()).toContain('patchcord_call_reports_total{outcome="delivered"} 1');
+    await expect
+      .poll(() => on.metrics(), PATIENT)
+      .toContain('patchcord_call_reports_total{outcome="delivered"} 1');
     expect(hook.received).toHaveLength(1);
   });
 
@@ -305,8 +308,9 @@ describe('delivery', () => {
     expect(second.body).toBe(first.body);
     expect(dataOf(second)).toMatchObject({ callId: call.callId });
     await expect
-      .poll(() =>
-        readdirSync(join(on.folder.path, 'data', 'outbox')).filter((name) => name.endsWith('.json')),
+      .poll(
+        () => readdirSync(join(on.folder.path, 'data', 'outbox')).filter((name) => name.endsWith('.json')),
+        PATIENT,
       )
       .toEqual([]);
     expect(await on.metrics()).toMatch(/patchcord_call_reports_total\{outcome="retried"\} 1/);
@@ -350,7 +354,9 @@ describe('a report that waits for a recording', () => {
     // The carrier falls silent, and tells of no recording.
     await call.destroy();
     await on.event('ended');
-    await expect.poll(() => readdirSync(join(on.folder.path, 'data', 'outbox')).length).toBeGreaterThan(0);
+    await expect
+      .poll(() => readdirSync(join(on.folder.path, 'data', 'outbox')).length, PATIENT)
+      .toBeGreaterThan(0);
     expect(hook.received).toEqual([]);
     await on.bridge.close();
     expect(hook.received.map((one) => dataOf(one)['recording'])).toEqual([null]);

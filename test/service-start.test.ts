@@ -6,6 +6,7 @@ import {
   CALLER,
   type Json,
   NUMBER,
+  PATIENT,
 } from './support/agents-service.ts';
 import { STYLES, type Style } from './support/carrier-styles.ts';
 import {
@@ -169,7 +170,7 @@ describe.each(STYLES.filter(({ name }) => name !== 'Telnyx TeXML'))(
       expect([...report.warnings.keys()]).toEqual([]);
       expect(on.events).toEqual([]);
       await expect
-        .poll(async () => (await on.api('GET', `/calls/${placed.body['id']}`)).body['status'])
+        .poll(async () => (await on.api('GET', `/calls/${placed.body['id']}`)).body['status'], PATIENT)
         .toBe('ended');
       // Nobody waits for it any more.
       await on.bridge.drain();

@@ -6,6 +6,7 @@ import {
   answer,
   calls,
   NUMBER,
+  PATIENT,
   type Step,
   says,
   speak,
@@ -238,7 +239,7 @@ describe('functions of an MCP server', () => {
     expect(await pidOf(old.callId, 2)).toBe(first);
     expect(isAlive(first)).toBe(true);
     await old.hangUp();
-    await expect.poll(() => isAlive(first), { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => isAlive(first), PATIENT).toBe(false);
     await young.hangUp();
     await on.bridge.close();
     expect(isAlive(second)).toBe(false);
@@ -258,7 +259,7 @@ describe('functions of an MCP server', () => {
     const on = await start({ agents: agents('end_call', 'redact: [card]'), model: [] });
     const mute = `mcp: { crm: { command: node, args: [${JSON.stringify(PROGRAM)}, mute] } }`;
     on.folder.write('agents.yaml', agents('crm/*, end_call', mute));
-    await expect.poll(() => on.log.some(({ mcp }) => mcp === 'crm'), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => on.log.some(({ mcp }) => mcp === 'crm'), PATIENT).toBe(true);
     await on.bridge.close();
     // That would be said after its 10 s.
     expect(on.lines('mcp server does not come up')).toEqual([]);

@@ -26,6 +26,8 @@ type LogLine = Json & { readonly msg: string; readonly level: number };
 const SECRET = '12345678901234567890123456789012';
 export const NUMBER = '+15550100200';
 export const CALLER = '+15550100123';
+/** For `expect.poll`: a machine that is busy is no failure. */
+export const PATIENT = { timeout: 10_000 } as const;
 
 export interface AgentsServiceOptions {
   /** The agents file, in YAML. */
