@@ -33,7 +33,12 @@ describe('an MCP server in the agents file', () => {
     [{ url: 'https://example.com', args: [] }, 'args'],
     [{ url: 'https://example.com', env: {} }, 'env'],
     [{ url: 'https://example.com', cwd: '.' }, 'cwd'],
+    [{ command: 'node', private: true }, 'private'],
     [{ url: 'ftp://example.com' }, 'url'],
+    [{ url: 'http://mcp.example.com/mcp', headers: { authorization: 'Bearer x' } }, 'url'],
+    [{ url: 'http://192.168.1.5/mcp', private: false }, 'url'],
+    [{ url: 'http://localhost.example.com/mcp' }, 'url'],
+    [{ url: 'http://127.0.0.1.example.com/mcp' }, 'url'],
     [{ url: 'https://user:pass@example.com' }, 'url'],
     [{ url: 'https://example.com', headers: { 'not a name': 'x' } }, 'headers.not a name'],
     [{ url: 'https://example.com', headers: { key: 'two\nlines' } }, 'headers.key'],
@@ -45,6 +50,16 @@ describe('an MCP server in the agents file', () => {
     const { error } = mcpServerSchema.safeParse(spec);
     expect(error?.issues.map((issue) => issue.path.join('.'))).toEqual([path]);
     expect(JSON.stringify(error?.issues)).not.toContain('two\\nlines');
+  });
+
+  it.each([
+    { url: 'https://mcp.example.com/mcp' },
+    { url: 'http://localhost:8080/mcp' },
+    { url: 'http://127.0.0.1:8080/mcp' },
+    { url: 'http://[::1]/mcp' },
+    { url: 'http://crm.internal/mcp', private: true },
+  ])('may be at %j', (spec) => {
+    expect(checked(spec).url).toBe(spec.url);
   });
 
   it('has a JSON Schema for editors', () => {

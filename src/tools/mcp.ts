@@ -6,6 +6,8 @@ import { McpServer } from './mcp/mcp-server.ts';
 import { loadSdk } from './mcp/sdk.ts';
 
 const OF_COMMANDS = ['args', 'env', 'cwd'] as const;
+const OF_URLS = ['headers', 'private'] as const;
+const LOOPBACK = /^(?:localhost|.*\.localhost|127(?:\.\d+){3}|\[::1\])\.?$/;
 
 const fields = z.strictObject({
   command: z.string().min(1).optional().describe('Program to start; it is spoken to over its standard input'),
@@ -20,6 +22,12 @@ const fields = z.strictObject({
     .refine(isHttpUrl, 'wanted an http:// or https:// URL without user name and password')
     .optional()
     .describe('Address of a server that speaks streamable HTTP'),
+  private: z
+    .boolean()
+    .optional()
+    .describe(
+      'The server is in a network of your own and may be reached by http, which anybody in between can read',
+    ),
   headers: z
     .record(
       z.string().refine(isHeaderName, 'not a name of a header'),
@@ -46,20 +54,28 @@ const fields = z.strictObject({
 
 /** One entry of `tools.mcp` in the agents file: a server that brings functions, by command or by URL. */
 export const mcpServerSchema = fields.superRefine((spec, context) => {
-  const mistake = (path: string[], message: string): void => {
-    context.addIssue({ code: 'custom', path, message });
-  };
-  const { command, url } = spec;
-  if (command === undefined && url === undefined) mistake([], 'wanted a command or a url');
-  if (command !== undefined && url !== undefined)
-    mistake(['url'], 'found a command too, wanted one of the two');
-  if (command === undefined && url !== undefined) {
-    for (const name of OF_COMMANDS) {
-      if (spec[name] !== undefined) mistake([name], 'goes with a command, found a url');
-    }
+  for (const [name, message] of mistakesOf(spec)) {
+    context.addIssue({ code: 'custom', path: name === undefined ? [] : [name], message });
   }
-  if (url === undefined && spec.headers !== undefined) mistake(['headers'], 'goes with a url, found none');
 });
+
+type Mistake = readonly [name: keyof z.output<typeof fields> | undefined, message: string];
+
+function mistakesOf(spec: z.output<typeof fields>): readonly Mistake[] {
+  const { command, url } = spec;
+  if (url === undefined) {
+    const strange = OF_URLS.filter((name) => spec[name] !== undefined);
+    const none: Mistake[] = command === undefined ? [[undefined, 'wanted a command or a url']] : [];
+    return [...none, ...strange.map((name): Mistake => [name, 'goes with a url, found none'])];
+  }
+  const inTheClear: Mistake[] =
+    spec.private !== true && isInTheClear(url)
+      ? [['url', 'found http, wanted https, or private: true for a network of your own']]
+      : [];
+  if (command !== undefined) return [['url', 'found a command too, wanted one of the two'], ...inTheClear];
+  const strange = OF_COMMANDS.filter((name) => spec[name] !== undefined);
+  return [...strange.map((name): Mistake => [name, 'goes with a command, found a url']), ...inTheClear];
+}
 
 /** A checked entry of `tools.mcp`. */
 export type McpServerSpec = z.output<typeof mcpServerSchema>;
@@ -75,6 +91,13 @@ function isHttpUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, username, password } = new URL(text);
   return (protocol === 'http:' || protocol === 'https:') && username === '' && password === '';
+}
+
+/** What callers say, and the key in the headers, would go over the network in the clear. */
+function isInTheClear(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  return protocol === 'http:' && !LOOPBACK.test(hostname);
 }
 
 function isHeaderName(name: string): boolean {
