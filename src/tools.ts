@@ -118,17 +118,12 @@ const MAX_RESULT = 16_000;
 /** Node runs longer timers at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** A function that the model can call. Throws BAD_INPUT for a name or a schema that no provider would take. */
+/** A function that the model can call. Throws BAD_INPUT for what no provider would take, and without `run`. */
 export function defineTool<S extends z.ZodType>(options: TypedToolOptions<S>): Tool;
 export function defineTool(options: ToolOptions): Tool;
 export function defineTool(options: ToolOptions | TypedToolOptions<z.ZodType>): Tool {
   const { name, description, timeoutMs = TIMEOUT_MS, maxResultChars = MAX_RESULT } = options;
-  if (!NAME.test(name)) {
-    throw new BridgeError(
-      'BAD_INPUT',
-      `tool name ${JSON.stringify(name)}: 1 to 64 letters, digits, _ or - are wanted`,
-    );
-  }
+  checkParts(options);
   checkAmount(name, 'timeoutMs', timeoutMs, MAX_TIMER_MS);
   checkAmount(name, 'maxResultChars', maxResultChars, Number.MAX_SAFE_INTEGER);
   if (options.fillerAfterMs !== undefined && options.fillerAfterMs !== 0) {
@@ -146,6 +141,23 @@ export function defineTool(options: ToolOptions | TypedToolOptions<z.ZodType>): 
     // What `check` has let through is what the schema makes of it.
     run: (args, call) => options.run(args as Readonly<Record<string, unknown>>, call),
   };
+}
+
+/** Many who write handlers have no compiler that would tell them. */
+function checkParts({ name, description, run }: Partial<ToolOptions | TypedToolOptions<z.ZodType>>): void {
+  if (typeof name !== 'string' || !NAME.test(name)) {
+    throw new BridgeError(
+      'BAD_INPUT',
+      `tool name ${JSON.stringify(name)}: 1 to 64 letters, digits, _ or - are wanted`,
+    );
+  }
+  if (typeof description !== 'string') {
+    const wanted = 'wanted text that tells the model what it does and when to call it';
+    throw new BridgeError('BAD_INPUT', `tool ${name}: found no description, ${wanted}`);
+  }
+  if (typeof run !== 'function') {
+    throw new BridgeError('BAD_INPUT', `tool ${name}: found no run, wanted the function that does the work`);
+  }
 }
 
 function checkAmount(name: string, what: string, found: number, max: number): void {

@@ -230,25 +230,34 @@ describe('a mistake in handlers', () => {
       'g.js':
         "import { defineTool } from 'patchcord';\nexport const tool = defineTool({ name: 'has space', description: 'd', run: () => 1 });",
       'h.js': "export const bookTable = { name: 'book', description: 'd', run: () => 1 };",
-      'i.js': "export const old = { definition: { name: 'old' }, run: () => 1 };",
+      'i.js': "export const old = { definition: { name: 'old', description: 'd' }, run: () => 1 };",
       'j.js':
         "import { defineTool } from 'patchcord';\nconst make = () => defineTool({ name: 'twin', description: 'd', run: () => 1 });\nexport const a = make(), b = make();",
       'k.js': 'throw "a text";',
+      'l.js': "export const bare = { definition: { name: 'bare', parameters: {} }, run: () => 1 };",
+      'm.js':
+        "import { defineTool } from 'patchcord';\n\nexport const book = defineTool({ name: 'book', run: () => 1 });",
     });
     const empty = folder({ 'README.md': '' });
     const found = await mistakes([place, empty, 'missing', `${place}/a.txt`, `${empty}/README.md`]);
     const at = (file: string) =>
       found
-        .filter((mistake) => mistake.startsWith(`${place}/${file}: `))
-        .map((mistake) => mistake.slice(place.length + file.length + 3));
+        .filter((mistake) => mistake.startsWith(`${place}/${file}:`))
+        .map((mistake) => mistake.slice(place.length + file.length + 2).trim());
     expect(at('b.js')).toEqual([`the function same is also in ${place}/a.js`]);
     expect(at('c.js')).toEqual(['it exports no function, wanted at least one that defineTool made']);
-    expect(at('d.js')).toEqual(['it cannot be loaded: no database; where is it; please']);
-    expect(at('e.js')).toEqual([expect.stringMatching(/^it cannot be loaded: /)]);
-    expect(at('f.js')).toEqual([expect.stringMatching(/^it cannot be loaded: .*not-installed/)]);
+    expect(at('d.js')).toEqual(['1: it cannot be loaded: no database; where is it; please']);
+    expect(at('e.js')).toEqual([expect.stringMatching(/^(1: )?it cannot be loaded: /)]);
+    expect(at('f.js')).toEqual([expect.stringMatching(/^(1: )?it cannot be loaded: .*not-installed/)]);
     expect(at('g.js')).toEqual([expect.stringContaining('tool name "has space"')]);
     expect(at('h.js')).toEqual([
       'export bookTable: found the options of a function, wanted defineTool({ … }) around them',
+    ]);
+    expect(at('l.js')).toEqual([
+      'export bare: found no description, wanted text that tells the model what it does and when to call it',
+    ]);
+    expect(at('m.js')).toEqual([
+      expect.stringContaining('tool book: found no description, wanted text that tells the model'),
     ]);
     expect(at('i.js')).toEqual(['export old: another version of patchcord made it, wanted this one']);
     expect(at('j.js')).toEqual(['it exports two functions named twin']);
@@ -257,7 +266,31 @@ describe('a mistake in handlers', () => {
     expect(found).toContain('missing: there is no such file or folder');
     expect(found).toContain(`${place}/a.txt: there is no such file or folder`);
     expect(found).toContain(`${empty}/README.md: found a .md, wanted a .js, .mjs or .ts module`);
-    expect(found).toHaveLength(14);
+    expect(found).toHaveLength(16);
+  });
+
+  it('is told with its line, where Node has one', () => {
+    const place = folder({
+      'a.js': '\n\nexport const x = ;',
+      'b.js': '\nconst made = 1;\nconst other = mad + 1;',
+      'c.js': "\nimport { nothing } from './_d.js';",
+      '_d.js': 'export const something = 1;',
+      'e.js': "import './_f.js';",
+      '_f.js': 'export const = 1;',
+      'g.js': 'throw "a text";',
+      'h.js': "import { defineTool } from 'patchcord';\n\nexport const book = defineTool({ name: 'book' });",
+      'package.json': '{"type":"module"}',
+    });
+    const { out } = native(`console.log(await load('${place}').catch((error) => error.message));`);
+    expect(out.replace('BAD_CONFIG: ', '').replaceAll(`${place}/`, '').split('\n')).toEqual([
+      "a.js:3: it cannot be loaded: Unexpected token ';'",
+      'b.js:3: it cannot be loaded: mad is not defined',
+      "c.js:2: it cannot be loaded: The requested module './_d.js' does not provide an export named 'nothing'",
+      "e.js: a module that it imports cannot be loaded: Unexpected token '='",
+      'g.js: it cannot be loaded: a text',
+      expect.stringMatching(/^h\.js:3: it cannot be loaded: tool book: found no description, wanted/),
+      '',
+    ]);
   });
 
   it('may be to wait for ever at the top level: it is told in time, and nothing else is waited for', async () => {

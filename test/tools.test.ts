@@ -102,6 +102,14 @@ describe('function calls', () => {
     expect(() => defineTool({ name, description: '', run: () => 1 })).toThrow(/BAD_INPUT: tool name/);
   });
 
+  it.each([
+    [{ name: 'book', run: String }, 'BAD_INPUT: tool book: found no description, wanted text that tells'],
+    [{ name: 'book', description: 'd' }, 'BAD_INPUT: tool book: found no run, wanted the function that does'],
+    [{ description: 'd', run: String }, 'BAD_INPUT: tool name undefined: 1 to 64 letters'],
+  ])('is asked for all that it needs, of who has no compiler too: %j', (options: object, message) => {
+    expect(() => Reflect.apply(defineTool, undefined, [options])).toThrow(message);
+  });
+
   it('knows the time, in any zone', async () => {
     const { result } = await runner([currentTime]).tools.run(
       'c',

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { type Clock, deadline, systemClock } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
 import type { Tool } from '../tools.ts';
+import { type HandlerFile, moduleTrouble } from './module-trouble.ts';
 
 /** Functions from modules, and the files that they came from (absolute paths, sorted within each folder). */
 export interface LoadedHandlers {
@@ -20,10 +21,9 @@ export interface LoadOptions {
 }
 
 /** One module may open a database meanwhile; one that takes longer waits for something that never comes. */
-const LOAD_S = 10;
+const LOAD_MS = 10_000;
 const SCRIPT = ['.js', '.mjs'];
 const TYPED = ['.ts', '.mts'];
-const MAX_MESSAGE = 500;
 
 /**
  * Imports the functions of handler modules: single modules, or folders of them, relative to `baseDir`. A module that
@@ -63,12 +63,6 @@ async function importAll(
     }
   }
   return [...tools.values()].map(({ tool }) => tool);
-}
-
-interface HandlerFile {
-  readonly path: string;
-  /** As the agents file names it: for messages. */
-  readonly shown: string;
 }
 
 async function filesOf(path: string, baseDir: string, mistakes: string[]): Promise<readonly HandlerFile[]> {
@@ -126,7 +120,8 @@ async function importTools(
     module = await imported(`${pathToFileURL(path).href}?v=${mtimeNs}-${size}-${ino}`, options);
   } catch (thrown) {
     options.signal?.throwIfAborted();
-    mistakes.push(`${shown}: ${importProblem(thrown)}`);
+    using limit = deadline(options.clock ?? systemClock, LOAD_MS, 'a look', options.signal);
+    mistakes.push(await moduleTrouble(thrown, { path, shown }, limit.signal));
     return [];
   }
   const { tools, problems } = toolsOf(module);
@@ -137,25 +132,11 @@ async function importTools(
 /** The module, or a TIMEOUT when it is late: nothing can stop it, so that it is only waited for no longer. */
 async function imported(address: string, { clock = systemClock, signal }: LoadOptions): Promise<unknown> {
   signal?.throwIfAborted();
-  using limit = deadline(clock, LOAD_S * 1000, 'a module', signal);
+  using limit = deadline(clock, LOAD_MS, 'a module', signal);
   return await new Promise((resolve, reject) => {
     limit.signal.addEventListener('abort', () => reject(limit.signal.reason), { once: true });
     import(address).then(resolve, reject);
   });
-}
-
-function importProblem(thrown: unknown): string {
-  if (thrown instanceof BridgeError && thrown.code === 'TIMEOUT') {
-    return `it is not loaded after ${LOAD_S} s, wanted a module that does not wait for ever at its top level (await)`;
-  }
-  const message = (thrown instanceof Error ? thrown.message : String(thrown)).replace(/\s+/g, ' ').trim();
-  if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_UNKNOWN_FILE_EXTENSION') {
-    return `Node ${process.versions.node} cannot import TypeScript, wanted Node 24 or a module compiled to .js`;
-  }
-  if (message.includes("Cannot find package 'patchcord'")) {
-    return "it imports 'patchcord', which is not installed there, wanted npm install patchcord beside the agents file";
-  }
-  return `it cannot be loaded: ${message.slice(0, MAX_MESSAGE)}`;
 }
 
 /** What a module has to offer: its functions, and what is wrong with it. */
@@ -201,7 +182,11 @@ function toolProblem(value: unknown): string | undefined {
       ? 'found the options of a function, wanted defineTool({ … }) around them'
       : undefined;
   }
-  return isTool(value) ? undefined : 'another version of patchcord made it, wanted this one';
+  if (isTool(value)) return undefined;
+  // Earlier versions did not ask for it.
+  return typeof value['definition']['description'] === 'string'
+    ? 'another version of patchcord made it, wanted this one'
+    : 'found no description, wanted text that tells the model what it does and when to call it';
 }
 
 function isTool(value: unknown): value is Tool {
