@@ -382,6 +382,16 @@ describe('a redirect', () => {
     expect([first.requests, second.requests]).toEqual([[`POST ${path}`], []]);
   });
 
+  it('is not followed from https to http', async () => {
+    const { port: plain, requests } = await service((_request, response) => response.end('in the clear'));
+    const location = `http://service.test:${plain}/`;
+    const { port } = await service((_request, response) => response.writeHead(302, { location }).end(), true);
+    const hosts = [inside(`service.test:${port}`), inside(`service.test:${plain}`)];
+    const error = await failure(client().request(request(`https://service.test:${port}/`, hosts)));
+    expect(error.message).toBe('TOOL_FAILED: the service redirected to where functions may not go');
+    expect(requests).toEqual([]);
+  });
+
   it('is followed three times and not four', async () => {
     const { port, requests } = await service((asked, response) => {
       const left = Number(asked.url?.slice(1));

@@ -1,7 +1,7 @@
 import type { LookupFunction } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { isPublicAddress, publicLookup } from '../src/tools/http/addresses.ts';
-import { canonicalHost, findHost, type HttpHost, readHost } from '../src/tools/http/hosts.ts';
+import { canonicalHost, findHost, type HttpHost, mayRedirect, readHost } from '../src/tools/http/hosts.ts';
 import { httpHostSchema } from '../src/tools/http.ts';
 
 function hosts(...entries: (string | { host: string; private: boolean })[]): HttpHost[] {
@@ -244,6 +244,27 @@ describe('the list', () => {
     expect(findHost(mixed, new URL('http://api.example.com/'))).toContain('wanted https');
     const other = hosts({ host: '*.example.com', private: true }, 'api.example.com');
     expect(findHost(other, new URL('https://api.example.com/'))).toMatchObject({ private: false });
+  });
+
+  it.each([
+    ['https://api.example.com/', 'https://b.example.com/', true],
+    ['https://api.example.com/', 'https://api.example.com/b', true],
+    ['https://api.example.com/', 'https://crm.internal/', false],
+    ['https://api.example.com/', 'http://crm.internal/', false],
+    ['https://crm.internal/', 'https://crm.internal/b', true],
+    ['https://crm.internal/', 'http://crm.internal/b', false],
+    ['http://crm.internal/', 'https://crm.internal/b', true],
+    ['http://crm.internal/', 'http://erp.internal/', true],
+    ['http://crm.internal/', 'https://api.example.com/', true],
+    ['https://api.example.com/', 'https://elsewhere.example.org/', false],
+  ])('lets a redirect from %s lead to %s: %s', (from, to, may) => {
+    const hosts = [
+      'api.example.com',
+      'b.example.com',
+      { host: 'crm.internal', private: true },
+      { host: 'erp.internal', private: true },
+    ].map((entry) => httpHostSchema.parse(entry));
+    expect(mayRedirect(hosts, new URL(from), new URL(to))).toBe(may);
   });
 
   it('writes a host in one way', () => {

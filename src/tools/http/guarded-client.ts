@@ -6,7 +6,7 @@ import { type Clock, deadline } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import { isPublicAddress, literalAddress, notPublic, publicLookup } from './addresses.ts';
 import { type Answer, exchange, NotSentError } from './exchange.ts';
-import { canonicalHost, findHost, type HttpHost } from './hosts.ts';
+import { canonicalHost, findHost, type HttpHost, mayRedirect } from './hosts.ts';
 import type { HttpMethod } from './request-template.ts';
 
 /** One request, with everything that limits it. */
@@ -47,6 +47,7 @@ export interface GuardedClient {
 }
 
 const MAX_REDIRECTS = 3;
+const ASTRAY = 'the service redirected to where functions may not go';
 const REDIRECTS = [301, 302, 303, 307, 308];
 /** Below the 5 s for which many servers keep a connection, so that a request seldom meets one that is being closed. */
 const IDLE_MS = 4000;
@@ -95,7 +96,7 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
   };
 
   const follow = async (first: GuardedRequest, signal: AbortSignal): Promise<Answer> => {
-    let hop: Hop = { ...first, url: canonicalUrl(first.url), redirected: false };
+    let hop: Hop = { ...first, url: canonicalUrl(first.url), from: undefined };
     for (let count = 0; ; count += 1) {
       const answer = await send(hop, signal);
       const next = nextHop(hop, answer);
@@ -141,7 +142,8 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
 }
 
 interface Hop extends GuardedRequest {
-  readonly redirected: boolean;
+  /** What redirected here. */
+  readonly from: URL | undefined;
 }
 
 /** Connections apart by what they were allowed to reach, so that none made for a private entry serves another one. */
@@ -179,13 +181,14 @@ function canonicalUrl(given: URL): URL {
   return url;
 }
 
-function admit({ url, hosts, redirected }: Hop): HttpHost {
+function admit({ url, hosts, from }: Hop): HttpHost {
   if (url.username !== '' || url.password !== '') throw failed('the address holds a user name or password');
   const host = findHost(hosts, url);
   if (typeof host === 'string') {
     // Names from a redirect may be those of a network inside.
-    throw failed(redirected ? 'the service redirected to where functions may not go' : host);
+    throw failed(from === undefined ? host : ASTRAY);
   }
+  if (from !== undefined && !mayRedirect(hosts, from, url)) throw failed(ASTRAY);
   const address = literalAddress(canonicalHost(url.hostname) ?? '');
   // The resolver is not asked for these, so its guard does not see them.
   if (address !== undefined && !host.private && !isPublicAddress(address)) throw notPublic();
@@ -199,7 +202,7 @@ function nextHop(hop: Hop, { status, location }: Answer): Hop | undefined {
   const url = canonicalUrl(new URL(location, hop.url));
   const sameOrigin = url.origin === hop.url.origin;
   if (!reads(hop.method) && !(sameOrigin && (status === 307 || status === 308))) return undefined;
-  return { ...hop, url, redirected: true, headers: sameOrigin ? hop.headers : withoutSecrets(hop.headers) };
+  return { ...hop, url, from: hop.url, headers: sameOrigin ? hop.headers : withoutSecrets(hop.headers) };
 }
 
 function withoutSecrets(headers: Hop['headers']): Hop['headers'] {

@@ -48,6 +48,18 @@ export function findHost(hosts: readonly HttpHost[], url: URL): HttpHost | strin
   return best;
 }
 
+/**
+ * Whether a redirect from one address of the list may lead to another one. A service of the public network has no say in
+ * what is asked inside, and none may have what is asked for read on the way.
+ */
+export function mayRedirect(hosts: readonly HttpHost[], from: URL, to: URL): boolean {
+  if (from.origin === to.origin) return true;
+  if (from.protocol === 'https:' && to.protocol !== 'https:') return false;
+  const [source, target] = [findHost(hosts, from), findHost(hosts, to)];
+  if (typeof source === 'string' || typeof target === 'string') return false;
+  return source.private || !target.private;
+}
+
 /** The host name in the one way of writing it, brackets of IPv6 included; undefined when it is none. */
 export function canonicalHost(name: string): string | undefined {
   const text = `http://${name}/`;
