@@ -441,6 +441,43 @@ describe('the answer', () => {
     expect(no).toBe(`TOOL_FAILED: the service answered 401: ${JSON.stringify(value)}`);
   });
 
+  it('does not tell the model keys from other headers, the body and the address', async () => {
+    const spec = {
+      method: 'POST',
+      url: '/hook/T00SECRETPATH/4f8a2c1e-1b2c-4d5e-8f90-123456789abc/orders?v=2026&sig=a1b2c3d4e5f6',
+      parameters: takes('note'),
+      headers: { 'x-account': 'ACCT/SECRET/123', cookie: 'sid=s1d2f3g4h5; a=b' },
+      body: {
+        text: '{note} by the phone',
+        auth: { user: 'phone-bridge', api_key: 'BODYSECRET123', pin: 123456789 },
+      },
+    } as const;
+    const said = [
+      'T00SECRETPATH 4f8a2c1e-1b2c-4d5e-8f90-123456789abc a1b2c3d4e5f6',
+      'ACCT/SECRET/123 ACCT%2FSECRET%2F123 ACCT\\/SECRET\\/123 s1d2f3g4h5',
+      'BODYSECRET123 123456789 phone-bridge',
+    ].join('\n');
+    const told = await ask({ type: 'text/plain', body: `${said}\norders by the phone 2026` }, spec, {
+      note: 'n',
+    });
+    expect(told).toBe(
+      [
+        '[removed] [removed] [removed]',
+        '[removed] [removed] [removed] [removed]',
+        '[removed] [removed] [removed]',
+        'orders by the phone 2026',
+      ].join('\n'),
+    );
+  });
+
+  it('does not tell the model what the environment holds, wherever it was filled in', async () => {
+    const place = await service({ type: 'text/plain', body: 'of tenant-of-ours, as short: abc' });
+    const spec = httpToolSchema.parse({ description: 'd', url: `${place.base}/tenant-of-ours/abc` });
+    const hosts = [httpHostSchema.parse({ host: place.host, private: true })];
+    const deps = { hosts, client: place.client, redact: [], secrets: ['tenant-of-ours', 'abc'] };
+    expect(await createHttpTool('fn', spec, deps).run({}, context)).toBe('of [removed], as short: abc');
+  });
+
   it('that does not come is an error without address and key', async () => {
     const place = await service();
     closers.pop()?.();

@@ -4,6 +4,7 @@ import { defineTool, type Tool } from '../tools.ts';
 import { askService } from './http/ask.ts';
 import type { GuardedClient } from './http/guarded-client.ts';
 import { findHost, type HttpHost, readHost } from './http/hosts.ts';
+import { longestFirst, spellings } from './http/request-secrets.ts';
 import { compileRequest, HTTP_METHODS } from './http/request-template.ts';
 import { readParameters } from './parameters.ts';
 
@@ -84,6 +85,8 @@ export interface HttpToolDeps {
   readonly client: GuardedClient;
   /** Names of arguments kept out of events and reports, besides those of the function. */
   readonly redact: readonly string[];
+  /** Values of the environment that entries were filled with: services' answers are rid of them, wherever they stood. */
+  readonly secrets?: readonly string[] | undefined;
 }
 
 /**
@@ -91,7 +94,9 @@ export interface HttpToolDeps {
  * of `deps.hosts`, and BAD_INPUT for a name or parameters that no provider would take.
  */
 export function createHttpTool(name: string, spec: HttpToolSpec, deps: HttpToolDeps): Tool {
-  const { request, problems } = compileRequest(spec);
+  const { request: compiled, problems } = compileRequest(spec);
+  const secrets = longestFirst([...compiled.secrets, ...spellings(deps.secrets ?? [])]);
+  const request = { ...compiled, secrets };
   const host = problems.length === 0 ? findHost(deps.hosts, new URL(request.origin)) : undefined;
   const mistakes = [
     ...problems.map(({ path, message }) => `${path.join('.')}: ${message}`),

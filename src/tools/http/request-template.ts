@@ -1,4 +1,5 @@
 import { type BodyTemplate, compileBody } from './body-template.ts';
+import { secretsOf } from './request-secrets.ts';
 import { namesIn, parseTemplate, type Template } from './template.ts';
 
 /** Methods of HTTP functions. */
@@ -36,14 +37,13 @@ export interface RequestTemplate {
   readonly body: BodyTemplate | undefined;
   /** Names of the variables of the call that it needs. */
   readonly variables: readonly string[];
-  /** What must not come back in an answer: keys and tokens of the headers and the query. */
+  /** What must not come back in an answer; see `secretsOf`. */
   readonly secrets: readonly string[];
 }
 
 const URL_PARTS = /^(https?:\/\/[^\s/?#\\@{}]+)(\/[^?#\\]*)?(?:\?([^#]*))?$/i;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const HEADER_TEXT = /^[\t\x20-\x7e]*$/;
-const SECRET_NAME = /auth|key|token|secret|cookie|signature|password/i;
 /** The bridge writes these itself, or the connection would not survive them. */
 const OWN_HEADERS = [
   'accept-encoding',
@@ -86,7 +86,7 @@ export function compileRequest(spec: RequestSpec): {
     headers,
     body,
     variables: namesIn(all, 'variable'),
-    secrets: secretsOf([...query, ...headers]),
+    secrets: secretsOf({ segments, query, headers, body: spec.body }),
   };
   return { request, problems };
 }
@@ -203,17 +203,6 @@ function placeOf(name: string, spec: RequestSpec): readonly string[] {
     if (found !== undefined) return [section, found[0]];
   }
   return ['body'];
-}
-
-/** What looks like a key, in the literal text of entries whose name says that they hold one. */
-function secretsOf(entries: readonly NamedTemplate[]): readonly string[] {
-  const literals = entries
-    .filter(([name]) => SECRET_NAME.test(name))
-    .flatMap(([, template]) =>
-      template.flatMap((part) => (part.type === 'text' ? part.text.split(/[\s,;]+/) : [])),
-    );
-  // Longest first, so that a part of another one does not leave the rest of it.
-  return [...new Set(literals)].filter((text) => text.length >= 8).sort((a, b) => b.length - a.length);
 }
 
 function keyOf(headers: RequestSpec['headers'], name: string): string | undefined {
