@@ -306,6 +306,45 @@ describe('one mistake', () => {
       '3:19 agents.a.lastResort.sya: found an unknown key "sya", did you mean "say"?',
     ],
     [
+      'a setting that goes with another',
+      agent('lastResort: { say: Sorry, transfer: "+15550199" }'),
+      '3:31 agents.a.lastResort.transfer: found it beside "say", wanted one or the other',
+    ],
+    [
+      'a number that is far too large',
+      agent('limits: { callSeconds: 999999 }'),
+      '3:28 agents.a.limits.callSeconds: found 999999, wanted a whole number from 1 to 86400',
+    ],
+    [
+      'a number of a webhook, which is no secret',
+      agent(`startWebhook: { url: "https://h.example/x", secret: ${HOOK_SECRET}, retries: 9 }`),
+      [
+        expect.stringMatching(
+          /agents\.a\.startWebhook\.retries: found 9, wanted a whole number from 0 to 5$/,
+        ),
+      ],
+    ],
+    [
+      'what may be a telephone number where a smaller one belongs',
+      agent('limits: { callSeconds: 15550199123 }'),
+      '3:28 agents.a.limits.callSeconds: found a number, wanted a whole number from 1 to 86400',
+    ],
+    [
+      'a value that begins with braces, and goes on',
+      agent('greeting: {{caller}}, hello', 'voice: marin'),
+      '3:15 found a value that begins with {{ without quotes, wanted it in quotes',
+    ],
+    [
+      'a value of a list that begins with braces, and goes on',
+      agent('silence:', '  prompts:', '    - {{caller}} are you there?', '    - Hello?'),
+      '5:11 found a value that begins with {{ without quotes, wanted it in quotes',
+    ],
+    [
+      'a colon too many in a text that has braces in it',
+      agent('greeting: Hello: {{caller}}: x'),
+      [expect.stringMatching(/^3:\d+ found text that is no YAML \(/)],
+    ],
+    [
       'text for a number',
       agent('toolsAtOnce: many'),
       '3:18 agents.a.toolsAtOnce: found "many", wanted a whole number from 1 to 32',
@@ -522,6 +561,11 @@ describe('one mistake', () => {
       'a host that functions may not reach',
       `${agent('voice: marin')}tools:\n  hosts: [a.example]\n  http: { x: { description: x, url: "https://b.example/" } }`,
       '6:37 tools.http.x.url: found a host that tools.hosts does not let be reached, wanted one of them',
+    ],
+    [
+      'plain http to a host that is listed',
+      `${agent('voice: marin')}tools:\n  hosts: [a.example]\n  http: { x: { description: x, url: "http://a.example/" } }`,
+      '6:37 tools.http.x.url: found plain http, wanted https, or { host: …, private: true } in tools.hosts for a host of your own',
     ],
     [
       'two secrets for one address of reports',

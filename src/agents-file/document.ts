@@ -62,11 +62,10 @@ export function readYaml(text: string): YamlText {
     const { line, col } = lines.linePos(offset);
     return line === 0 ? START : { line, column: Math.max(1, col) };
   };
-  const mistakes: TextMistake[] = doc.errors.map(({ code, pos }) => ({
-    place: placeAt(pos[0]),
-    path: [],
-    text: syntaxWords(code),
-  }));
+  const mistakes = brokenPlaceholders(
+    text,
+    doc.errors.map(({ code, pos }) => ({ place: placeAt(pos[0]), path: [], text: syntaxWords(code) })),
+  );
   if (mistakes.length === 0) mistakes.push(...unquotedPlaceholders(doc, placeAt));
   const data = mistakes.some(({ path }) => path.length === 0) ? undefined : plainData(doc, mistakes);
   const tree: Tree = { doc, pairs: new Map() };
@@ -119,6 +118,25 @@ function heightOf(value: unknown, room: number, known: Map<object, number>): num
   return height + 1;
 }
 
+const UNQUOTED = 'found a value that begins with {{ without quotes, wanted it in quotes';
+/** A line whose value begins so; what is before it holds no quotes and no comment. */
+const BEGINS_UNQUOTED = /^\s*(?:-\s+)*(?:[^\s'"#:-][^'"#:]*:\s+)?\{\{/;
+
+/** What follows the braces of an unquoted `{{name}}, hello` is no YAML at all: of all its mistakes one helps. */
+function brokenPlaceholders(text: string, errors: readonly TextMistake[]): TextMistake[] {
+  if (errors.length === 0) return [];
+  const lines = text.split('\n');
+  const known = new Set<number>();
+  return errors.flatMap((error): TextMistake[] => {
+    const { line } = error.place;
+    const [start] = BEGINS_UNQUOTED.exec(lines[line - 1] ?? '') ?? [];
+    if (start === undefined) return [error];
+    if (known.has(line)) return [];
+    known.add(line);
+    return [{ place: { line, column: start.length - 1 }, path: [], text: UNQUOTED }];
+  });
+}
+
 /** `{{name}}` at the beginning of a plain value is not text for YAML but a map with a map for a key. */
 function unquotedPlaceholders(doc: Document, placeAt: (offset: number) => Place): TextMistake[] {
   const found: TextMistake[] = [];
@@ -128,7 +146,7 @@ function unquotedPlaceholders(doc: Document, placeAt: (offset: number) => Place)
       found.push({
         place: placeAt(offsetOf(pair.key)),
         path: pathOf(ancestors.slice(0, -1)),
-        text: 'found a value that begins with {{ without quotes, wanted it in quotes',
+        text: UNQUOTED,
       });
       return visit.SKIP;
     },

@@ -58,8 +58,15 @@ class Report {
   }
 
   #unknownKeys(keys: readonly string[], path: Path): void {
-    const known = knownKeys(this.#schema, this.#value, path);
+    const branches = keysAt(this.#schema, this.#value, path);
+    const known = [...new Set(branches.flat())];
     for (const key of keys) {
+      const rivals = rivalsOf(key, branches, valueAt(this.#value, path));
+      if (rivals.length > 0) {
+        const others = alternatives(rivals.map((rival) => JSON.stringify(rival)));
+        this.#mistakes.addKey([...path, key], `found it beside ${others}, wanted one or the other`);
+        continue;
+      }
       // Somebody may have written a secret where its name should be.
       const shown = !isSecret(path) || meant(key, known) !== undefined;
       const found = shown ? foundWords(key, false) : `of ${key.length} characters`;
@@ -92,7 +99,7 @@ class Report {
     if (this.#misfits.has(place)) return;
     if (issue.code === 'invalid_type' || issue.code === 'invalid_union') this.#misfits.add(place);
     const value = valueAt(this.#value, path);
-    const found = foundWords(value, isSecret(path));
+    const found = isAmount(value, issue) ? String(value) : foundWords(value, isSecret(path));
     if (message !== NO_WORDS && SENTENCE.test(message)) {
       this.#mistakes.add(path, message);
       return;
@@ -118,6 +125,16 @@ function explains(other: Issue, issue: Issue): boolean {
 /** The value is no attempt at this branch of a union at all. */
 function isOfAnotherKind(issue: Issue): boolean {
   return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
+}
+
+/** More digits than these may be somebody's telephone number. */
+const MOST_SHOWN = 10_000_000;
+
+/** A number where a number is wanted is no secret. */
+function isAmount(value: unknown, issue: Issue): boolean {
+  if (typeof value !== 'number' || Math.abs(value) >= MOST_SHOWN) return false;
+  if (issue.code === 'invalid_type') return issue.expected === 'number' || issue.expected === 'int';
+  return issue.code === 'too_big' || issue.code === 'too_small';
 }
 
 /** A key that is missing or unknown says more against a branch than a value that is not right. */
@@ -179,16 +196,25 @@ function amount(limit: number | bigint, origin: string): string {
   return unit === undefined ? String(limit) : `${limit} ${unit}`;
 }
 
-/** The keys that an object at this path may have, by the schema; of a union those of the branches that fit. */
-function knownKeys(schema: z.core.$ZodType, value: unknown, path: Path): readonly string[] {
+/** The keys that an object at this path may have, by the schema; of a union those of each branch that fits. */
+function keysAt(schema: z.core.$ZodType, value: unknown, path: Path): readonly (readonly string[])[] {
   const [step, ...rest] = path;
-  const keys = concrete(schema, value).flatMap((type) => {
+  return concrete(schema, value).flatMap((type) => {
     const { def } = type._zod;
-    if (step === undefined) return isObject(def) ? Object.keys(def.shape) : [];
+    if (step === undefined) {
+      return isObject(def) ? [Object.keys(def.shape).filter((key) => key !== '$schema')] : [];
+    }
     const next = childType(def, String(step));
-    return next === undefined ? [] : knownKeys(next, valueAt(value, [step]), rest);
+    return next === undefined ? [] : keysAt(next, valueAt(value, [step]), rest);
   });
-  return [...new Set(keys)].filter((key) => key !== '$schema');
+}
+
+/** The keys of an object beside which this one cannot be, though it may be elsewhere. */
+function rivalsOf(key: string, branches: readonly (readonly string[])[], value: unknown): readonly string[] {
+  const own = branches.find((keys) => keys.includes(key));
+  if (own === undefined || !isRecord(value)) return [];
+  const known = branches.flat();
+  return Object.keys(value).filter((other) => known.includes(other) && !own.includes(other));
 }
 
 type Def = z.core.$ZodTypeDef;

@@ -1,6 +1,6 @@
 import type { Clip } from '../agents.ts';
 import { BridgeError } from '../errors.ts';
-import { findHost } from '../tools/http/hosts.ts';
+import { findHost, type HttpHost } from '../tools/http/hosts.ts';
 import { compileRequest } from '../tools/http/request-template.ts';
 import { httpHostSchema, httpToolSchema } from '../tools/http.ts';
 import type { Tool } from '../tools.ts';
@@ -202,13 +202,8 @@ class Check {
     if (!spec.success || hosts.some((host) => !host.success)) return;
     const { request } = compileRequest(spec.data);
     const allowed = hosts.flatMap((host) => (host.success ? [host.data] : []));
-    const host = findHost(allowed, new URL(request.origin));
-    if (typeof host === 'string') {
-      this.#mistakes.add(
-        [...path, 'url'],
-        'found a host that tools.hosts does not let be reached, wanted one of them',
-      );
-    }
+    const wrong = wrongWithHost(allowed, new URL(request.origin));
+    if (wrong !== undefined) this.#mistakes.add([...path, 'url'], wrong);
     const known = this.#variablesOfAll();
     for (const name of request.variables) {
       if (known.has(name)) continue;
@@ -338,6 +333,14 @@ class Check {
       );
     });
   }
+}
+
+function wrongWithHost(allowed: readonly HttpHost[], url: URL): string | undefined {
+  if (typeof findHost(allowed, url) !== 'string') return undefined;
+  const whenPrivate = allowed.map((host) => ({ ...host, private: true }));
+  return typeof findHost(whenPrivate, url) === 'string'
+    ? 'found a host that tools.hosts does not let be reached, wanted one of them'
+    : 'found plain http, wanted https, or { host: …, private: true } in tools.hosts for a host of your own';
 }
 
 function union(names: readonly string[]): readonly string[] {
