@@ -457,9 +457,7 @@ describe('the answer', () => {
       'ACCT/SECRET/123 ACCT%2FSECRET%2F123 ACCT\\/SECRET\\/123 s1d2f3g4h5',
       'BODYSECRET123 123456789 phone-bridge',
     ].join('\n');
-    const told = await ask({ type: 'text/plain', body: `${said}\norders by the phone 2026` }, spec, {
-      note: 'n',
-    });
+    const told = await ask({ type: 'text/plain', body: `${said}\norders by the phone 2026` }, spec);
     expect(told).toBe(
       [
         '[removed] [removed] [removed]',
