@@ -22,7 +22,6 @@ import type { RealtimeProvider } from './provider.ts';
 import { Reception } from './reception.ts';
 import { soleAgent } from './roster.ts';
 import { hasCarrier, makeCarriers } from './server/carriers.ts';
-import { assembleCrew } from './server/crew.ts';
 import { ProviderPool } from './server/providers.ts';
 import type { Session } from './session.ts';
 import { SessionManager } from './session-manager.ts';
@@ -154,7 +153,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const crew =
     config.agentsFile === undefined
       ? undefined
-      : await assembleCrew({
+      : await (await import('./server/crew.ts')).assembleCrew({
           path: config.agentsFile,
           env: options.env ?? {},
           dataDir: config.dataDir,
