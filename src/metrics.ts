@@ -2,6 +2,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { ToolOutcome } from './call-events.ts';
 import { type CallBill, tokensOf } from './cost/call-bill.ts';
 import type { LedgerTrouble } from './cost/day-book.ts';
+import type { Usage } from './provider.ts';
 
 /** What the service counts. Calls add their frame counts once, when they end: nothing here runs per frame. */
 export interface Metrics {
@@ -24,7 +25,9 @@ export interface Metrics {
   watchReports(count: () => number): void;
   /** What became of an attempt to deliver the report of a call. */
   report(outcome: 'delivered' | 'retried' | 'failed'): void;
-  /** What a call used and cost that is over. */
+  /** `model`: such as `openai/gpt-realtime`. */
+  tokensUsed(model: string, usage: Usage): void;
+  /** What a call cost that is over. */
   callBill(bill: CallBill): void;
   /** A call was ended because a budget was spent. */
   budgetEnded(budget: 'call' | 'number' | 'day'): void;
@@ -134,9 +137,10 @@ export function createMetrics(): Metrics {
     report: (outcome) => reports.inc({ outcome }),
     budgetEnded: (budget) => spent.inc({ budget }),
     ledgerTrouble: (trouble) => ledgerTroubles.inc({ trouble }),
-    callBill({ usage, cost: amounts, unpriced: names }) {
-      for (const [model, used] of Object.entries(usage))
-        for (const [kind, count] of Object.entries(tokensOf(used))) tokens.inc({ model, kind }, count);
+    tokensUsed(model, usage) {
+      for (const [kind, count] of Object.entries(tokensOf(usage))) tokens.inc({ model, kind }, count);
+    },
+    callBill({ cost: amounts, unpriced: names }) {
       for (const name of names) unpriced.inc({ name });
       if (amounts === undefined) return;
       const { currency, byProvider, byCarrier } = amounts;

@@ -11,6 +11,7 @@ import { PublicAddresses } from './call-urls.ts';
 import type { CarrierName, IncomingCall } from './carrier.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config, Env } from './config.ts';
+import { modelName } from './cost/call-bill.ts';
 import { BridgeError } from './errors.ts';
 import { createLog, type Log } from './log.ts';
 import { MediaSockets } from './media-socket.ts';
@@ -145,7 +146,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       desk.observe(carrier, callId, event);
       const session = manager.find(carrier, callId);
       accounts?.on(session, event);
-      if (event.type === 'tool') countFunction(metrics, session, event);
+      count(metrics, session, event);
       options.observe?.(callId, event);
     },
   });
@@ -247,14 +248,15 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   };
 }
 
-/** By names that there are: those that a model makes up may be anything. */
-function countFunction(
-  metrics: Metrics,
-  session: Session | undefined,
-  { name, outcome }: Extract<CallEvent, { type: 'tool' }>,
-): void {
-  const known = session?.agent.tools.some(({ definition }) => definition.name === name) === true;
-  metrics.functionCalled(known ? name : '[unknown]', outcome);
+/** What is counted while a call is up. */
+function count(metrics: Metrics, session: Session | undefined, event: CallEvent): void {
+  if (event.type === 'usage') {
+    metrics.tokensUsed(modelName(event), event.usage);
+  } else if (event.type === 'tool') {
+    // By names that there are: those that a model makes up may be anything.
+    const known = session?.agent.tools.some(({ definition }) => definition.name === event.name) === true;
+    metrics.functionCalled(known ? event.name : '[unknown]', event.outcome);
+  }
 }
 
 function withDigits(agent: Agent, digits: Partial<AgentDigits> | undefined): Agent {
