@@ -3,7 +3,7 @@ import { agentsJsonSchemaText } from '../src/agents-file/json-schema.ts';
 import { check } from '../src/commands/check.ts';
 import type { Terminal } from '../src/commands/command.ts';
 import type { Env } from '../src/config.ts';
-import { handlerModule, makeFolder } from './support/agents-folder.ts';
+import { HOOK_SECRET, handlerModule, makeFolder } from './support/agents-folder.ts';
 
 interface Outcome {
   readonly status: number;
@@ -52,6 +52,8 @@ agents:
     limits: { callSeconds: 900 }
     budget: { perCall: 1.50 }
     lastResort: hang-up
+    turnDetection: { silenceMs: 700 }
+    endWebhook: false
   waiter: { greeting: false, tools: [] }
   lonely: { providers: [openai] }
 numbers:
@@ -66,46 +68,58 @@ tools:
     forgotten: { description: x, url: "https://api.example.com/" }
   mcp: { crm: { command: node, args: [crm.mjs] }, idle: { command: node } }
 prices: { currency: EUR }
+budget: { perDay: 100 }
+webhooks:
+  start: { url: "https://hooks.example.com:8443/secret-path", secret: "${HOOK_SECRET}" }
+  end: { url: "https://reports.example.com/", secret: "${HOOK_SECRET}" }
 `;
 const FILES = { 'agents.yaml': GOOD, 'handlers/book.mjs': handlerModule('book_table') };
 
 describe('patchcord check', () => {
   it('says what each number will do, and what is probably not meant', async () => {
-    expect(await run(FILES)).toEqual({
+    expect(await run(FILES, [], { HOOK_SECRET })).toEqual({
       status: 0,
       err: '',
       out: `+15550100        any carrier -> booking: "Hello {{caller_name}}, here is Trattoria and this is a long …", 20 EUR a day
 +49*             telnyx      -> booking: "Hello {{caller_name}}, here is Gasthof and this is a long gr…"
 *                any carrier -> waiter: waits for the caller
 
+all calls: 100 EUR a day, then callers are told: busy
+
 agent booking
-  providers     openai gpt-realtime-2.1 (lacks OPENAI_API_KEY), then local
+  providers     local (openai gpt-realtime-2.1 lacks OPENAI_API_KEY)
   functions     end_call, transfer_call (reception, boss), book_table, order_status, crm/find_*
   language      de
+  turns end     by loudness and pauses (pause of 700 ms)
   audio         wideband
   recording     from the first second
   longest call  900 s
   budget        1.5 EUR a call
+  webhooks      start hooks.example.com:8443
   last resort   hang-up
 
 agent waiter
   providers     local
   functions     none
   language      as the model decides
+  turns end     by loudness and pauses
   audio         wideband
   recording     no
   longest call  3600 s
   budget        none
+  webhooks      start hooks.example.com:8443, end reports.example.com
   last resort   say
 
 agent lonely
-  providers     openai (lacks OPENAI_API_KEY)
+  providers     none: openai lacks OPENAI_API_KEY
   functions     end_call, current_time
   language      as the model decides
+  turns end     by loudness and pauses
   audio         wideband
   recording     no
   longest call  3600 s
   budget        none
+  webhooks      start hooks.example.com:8443, end reports.example.com
   last resort   say
 
 note: agent lonely: no number leads to it; only a start webhook or POST /calls can
@@ -141,7 +155,7 @@ note: agent lonely: none of its providers can be used in this environment
   });
 
   it('prints the same as JSON', async () => {
-    const { status, out } = await run(FILES, ['--json']);
+    const { status, out } = await run(FILES, ['--json'], { HOOK_SECRET });
     expect(status).toBe(0);
     expect(JSON.parse(out)).toMatchObject({
       ok: true,
@@ -193,9 +207,15 @@ note: agent lonely: none of its providers can be used in this environment
   });
 
   it('imports handler modules, and reports what goes wrong in them', async () => {
-    const { status, err } = await run({ ...FILES, 'handlers/more.mjs': 'throw new Error("out of order");' });
+    const { status, err } = await run(
+      { ...FILES, 'handlers/more.mjs': 'throw new Error("out of order");' },
+      [],
+      {
+        HOOK_SECRET,
+      },
+    );
     expect(status).toBe(2);
-    expect(err).toMatch(/^agents\.yaml:24:13 tools\.handlers: .*more\.mjs.*out of order/);
+    expect(err).toMatch(/^agents\.yaml:26:13 tools\.handlers: .*more\.mjs.*out of order/);
     expect(err).toContain('1 mistake\n');
   });
 
@@ -217,6 +237,84 @@ tools: { mcp: { crm: { command: node, args: [crm.mjs], prefix: "crm_" } } }
     expect(out).toContain('MCP server crm\n  functions     crm_find_customer, crm_delete_all\n');
     expect(out).toContain('note: agent a: the MCP server crm has no function nothing_*');
     expect(out).not.toContain('has no function find_*');
+  });
+
+  it('fails when an MCP server does not come up, and says why and where', async () => {
+    const text = `agents: { a: { tools: [crm/find_*] } }
+tools:
+  mcp:
+    crm: { command: node, args: [crm.mjs] }
+    gone: { command: ./no-such-program }
+`;
+    const files = { 'agents.yaml': text, 'crm.mjs': 'process.exit(3);' };
+    const { status, out, err } = await run(files, ['--connect']);
+    expect({ status, out }).toEqual({ status: 2, out: '' });
+    const [crm, gone, ...rest] = err.split('\n');
+    expect(crm).toBe(
+      'agents.yaml:4:5 tools.mcp.crm: it does not come up: the program ended with exit code 3',
+    );
+    expect(gone).toMatch(/^agents\.yaml:5:5 tools\.mcp\.gone: it does not come up: .{10}/);
+    expect(rest).toEqual(['2 mistakes', '']);
+    expect(JSON.parse((await run(files, ['--connect', '--json'])).out)).toMatchObject({
+      ok: false,
+      mistakes: [{ path: 'tools.mcp.crm', line: 4 }, { path: 'tools.mcp.gone' }],
+    });
+  });
+
+  it.each([
+    [
+      '[openai, local]',
+      { OPENAI_API_KEY: 'sk-x' },
+      'openai; local is not used as long as openai is configured',
+    ],
+    ['[local, openai]', {}, 'local; openai is not used as long as local is configured'],
+    ['[openai, local]', {}, 'local (openai lacks OPENAI_API_KEY)'],
+    [
+      '[{ name: openai, model: a }, local, { name: openai, model: b }, local]',
+      {},
+      'local (openai a lacks OPENAI_API_KEY); openai b, local are not used as long as local is configured',
+    ],
+    ['[openai]', {}, 'none: openai lacks OPENAI_API_KEY'],
+  ])('says which provider has the calls: %s in %j', async (providers, env, words) => {
+    const { out } = await run({ 'agents.yaml': `agents: { a: { providers: ${providers} } }` }, [], env);
+    expect(out).toContain(`\n  providers     ${words}\n`);
+  });
+
+  it.each([
+    ['{ mode: semantic }', 'by what was said'],
+    ['{ mode: semantic, eagerness: low }', 'by what was said (eagerness low)'],
+    [
+      '{ threshold: 0, prefixMs: 0, silenceMs: 200 }',
+      'by loudness and pauses (threshold 0, 0 ms before it, pause of 200 ms)',
+    ],
+  ])('says when turns end: %s', async (turns, words) => {
+    const { out } = await run({ 'agents.yaml': `agents: { a: { turnDetection: ${turns} } }` });
+    expect(out).toContain(`\n  turns end     ${words}\n`);
+  });
+
+  it('leaves variables in a greeting whose value comes with the call', async () => {
+    const text =
+      'agents: { a: { greeting: "Hello {{guest}} of {{room}}!", variables: { guest: "", room: 5 } } }';
+    expect((await run({ 'agents.yaml': text })).out).toContain('-> a: "Hello {{guest}} of 5!"');
+  });
+
+  it('notes variables of the environment where they are only text', async () => {
+    const text = `variables: { shop: "\${SHOP}", price: "$\${5}" }
+agents:
+  a: { greeting: "Hi from \${HOME}", instructions: "Cost: \${ 5 }", variables: { key: "\${KEY}" } }
+numbers: [{ number: "+15550100", agent: a, variables: { desk: "x\${DESK}" } }]
+`;
+    const { status, out } = await run({ 'agents.yaml': text });
+    expect(status).toBe(0);
+    const notes = out.split('\n').filter((line) => line.startsWith('note: '));
+    const words =
+      'is no variable of the environment here, only below tools and webhooks; it stays as it is written';
+    expect(notes).toEqual([
+      `note: variables.shop: \${SHOP} ${words}`,
+      `note: agents.a.greeting: \${HOME} ${words}`,
+      `note: agents.a.variables.key: \${KEY} ${words}`,
+      `note: numbers.0.variables.desk: \${DESK} ${words}`,
+    ]);
   });
 
   it('prints the JSON Schema without asking for a file', async () => {

@@ -20,10 +20,15 @@ export class AgentsFileMistakes extends Error {
   readonly sources: readonly Source[];
 
   constructor(mistakes: readonly Mistake[], sources: readonly Source[]) {
-    super(`${mistakes.length} mistakes`);
+    super(mistakes.length === 1 ? '1 mistake' : `${mistakes.length} mistakes`);
     this.name = 'AgentsFileMistakes';
     this.mistakes = mistakes;
     this.sources = sources;
+  }
+
+  /** A line for each mistake, for logs that are read by programs. */
+  get lines(): readonly string[] {
+    return this.mistakes.map(lineOf);
   }
 }
 

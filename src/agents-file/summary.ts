@@ -13,6 +13,8 @@ export interface Summary {
   readonly file: string;
   readonly numbers: readonly NumberSummary[];
   readonly agents: readonly AgentSummary[];
+  /** Of all calls together; undefined: none. */
+  readonly budget: AgentsFile['budget'];
   /** What is allowed and probably not meant. */
   readonly notes: readonly string[];
 }
@@ -30,6 +32,7 @@ export interface NumberSummary {
 
 export interface AgentSummary {
   readonly name: string;
+  /** In order of preference: the first that lacks nothing has all calls. */
   readonly providers: readonly {
     readonly name: string;
     readonly model: string | undefined;
@@ -37,6 +40,9 @@ export interface AgentSummary {
     readonly lacks: string | undefined;
   }[];
   readonly functions: readonly string[];
+  readonly turnDetection: Agent['turnDetection'];
+  /** Host, with its port, of who is asked and who is told; undefined: nobody. */
+  readonly webhooks: { readonly start: string | undefined; readonly end: string | undefined };
   readonly language: string | undefined;
   readonly audio: Agent['audio'];
   readonly recording: boolean;
@@ -62,7 +68,14 @@ export function summarize(file: AgentsFile, setting: Setting): Summary {
     file: file.path,
     numbers: file.numbers.map((entry) => numberSummary(entry, book)),
     agents,
-    notes: [...unreached(file), ...unlisted(file), ...unpriced(file, setting), ...lacking(agents)],
+    budget: file.budget,
+    notes: [
+      ...unreached(file),
+      ...unlisted(file),
+      ...unpriced(file, setting),
+      ...lacking(agents),
+      ...spokenLiterally(file),
+    ],
   };
 }
 
@@ -89,10 +102,15 @@ function numberSummary(entry: NumberEntry, book: AgentBook): NumberSummary {
     greeting:
       typeof greeting === 'string'
         ? // What is known before the call; the rest stays as it is written.
-          fill(greeting, book.variables(agent, entry.variables), 'keep')
+          fill(greeting, withValue(book.variables(agent, entry.variables)), 'keep')
         : book.agentFor(agent, factsOf(entry), entry.variables, []).greeting,
     perDay: entry.budget?.perDay,
   };
+}
+
+/** Without those that are declared and get their value with the call. */
+function withValue(variables: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
 }
 
 function agentSummary(spec: AgentSpec, book: AgentBook, { providers, usual }: Setting): AgentSummary {
@@ -106,6 +124,8 @@ function agentSummary(spec: AgentSpec, book: AgentBook, { providers, usual }: Se
       lacks: providers.find((known) => known.name === name)?.lacks,
     })),
     functions: spec.tools.map(functionWords),
+    turnDetection: agent.turnDetection,
+    webhooks: { start: hostOf(book.startHook(spec.name)), end: hostOf(book.endHook(spec.name)) },
     language: agent.language,
     audio: agent.audio,
     recording: agent.recording,
@@ -113,6 +133,11 @@ function agentSummary(spec: AgentSpec, book: AgentBook, { providers, usual }: Se
     perCall: spec.budget?.perCall,
     lastResort: agent.lastResort.type,
   };
+}
+
+/** Not the rest of the address, in which there may be a key. */
+function hostOf(hook: { readonly url: string } | undefined): string | undefined {
+  return hook && new URL(hook.url).host;
 }
 
 /** One function of an agent, as it would be listed. */
@@ -167,4 +192,34 @@ function lacking(agents: readonly AgentSummary[]): readonly string[] {
   return agents
     .filter(({ providers }) => providers.every(({ lacks }) => lacks !== undefined))
     .map(({ name }) => `agent ${name}: none of its providers can be used in this environment`);
+}
+
+const FROM_ENVIRONMENT = /(?<!\$)\$\{[A-Za-z_][A-Za-z0-9_]*\}/;
+
+/** Somebody expects the environment where nobody looks into it. */
+function spokenLiterally({ variables, agents, numbers }: AgentsFile): readonly string[] {
+  const texts: (readonly [place: string, text: string])[] = [
+    ...valuesOf('variables', variables),
+    ...[...agents.values()].flatMap((agent) => {
+      const at = `agents.${agent.name}`;
+      const { instructions = '', greeting } = agent;
+      return [
+        [`${at}.instructions`, instructions] as const,
+        [`${at}.greeting`, typeof greeting === 'string' ? greeting : ''] as const,
+        ...valuesOf(`${at}.variables`, agent.variables),
+      ];
+    }),
+    ...numbers.flatMap((entry, i) => valuesOf(`numbers.${i}.variables`, entry.variables)),
+  ];
+  return texts.flatMap(([place, text]) => {
+    const piece = FROM_ENVIRONMENT.exec(text)?.[0];
+    if (piece === undefined) return [];
+    return [
+      `${place}: ${piece} is no variable of the environment here, only below tools and webhooks; it stays as it is written`,
+    ];
+  });
+}
+
+function valuesOf(place: string, variables: Readonly<Record<string, string>>) {
+  return Object.entries(variables).map(([name, value]) => [`${place}.${name}`, value] as const);
 }

@@ -1,15 +1,13 @@
-import { dirname } from 'node:path';
 import { voiceAgent } from '../agents.ts';
 import { agentsJsonSchemaText } from '../agents-file/json-schema.ts';
 import { lineOf, mistakesOf } from '../agents-file/mistakes.ts';
 import { type AgentSummary, type NumberSummary, type Summary, summarize } from '../agents-file/summary.ts';
-import { type AgentsFile, readAgentsFile } from '../agents-file.ts';
-import { systemClock } from '../clock.ts';
+import { readAgentsFile } from '../agents-file.ts';
 import { type Config, type Env, loadConfig } from '../config.ts';
 import { BridgeError } from '../errors.ts';
-import { createLog } from '../log.ts';
+import type { TurnDetection } from '../provider.ts';
 import { knownProviders } from '../server/providers.ts';
-import type { McpLease } from '../tools/mcp/pool.ts';
+import { askServers } from './check-servers.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 
 export const check: Command = {
@@ -22,7 +20,8 @@ Reads an agents file (default: AGENTS_FILE) with everything that it names, impor
 becomes of the calls of each number. Of a file that cannot be used it prints every mistake, one a line, and exits with 2.
 
   --json      prints JSON: the summary, or {"ok":false,"mistakes":[{file,line,column,path,text}]}
-  --connect   starts the MCP servers of the file as well, and prints the functions that they have
+  --connect   starts the MCP servers of the file as well, and prints the functions that they have; one that does not come
+              up is a mistake
   --schema    prints the JSON Schema of the file, for editors
 `,
   async run(argv, terminal) {
@@ -42,7 +41,7 @@ becomes of the calls of each number. Of a file that cannot be used it prints eve
     const path = onePath(positionals, terminal.env);
     const print = values.json ? printJson : printText;
     try {
-      print(await checked(path, terminal.env, values.connect), terminal);
+      print(await checked(path, terminal, values.connect), terminal);
       return 0;
     } catch (thrown) {
       const mistakes = mistakesOf(thrown)?.mistakes;
@@ -75,14 +74,14 @@ function onePath(positionals: readonly string[], env: Env): string {
   return path;
 }
 
-async function checked(path: string, env: Env, connect: boolean): Promise<Checked> {
+async function checked(path: string, { env, err }: Terminal, connect: boolean): Promise<Checked> {
   const { config, problem } = configOf(env);
   const providers = knownProviders(config);
   const file = await readAgentsFile(path, env, { providers });
   const { maxCallMs, silenceMs, agent } = config;
   const base = voiceAgent({ ...agent, maxCallMs, silenceMs, voice: undefined }, []);
   const summary = summarize(file, { providers, usual: config.provider, base });
-  const mcp = connect ? await connected(file) : undefined;
+  const mcp = connect ? await askServers(file, err) : undefined;
   return {
     ...summary,
     notes: [...summary.notes, ...problem, ...(mcp?.notes ?? [])],
@@ -101,46 +100,17 @@ function configOf(env: Env): { readonly config: Config; readonly problem: readon
   }
 }
 
-interface Connected {
-  readonly servers: Readonly<Record<string, readonly string[]>>;
-  readonly notes: readonly string[];
-}
-
-/** Starts the MCP servers and asks them what they have. */
-async function connected(file: AgentsFile): Promise<Connected> {
-  const { McpPool } = await import('../tools/mcp/pool.ts');
-  const pool = new McpPool({ clock: systemClock, log: createLog('warn'), baseDir: dirname(file.path) });
-  try {
-    const lease = pool.use(file.tools.mcp);
-    await lease.ready;
-    const servers = Object.keys(file.tools.mcp).map((name) => {
-      const functions = lease.tools(name, '*').map(({ definition }) => definition.name);
-      return [name, functions] as const;
-    });
-    return { servers: Object.fromEntries(servers), notes: missingFunctions(file, lease) };
-  } finally {
-    await pool.close();
-  }
-}
-
-/** What agents count on and no server has. */
-function missingFunctions(file: AgentsFile, lease: McpLease): string[] {
-  return [...file.agents.values()].flatMap((agent) =>
-    agent.tools.flatMap((entry) => {
-      if (entry.type !== 'mcp' || lease.tools(entry.server, entry.pattern).length > 0) return [];
-      return [`agent ${agent.name}: the MCP server ${entry.server} has no function ${entry.pattern}`];
-    }),
-  );
-}
-
 function printJson(summary: Checked, terminal: Terminal): void {
   terminal.out(`${JSON.stringify({ ok: true, ...summary }, null, 2)}\n`);
 }
 
 function printText(summary: Checked, terminal: Terminal): void {
-  const { numbers, agents, notes, servers, currency = '' } = summary;
+  const { numbers, agents, notes, servers, budget, currency = '' } = summary;
   const blocks = [
     numbers.flatMap((entry) => numberLines(entry, currency)),
+    budget === undefined
+      ? []
+      : [`all calls: ${budget.perDay} ${currency} a day, then callers are told: ${budget.refusal}`],
     ...agents.map((agent) => agentLines(agent, currency)),
     ...Object.entries(servers ?? {}).map(([name, functions]) => [
       `MCP server ${name}`,
@@ -170,22 +140,61 @@ function firstWords(text: string): string {
 }
 
 function agentLines(agent: AgentSummary, currency: string): string[] {
-  const { providers, functions, language, audio, recording, maxCallSeconds, perCall, lastResort } = agent;
-  const providerWords = providers.map(({ name, model, lacks }) => {
-    const full = model === undefined ? name : `${name} ${model}`;
-    return lacks === undefined ? full : `${full} (lacks ${lacks})`;
-  });
+  const { providers, functions, language, turnDetection, audio, recording, maxCallSeconds, perCall } = agent;
+  const { webhooks, lastResort } = agent;
   return [
     `agent ${agent.name}`,
-    row('providers', providerWords.join(', then ')),
+    row('providers', providerWords(providers)),
     row('functions', listed(functions)),
     row('language', language ?? 'as the model decides'),
+    row('turns end', turnWords(turnDetection)),
     row('audio', audio),
     row('recording', recording ? 'from the first second' : 'no'),
     row('longest call', `${maxCallSeconds} s`),
     row('budget', perCall === undefined ? 'none' : `${perCall} ${currency} a call`),
+    row('webhooks', listed(webhookWords(webhooks))),
     row('last resort', lastResort),
   ];
+}
+
+type Providers = AgentSummary['providers'];
+
+/** Who has the calls, and why not the others. */
+function providerWords(providers: Providers): string {
+  const used = providers.findIndex(({ lacks }) => lacks === undefined);
+  const [chosen] = used < 0 ? [] : providers.slice(used);
+  const lacking = (used < 0 ? providers : providers.slice(0, used)).map(
+    (one) => `${fullName(one)} lacks ${one.lacks}`,
+  );
+  if (chosen === undefined) return `none: ${lacking.join(', ')}`;
+  const rest = providers.slice(used + 1).map(fullName);
+  const why = lacking.length === 0 ? '' : ` (${lacking.join(', ')})`;
+  if (rest.length === 0) return `${fullName(chosen)}${why}`;
+  const unused = `${rest.join(', ')} ${rest.length === 1 ? 'is' : 'are'} not used as long as`;
+  return `${fullName(chosen)}${why}; ${unused} ${chosen.name} is configured`;
+}
+
+function fullName({ name, model }: Providers[number]): string {
+  return model === undefined ? name : `${name} ${model}`;
+}
+
+function turnWords({ mode, threshold, prefixMs, silenceMs, eagerness }: TurnDetection): string {
+  const settings =
+    mode === 'semantic'
+      ? [eagerness && `eagerness ${eagerness}`]
+      : [
+          threshold === undefined ? undefined : `threshold ${threshold}`,
+          prefixMs === undefined ? undefined : `${prefixMs} ms before it`,
+          silenceMs === undefined ? undefined : `pause of ${silenceMs} ms`,
+        ];
+  const said = settings.filter((one) => one !== undefined);
+  const kind = mode === 'semantic' ? 'by what was said' : 'by loudness and pauses';
+  return said.length === 0 ? kind : `${kind} (${said.join(', ')})`;
+}
+
+function webhookWords({ start, end }: AgentSummary['webhooks']): readonly string[] {
+  const words = [start && `start ${start}`, end && `end ${end}`];
+  return words.filter((one) => one !== undefined);
 }
 
 function row(name: string, value: string): string {
