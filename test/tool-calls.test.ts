@@ -221,6 +221,18 @@ describe('a filler', () => {
     expect(provider.results.map(({ callId }) => callId)).toEqual(['r1.one', 'r1.two']);
   });
 
+  it('is said while the last of the functions runs that were called together, whose results the model has not spoken of', async () => {
+    const one = slow('one');
+    const two = slow('two');
+    const { kit, provider, pass } = await talk([one.tool, two.tool]);
+    await calls(kit, ['one', 'two']);
+    await pass(1000, 100);
+    await one.finish();
+    await pass(1500, 100);
+    expect(provider.results).toHaveLength(1);
+    expect(provider.said).toEqual(['One moment.']);
+  });
+
   it('never cuts off an answer of the model', async () => {
     const one = slow('one');
     const two = slow('two');
