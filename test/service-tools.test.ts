@@ -101,6 +101,9 @@ http:
     });
     expect(JSON.stringify(on.log)).not.toMatch(/very-secret|4111111111111111|5550100123/);
     await call.untilHeard(100);
+    const metrics = await on.metrics();
+    expect(metrics).toContain('patchcord_tool_calls_total{tool="order_status",outcome="done"} 1');
+    expect(metrics).toMatch(/patchcord_tokens_total\{model="openai\/[\w.-]+",kind="outputAudio"\} [1-9]/);
     await call.hangUp();
     expect(service.received).toHaveLength(1);
   });
