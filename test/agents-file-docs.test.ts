@@ -4,9 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { agentSchema } from '../src/agents-file/agent-schema.ts';
 import { agentsJsonSchema, agentsJsonSchemaText } from '../src/agents-file/json-schema.ts';
+import { isNumberPattern } from '../src/agents-file/numbers.ts';
 import { agentsFileSchema } from '../src/agents-file/schema.ts';
 import { BUILT_IN_VARIABLES } from '../src/agents-file/template.ts';
 import { readAgentsFile } from '../src/agents-file.ts';
+import { hookUrl } from '../src/hooks/fields.ts';
+import { isSecret } from '../src/hooks/signature.ts';
 import { HOOK_SECRET, handlerModule, makeFolder, wavFile } from './support/agents-folder.ts';
 
 function read(path: string): string {
@@ -97,6 +100,74 @@ describe('docs/agents.schema.json', () => {
     ['no agents', 'numbers: []'],
   ])('tells an editor of %s', (_, text) => {
     expect(ajv.compile(agentsJsonSchema())(parse(text))).toBe(false);
+  });
+
+  describe('has patterns that let pass what the file lets pass', () => {
+    const validate = ajv.compile(agentsJsonSchema());
+    const passes = (text: string): boolean => validate(parse(text));
+    const number = (text: string): string =>
+      `agents: { a: {} }\nnumbers: [{ number: ${JSON.stringify(text)}, agent: a }]`;
+    const hook = (url: string, secret: string): string =>
+      `agents: { a: {} }\nwebhooks: { end: { url: ${JSON.stringify(url)}, secret: ${JSON.stringify(secret)} } }`;
+
+    it.each([
+      '*',
+      '+15550100',
+      '15550100*',
+      '+1 (555) 01-00',
+      '+49 30*',
+      '0*',
+      'sip:desk@example.com',
+      'SIPS:x',
+      'client:*',
+      'client:anna*',
+      'sip:',
+      'client:',
+      'sip:a*b',
+      '+',
+      '++1',
+      'tel:+1555',
+      '1 x',
+      '',
+      ' +1555',
+      'sip:a b',
+    ])('number %j', (text) => {
+      expect(passes(number(text))).toBe(isNumberPattern(text));
+    });
+
+    it.each([
+      'https://example.com/x',
+      'https://example.com',
+      'http://localhost:8080/x',
+      'http://127.0.0.1/x',
+      'http://[::1]:9/x',
+      'http://localhost',
+      'http://example.com/x',
+      'http://localhost.example.com/',
+      'ftp://example.com/',
+      'example.com',
+      '',
+    ])('url %j', (url) => {
+      expect(passes(hook(url, HOOK_SECRET))).toBe(hookUrl(url) !== undefined);
+    });
+
+    it.each([
+      HOOK_SECRET,
+      `${HOOK_SECRET} ${HOOK_SECRET}`,
+      ` ${HOOK_SECRET}\n`,
+      ...[24, 25, 26, 63, 64].map((bytes) => `whsec_${Buffer.alloc(bytes, 200).toString('base64')}`),
+      'whsec_short',
+      'secret',
+      HOOK_SECRET.slice(1),
+      '',
+    ])('secret %j', (secret) => {
+      expect(passes(hook('https://example.com/', secret))).toBe(isSecret(secret));
+    });
+
+    it('whatever comes from the environment', () => {
+      expect(passes(hook(`\${HOOK_URL}`, `\${HOOK_SECRET}`))).toBe(true);
+      expect(passes(hook(`http://\${HOST}/x`, `\${NEW} \${OLD}`))).toBe(true);
+    });
   });
 
   it.each(Object.entries(agentSchema.shape))('explains %s to whoever points at it', (_, field) => {

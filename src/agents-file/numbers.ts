@@ -10,6 +10,9 @@ const ADDRESS = /^(?:sips?|client|tel|user|agent):/i;
 const PUNCTUATION = /[\s().\-/\u2010-\u2015\u00a0]/g;
 const PATTERN = /^(?:\*|\+?[0-9][0-9\s().\-/]{0,39}\*?|(?:sips?|client):[\x21-\x29\x2b-\x7e]{0,250}\*?)$/i;
 
+/** The same for JSON Schema, which has no flags. */
+export const NUMBER_PATTERN = String.raw`^(\*|\+?[0-9][0-9\s().\-/]{0,39}\*?|([sS][iI][pP][sS]?|[cC][lL][iI][eE][nN][tT]):([!-)+-~]{1,250}\*?|\*))$`;
+
 /** Whether a text can stand under `number` in the agents file. */
 export function isNumberPattern(text: string): boolean {
   return PATTERN.test(text) && !/^(?:sips?|client):$/i.test(text);

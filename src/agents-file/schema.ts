@@ -8,7 +8,7 @@ import { httpHostSchema, httpToolSchema } from '../tools/http.ts';
 import { mcpServerSchema } from '../tools/mcp.ts';
 import { agentSchema } from './agent-schema.ts';
 import { agentName, matching, oneOf, text, timeZone, variables } from './fields.ts';
-import { isNumberPattern } from './numbers.ts';
+import { isNumberPattern, NUMBER_PATTERN } from './numbers.ts';
 
 const NUMBER = 'a number in quotes such as "+15550100", the beginning of one such as "+49*", "sip:…" or "*"';
 
@@ -18,9 +18,11 @@ const numberEntry = z
       .string({ error: NUMBER })
       .max(256, { error: NUMBER })
       .refine(isNumberPattern, { error: NUMBER })
-      .describe(
-        'The number that was called, or that calls: "+15550100", "+49*" for its beginning, "*" for all.',
-      ),
+      .meta({
+        description:
+          'The number that was called, or that calls: "+15550100", "+49*" for its beginning, "*" for all.',
+        pattern: NUMBER_PATTERN,
+      }),
     carrier: oneOf(CARRIERS).optional().describe('Left out: calls of every carrier.'),
     agent: agentName.describe('Who answers, or who calls.'),
     variables: variables.default({}),
