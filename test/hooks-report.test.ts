@@ -428,7 +428,7 @@ describe('docs/webhooks.md', () => {
     expect(readStartAnswer(JSON.stringify(rest))).toEqual({
       type: 'answer',
       agent: 'sales',
-      variables: { customer: 'Ada', orders: '3', vip: 'true' },
+      variables: { customer: 'C-1042', orders: '3', vip: 'true' },
     });
   });
 
