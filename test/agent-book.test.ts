@@ -257,6 +257,7 @@ describe('an agent', () => {
     const made = (
       await book(
         `variables: { who: us }
+tools: { redact: [seat] }
 agents:
   a:
     instructions: You are {{who}}.
@@ -290,6 +291,7 @@ agents:
         { name: 'local', model: undefined, voice: undefined, overrides: {} },
       ],
       audio: 'wideband',
+      redact: ['seat'],
       toolsAtOnce: 2,
       filler: { afterMs: 1000, texts: ['Wait, says us.'], clip: undefined, everyMs: 5000, atMost: 1 },
       maxCallMs: 60_000,

@@ -153,7 +153,7 @@ describe('functions of an MCP server', () => {
 
   it('that is a program are offered by the names that are wanted, and run', async () => {
     const on = await start({
-      agents: agents('crm/*, crm/gret', program()),
+      agents: agents('crm/*, crm/gret', `redact: [name]\n${program()}`),
       model: once('crm_greet', { name: 'Ms Caller' }),
     });
     const call = await on.connected();
@@ -166,6 +166,7 @@ describe('functions of an MCP server', () => {
     await on.says('Hello Ms Caller');
     expect(await on.event('tool')).toMatchObject({
       name: 'crm_greet',
+      args: { name: '[redacted]' },
       outcome: 'done',
       idempotencyKey: `${call.callId}:call_1`,
     });
