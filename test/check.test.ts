@@ -246,7 +246,7 @@ tools:
     crm: { command: node, args: [crm.mjs] }
     gone: { command: ./no-such-program }
 `;
-    const files = { 'agents.yaml': text, 'crm.mjs': 'process.exit(3);' };
+    const files = { 'agents.yaml': text, 'crm.mjs': 'process.stdin.once("data", () => process.exit(3));' };
     const { status, out, err } = await run(files, ['--connect']);
     expect({ status, out }).toEqual({ status: 2, out: '' });
     const [crm, gone, ...rest] = err.split('\n');
