@@ -1,4 +1,5 @@
 import type { CallEvent, EndReason } from './call-events.ts';
+import { callKey } from './call-key.ts';
 import type { CallOutcome, CallRef, CallStatus, CarrierName, MachineResult } from './carrier.ts';
 import type { Cancel, Clock } from './clock.ts';
 
@@ -130,7 +131,7 @@ export class CallRecords {
     record.ref = ref;
     if (ref.callId === undefined) return;
     record.update({ carrierCallId: ref.callId });
-    this.#byCall.set(keyOf(record.view.carrier, ref.callId), record);
+    this.#byCall.set(callKey(record.view.carrier, ref.callId), record);
   }
 
   get(id: string): CallRecord | undefined {
@@ -138,7 +139,7 @@ export class CallRecords {
   }
 
   byCall(carrier: CarrierName, callId: string): CallRecord | undefined {
-    return this.#byCall.get(keyOf(carrier, callId));
+    return this.#byCall.get(callKey(carrier, callId));
   }
 
   /** Newest first. */
@@ -209,10 +210,6 @@ export class CallRecords {
     this.#ended.delete(record);
     this.#byId.delete(record.view.id);
     const { carrier, carrierCallId } = record.view;
-    if (carrierCallId !== undefined) this.#byCall.delete(keyOf(carrier, carrierCallId));
+    if (carrierCallId !== undefined) this.#byCall.delete(callKey(carrier, carrierCallId));
   }
-}
-
-function keyOf(carrier: CarrierName, callId: string): string {
-  return `${carrier} ${callId}`;
 }

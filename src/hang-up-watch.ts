@@ -1,3 +1,4 @@
+import { callKey } from './call-key.ts';
 import type { Carrier, CarrierName, ControlResult } from './carrier.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { type Act, insist } from './insist.ts';
@@ -49,7 +50,7 @@ export class HangUpWatch {
     waitMs = CONFIRM_MS,
     atClose?: () => void,
   ): void {
-    const key = keyOf(carrier, callId);
+    const key = callKey(carrier, callId);
     this.#waiting.get(key)?.cancel();
     const cancel = this.#clock.after(waitMs, () => {
       this.#forget(key);
@@ -75,7 +76,7 @@ export class HangUpWatch {
 
   /** The carrier knows that the call is over. */
   confirmed(carrier: CarrierName, callId: string): void {
-    const key = keyOf(carrier, callId);
+    const key = callKey(carrier, callId);
     this.#waiting.get(key)?.cancel();
     this.#forget(key);
   }
@@ -170,8 +171,4 @@ export class HangUpWatch {
       if (this.#closed) wake();
     });
   }
-}
-
-function keyOf(carrier: CarrierName, callId: string): string {
-  return `${carrier} ${callId}`;
 }

@@ -1,5 +1,6 @@
 import { isBuiltInVariable } from './agents-file/template.ts';
 import type { ReportTerms } from './call-accounts.ts';
+import { callKey } from './call-key.ts';
 import type { Carrier, CarrierName, IncomingCall } from './carrier.ts';
 import { BridgeError } from './errors.ts';
 import type { StartAnswer, StartRequest } from './hooks/start-hook.ts';
@@ -94,7 +95,7 @@ export class Reception {
   ): Admission | Refusal | Promise<Admission | Refusal> {
     const known = this.#deps.manager().known(carrier.name, call.callId);
     if (known !== undefined) return known;
-    const key = keyOf(carrier.name, call.callId);
+    const key = callKey(carrier.name, call.callId);
     const asking = this.#asking.get(key);
     if (asking !== undefined) return asking.admission;
     if (!reserved && !this.#deps.manager().hasRoom) return this.#noRoom(call.callId);
@@ -115,7 +116,7 @@ export class Reception {
 
   /** The call is over, of which the manager knows too, or was given up, of which `gaveUp` knows. */
   callOver(carrier: CarrierName, callId: string): void {
-    this.#asking.get(keyOf(carrier, callId))?.abort.abort(new BridgeError('CANCELLED', 'the call is over'));
+    this.#asking.get(callKey(carrier, callId))?.abort.abort(new BridgeError('CANCELLED', 'the call is over'));
   }
 
   /** Nobody is asked any more; who was being asked about is not let in. */
@@ -138,7 +139,7 @@ export class Reception {
     try {
       const answer = await ask(request, signal);
       // Its place is its own now.
-      this.#asking.delete(keyOf(carrier.name, callId));
+      this.#asking.delete(callKey(carrier.name, callId));
       if (this.#deps.gaveUp(call.ref)) return 'over';
       if (answer.failed !== undefined && !signal.aborted)
         log.error(
@@ -158,7 +159,7 @@ export class Reception {
       const known = { ...now.variables, ...answered, ...now.ordered };
       return this.#admit(carrier, call, reserved, wanted, known);
     } catch (thrown) {
-      this.#asking.delete(keyOf(carrier.name, callId));
+      this.#asking.delete(callKey(carrier.name, callId));
       log.error({ callId, err: BridgeError.from(thrown) }, 'a call could not be let in');
       return 'busy';
     }
@@ -205,8 +206,4 @@ export class Reception {
     log.error({ callId: call.callId, agent, pii }, 'call refused: no agent takes calls of this number');
     return 'rejected';
   }
-}
-
-function keyOf(carrier: CarrierName, callId: string): string {
-  return `${carrier} ${callId}`;
 }

@@ -6,6 +6,7 @@ import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { AccountTerms } from './call-accounts.ts';
 import type { CallEvent, EndReason } from './call-events.ts';
+import { callKey } from './call-key.ts';
 import { KEYS_STEP, type PublicAddresses, readAfter, withStep } from './call-urls.ts';
 import {
   type AnswerPlan,
@@ -130,7 +131,7 @@ export class SessionManager {
 
   /** One call is one session, however often the carrier repeats its webhook; `over`: it has ended. */
   known(carrier: CarrierName, callId: string): Admission | 'over' | undefined {
-    const key = keyOf(carrier, callId);
+    const key = callKey(carrier, callId);
     const known = this.#calls.get(key);
     if (known !== undefined) return admission(known);
     return this.#ended.has(key) ? 'over' : undefined;
@@ -149,7 +150,7 @@ export class SessionManager {
   ): Admission | 'busy' | 'over' {
     const known = this.known(carrier.name, call.callId);
     if (known !== undefined) return known;
-    const key = keyOf(carrier.name, call.callId);
+    const key = callKey(carrier.name, call.callId);
     if (!this.hasRoom && (!reserved || this.#overdue)) return 'busy';
     const afterToken = newToken();
     const urls = this.#deps.addresses.forCall(carrier.name, afterToken);
@@ -178,12 +179,12 @@ export class SessionManager {
   }
 
   find(carrier: CarrierName, callId: string): Session | undefined {
-    return this.#calls.get(keyOf(carrier, callId))?.session;
+    return this.#calls.get(callKey(carrier, callId))?.session;
   }
 
   /** The call has ended not long ago. */
   remembers(carrier: CarrierName, callId: string): boolean {
-    return this.#recent.has(keyOf(carrier, callId));
+    return this.#recent.has(callKey(carrier, callId));
   }
 
   /**
@@ -198,7 +199,7 @@ export class SessionManager {
   ): { readonly next: Next; readonly urls: CallUrls; readonly session: Session } | undefined {
     const asked = token === undefined ? undefined : readAfter(token);
     const entry =
-      asked === undefined ? this.#recent.get(keyOf(carrier, event.callId)) : this.#byAfter.get(asked.token);
+      asked === undefined ? this.#recent.get(callKey(carrier, event.callId)) : this.#byAfter.get(asked.token);
     const session = entry?.session;
     if (entry === undefined || session?.callId !== event.callId || session.carrier.name !== carrier) {
       return undefined;
@@ -236,7 +237,7 @@ export class SessionManager {
   /** News of the other end of a transfer, also of one that was the last resort of a call. */
   transferNews(carrier: CarrierName, event: Extract<CarrierEvent, { type: 'transfer' }>): void {
     const session = this.find(carrier, event.callId);
-    const entry = this.#recent.get(keyOf(carrier, event.callId));
+    const entry = this.#recent.get(callKey(carrier, event.callId));
     if (session !== undefined) session.onCarrierEvent(event);
     else if (event.status === 'answered') this.#hangUps.confirmed(carrier, event.callId);
     else if (entry?.session.call.control === 'command') {
@@ -255,7 +256,7 @@ export class SessionManager {
     const session = this.find(carrier, callId);
     if (session !== undefined) void session.end('caller-hung-up');
     // Where webhooks may overtake each other, the first word of a call can be its last.
-    else this.#remember(keyOf(carrier, callId));
+    else this.#remember(callKey(carrier, callId));
     // Last, because the end of the session may have begun to wait for this.
     this.#hangUps.confirmed(carrier, callId);
   }
@@ -389,10 +390,6 @@ export class SessionManager {
 
 function admission({ session, plan }: Entry): Admission {
   return { session, plan, agent: session.agent.name };
-}
-
-function keyOf(carrier: CarrierName, callId: string): string {
-  return `${carrier} ${callId}`;
 }
 
 /** 192 random bits, safe in a path. */
