@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { CarrierName } from '../carrier.ts';
-import { type Clock, deadline } from '../clock.ts';
+import { type Clock, deadline, pause } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
 import { hookFields, whole } from './fields.ts';
 import { type HookResponse, hookFailure, hostOf, postHook, statusFailure } from './post-hook.ts';
@@ -97,6 +97,7 @@ export class StartHook {
       const late = this.#clock.now() + pauseMs >= end;
       // To wait for a time that there is not would only keep the caller waiting.
       if (!attempt.again || late || tries >= this.#config.retries) return this.#otherwise(attempt.error);
+      // Whatever is tried next finds out that nobody waits any more.
       await pause(this.#clock, pauseMs, signal);
     }
   }
@@ -155,20 +156,6 @@ function messageOf(request: StartRequest, clock: Clock): Message {
 /** JSON leaves out what is undefined; receivers are better served by fields that are always there. */
 function noHoles(_key: string, value: unknown): unknown {
   return value === undefined ? null : value;
-}
-
-/** Resolves after `ms`, or when `signal` aborts: whatever is tried next will find that out. */
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      cancel();
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const cancel = clock.after(ms, done);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }
 
 function givenUp(signal: AbortSignal, url: string): BridgeError {
