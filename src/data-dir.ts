@@ -3,6 +3,7 @@ import { mkdir, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { AgentsFile } from './agents-file.ts';
 import { BridgeError } from './errors.ts';
+import { hasCode, isMissing } from './file-errors.ts';
 import type { Log } from './log.ts';
 
 export interface DataDirUse {
@@ -43,7 +44,7 @@ async function make(folder: string): Promise<void> {
   } catch (error) {
     if (hasCode(error, 'EEXIST')) return;
     const parent = dirname(folder);
-    if (!hasCode(error, 'ENOENT') || parent === folder) throw error;
+    if (!isMissing(error) || parent === folder) throw error;
     await make(parent);
     await mkdir(folder, { mode: 0o700 }).catch(unlessThere);
   }
@@ -51,10 +52,6 @@ async function make(folder: string): Promise<void> {
 
 function unlessThere(error: unknown): void {
   if (!hasCode(error, 'EEXIST')) throw error;
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 async function probe(folder: string): Promise<void> {
@@ -70,7 +67,7 @@ async function probe(folder: string): Promise<void> {
 }
 
 function unlessMissing(error: unknown): void {
-  if (!hasCode(error, 'ENOENT')) throw error;
+  if (!isMissing(error)) throw error;
 }
 
 /** What of the file has to outlive a restart. */

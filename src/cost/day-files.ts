@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BridgeError } from '../errors.ts';
+import { isMissing } from '../file-errors.ts';
 import type { Spending } from './day.ts';
 import { exactText, fromExactText } from './money.ts';
 
@@ -51,10 +52,6 @@ function dayOf(day: string, text: string): KeptDay {
     found.numbers.set(number, amount);
   }
   return found;
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 /** The days as files of a folder, one small JSON each; it is made when there is something to write. */

@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
+import { hasCode, isMissing } from '../file-errors.ts';
 
 /** One delivery as it lies on the disk. Times are ms since 1970 UTC. The secret that signs it is not among it. */
 export interface StoredDelivery {
@@ -271,11 +272,6 @@ export class OutboxFiles {
   }
 }
 
-/** Whether an error of the file system says that there is no such file. */
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
-}
-
 async function removeFile(path: string): Promise<void> {
   await unlink(path).catch((error: unknown) => {
     if (!isMissing(error)) throw error;
@@ -296,7 +292,7 @@ function isAlive(pid: number): boolean {
     return true;
   } catch (error) {
     // It is there and belongs to somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return hasCode(error, 'EPERM');
   }
 }
 
