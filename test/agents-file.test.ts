@@ -278,6 +278,19 @@ describe('a file that cannot be read at all', () => {
   });
 });
 
+describe('the error of a broken file', () => {
+  it.each([
+    ['agents: { a: { audio: loud } }', '1 mistake', 1],
+    ['agents: { a: { audio: loud, voice: 5 } }', '2 mistakes', 2],
+  ])('counts its mistakes and has a line for each: %s', async (text, words, count) => {
+    const error = await read(text).catch((thrown: unknown) => thrown);
+    const found = mistakesOf(error);
+    expect(found?.message).toBe(words);
+    expect(found?.lines).toHaveLength(count);
+    expect(error instanceof BridgeError && error.message).toBe(`BAD_CONFIG: ${found?.lines.join('\n')}`);
+  });
+});
+
 describe('one mistake', () => {
   it.each<[string, string, string | readonly string[]]>([
     [
