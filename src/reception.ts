@@ -1,52 +1,14 @@
 import { isBuiltInVariable } from './agents-file/template.ts';
-import type { ReportTerms } from './call-accounts.ts';
 import { callKey } from './call-key.ts';
 import type { Carrier, CarrierName, IncomingCall } from './carrier.ts';
 import { BridgeError } from './errors.ts';
-import type { StartAnswer, StartRequest } from './hooks/start-hook.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import type { Admission, CallTerms, SessionManager } from './session-manager.ts';
+import type { Assignment, Roster } from './roster.ts';
+import type { Admission, SessionManager } from './session-manager.ts';
 
 /** Why a call is not let in. */
 export type Refusal = 'busy' | 'rejected' | 'over';
-
-/** Whom a call leads to before anybody was asked. */
-export interface Route {
-  /** Undefined: to nobody. */
-  readonly agent: string | undefined;
-  readonly variables: Readonly<Record<string, string>>;
-  /** Of these, the ones that whoever placed the call has set: they stay, whatever anybody answers. */
-  readonly ordered?: Readonly<Record<string, string>> | undefined;
-  /** Has the last word on agent and variables; undefined: nobody is asked. Never rejects. */
-  readonly ask: ((request: StartRequest, signal: AbortSignal) => Promise<StartAnswer>) | undefined;
-}
-
-/** Whom a call was placed for. */
-export interface PlacedFor {
-  readonly agent: string;
-  readonly carrier: CarrierName;
-  readonly from: string;
-}
-
-/** Who may take calls: the agents that there are, and which number leads to whom. */
-export interface Roster {
-  /** Names, in the order of the file. */
-  readonly agents: readonly string[];
-  route(carrier: CarrierName, call: IncomingCall): Route;
-  knows(agent: string): boolean;
-  /** Who is told of a call that was placed and came to nothing, and of what; undefined: nobody. */
-  reportOf(placed: PlacedFor, ordered: Readonly<Record<string, string>> | undefined): ReportTerms | undefined;
-  /** Why nobody of this number may be called any more today; undefined: they may. */
-  spent(call: IncomingCall): 'busy' | 'rejected' | undefined;
-  /** What a call is treated by; undefined: there is no agent of that name. */
-  termsFor(
-    agent: string,
-    carrier: CarrierName,
-    call: IncomingCall,
-    variables: Readonly<Record<string, string>>,
-  ): CallTerms | undefined;
-}
 
 export interface ReceptionDeps {
   readonly roster: Roster;
@@ -129,7 +91,7 @@ export class Reception {
     carrier: Carrier,
     call: IncomingCall,
     reserved: boolean,
-    { agent, variables, ask }: Route & { readonly ask: NonNullable<Route['ask']> },
+    { agent, variables, ask }: Assignment & { readonly ask: NonNullable<Assignment['ask']> },
     signal: AbortSignal,
   ): Promise<Admission | Refusal> {
     const { log, epoch } = this.#deps;
@@ -172,7 +134,7 @@ export class Reception {
   }
 
   /** Without those of the bridge: what it knows of a call itself is for nobody else to say. */
-  #settable(callId: string, given: Route['variables']): Route['variables'] {
+  #settable(callId: string, given: Assignment['variables']): Assignment['variables'] {
     const taken = Object.keys(given).filter(isBuiltInVariable);
     if (taken.length === 0) return given;
     this.#deps.log.warn(

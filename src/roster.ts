@@ -1,8 +1,47 @@
 import type { Agent } from './agents.ts';
 import type { MachinePolicy } from './answering-machine.ts';
-import type { IncomingCall } from './carrier.ts';
+import type { ReportTerms } from './call-accounts.ts';
+import type { CarrierName, IncomingCall } from './carrier.ts';
+import type { StartAnswer, StartRequest } from './hooks/start-hook.ts';
 import type { RealtimeProvider } from './provider.ts';
-import type { Roster } from './reception.ts';
+import type { CallTerms } from './session-manager.ts';
+
+/** Whom a call leads to before anybody was asked. */
+export interface Assignment {
+  /** Undefined: to nobody. */
+  readonly agent: string | undefined;
+  readonly variables: Readonly<Record<string, string>>;
+  /** Of these, the ones that whoever placed the call has set: they stay, whatever anybody answers. */
+  readonly ordered: Readonly<Record<string, string>>;
+  /** Has the last word on agent and variables; undefined: nobody is asked. Never rejects. */
+  readonly ask: ((request: StartRequest, signal: AbortSignal) => Promise<StartAnswer>) | undefined;
+}
+
+/** Whom a call was placed for. */
+export interface PlacedFor {
+  readonly agent: string;
+  readonly carrier: CarrierName;
+  readonly from: string;
+}
+
+/** Who may take calls: the agents that there are, and which number leads to whom. */
+export interface Roster {
+  /** Names, in the order of the file. */
+  readonly agents: readonly string[];
+  route(carrier: CarrierName, call: IncomingCall): Assignment;
+  knows(agent: string): boolean;
+  /** Who is told of a call that was placed and came to nothing, and of what; undefined: nobody. */
+  reportOf(placed: PlacedFor, ordered: Readonly<Record<string, string>> | undefined): ReportTerms | undefined;
+  /** Why no call of this one's number may begin any more today; undefined: it may. */
+  spent(call: IncomingCall): 'busy' | 'rejected' | undefined;
+  /** What a call is treated by; undefined: there is no agent of that name. */
+  termsFor(
+    agent: string,
+    carrier: CarrierName,
+    call: IncomingCall,
+    variables: Readonly<Record<string, string>>,
+  ): CallTerms | undefined;
+}
 
 /** A service with one agent, who takes all calls and costs nothing that is known. */
 export function soleAgent(

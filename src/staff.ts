@@ -13,7 +13,7 @@ import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { RealtimeProvider } from './provider.ts';
-import type { PlacedFor, Roster, Route } from './reception.ts';
+import type { Assignment, PlacedFor, Roster } from './roster.ts';
 import type { CallTerms } from './session-manager.ts';
 import { breathe } from './settle.ts';
 import type { GuardedClient } from './tools/http/guarded-client.ts';
@@ -82,7 +82,7 @@ export class Staff implements Roster {
     last.retire();
   }
 
-  route(carrier: CarrierName, call: IncomingCall): Route {
+  route(carrier: CarrierName, call: IncomingCall): Assignment {
     const edition = this.#edition;
     const found = edition.book.route({ carrier, number: ownNumber(call) });
     const order = this.#deps.orderFor(call);

@@ -2,7 +2,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { IncomingCall } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
 import type { StartAnswer } from '../src/hooks/start-hook.ts';
-import { Reception, type Refusal, type Roster } from '../src/reception.ts';
+import { Reception, type Refusal } from '../src/reception.ts';
+import type { Roster } from '../src/roster.ts';
 import { soleAgent } from '../src/roster.ts';
 import type { Admission } from '../src/session-manager.ts';
 import { createKit, type KitOptions } from './support/call-kit.ts';
@@ -28,6 +29,7 @@ function desk(options: KitOptions = {}, own: Partial<Roster> = {}) {
     ...sole,
     route: () => ({
       agent: AGENT.name,
+      ordered: {},
       variables: { room: 'one' },
       ask: ({ callId, variables }, signal) =>
         new Promise((resolve, reject) => {
@@ -98,7 +100,10 @@ describe('Reception', () => {
   });
 
   it('lets a call in at once when nobody has to be asked', () => {
-    const on = desk({}, { route: () => ({ agent: 'line-check', variables: {}, ask: undefined }) });
+    const on = desk(
+      {},
+      { route: () => ({ agent: 'line-check', variables: {}, ordered: {}, ask: undefined }) },
+    );
     const admission = on.receive('CA1');
     expect(admission).not.toBeInstanceOf(Promise);
     expect(on.manager.size).toBe(1);
@@ -208,7 +213,10 @@ describe('Reception', () => {
   });
 
   it('refuses a call that is for nobody, and for somebody who is not there', async () => {
-    const nobody = desk({}, { route: () => ({ agent: undefined, variables: {}, ask: undefined }) });
+    const nobody = desk(
+      {},
+      { route: () => ({ agent: undefined, variables: {}, ordered: {}, ask: undefined }) },
+    );
     expect(nobody.receive('CA1')).toBe('rejected');
     const gone = desk({}, { termsFor: () => undefined });
     const admission = gone.receive('CA1');
