@@ -65,7 +65,8 @@ function onStray(listener: (error: unknown) => void): void {
   process.on('uncaughtException', listener);
 }
 
-process.exitCode = await main(process.argv.slice(2), {
+const argv = process.argv.slice(2);
+process.exitCode = await main(argv, {
   env: process.env,
   isTty: process.stdout.isTTY === true,
   out: (text) => process.stdout.write(text),
@@ -76,3 +77,8 @@ process.exitCode = await main(process.argv.slice(2), {
     return () => interrupts.delete(listener);
   },
 });
+
+if (COMMANDS.find(({ name }) => name === argv[0])?.importsModules === true) {
+  // Not before the last word has been written: a pipe takes its time.
+  process.stdout.write('', () => process.stderr.write('', () => process.exit()));
+}

@@ -1,9 +1,14 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { symlinkSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { agentsJsonSchemaText } from '../src/agents-file/json-schema.ts';
 import { check } from '../src/commands/check.ts';
 import type { Terminal } from '../src/commands/command.ts';
 import type { Env } from '../src/config.ts';
 import { HOOK_SECRET, handlerModule, makeFolder } from './support/agents-folder.ts';
+import { emitModules } from './support/emit-modules.ts';
 
 interface Outcome {
   readonly status: number;
@@ -335,5 +340,28 @@ numbers: [{ number: "+15550100", agent: a, variables: { desk: "x\${DESK}" } }]
       'BAD_INPUT: found no file, wanted one as an argument or in AGENTS_FILE',
     );
     await expect(check.run(['a', 'b'], terminal)).rejects.toThrow('BAD_INPUT: found 2 files, wanted one');
+  });
+});
+
+describe('the program', () => {
+  it('is done with a file whose modules keep something open', async () => {
+    using folder = makeFolder({
+      'agents.yaml': 'agents: { one: { tools: [tick] } }\ntools: { handlers: [./handlers/tick.mjs] }\n',
+      'handlers/tick.mjs': `import { defineTool } from 'patchcord';
+setInterval(() => {}, 1000);
+export const tick = defineTool({ name: 'tick', description: 'ticks', run: () => 'tock' });
+`,
+      'package.json': '{ "name": "patchcord", "type": "module", "exports": "./built/src/index.js" }',
+    });
+    emitModules(folder.at('built'), ['src/cli.ts', 'src/index.ts']);
+    symlinkSync(fileURLToPath(new URL('../node_modules', import.meta.url)), folder.at('node_modules'));
+    const args = [folder.at('built/src/cli.js'), 'check', folder.at('agents.yaml')];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let out = '';
+    child.stdout.on('data', (data) => {
+      out += data;
+    });
+    expect(await once(child, 'close')).toEqual([0, null]);
+    expect(out).toContain('tick');
   });
 });

@@ -18,6 +18,8 @@ export interface Command {
   readonly name: string;
   readonly summary: string;
   readonly help: string;
+  /** It imports modules of others, which may keep the process alive when it is done. */
+  readonly importsModules?: boolean;
   /** Resolves to the exit status; rejects with a BridgeError. */
   run(argv: readonly string[], terminal: Terminal): Promise<number>;
 }

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
+import { mistakesOf } from '../agents-file/mistakes.ts';
 import { AgentsFileWatch } from '../agents-file/watch.ts';
-import { type AgentsFile, readAgentsFile } from '../agents-file.ts';
+import { type AgentsFile, endHooksOf, readAgentsFile } from '../agents-file.ts';
 import { CallAccounts } from '../call-accounts.ts';
 import type { CallRecords } from '../call-records.ts';
 import type { Env } from '../config.ts';
@@ -73,7 +74,7 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
   });
   metrics.watchReports(() => outbox.pending);
   const endHook = new EndHook({ clock, log, outbox, secrets });
-  secrets.replace(endHooks(file));
+  secrets.replace(endHooksOf(file));
   const staff = await Staff.begin(file, {
     ...options,
     http,
@@ -88,7 +89,7 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
   });
   let outboxStarted: Promise<void> | undefined;
   const startOutbox = async (current: AgentsFile): Promise<void> => {
-    if (endHooks(current).length === 0) return;
+    if (endHooksOf(current).length === 0) return;
     outboxStarted ??= outbox.start();
     await outboxStarted;
   };
@@ -96,7 +97,7 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
   const change = async (next: AgentsFile): Promise<void> => {
     await checkData(next);
     await staff.change(next);
-    secrets.replace(endHooks(next));
+    secrets.replace(endHooksOf(next));
     await startOutbox(next);
     metrics.agentsFileChanged('used');
     log.info({ agents: next.agents.size, numbers: next.numbers.length }, 'the agents file has changed');
@@ -104,7 +105,8 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
   const onBroken = (error: unknown): void => {
     metrics.agentsFileChanged('refused');
     // A line each, and no stack: it is somebody's typing.
-    const mistakes = BridgeError.from(error).message.split('\n').slice(0, MOST_MISTAKES);
+    const lines = mistakesOf(error)?.lines ?? BridgeError.from(error).message.split('\n');
+    const mistakes = lines.slice(0, MOST_MISTAKES);
     log.error({ mistakes }, 'the agents file has changed and cannot be used; calls go on as before');
   };
   let changing = Promise.resolve();
@@ -134,9 +136,4 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
       await Promise.all([outbox.close(LAST_REPORTS_MS), mcp.close(), ledger.close()]);
     },
   };
-}
-
-function endHooks(file: AgentsFile) {
-  const own = [...file.agents.values()].map((agent) => agent.endWebhook);
-  return [file.webhooks.end, ...own].filter((hook) => hook !== undefined && hook !== false);
 }
