@@ -11,6 +11,7 @@ import { agentsFileSchema, type RawAgentsFile, type RawNumber } from './agents-f
 import { SourceFiles } from './agents-file/source-files.ts';
 import type { Clock } from './clock.ts';
 import type { Env } from './config.ts';
+import type { EndHookConfig } from './hooks/end-hook.ts';
 import { breathe } from './settle.ts';
 import type { Tool } from './tools.ts';
 
@@ -37,6 +38,12 @@ export interface AgentsFile {
   readonly webhooks: RawAgentsFile['webhooks'];
   readonly prices: RawAgentsFile['prices'];
   readonly budget: RawAgentsFile['budget'];
+}
+
+/** Every end webhook that is set anywhere in a file, as often as it is set. */
+export function endHooksOf({ webhooks, agents }: AgentsFile): readonly EndHookConfig[] {
+  const own = [...agents.values()].map((agent) => agent.endWebhook);
+  return [webhooks.end, ...own].filter((hook) => hook !== undefined && hook !== false);
 }
 
 /** What the file is checked against. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { AgentsFile } from './agents-file.ts';
+import { type AgentsFile, endHooksOf } from './agents-file.ts';
 import { BridgeError } from './errors.ts';
 import { hasCode, isMissing } from './file-errors.ts';
 import type { Log } from './log.ts';
@@ -71,9 +71,9 @@ function unlessMissing(error: unknown): void {
 }
 
 /** What of the file has to outlive a restart. */
-function useOf({ agents, budget, numbers, webhooks }: AgentsFile): string | undefined {
+function useOf(file: AgentsFile): string | undefined {
+  const { budget, numbers } = file;
   if (budget?.perDay !== undefined) return 'budget.perDay';
   if (numbers.some((entry) => entry.budget !== undefined)) return 'the budget of a number';
-  const hooks = [webhooks.end, ...[...agents.values()].map((agent) => agent.endWebhook)];
-  return hooks.some((hook) => hook !== undefined && hook !== false) ? 'a webhook at the end' : undefined;
+  return endHooksOf(file).length > 0 ? 'a webhook at the end' : undefined;
 }
