@@ -175,16 +175,6 @@ describe('the report of a call', () => {
     });
   });
 
-  it('may learn later what the carrier calls the call', () => {
-    const writer = written([], { ...FACTS, callId: undefined });
-    writer.update({ callId: 'CA2', agent: 'sales' });
-    expect(writer.report(undefined, START).data).toMatchObject({
-      callId: 'CA2',
-      agent: 'sales',
-      id: FACTS.id,
-    });
-  });
-
   it('names providers in the order in which they took over', () => {
     const names = ['openai', 'openai', 'gemini', 'openai'];
     const writer = written(

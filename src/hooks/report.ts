@@ -119,7 +119,7 @@ const MAX_PROVIDERS = 100;
 
 /** Listens to the events of one call and keeps what its report needs, which is little before the end. */
 export class ReportWriter {
-  #facts: CallFacts;
+  readonly #facts: CallFacts;
   #lastMs = 0;
   #answeredMs: number | undefined;
   #endedMs: number | undefined;
@@ -135,11 +135,6 @@ export class ReportWriter {
 
   constructor(facts: CallFacts) {
     this.#facts = facts;
-  }
-
-  /** What became known later, such as the carrier's id of a call that was placed. */
-  update(change: Partial<CallFacts>): void {
-    this.#facts = { ...this.#facts, ...change };
   }
 
   /** Keys that the caller pressed are not looked at; what was said is taken from the end of the call. */
