@@ -30,7 +30,7 @@ export interface LedgerOptions {
   readonly count?: (trouble: LedgerTrouble) => void;
 }
 
-/** What was spent today, for people and metrics. */
+/** What was spent today, in amounts for people. */
 export interface SpentToday {
   readonly day: string;
   readonly currency: string | undefined;
@@ -70,8 +70,8 @@ const FRESH_MS = 1_000;
 const OTHERS = 'others';
 
 /**
- * What all calls of the process spend, by day and by number. Days are kept on disk; the last two seconds before a crash
- * may be missing.
+ * What all calls of the process spend, by day and by number. Days are kept on disk; what was put down in the last two
+ * seconds before a crash may be missing, and what time alone has cost in the last seven.
  */
 export class Ledger {
   readonly #clock: Clock;
