@@ -5,7 +5,7 @@ import type { Clock } from './clock.ts';
 import { CallBudget } from './cost/budget.ts';
 import type { CallBill } from './cost/call-bill.ts';
 import type { Followed, Ledger } from './cost/ledger.ts';
-import { CallMeter, type End, type LineMeter } from './cost/meter.ts';
+import { CallMeter, type End } from './cost/meter.ts';
 import type { Prices } from './cost/prices.ts';
 import type { EndHook, EndHookConfig } from './hooks/end-hook.ts';
 import { ReportWriter } from './hooks/report.ts';
@@ -111,7 +111,7 @@ class Account {
   readonly #release: () => void;
   readonly #beganAt: number;
   #providerEnded: End = () => undefined;
-  #line: LineMeter | undefined;
+  #lineEnded: End | undefined;
 
   constructor(deps: CallAccountsDeps, session: Session, terms: AccountTerms) {
     const { clock, ledger, records, metrics } = deps;
@@ -166,8 +166,7 @@ class Account {
       this.#providerEnded = this.#meter.providerBegan(event.provider, event.model);
     } else if (event.type === 'mediaStarted') {
       // The carrier charges from the answer on, which was when it was told about the stream.
-      const atMs = this.#beganAt;
-      this.#line ??= this.#meter.lineBegan(carrier.name, call.direction, { atMs });
+      this.#lineEnded ??= this.#meter.lineBegan(carrier.name, call.direction, this.#beganAt);
     } else if (event.type === 'usage') {
       const { provider, model, helper, usage, seconds } = event;
       this.#meter.usage(provider, helper ? undefined : model, {
@@ -181,7 +180,7 @@ class Account {
   /** Puts the call down; resolves when its report is on the disk, if anybody wants one. Never rejects. */
   async close(): Promise<void> {
     this.#providerEnded();
-    this.#line?.ended();
+    this.#lineEnded?.();
     this.#budget?.close();
     this.#followed.close();
     this.#release();

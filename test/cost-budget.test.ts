@@ -89,7 +89,7 @@ describe('the budget of a call', () => {
 
   it('is told of before a minute begins that it does not hold, so that the goodbye fits in the one before', () => {
     const { clock, meter, told } = watch(0.032);
-    meter.lineBegan('twilio', 'inbound', { streamed: false });
+    meter.lineBegan('twilio', 'inbound');
     clock.advance(10 * 60_000);
     expect(told).toEqual([3 * 60_000 - 8000 + 1]);
     expect(decimal(meter.cost(3 * 60_000))).toBe(0.03);

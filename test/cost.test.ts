@@ -235,9 +235,9 @@ describe('the bill of a call', () => {
       seconds: 3,
     });
     meter.usage('openai', 'm', { usage: tokens({ inputTextTokens: 250_000 }) });
-    meter.lineBegan('plivo', 'outbound', { streamed: false });
+    meter.lineBegan('plivo', 'outbound');
     const { cost, unpriced } = meter.bill();
-    expect(unpriced).toEqual(['gemini/live', 'openai/whisper-1', 'plivo outbound']);
+    expect(unpriced).toEqual(['gemini/live', 'openai/whisper-1', 'plivo outbound', 'plivo stream']);
     expect(cost).toEqual({ currency: 'USD', total: 1, byProvider: { openai: 1 }, byCarrier: {} });
   });
 
@@ -345,12 +345,14 @@ describe('the bill of a call', () => {
     [600_000, 600],
   ])('charges a line of %i ms for %i s', (ms, billedSeconds) => {
     const { clock, meter } = meterOf();
-    const line = meter.lineBegan('twilio', 'outbound', { streamed: false });
+    const ended = meter.lineBegan('twilio', 'outbound');
     clock.advance(ms);
-    line.ended();
+    ended();
     clock.advance(1e6);
     expect(meter.bill().carrierSeconds.twilio?.outbound.billedSeconds).toBe(billedSeconds);
-    expect(meter.bill().cost?.byCarrier.twilio).toBe(Math.round((billedSeconds / 60) * 14_000) / 1e6);
+    expect(meter.bill().cost?.byCarrier.twilio).toBe(
+      Math.round((billedSeconds / 60) * (14_000 + 4000)) / 1e6,
+    );
   });
 
   it('rounds as the carrier does', () => {
@@ -370,35 +372,21 @@ describe('the bill of a call', () => {
 
   it('rounds every line and every stream by itself', () => {
     const { clock, meter } = meterOf();
-    const caller = meter.lineBegan('twilio', 'inbound');
+    const first = meter.lineBegan('twilio', 'inbound');
     clock.advance(10_000);
-    caller.streamEnded();
-    const guest = meter.lineBegan('twilio', 'outbound', { streamed: false });
-    clock.advance(10_000);
-    guest.ended();
-    caller.streamBegan();
-    caller.streamBegan();
-    clock.advance(50_000);
-    caller.ended();
-    caller.streamBegan();
-    caller.ended();
+    first();
+    const second = meter.lineBegan('twilio', 'inbound');
+    clock.advance(60_000);
+    second();
+    first();
     clock.advance(60_000);
     const { carrierSeconds, cost } = meter.bill();
     expect(carrierSeconds.twilio).toEqual({
       inbound: { seconds: 70, billedSeconds: 120 },
-      outbound: { seconds: 10, billedSeconds: 60 },
-      stream: { seconds: 60, billedSeconds: 120 },
+      outbound: { seconds: 0, billedSeconds: 0 },
+      stream: { seconds: 70, billedSeconds: 120 },
     });
-    expect(cost?.byCarrier.twilio).toBe(0.039);
-  });
-
-  it('has no stream on a line that is over', () => {
-    const { clock, meter } = meterOf();
-    const line = meter.lineBegan('twilio', 'inbound', { streamed: false });
-    line.ended();
-    line.streamBegan();
-    clock.advance(1000);
-    expect(meter.bill().carrierSeconds.twilio?.stream.seconds).toBe(0);
+    expect(cost?.byCarrier.twilio).toBe(0.025);
   });
 
   it('takes a model that helped before for that of a session once there is one', () => {
@@ -415,8 +403,8 @@ describe('the bill of a call', () => {
   it('takes times that were noted before, or that come in the wrong order', () => {
     const { clock, meter } = meterOf();
     clock.advance(100_000);
-    const line = meter.lineBegan('twilio', 'inbound', { atMs: 70_000, streamed: false });
-    line.ended(90_000);
+    const ended = meter.lineBegan('twilio', 'inbound', 70_000);
+    ended(90_000);
     const odd = meter.providerBegan('openai', 'm', 50_000);
     odd(40_000);
     expect(meter.bill().carrierSeconds.twilio?.inbound.seconds).toBe(20);

@@ -21,22 +21,6 @@ export type UsageReport = Pick<UsageEvent, 'usage' | 'model' | 'seconds'>;
 /** Tells the end of what was begun, at `atMs` of the clock (default: now). Only the first telling counts. */
 export type End = (atMs?: number) => void;
 
-export interface LineOptions {
-  /** Default: now. */
-  readonly atMs?: number;
-  /** False: a line without a media stream, such as that to a person a caller is put through to. Default true. */
-  readonly streamed?: boolean;
-}
-
-/** One line of a call, from when it was answered on. */
-export interface LineMeter {
-  /** The stream is away, as during a transfer, or is there again. */
-  streamEnded(atMs?: number): void;
-  streamBegan(atMs?: number): void;
-  /** The end of the line, and of its stream. */
-  readonly ended: End;
-}
-
 /** Time that runs until it is told to have ended. */
 class Running {
   readonly #fromMs: number;
@@ -44,10 +28,6 @@ class Running {
 
   constructor(fromMs: number) {
     this.#fromMs = fromMs;
-  }
-
-  get isOver(): boolean {
-    return this.#toMs !== undefined;
   }
 
   end(atMs: number): void {
@@ -152,31 +132,13 @@ export class CallMeter {
     };
   }
 
-  /** A line was answered; `direction` is that of the line, not of the call that it belongs to. */
-  lineBegan(
-    carrier: CarrierName,
-    direction: 'inbound' | 'outbound',
-    { atMs = this.#clock.now(), streamed = true }: LineOptions = {},
-  ): LineMeter {
-    const line = this.#begin(carrier, direction, atMs);
-    let stream = streamed ? this.#begin(carrier, 'stream', atMs) : undefined;
+  /** A line was answered, and has a media stream for as long as it lasts. */
+  lineBegan(carrier: CarrierName, direction: 'inbound' | 'outbound', atMs = this.#clock.now()): End {
+    const times = [this.#begin(carrier, direction, atMs), this.#begin(carrier, 'stream', atMs)];
     this.#changed();
-    return {
-      streamEnded: (endMs = this.#clock.now()) => {
-        stream?.end(endMs);
-        stream = undefined;
-        this.#changed();
-      },
-      streamBegan: (beginMs = this.#clock.now()) => {
-        if (stream !== undefined || line.isOver) return;
-        stream = this.#begin(carrier, 'stream', beginMs);
-        this.#changed();
-      },
-      ended: (endMs = this.#clock.now()) => {
-        line.end(endMs);
-        stream?.end(endMs);
-        this.#changed();
-      },
+    return (endMs = this.#clock.now()) => {
+      for (const time of times) time.end(endMs);
+      this.#changed();
     };
   }
 
