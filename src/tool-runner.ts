@@ -17,6 +17,7 @@ import {
   unreadableArguments,
   wrongArguments,
 } from './tools/refusal.ts';
+import { shortText } from './tools/short-text.ts';
 import type { CallHandle, Tool } from './tools.ts';
 
 /** What became of one function call. */
@@ -289,7 +290,7 @@ export class ToolRunner {
     const { outcome, output, error } = settled;
     const { toolCallId, name, args, askedAt } = request;
     return {
-      name: cutName(name),
+      name: shortText(name, MAX_NAME),
       toolCallId,
       idempotencyKey: request.idempotencyKey,
       args,
@@ -301,9 +302,4 @@ export class ToolRunner {
       hangsUp: invocation?.hangsUp ?? false,
     };
   }
-}
-
-function cutName(name: string): string {
-  // Half a character would be none.
-  return name.length <= MAX_NAME ? name : `${name.slice(0, MAX_NAME - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }

@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BridgeError } from '../errors.ts';
 import { isMissing } from '../file-errors.ts';
+import { isRecord } from '../is-record.ts';
 import type { Spending } from './day.ts';
 import { exactText, fromExactText } from './money.ts';
 
@@ -18,10 +19,6 @@ const NAME = /^spending-(\d{4}-\d{2}-\d{2})\.json(?:\.unreadable|(?:\.[0-9a-f-]{
 function textOf(day: string, { currency, total, numbers }: KeptDay): string {
   const spent = Object.fromEntries([...numbers].map(([number, amount]) => [number, exactText(amount)]));
   return `${JSON.stringify({ version: VERSION, day, currency, total: exactText(total), numbers: spent }, null, 1)}\n`;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function unreadable(day: string, why: string): BridgeError {

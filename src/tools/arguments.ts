@@ -1,4 +1,4 @@
-import { isRecord } from './records.ts';
+import { isRecord } from '../is-record.ts';
 
 /** Longer texts of arguments are not even looked at; bytes of UTF-8. */
 export const MAX_ARGUMENT_BYTES = 256 * 1024;

@@ -1,4 +1,5 @@
 import { BridgeError } from '../errors.ts';
+import { shortText } from './short-text.ts';
 
 const MAX_MESSAGE = 1000;
 /** Enough to find a message of the wanted length in, little enough to search. */
@@ -82,6 +83,5 @@ function withoutPlaces(message: string): string {
 }
 
 function bounded(text: string): string {
-  if (text.length <= MAX_MESSAGE) return text;
-  return `${text.slice(0, MAX_MESSAGE - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
+  return shortText(text, MAX_MESSAGE);
 }

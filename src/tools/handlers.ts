@@ -3,6 +3,7 @@ import { basename, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Clock, deadline, systemClock } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
+import { isRecord } from '../is-record.ts';
 import type { Tool } from '../tools.ts';
 import { type HandlerFile, moduleTrouble } from './module-trouble.ts';
 
@@ -209,8 +210,4 @@ function isDefinition(value: unknown): boolean {
     typeof value['description'] === 'string' &&
     isRecord(value['parameters'])
   );
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
 }

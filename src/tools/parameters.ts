@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { BridgeError } from '../errors.ts';
+import { isRecord } from '../is-record.ts';
 import type { JsonSchema } from '../provider.ts';
 import { compileSchema } from './json-schema.ts';
 import { ajvProblems, zodProblems } from './problems.ts';
@@ -70,10 +71,6 @@ function checkIsJsonSchema(name: string, given: object): void {
     'BAD_INPUT',
     `tool ${name}: found parameters made by ${found}, wanted a zod 4 schema of an object or a JSON Schema`,
   );
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
 }
 
 function zodParameters(name: string, type: z.ZodType, isSecret: (key: string) => boolean): Parameters {

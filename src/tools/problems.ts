@@ -1,7 +1,7 @@
 import type { ErrorObject } from 'ajv';
 import type * as z from 'zod';
+import { isRecord } from '../is-record.ts';
 import { byNearness } from './nearest.ts';
-import { isRecord } from './records.ts';
 
 type IsSecret = (key: string) => boolean;
 

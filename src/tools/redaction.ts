@@ -1,5 +1,6 @@
+import { isRecord } from '../is-record.ts';
 import { makeHarmless } from './arguments.ts';
-import { isRecord } from './records.ts';
+import { beginningOf } from './short-text.ts';
 
 /** What stands in the place of a secret. */
 export const REDACTED = '[redacted]';
@@ -176,8 +177,7 @@ function bytesOf(value: unknown): number {
 
 function cutText(text: string, max: number): string {
   if (text.length <= max) return text;
-  // Half a character would be none.
-  return `${text.slice(0, max).replace(/[\uD800-\uDBFF]$/, '')}… [cut: ${text.length} characters]`;
+  return `${beginningOf(text, max)}… [cut: ${text.length} characters]`;
 }
 
 function jsonIn(text: string): object | undefined {

@@ -1,8 +1,9 @@
 import { BridgeError } from '../errors.ts';
+import { isRecord } from '../is-record.ts';
 import type { JsonSchema } from '../provider.ts';
 import type { Tool } from '../tools.ts';
 import { byNearness } from './nearest.ts';
-import { isRecord } from './records.ts';
+import { shortText } from './short-text.ts';
 
 /** Why a function was not run: `error` for the log, without a value of the arguments; `output` for the model. */
 export interface Refusal {
@@ -80,7 +81,7 @@ export function refuse(message: string, more: Readonly<Record<string, unknown>> 
 }
 
 function bounded(problem: string): string {
-  return problem.length > MAX_PROBLEM ? `${problem.slice(0, MAX_PROBLEM)}…` : problem;
+  return shortText(problem, MAX_PROBLEM);
 }
 
 /** The model has seen the whole when the session began; what is too long to say again is said in outline. */

@@ -1,6 +1,6 @@
+import { isRecord } from '../is-record.ts';
 import type { JsonSchema } from '../provider.ts';
 import { makeHarmless } from './arguments.ts';
-import { isRecord } from './records.ts';
 
 /** Schemas that hold for one place; more are not gathered, so that recursive ones come to an end. */
 const MAX_SCHEMAS = 64;

@@ -1,5 +1,6 @@
 import { BridgeError } from '../errors.ts';
 import { JsonText } from './json-text.ts';
+import { beginningOf } from './short-text.ts';
 
 /** Beyond a result's limit, text is still made to tell how much there was; more of it would only cost. */
 const SPARE_CHARACTERS = 100_000;
@@ -24,8 +25,7 @@ export function resultText(name: string, value: unknown, maxCharacters: number):
 
 function cut(text: string, max: number, length: string): string {
   if (text.length <= max) return text;
-  // Half a character would be none.
-  const head = text.slice(0, max).replace(/[\uD800-\uDBFF]$/, '');
+  const head = beginningOf(text, max);
   return `${head}… [cut: these are the first ${head.length} of ${length} characters of the result]`;
 }
 

@@ -6,6 +6,7 @@ import { defineTool, type Tool, type ToolContext } from '../../tools.ts';
 import type { LateCheck } from '../check.ts';
 import { compileSchema } from '../json-schema.ts';
 import { readParameters } from '../parameters.ts';
+import { shortText } from '../short-text.ts';
 import { timeBox } from '../time-box.ts';
 
 /** A function of a server, ready for agents. */
@@ -217,7 +218,7 @@ function fitName(name: string): string {
 
 function cutDescription({ name, title, description }: Described): string {
   const text = description?.trim() || title?.trim() || name;
-  return text.length <= MAX_DESCRIPTION ? text : `${text.slice(0, MAX_DESCRIPTION - 1)}…`;
+  return shortText(text, MAX_DESCRIPTION);
 }
 
 function nameOf(found: unknown): string {
@@ -227,7 +228,7 @@ function nameOf(found: unknown): string {
 
 /** A name for the log. */
 function shown(name: string): string {
-  return name.length <= MAX_SHOWN ? name : `${name.slice(0, MAX_SHOWN)}…`;
+  return shortText(name, MAX_SHOWN);
 }
 
 function reportIdle(patterns: readonly string[], listing: readonly unknown[], log: Log): void {

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { BridgeError } from '../../errors.ts';
+import { shortText } from '../short-text.ts';
 import { BROKEN_OFF, NOT_OF_THE_SERVER } from './http.ts';
 import type { Sdk } from './sdk.ts';
 
@@ -131,5 +132,5 @@ function withoutCode(message: string): string {
 }
 
 function cut(text: string): string {
-  return text.length <= MAX_REASON ? text : `${text.slice(0, MAX_REASON)}…`;
+  return shortText(text, MAX_REASON);
 }
