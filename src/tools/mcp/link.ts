@@ -5,9 +5,9 @@ import type { Clock } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { McpAddress } from './address.ts';
+import { deferred, unlessAborted } from './deferred.ts';
 import { HttpTransport } from './http.ts';
 import { type CallResult, callResultSchema, connectFailure } from './outcome.ts';
-import { deferred, unlessAborted } from './pause.ts';
 import { ProgramTransport } from './program.ts';
 import type { Sdk } from './sdk.ts';
 

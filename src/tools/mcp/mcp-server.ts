@@ -1,11 +1,11 @@
-import { type Cancel, type Clock, deadline } from '../../clock.ts';
+import { type Cancel, type Clock, deadline, pause } from '../../clock.ts';
 import type { Log } from '../../log.ts';
 import type { Tool, ToolContext } from '../../tools.ts';
 import type { McpAddress } from './address.ts';
+import { type Deferred, deferred, unlessAborted } from './deferred.ts';
 import { Link, type LinkEnd, type McpCall } from './link.ts';
 import { fitsPattern, type Offer, type OfferTraits, offersOf } from './listing.ts';
 import { type CallResult, callFailure, isForgotten, isNoAccess, readResult, unavailable } from './outcome.ts';
-import { type Deferred, deferred, pause, unlessAborted } from './pause.ts';
 import type { Sdk } from './sdk.ts';
 
 /** What keeps a server up. */

@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs';
 import { resolve as resolvePath } from 'node:path';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
-import type { Cancel, Clock } from '../../clock.ts';
+import { type Cancel, type Clock, pause } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { settleWithin } from '../../settle.ts';
 import type { McpAddress } from './address.ts';
+import { deferred } from './deferred.ts';
 import { Lines } from './lines.ts';
-import { deferred, pause } from './pause.ts';
 import type { Sdk } from './sdk.ts';
 
 interface ProgramOptions {
