@@ -4,6 +4,7 @@ import { END_REASONS } from '../call-events.ts';
 import type { CallView, RecordedEvent } from '../call-records.ts';
 import { CALL_OUTCOMES, CARRIERS, MACHINE_RESULTS } from '../carrier.ts';
 import { ERRORS, type ErrorCode } from '../errors.ts';
+import { CALL_ADDRESS, MAX_VARIABLE_CHARS, matching, text, VARIABLE_NAME, whole } from '../schema-parts.ts';
 
 /**
  * Everything that goes in and out of the operators' interface. Requests are read by these schemas, answers have their
@@ -13,29 +14,13 @@ import { ERRORS, type ErrorCode } from '../errors.ts';
 /** Longest and shortest time that a telephone may be let ring, in seconds. */
 export const RING_S = { min: 5, max: 600 } as const;
 const LONGEST_CALL_S = 86_400;
-/** Names and digits as they go into addresses and documents; a call is not placed to anything else. */
-const ADDRESS = /^(?:\+[1-9]\d{2,14}|sips?:[\x21-\x7e]{1,250})$/;
 const ADDRESS_WANTED = '+ and 3 to 15 digits, or sip:…';
-
-function text(most: number, what = `text of 1 to ${most} characters`) {
-  return z.string({ error: what }).max(most, { error: what }).regex(/\S/, { error: what });
-}
-
-function matching(pattern: RegExp, wanted: string) {
-  return z.string({ error: wanted }).regex(pattern, { error: wanted });
-}
-
-function whole(min: number, max: number) {
-  const error = `a whole number from ${min} to ${max}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
-}
 
 function oneOf<const T extends readonly string[]>(values: T) {
   return z.enum(values, { error: `one of ${values.join(', ')}` });
 }
 
-const address = matching(ADDRESS, ADDRESS_WANTED);
-const VARIABLE = /^[A-Za-z_][A-Za-z0-9_.]{0,63}$/;
+const address = matching(CALL_ADDRESS, ADDRESS_WANTED);
 const VARIABLE_WANTED =
   'a name of letters, digits, _ and ., at most 64 characters, not beginning with a digit';
 /** They reach reports and functions as what the bridge itself knows. */
@@ -76,10 +61,12 @@ const PlaceCall = z
         .describe('Who talks; default: whoever the agents file has for the number `from`.'),
       variables: z
         .record(
-          matching(VARIABLE, VARIABLE_WANTED).refine((name) => !isBuiltInVariable(name), {
+          matching(VARIABLE_NAME, VARIABLE_WANTED).refine((name) => !isBuiltInVariable(name), {
             error: VARIABLE_TAKEN,
           }),
-          z.string({ error: 'text' }).max(4000, { error: 'text of at most 4000 characters' }),
+          z
+            .string({ error: 'text' })
+            .max(MAX_VARIABLE_CHARS, { error: `text of at most ${MAX_VARIABLE_CHARS} characters` }),
         )
         .optional()
         .describe('What the agent is told: fills `{{name}}` in its texts.'),

@@ -35,9 +35,3 @@ export const hookFields = {
     pattern: SECRET_PATTERN,
   }),
 };
-
-/** A whole number of a setting, with what was wanted as its message. */
-export function whole(min: number, max: number, unit = '') {
-  const error = `a whole number from ${min} to ${max}${unit}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
-}

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_VARIABLE_CHARS, VARIABLE_NAME } from '../schema-parts.ts';
 
 /** Why a call is not taken, as carriers can say it. */
 export type RejectReason = 'busy' | 'rejected';
@@ -14,15 +15,13 @@ export type ReadAnswer =
   | { readonly type: 'wrong'; readonly problem: string };
 
 const MAX_VARIABLES = 64;
-const MAX_CHARS = 4000;
-const VARIABLE = /^[A-Za-z_][A-Za-z0-9_.]{0,63}$/;
 const AGENT = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
-const VALUE_WANTED = `text of at most ${MAX_CHARS} characters, a number, true or false`;
+const VALUE_WANTED = `text of at most ${MAX_VARIABLE_CHARS} characters, a number, true or false`;
 const NAME_WANTED = 'names of letters, digits, _ and ., at most 64 characters, not beginning with a digit';
 
 const Value = z
-  .union([z.string().max(MAX_CHARS, { error: VALUE_WANTED }), z.number(), z.boolean()], {
+  .union([z.string().max(MAX_VARIABLE_CHARS, { error: VALUE_WANTED }), z.number(), z.boolean()], {
     error: VALUE_WANTED,
   })
   .transform(String);
@@ -34,7 +33,7 @@ const Answer = z.strictObject(
       .regex(AGENT, { error: 'the name of an agent' })
       .optional(),
     variables: z
-      .record(z.string().regex(VARIABLE, { error: NAME_WANTED }), Value, { error: 'an object' })
+      .record(z.string().regex(VARIABLE_NAME, { error: NAME_WANTED }), Value, { error: 'an object' })
       .refine((found) => Object.keys(found).length <= MAX_VARIABLES, {
         error: `at most ${MAX_VARIABLES} variables`,
       })

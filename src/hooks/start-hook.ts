@@ -3,7 +3,8 @@ import { z } from 'zod';
 import type { CarrierName } from '../carrier.ts';
 import { type Clock, deadline, pause } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
-import { hookFields, whole } from './fields.ts';
+import { whole } from '../schema-parts.ts';
+import { hookFields } from './fields.ts';
 import { type HookResponse, hookFailure, hostOf, postHook, statusFailure } from './post-hook.ts';
 import { type RejectReason, readStartAnswer } from './start-answer.ts';
 
