@@ -30,13 +30,11 @@ const name = z
   .trim()
   .min(1, 'wanted the name that the caller gave; ask for it')
   .max(80, 'wanted a name of at most 80 letters');
+const E164 = /^\+[1-9]\d{6,14}$/;
 const phone = z
   .string()
   .transform((text) => text.replace(/[\s()/.-]/g, ''))
-  .pipe(
-    z.string().regex(/^\+[1-9]\d{6,14}$/, 'wanted the number with its country code, such as +49301234567'),
-  );
-const E164 = /^\+[1-9]\d{6,14}$/;
+  .pipe(z.string().regex(E164, 'wanted the number with its country code, such as +49301234567'));
 
 const MOST_ALTERNATIVES = 4;
 
