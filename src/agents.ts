@@ -43,8 +43,9 @@ export interface Agent {
 export interface AgentProvider {
   /** As the service knows it, such as `openai`. */
   readonly name: string;
-  /** These three undefined: as the agent, then the service, then the provider has it. */
+  /** Undefined: the one of the service. */
   readonly model: string | undefined;
+  /** Undefined: as the agent, then the service, then the provider has it. */
   readonly voice: string | undefined;
   /** Raw session fields, merged last. */
   readonly overrides: Readonly<Record<string, unknown>>;
