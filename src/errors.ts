@@ -162,6 +162,12 @@ export class BridgeError extends Error {
     return ERRORS[this.code];
   }
 
+  /** The message without its code, for those to whom codes are no help: a model, or a list of mistakes. */
+  get plainMessage(): string {
+    const prefix = `${this.code}: `;
+    return this.message.startsWith(prefix) ? this.message.slice(prefix.length) : this.message;
+  }
+
   /**
    * Turns anything that was thrown into a BridgeError; a BridgeError stays what it is, and an error that names one of
    * our codes (those of `src/audio`, which knows nothing of this file) keeps it. `code` is for the rest.

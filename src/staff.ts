@@ -193,7 +193,7 @@ async function firstOf(names: readonly string[], { providerNamed }: StaffDeps) {
       const made = await providerNamed(name);
       provider ??= made;
     } catch (thrown) {
-      failures.push(`${name}: ${BridgeError.from(thrown).message.replace(/^[A-Z_]+: /, '')}`);
+      failures.push(`${name}: ${BridgeError.from(thrown).plainMessage}`);
     }
   }
   return { provider, failures };

@@ -381,7 +381,6 @@ function placeIn(text: string, index: number): Place {
 /** What a failure of somebody else's says, line by line, without its code. */
 export function linesOf(thrown: unknown): readonly string[] {
   return BridgeError.from(thrown)
-    .message.replace(/^[A-Z_]+: /, '')
-    .split('\n')
+    .plainMessage.split('\n')
     .filter((line) => line.trim() !== '');
 }

@@ -1,6 +1,6 @@
 import { BridgeError } from '../errors.ts';
 import type { Tool } from '../tools.ts';
-import { failureOf, failureText, plainMessage } from './failure.ts';
+import { failureOf, failureText } from './failure.ts';
 import type { CheckedArguments } from './parameters.ts';
 import { repairArguments } from './repair.ts';
 import { timeBox } from './time-box.ts';
@@ -57,7 +57,7 @@ export function checkArguments(
     const why = failureOf(thrown);
     const error = new BridgeError(
       'TOOL_FAILED',
-      `the check of the arguments of ${tool.definition.name} threw: ${plainMessage(why)}`,
+      `the check of the arguments of ${tool.definition.name} threw: ${why.plainMessage}`,
       { cause: thrown },
     );
     return { status: 'broken', error, output: failureText(error, 'the function was not run') };

@@ -24,14 +24,8 @@ export function failureOf(thrown: unknown): BridgeError {
  * @param effect what is known of what the function has done
  */
 export function failureText(error: BridgeError, effect?: string): string {
-  const told = withoutPlaces(withoutKeys(plainMessage(error).slice(0, MAX_SEARCHED))) || SILENT;
+  const told = withoutPlaces(withoutKeys(error.plainMessage.slice(0, MAX_SEARCHED))) || SILENT;
   return JSON.stringify({ error: effect === undefined ? bounded(told) : `${bounded(told)}; ${effect}` });
-}
-
-/** Our codes are no help to a model. */
-export function plainMessage({ code, message }: BridgeError): string {
-  const prefix = `${code}: `;
-  return message.startsWith(prefix) ? message.slice(prefix.length) : message;
 }
 
 function messageOf(thrown: unknown): string {
