@@ -3,6 +3,9 @@ import { BridgeError } from './errors.ts';
 /** Gives up a timer; calling it again, or after the timer ran, does nothing. */
 export type Cancel = () => void;
 
+/** What `after` can count: Node runs longer timers at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** The only source of time in the bridge, so that tests and replays can drive it. */
 export interface Clock {
   /** Monotonic milliseconds, with a fraction; the origin means nothing. */

@@ -1,5 +1,6 @@
 import type * as z from 'zod';
 import type { CarrierName, ControlResult, Transfer } from './carrier.ts';
+import { LONGEST_TIMER_MS } from './clock.ts';
 import { BridgeError } from './errors.ts';
 import type { JsonSchema, ToolDefinition } from './provider.ts';
 import { type CheckedArguments, readParameters } from './tools/parameters.ts';
@@ -115,8 +116,6 @@ export interface ToolOptions extends ToolTraits {
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const TIMEOUT_MS = 10_000;
 const MAX_RESULT = 16_000;
-/** Node runs longer timers at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** A function that the model can call. Throws BAD_INPUT for what no provider would take, and without `run`. */
 export function defineTool<S extends z.ZodType>(options: TypedToolOptions<S>): Tool;
@@ -124,10 +123,10 @@ export function defineTool(options: ToolOptions): Tool;
 export function defineTool(options: ToolOptions | TypedToolOptions<z.ZodType>): Tool {
   const { name, description, timeoutMs = TIMEOUT_MS, maxResultChars = MAX_RESULT } = options;
   checkParts(options);
-  checkAmount(name, 'timeoutMs', timeoutMs, MAX_TIMER_MS);
+  checkAmount(name, 'timeoutMs', timeoutMs, LONGEST_TIMER_MS);
   checkAmount(name, 'maxResultChars', maxResultChars, Number.MAX_SAFE_INTEGER);
   if (options.fillerAfterMs !== undefined && options.fillerAfterMs !== 0) {
-    checkAmount(name, 'fillerAfterMs', options.fillerAfterMs, MAX_TIMER_MS);
+    checkAmount(name, 'fillerAfterMs', options.fillerAfterMs, LONGEST_TIMER_MS);
   }
   const { schema, check } = readParameters(name, options.parameters, options.redact);
   return {

@@ -1,4 +1,4 @@
-import type { Cancel } from '../clock.ts';
+import { type Cancel, LONGEST_TIMER_MS } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { settleWithin } from '../settle.ts';
@@ -52,8 +52,6 @@ export const BACK_OFF_MS = [
 const JITTER = 0.1;
 /** How long somebody else's service may be down. */
 export const GIVE_UP_MS = 72 * HOUR_MS;
-/** What timers can count; beyond it they would run at once, and again and again. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** A service that nobody misses for days must not take the disk from everything else. */
 const MAX_BYTES = 1024 * 1024 * 1024;
 /** Beside its body a file has some keys, and the file system has its blocks. */

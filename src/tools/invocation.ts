@@ -1,5 +1,5 @@
 import type { ToolOutcome } from '../call-events.ts';
-import type { Cancel, Clock } from '../clock.ts';
+import { type Cancel, type Clock, LONGEST_TIMER_MS } from '../clock.ts';
 import { assertNever, BridgeError } from '../errors.ts';
 import type { CallHandle, Tool } from '../tools.ts';
 import { toolContext } from './context.ts';
@@ -28,8 +28,6 @@ export interface InvocationOptions {
   onSettled(invocation: Invocation, settled: Settled): void;
 }
 
-/** Longer ones are none: Node would take them for 1 ms. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 const NOT_RUN = 'it was not run';
 const UNKNOWN_EFFECT = 'it was told to stop; whether it has had an effect is not known';
 
@@ -78,7 +76,7 @@ export class Invocation {
     const { tool, args, call, clock, idempotencyKey } = this.#options;
     this.#state = 'running';
     this.#startedAt = clock.now();
-    this.#cancelDeadline = clock.after(Math.min(tool.timeoutMs, MAX_TIMER_MS), () => this.#timeOut());
+    this.#cancelDeadline = clock.after(Math.min(tool.timeoutMs, LONGEST_TIMER_MS), () => this.#timeOut());
     const context = toolContext(call, {
       signal: this.#stop.signal,
       idempotencyKey,
