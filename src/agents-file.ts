@@ -5,13 +5,14 @@ import { type EnvironmentMistake, fillEnvironment } from './agents-file/environm
 import { checkWith } from './agents-file/issues.ts';
 import { decoded, loadReferences } from './agents-file/load.ts';
 import { MistakeList, type Source } from './agents-file/mistakes.ts';
-import { entriesAt, isRecord, valueAt } from './agents-file/plain-data.ts';
+import { entriesAt, valueAt } from './agents-file/plain-data.ts';
 import { checkReferences, type KnownProvider, type Loaded } from './agents-file/references.ts';
 import { agentsFileSchema, type RawAgentsFile, type RawNumber } from './agents-file/schema.ts';
 import { SourceFiles } from './agents-file/source-files.ts';
 import type { Clock } from './clock.ts';
 import type { Env } from './config.ts';
 import type { EndHookConfig } from './hooks/end-hook.ts';
+import { isRecord } from './is-record.ts';
 import { breathe } from './settle.ts';
 import type { Tool } from './tools.ts';
 

@@ -2,6 +2,7 @@ import type { ToolOutcome } from './call-events.ts';
 import type { Clock } from './clock.ts';
 import { assertNever, BridgeError } from './errors.ts';
 import type { ToolResult } from './provider.ts';
+import { shortText } from './short-text.ts';
 import { parseArguments, type ReadArguments } from './tools/arguments.ts';
 import { type Check, checkArguments } from './tools/check.ts';
 import { failureOf, failureText } from './tools/failure.ts';
@@ -17,7 +18,6 @@ import {
   unreadableArguments,
   wrongArguments,
 } from './tools/refusal.ts';
-import { shortText } from './tools/short-text.ts';
 import type { CallHandle, Tool } from './tools.ts';
 
 /** What became of one function call. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { beginningOf, shortText } from '../src/tools/short-text.ts';
+import { beginningOf, shortText } from '../src/short-text.ts';
 
 describe('a text that is too long', () => {
   it.each([

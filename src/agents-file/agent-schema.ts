@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { agentBudgetSchema } from '../cost/budget-schema.ts';
 import { endHookSchema } from '../hooks/end-hook.ts';
 import { startHookSchema } from '../hooks/start-hook.ts';
+import { text, whole } from '../schema-parts.ts';
 import {
   address,
   endKey,
@@ -10,10 +11,8 @@ import {
   oneOf,
   ringSeconds,
   spoken,
-  text,
   timeZone,
   variables,
-  whole,
   yesOrNo,
 } from './fields.ts';
 import { toolEntry } from './tool-entries.ts';

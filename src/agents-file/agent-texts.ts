@@ -1,5 +1,6 @@
+import { isRecord } from '../is-record.ts';
 import type { Path } from './document.ts';
-import { isRecord, itemsAt, textAt } from './plain-data.ts';
+import { itemsAt, textAt } from './plain-data.ts';
 
 /** The texts of an agent that may hold `{{variables}}`, with their paths within the agent; it may not be checked yet. */
 export function textsOf(agent: unknown): readonly (readonly [Path, string])[] {

@@ -1,5 +1,5 @@
+import { isRecord } from '../is-record.ts';
 import type { Path } from './document.ts';
-import { isRecord } from './plain-data.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 

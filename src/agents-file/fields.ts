@@ -1,29 +1,14 @@
 import { z } from 'zod';
+import { CALL_ADDRESS, MAX_VARIABLE_CHARS, matching, text, VARIABLE_NAME, whole } from '../schema-parts.ts';
 
 /** Building blocks of the schema of the agents file. The message of every rule is what was wanted. */
 
 /** Longest text that an agent is told to say in one go. */
 const SAYABLE = 2000;
 
-/** Text of 1 to `most` characters that is more than blanks. */
-export function text(most: number, what = `text of 1 to ${most} characters`): z.ZodString {
-  return z.string({ error: what }).max(most, { error: what }).regex(/\S/, { error: what });
-}
-
 /** Something that is said on the phone; may hold `{{variables}}`. */
 export function spoken(): z.ZodString {
   return text(SAYABLE);
-}
-
-/** Text of a certain form, which `wanted` describes. */
-export function matching(pattern: RegExp, wanted: string): z.ZodString {
-  return z.string({ error: wanted }).regex(pattern, { error: wanted });
-}
-
-/** A whole number from `min` to `max`. */
-export function whole(min: number, max: number): z.ZodInt {
-  const error = `a whole number from ${min} to ${max}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
 /** A number from `min` to `max`, with a fraction or without. */
@@ -54,15 +39,14 @@ export const agentName = matching(
   'the name of an agent: 1 to 64 small letters, digits and -, not beginning with -',
 );
 
-const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_.]{0,63}$/;
-const VARIABLE_VALUE = 'text of at most 4000 characters, a number, true or false';
+const VARIABLE_VALUE = `text of at most ${MAX_VARIABLE_CHARS} characters, a number, true or false`;
 
 /** Variables of calls: a name and what it stands for until somebody says otherwise. */
 export const variables = z
   .record(
     matching(VARIABLE_NAME, 'the name of a variable: a letter or _, then letters, digits, _ and .'),
     z
-      .union([z.string().max(4000, { error: VARIABLE_VALUE }), z.number(), z.boolean()], {
+      .union([z.string().max(MAX_VARIABLE_CHARS, { error: VARIABLE_VALUE }), z.number(), z.boolean()], {
         error: VARIABLE_VALUE,
       })
       .transform(String),
@@ -101,8 +85,7 @@ const LANGUAGE = 'a language tag such as "en" or "de-AT"';
 export const language = z.string({ error: LANGUAGE }).refine(isLanguage, { error: LANGUAGE });
 
 /** Names, digits and addresses as they go to a carrier. */
-const ADDRESS = /^(?:\+[1-9]\d{2,14}|sips?:[\x21-\x7e]{1,250})$/;
-export const address = matching(ADDRESS, '"+" and 3 to 15 digits in quotes, or "sip:…"');
+export const address = matching(CALL_ADDRESS, '"+" and 3 to 15 digits in quotes, or "sip:…"');
 
 /** How long the other end of a transfer may be rung, in seconds: what carriers take. */
 export const ringSeconds = whole(5, 600);

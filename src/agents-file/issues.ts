@@ -1,8 +1,9 @@
 import type { z } from 'zod';
+import { isRecord } from '../is-record.ts';
 import type { Path } from './document.ts';
 import { alternatives } from './fields.ts';
 import type { MistakeList } from './mistakes.ts';
-import { isRecord, valueAt } from './plain-data.ts';
+import { valueAt } from './plain-data.ts';
 import { foundWords, isSecret, meant, suggestion } from './words.ts';
 
 /** Turns what zod has to say into mistakes in the words of the bridge. */

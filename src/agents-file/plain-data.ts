@@ -1,12 +1,7 @@
+import { isRecord } from '../is-record.ts';
 import type { Path } from './document.ts';
 
 /** Careful steps through data that nobody has checked yet. */
-
-export type Data = Readonly<Record<string, unknown>>;
-
-export function isRecord(value: unknown): value is Data {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /** The value at a path; undefined where there is none. */
 export function valueAt(root: unknown, path: Path): unknown {

@@ -1,5 +1,6 @@
 import type { Clip } from '../agents.ts';
 import { BridgeError } from '../errors.ts';
+import { isRecord } from '../is-record.ts';
 import { findHost, type HttpHost } from '../tools/http/hosts.ts';
 import { compileRequest } from '../tools/http/request-template.ts';
 import { httpHostSchema, httpToolSchema } from '../tools/http.ts';
@@ -8,7 +9,7 @@ import { declaredIn, textsOf } from './agent-texts.ts';
 import type { Path, Place } from './document.ts';
 import { dotted, type MistakeList } from './mistakes.ts';
 import { isNumberPattern, readNumberPattern } from './numbers.ts';
-import { entriesAt, isRecord, itemsAt, textAt, valueAt } from './plain-data.ts';
+import { entriesAt, itemsAt, textAt, valueAt } from './plain-data.ts';
 import {
   BUILT_IN_VARIABLES,
   isBuiltInVariable,

@@ -4,10 +4,11 @@ import { dayBudgetSchema, numberBudgetSchema } from '../cost/budget-schema.ts';
 import { pricesSchema } from '../cost/prices.ts';
 import { endHookSchema } from '../hooks/end-hook.ts';
 import { startHookSchema } from '../hooks/start-hook.ts';
+import { matching, text } from '../schema-parts.ts';
 import { httpHostSchema, httpToolSchema } from '../tools/http.ts';
 import { mcpServerSchema } from '../tools/mcp.ts';
 import { agentSchema } from './agent-schema.ts';
-import { agentName, matching, oneOf, text, timeZone, variables } from './fields.ts';
+import { agentName, oneOf, timeZone, variables } from './fields.ts';
 import { isNumberPattern, NUMBER_PATTERN } from './numbers.ts';
 
 const NUMBER = 'a number in quotes such as "+15550100", the beginning of one such as "+49*", "sip:…" or "*"';

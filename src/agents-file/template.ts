@@ -1,3 +1,6 @@
+import { MAX_VARIABLE_CHARS } from '../schema-parts.ts';
+import { beginningOf } from '../short-text.ts';
+
 /** Texts with `{{variables}}`. */
 
 /** Filled in for every call by the bridge itself. */
@@ -66,14 +69,10 @@ export function fill(
   });
 }
 
-const LONGEST_VALUE = 4000;
-
 /** A value of a variable as it goes into texts: at most 4000 characters, with blanks for control characters. */
 export function tidy(value: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  const plain = value.slice(0, LONGEST_VALUE).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
-  // Half of a character that takes two units would be no text any more.
-  return plain.replace(/[\ud800-\udbff]$/, '');
+  return beginningOf(value, MAX_VARIABLE_CHARS).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
 }
 
 /** What nobody sees or hears, and models read all the same: directions, tags, joiners, private characters. */
@@ -82,5 +81,5 @@ const UNSEEN = /[\p{Cf}\p{Co}\p{Cs}\p{Variation_Selector}]/gu;
 /** A value that anybody who calls can set: at most so many characters, on one line, without any that are not seen. */
 export function tidyOfStranger(value: string, most: number): string {
   const seen = tidy(value).replace(UNSEEN, '').replace(/\s+/g, ' ').trim();
-  return seen.slice(0, most).replace(/[\ud800-\udbff]$/, '');
+  return beginningOf(seen, most);
 }

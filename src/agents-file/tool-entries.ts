@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { assertNever } from '../errors.ts';
+import { matching, text, whole } from '../schema-parts.ts';
 import type { Destination } from '../tools/built-in.ts';
 import type { DigitWish } from '../tools.ts';
-import { address, endKey, language, matching, ringSeconds, spoken, text, whole } from './fields.ts';
+import { address, endKey, language, ringSeconds, spoken } from './fields.ts';
 
 /** Entries of an agent's list of functions. */
 

@@ -1,5 +1,5 @@
 import { BridgeError } from '../errors.ts';
-import { shortText } from './short-text.ts';
+import { shortText } from '../short-text.ts';
 
 const MAX_MESSAGE = 1000;
 /** Enough to find a message of the wanted length in, little enough to search. */

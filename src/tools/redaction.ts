@@ -1,6 +1,6 @@
 import { isRecord } from '../is-record.ts';
+import { beginningOf } from '../short-text.ts';
 import { makeHarmless } from './arguments.ts';
-import { beginningOf } from './short-text.ts';
 
 /** What stands in the place of a secret. */
 export const REDACTED = '[redacted]';

@@ -1,9 +1,9 @@
 import { BridgeError } from '../errors.ts';
 import { isRecord } from '../is-record.ts';
 import type { JsonSchema } from '../provider.ts';
+import { shortText } from '../short-text.ts';
 import type { Tool } from '../tools.ts';
 import { byNearness } from './nearest.ts';
-import { shortText } from './short-text.ts';
 
 /** Why a function was not run: `error` for the log, without a value of the arguments; `output` for the model. */
 export interface Refusal {

@@ -1,6 +1,6 @@
 import { BridgeError } from '../errors.ts';
+import { beginningOf } from '../short-text.ts';
 import { JsonText } from './json-text.ts';
-import { beginningOf } from './short-text.ts';
 
 /** Beyond a result's limit, text is still made to tell how much there was; more of it would only cost. */
 const SPARE_CHARACTERS = 100_000;

@@ -2,11 +2,11 @@ import * as z from 'zod';
 import { BridgeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { JsonSchema } from '../../provider.ts';
+import { shortText } from '../../short-text.ts';
 import { defineTool, type Tool, type ToolContext } from '../../tools.ts';
 import type { LateCheck } from '../check.ts';
 import { compileSchema } from '../json-schema.ts';
 import { readParameters } from '../parameters.ts';
-import { shortText } from '../short-text.ts';
 import { timeBox } from '../time-box.ts';
 
 /** A function of a server, ready for agents. */

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { BridgeError } from '../../errors.ts';
-import { shortText } from '../short-text.ts';
+import { shortText } from '../../short-text.ts';
 import { BROKEN_OFF, NOT_OF_THE_SERVER } from './http.ts';
 import type { Sdk } from './sdk.ts';
 
