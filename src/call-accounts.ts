@@ -159,14 +159,12 @@ class Account {
   }
 
   on(event: CallEvent): void {
-    const { call, carrier } = this.#session;
     this.#writer.on(event);
     if (event.type === 'providerReady') {
       this.#providerEnded();
       this.#providerEnded = this.#meter.providerBegan(event.provider, event.model);
     } else if (event.type === 'mediaStarted') {
-      // The carrier charges from the answer on, which was when it was told about the stream.
-      this.#lineEnded ??= this.#meter.lineBegan(carrier.name, call.direction, this.#beganAt);
+      this.#lineBegan();
     } else if (event.type === 'usage') {
       const { provider, model, helper, usage, seconds } = event;
       this.#meter.usage(provider, helper ? undefined : model, {
@@ -180,6 +178,8 @@ class Account {
   /** Puts the call down; resolves when its report is on the disk, if anybody wants one. Never rejects. */
   async close(): Promise<void> {
     this.#providerEnded();
+    // It was answered, though nobody waited for the stream.
+    if (this.#session.endReason !== 'failed') this.#lineBegan();
     this.#lineEnded?.();
     this.#budget?.close();
     this.#followed.close();
@@ -187,6 +187,12 @@ class Account {
     const bill = this.#meter.bill();
     this.#putDown(bill);
     await this.#report(bill);
+  }
+
+  /** The carrier charges from the answer on, which was when it was told about the stream. */
+  #lineBegan(): void {
+    const { call, carrier } = this.#session;
+    this.#lineEnded ??= this.#meter.lineBegan(carrier.name, call.direction, this.#beganAt);
   }
 
   #putDown(bill: CallBill): void {

@@ -341,6 +341,8 @@ export class Conversation {
   }
 
   close(): void {
+    // Whoever hangs up in the middle of a sentence has not heard its end.
+    if (!this.#closed) for (const item of this.#downlink.unfinished()) this.transcript.interrupted(item);
     this.#closed = true;
     this.#desk.close();
     this.#leadIn?.close();

@@ -177,6 +177,14 @@ export class Downlink {
     return heard.filter((item) => !item.itemId.startsWith(CLIP));
   }
 
+  /** What was heard of what was not heard to its end, in order, if the line goes away now. */
+  unfinished(): HeardItem[] {
+    const early = new Set(this.#early.flatMap((event) => (event.type === 'audio' ? [event.itemId] : [])));
+    const unheard = [...early].map((itemId) => ({ itemId, playedMs: 0, receivedMs: 1 }));
+    const begun = this.#playout?.unfinished() ?? [];
+    return [...begun.filter((item) => !item.itemId.startsWith(CLIP)), ...unheard];
+  }
+
   close(): void {
     this.#early = [];
     this.#playout?.close();

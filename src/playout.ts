@@ -167,21 +167,11 @@ export class Playout implements Paced {
    */
   interrupt(): HeardItem[] {
     const now = this.#options.clock.now();
-    // The carrier plays whole frames, so the one it has begun is heard to its end; on average that is half a frame.
-    const position = Math.min(this.#sent, this.#reportedBytes(now) + (this.#busy ? this.#frameBytes / 2 : 0));
+    const { heard, cut } = this.#soFar(now);
     this.#queue.clear();
     this.#generation += 1;
     this.#options.leg.clear();
-    const cut: HeardItem[] = [];
-    for (const item of this.#items) {
-      const playedMs = Math.floor(Math.max(0, position - item.start) / this.#perMs);
-      const receivedMs = Math.floor(item.receivedMs);
-      if (item.closed && position >= item.end) {
-        this.#options.onHeard(item.itemId);
-        continue;
-      }
-      cut.push({ itemId: item.itemId, playedMs: Math.min(playedMs, receivedMs), receivedMs });
-    }
+    for (const itemId of heard) this.#options.onHeard(itemId);
     this.#items = [];
     this.#marks = [];
     this.#openResponses.clear();
@@ -191,6 +181,11 @@ export class Playout implements Paced {
     this.#starting = false;
     this.#rest();
     return cut;
+  }
+
+  /** What was heard of every item that was not heard to its end, in order of play, if nothing more is heard. */
+  unfinished(): HeardItem[] {
+    return this.#soFar(this.#options.clock.now()).cut;
   }
 
   /** Milliseconds of an item heard so far; 0 for one that is unknown or was heard to its end and forgotten. */
@@ -215,6 +210,23 @@ export class Playout implements Paced {
     this.#items = [];
     this.#marks = [];
     this.#rest();
+  }
+
+  #soFar(now: number): { readonly heard: string[]; readonly cut: HeardItem[] } {
+    // The carrier plays whole frames, so the one it has begun is heard to its end; on average that is half a frame.
+    const position = Math.min(this.#sent, this.#reportedBytes(now) + (this.#busy ? this.#frameBytes / 2 : 0));
+    const heard: string[] = [];
+    const cut: HeardItem[] = [];
+    for (const { itemId, start, end, closed, receivedMs: exactMs } of this.#items) {
+      if (closed && position >= end) {
+        heard.push(itemId);
+        continue;
+      }
+      const playedMs = Math.floor(Math.max(0, position - start) / this.#perMs);
+      const receivedMs = Math.floor(exactMs);
+      cut.push({ itemId, playedMs: Math.min(playedMs, receivedMs), receivedMs });
+    }
+    return { heard, cut };
   }
 
   #itemFor(responseId: string, itemId: string): Item {

@@ -61,12 +61,9 @@ export class Reception {
     const asking = this.#asking.get(key);
     if (asking !== undefined) return asking.admission;
     if (!reserved && !this.#deps.manager().hasRoom) return this.#noRoom(call.callId);
-    const { roster, log } = this.#deps;
+    const { roster } = this.#deps;
     const spent = roster.spent(call);
-    if (spent !== undefined) {
-      log.warn({ callId: call.callId }, 'call refused: what may be spent today has been spent');
-      return spent;
-    }
+    if (spent !== undefined) return this.#spent(call, spent);
     const route = roster.route(carrier.name, call);
     const { agent, variables, ask } = route;
     if (ask === undefined) return this.#admit(carrier, call, reserved, agent, variables);
@@ -114,7 +111,9 @@ export class Reception {
         log.info({ callId, reason: answer.reason }, 'call refused by the start webhook');
         return answer.reason;
       }
-      // Once more: the agents may be others by now.
+      // Once more: others may have spent it, and the agents may be others by now.
+      const spent = this.#deps.roster.spent(call);
+      if (spent !== undefined) return this.#spent(call, spent);
       const now = this.#deps.roster.route(carrier.name, call);
       const wanted = this.#wanted(callId, answer.agent, now.agent);
       const answered = this.#settable(callId, answer.variables);
@@ -125,6 +124,11 @@ export class Reception {
       log.error({ callId, err: BridgeError.from(thrown) }, 'a call could not be let in');
       return 'busy';
     }
+  }
+
+  #spent({ callId }: IncomingCall, refusal: 'busy' | 'rejected'): 'busy' | 'rejected' {
+    this.#deps.log.warn({ callId }, 'call refused: what may be spent today has been spent');
+    return refusal;
   }
 
   #noRoom(callId: string): 'busy' {

@@ -196,6 +196,20 @@ describe('CallAccounts', () => {
     call.end();
   });
 
+  it('counts the minute of a call that was answered and whose stream never came', async () => {
+    const on = await office();
+    const call = on.begin();
+    on.clock.advance(1500);
+    call.end();
+    await on.accounts.settled();
+    const [delivery] = on.sent;
+    if (delivery === undefined) throw new Error('nothing was reported');
+    expect(bodyOf(delivery).data).toMatchObject({
+      usage: { carrierSeconds: { twilio: { inbound: { seconds: 1.5, billedSeconds: 60 } } } },
+      cost: { byCarrier: { twilio: 1 } },
+    });
+  });
+
   it('reports a call once, with its cost, and gives back what it used', async () => {
     const on = await office();
     const call = on.talking();

@@ -239,6 +239,33 @@ describe('an interruption', () => {
     ]);
   });
 
+  it('by hanging up is written down as well: what was heard until then', async () => {
+    const { clock, provider, events, session } = await talk();
+    provider.speak('r', 'a', 4000);
+    const text = 'one two three four';
+    provider.emit({ type: 'transcript', role: 'assistant', itemId: 'a', text, final: true });
+    clock.advance(2200);
+    await session.end('caller-hung-up');
+    const ended = events.find((event) => event.type === 'ended');
+    expect(ended?.type === 'ended' && ended.transcript[0]).toMatchObject({
+      heardText: 'one two',
+      interrupted: true,
+    });
+  });
+
+  it('by hanging up before the stream was there leaves a greeting that nobody has heard', async () => {
+    const { provider, events, session } = start();
+    await provider.ready();
+    provider.speak('r', 'a', 1000);
+    provider.emit({ type: 'transcript', role: 'assistant', itemId: 'a', text: 'Good day.', final: true });
+    await session.end('caller-hung-up');
+    const ended = events.find((event) => event.type === 'ended');
+    expect(ended?.type === 'ended' && ended.transcript[0]).toMatchObject({
+      text: 'Good day.',
+      heardText: '',
+    });
+  });
+
   it('writes down only what was heard', async () => {
     const { clock, provider, events, session } = await talk();
     provider.speak('r', 'a', 4000);
