@@ -424,7 +424,7 @@ describe.concurrent('an MCP server that speaks streamable HTTP', () => {
     await server.ready;
     expect(all.warnings).toHaveLength(21);
     expect(all.warnings.at(-1)).toMatchObject({ more: 480 });
-    expect(String(all.warnings[0]?.['function'])).toHaveLength(101);
+    expect(String(all.warnings[0]?.['function'])).toHaveLength(100);
   });
 });
 
