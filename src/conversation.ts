@@ -71,13 +71,9 @@ export class Conversation {
   constructor(options: ConversationOptions) {
     this.#options = options;
     this.#downlink = new Downlink({
-      clock: options.clock,
-      pacer: options.pacer,
-      leadMs: options.leadMs,
-      createTranscoder: options.createTranscoder,
+      ...options,
       onDrained: () => this.#floor.check(),
       onHeard: (itemId) => this.transcript.heard(itemId),
-      onFailed: (error) => options.onFailed(error),
     });
     this.#desk = new ToolDesk({
       runner: options.tools,

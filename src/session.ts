@@ -99,15 +99,9 @@ export class Session {
       conversation: () => this.#conversation,
     });
     this.#conversation = new Conversation({
-      call,
-      machine: deps.machine,
+      ...deps,
       greetingEndTold: machineDetection !== 'machine',
       leadIn: needsSilenceWhenIdle,
-      agent: deps.agent,
-      clock,
-      pacer: deps.pacer,
-      log: deps.log,
-      leadMs: deps.leadMs,
       tools: new ToolRunner({
         tools: deps.agent.tools,
         clock,
@@ -117,7 +111,6 @@ export class Session {
         redact: deps.agent.redact,
         onCutOff: (run) => tellOfRun(run, deps.log, (event) => this.#emit(event)),
       }),
-      createTranscoder: deps.createTranscoder,
       atMs: () => this.#at(),
       emit: (event) => this.#emit(event),
       onUsage: (event) => this.#emit(usedEvent(event, deps.provider.name, model)),
@@ -126,11 +119,7 @@ export class Session {
       onFailed: (thrown) => this.#failed(thrown),
     });
     this.#line = new Line({
-      call,
-      carrier: deps.carrier,
-      clock,
-      log: deps.log,
-      urls: deps.urls,
+      ...deps,
       signal: this.#abort.signal,
       plan: (plainCodec) => deps.plan(plainCodec),
       lastMediaAt: () => this.#conversation.lastMediaAt,
