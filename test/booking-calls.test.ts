@@ -1,6 +1,7 @@
 import { describe, it } from 'vitest';
-import { answer, BookingService, calls, type Step, says, speak } from './support/booking-service.ts';
+import { answer, BookingService, speak } from './support/booking-service.ts';
 import { STYLES } from './support/carrier-styles.ts';
+import { calls, type Step, says } from './support/scripted-model.ts';
 
 /** Whole calls in real time, several at once: a machine that has more to do may take its time. */
 const PATIENT = { timeout: 60_000 };

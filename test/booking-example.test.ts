@@ -9,8 +9,9 @@ import { resampleWhole } from '../src/audio/offline.ts';
 import { readWav } from '../src/audio/wav.ts';
 import { type OpenAiSimulator, startOpenAiSimulator } from '../src/sim/openai.ts';
 import { startExchange } from '../src/sim/phone.ts';
-import { answer, BookingService, calls, says, speak } from './support/booking-service.ts';
+import { answer, BookingService, speak } from './support/booking-service.ts';
 import { occupy, rowsIn } from './support/booking-store.ts';
+import { calls, says } from './support/scripted-model.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../examples/booking/', import.meta.url));
 

@@ -2,18 +2,10 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { describe, it } from 'vitest';
 import { restaurant } from '../examples/booking/restaurant.js';
 import { transferCall } from '../src/tools/built-in.ts';
-import {
-  answer,
-  BookingService,
-  calls,
-  cutIn,
-  FILLER,
-  type Step,
-  says,
-  speak,
-} from './support/booking-service.ts';
+import { answer, BookingService, cutIn, FILLER, speak } from './support/booking-service.ts';
 import { Gate, occupy } from './support/booking-store.ts';
 import { STYLES } from './support/carrier-styles.ts';
+import { calls, type Step, says } from './support/scripted-model.ts';
 
 /** Whole calls in real time, several at once: a machine that has more to do may take its time. */
 const PATIENT = { timeout: 60_000 };

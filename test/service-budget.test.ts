@@ -1,22 +1,10 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
-import {
-  AgentsService,
-  type AgentsServiceOptions,
-  NUMBER,
-  PATIENT,
-  says,
-  speak,
-} from './support/agents-service.ts';
+import { describe, expect, it } from 'vitest';
+import { NUMBER, PATIENT, speak, startService as start } from './support/agents-service.ts';
 import { STYLES } from './support/carrier-styles.ts';
 import { answering, hookReceiver, SECRET, verified } from './support/hook-receiver.ts';
+import { says } from './support/scripted-model.ts';
 
 /** What calls may cost by the agents file, and what becomes of those that have cost it. */
-
-async function start(options: AgentsServiceOptions): Promise<AgentsService> {
-  const service = await AgentsService.start(options);
-  onTestFinished(() => service[Symbol.asyncDispose]());
-  return service;
-}
 
 interface Terms {
   readonly agent?: string;

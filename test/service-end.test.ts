@@ -1,19 +1,16 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { defineTool, type Tool } from '../src/tools.ts';
 import {
-  AgentsService,
-  type AgentsServiceOptions,
   CALLER,
-  calls,
   cutIn,
   type Json,
   NUMBER,
   PATIENT,
-  says,
   speak,
+  startService as start,
 } from './support/agents-service.ts';
 import { STYLES, type Style } from './support/carrier-styles.ts';
 import {
@@ -24,14 +21,9 @@ import {
   SECRET,
   verified,
 } from './support/hook-receiver.ts';
+import { calls, says } from './support/scripted-model.ts';
 
 /** The end webhook of an agents file: what is told of calls, and that it arrives. */
-
-async function start(options: AgentsServiceOptions): Promise<AgentsService> {
-  const service = await AgentsService.start(options);
-  onTestFinished(() => service[Symbol.asyncDispose]());
-  return service;
-}
 
 const agents = (url: string, more = '', per = ''): string => `
 variables: { guest: nobody }

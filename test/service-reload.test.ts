@@ -1,22 +1,9 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
-import {
-  AgentsService,
-  type AgentsServiceOptions,
-  answer,
-  calls,
-  NUMBER,
-  says,
-  speak,
-} from './support/agents-service.ts';
+import { describe, expect, it } from 'vitest';
+import { answer, NUMBER, speak, startService as start } from './support/agents-service.ts';
 import { answering, hanging, hookReceiver, SECRET } from './support/hook-receiver.ts';
+import { calls, says } from './support/scripted-model.ts';
 
 /** The agents file changes while the service runs. */
-
-async function start(options: AgentsServiceOptions): Promise<AgentsService> {
-  const service = await AgentsService.start(options);
-  onTestFinished(() => service[Symbol.asyncDispose]());
-  return service;
-}
 
 const agents = (version: string, more = ''): string => `
 variables: { version: ${version} }

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
-  AgentsService,
   type AgentsServiceOptions,
   CALLER,
   type Json,
   NUMBER,
   PATIENT,
+  startService as start,
 } from './support/agents-service.ts';
 import { STYLES, type Style } from './support/carrier-styles.ts';
 import {
@@ -21,12 +21,6 @@ import {
 } from './support/hook-receiver.ts';
 
 /** The start webhook of an agents file, at the door of the whole service. */
-
-async function start(options: AgentsServiceOptions): Promise<AgentsService> {
-  const service = await AgentsService.start(options);
-  onTestFinished(() => service[Symbol.asyncDispose]());
-  return service;
-}
 
 const agents = (url: string, more = '', per = ''): string => `
 variables: { guest: nobody, table: none }

@@ -2,25 +2,17 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   AgentsService,
-  type AgentsServiceOptions,
   answer,
-  calls,
   NUMBER,
   PATIENT,
-  type Step,
-  says,
   speak,
+  startService as start,
 } from './support/agents-service.ts';
 import { answering, hanging, hookReceiver } from './support/hook-receiver.ts';
 import { McpHost } from './support/mcp-host.ts';
+import { calls, type Step, says } from './support/scripted-model.ts';
 
 /** Functions that the agents file names, in whole calls: what the model asks for reaches them, and it hears of it. */
-
-async function start(options: AgentsServiceOptions): Promise<AgentsService> {
-  const service = await AgentsService.start(options);
-  onTestFinished(() => service[Symbol.asyncDispose]());
-  return service;
-}
 
 async function mcpHost(options: Parameters<typeof McpHost.start>[0] = {}): Promise<McpHost> {
   const host = await McpHost.start(options);

@@ -1,26 +1,13 @@
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { dial } from '../src/commands/dial.ts';
 import { HOOK_SECRET } from './support/agents-folder.ts';
-import {
-  AgentsService,
-  type AgentsServiceOptions,
-  CALLER,
-  calls,
-  NUMBER,
-  says,
-  speak,
-} from './support/agents-service.ts';
+import { AgentsService, CALLER, NUMBER, speak, startService as start } from './support/agents-service.ts';
 import { STYLES, type Style } from './support/carrier-styles.ts';
+import { calls, says } from './support/scripted-model.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 /** The whole service with an agents file: which call goes to whom, and what the model is told. */
-
-async function start(options: AgentsServiceOptions): Promise<AgentsService> {
-  const service = await AgentsService.start(options);
-  onTestFinished(() => service[Symbol.asyncDispose]());
-  return service;
-}
 
 function style(name: string): Style {
   const found = STYLES.find((one) => one.name === name);

@@ -1,3 +1,4 @@
+import { onTestFinished } from 'vitest';
 import type { CallEvent } from '../../src/call-events.ts';
 import type { Clock } from '../../src/clock.ts';
 import { type Env, loadConfig } from '../../src/config.ts';
@@ -6,7 +7,6 @@ import { type Bridge, createBridge } from '../../src/server.ts';
 import {
   type OpenAiSimulator,
   type OpenAiSimulatorOptions,
-  type ResponsePlan,
   type SimulatedConnection,
   startOpenAiSimulator,
   type Turn,
@@ -15,9 +15,8 @@ import { type CallOptions, type Exchange, type SimulatedCall, startExchange } fr
 import type { Tool } from '../../src/tools.ts';
 import { type Folder, makeFolder } from './agents-folder.ts';
 import { STYLES, type Style } from './carrier-styles.ts';
+import { type Script, scriptedModel } from './scripted-model.ts';
 
-/** What the model does in one turn. */
-export type Step = ResponsePlan | ((turn: Turn) => ResponsePlan);
 export type Json = Readonly<Record<string, unknown>>;
 /** An event of a call, and whose it is. */
 export type NotedEvent = CallEvent & { readonly callId: string };
@@ -37,8 +36,7 @@ export interface AgentsServiceOptions {
   /** Carriers, the first being the one that is dialled by default; default: Twilio. */
   readonly styles?: readonly Style[];
   readonly env?: Env;
-  /** What the model does in its turns, for each connection; sentences that it is told to say are none. */
-  readonly model?: readonly Step[] | ((connection: number) => readonly Step[]);
+  readonly model?: Script;
   readonly openai?: OpenAiSimulatorOptions;
   readonly exchange?: Omit<NonNullable<Parameters<typeof startExchange>[0]>, 'defaults' | 'carrier'>;
   readonly calls?: Partial<CallOptions>;
@@ -200,7 +198,7 @@ export class AgentsService implements AsyncDisposable {
       });
       this.exchanges.set(style.name, started);
     }
-    this.openai = await startOpenAiSimulator({ firstAudioMs: 20, respond: scripted(model), ...openai });
+    this.openai = await startOpenAiSimulator({ firstAudioMs: 20, respond: scriptedModel(model), ...openai });
     await this.startBridge();
   }
 
@@ -254,35 +252,10 @@ export class AgentsService implements AsyncDisposable {
   }
 }
 
-/** The model says this. */
-export function says(transcript: string, audioMs = 300): ResponsePlan {
-  return { transcript, audioMs };
-}
-
-/** The model calls this function. */
-export function calls(name: string, args: object, callId?: string): ResponsePlan {
-  return { toolCalls: [{ name, args, ...(callId === undefined ? {} : { callId }) }] };
-}
-
 /** The last result that the model was given. */
 export function answer(turn: Turn): string {
   const item = turn.newItems.find(({ type }) => type === 'function_call_output');
   return String(item?.['output'] ?? '');
-}
-
-/** What a bridge asks for word by word is said; every other response is the next step of the script. */
-function scripted(model: NonNullable<AgentsServiceOptions['model']>): (turn: Turn) => ResponsePlan {
-  const scripts = new Map<number, Step[]>();
-  return (turn) => {
-    const wanted = /-----\n(.*)\n-----$/s.exec(String(turn.request['instructions'] ?? ''))?.[1];
-    if (wanted !== undefined) return says(wanted);
-    const script = scripts.get(turn.connection) ?? [
-      ...(typeof model === 'function' ? model(turn.connection) : model),
-    ];
-    scripts.set(turn.connection, script);
-    const step = script.shift() ?? says('The script is over.');
-    return typeof step === 'function' ? step(turn) : step;
-  };
 }
 
 const WORDS = new Int16Array(8 * 300).map((_, i) =>
@@ -299,4 +272,11 @@ export async function speak(call: SimulatedCall): Promise<void> {
 export async function cutIn(call: SimulatedCall): Promise<void> {
   await call.untilHeard(100);
   await call.speak(WORDS);
+}
+
+/** A service for one test, closed when that is over. */
+export async function startService(options: AgentsServiceOptions): Promise<AgentsService> {
+  const service = await AgentsService.start(options);
+  onTestFinished(() => service[Symbol.asyncDispose]());
+  return service;
 }

@@ -8,8 +8,6 @@ import { createLog } from '../../src/log.ts';
 import { type Bridge, createBridge } from '../../src/server.ts';
 import {
   type OpenAiSimulator,
-  type PlannedCall,
-  type ResponsePlan,
   type SimulatedConnection,
   startOpenAiSimulator,
   type Turn,
@@ -17,9 +15,7 @@ import {
 import { type CallOptions, type Exchange, type SimulatedCall, startExchange } from '../../src/sim/phone.ts';
 import { BookingFile, NOON, type OpenBookings, type SlowPlaces, slowBookings } from './booking-store.ts';
 import { STYLES, type Style } from './carrier-styles.ts';
-
-/** What the model does in one turn. */
-export type Step = ResponsePlan | ((turn: Turn) => ResponsePlan);
+import { type Script, scriptedModel } from './scripted-model.ts';
 
 export const FILLER = 'One moment, please.';
 const SECRET = '12345678901234567890123456789012';
@@ -36,8 +32,7 @@ export interface FunctionOutput {
 export interface BookingServiceOptions {
   /** Default: Twilio. */
   readonly style?: Style;
-  /** What the model does in its turns, for each call; sentences that it is told to say are none. */
-  readonly model: readonly Step[] | ((call: number) => readonly Step[]);
+  readonly model: Script;
   readonly house?: Restaurant;
   readonly slow?: SlowPlaces;
   /** Default 60: tests do not wait as patiently as people do. */
@@ -54,16 +49,6 @@ export interface BookingServiceOptions {
 function berlinNoon(): Clock {
   const offset = NOON - systemClock.epoch();
   return { ...systemClock, epoch: () => systemClock.epoch() + offset };
-}
-
-/** The model says this. */
-export function says(transcript: string, audioMs = 400): ResponsePlan {
-  return { transcript, audioMs };
-}
-
-/** The model calls this function. */
-export function calls(name: string, args: PlannedCall['args'], callId?: string): ResponsePlan {
-  return { toolCalls: [{ name, args, ...(callId === undefined ? {} : { callId }) }] };
 }
 
 /** What the function that was called last has answered, for a step that goes by it. */
@@ -227,7 +212,7 @@ export class BookingService implements AsyncDisposable {
     const openai = await startOpenAiSimulator({
       clock,
       firstAudioMs: 20,
-      respond: scriptedModel(options.model),
+      respond: scriptedModel(options.model, sayMs),
     });
     const bridge = await createBridge({
       config: loadConfig({
@@ -288,21 +273,8 @@ function functionOutput({ item }: WireObject): FunctionOutput | undefined {
   return { callId: String(call_id), output: JSON.parse(String(output)) };
 }
 
-/** What a bridge asks for with `say` is said; every other response is the next step of the script. */
-function scriptedModel(model: BookingServiceOptions['model']): (turn: Turn) => ResponsePlan {
-  const scripts = new Map<number, Step[]>();
-  return (turn) => {
-    const wanted = /-----\n(.*)\n-----$/s.exec(String(turn.request['instructions'] ?? ''))?.[1];
-    // Long enough to be interrupted; it is cut off when there is a result.
-    if (wanted !== undefined) return says(wanted, wanted === FILLER ? 4000 : 300);
-    const script = scripts.get(turn.connection) ?? [
-      ...(typeof model === 'function' ? model(turn.connection) : model),
-    ];
-    scripts.set(turn.connection, script);
-    const step = script.shift() ?? says('The script is over.');
-    return typeof step === 'function' ? step(turn) : step;
-  };
-}
+/** The filler is long enough to be interrupted; it is cut off when there is a result. */
+const sayMs = (sentence: string): number => (sentence === FILLER ? 4000 : 300);
 
 const WORDS = new Int16Array(8 * 400).map((_, i) =>
   Math.round(9000 * Math.sin(i * 0.35) * Math.sin(i / 300)),
