@@ -17,14 +17,48 @@ export interface ToolDefinition {
 export interface ProviderCapabilities {
   readonly inputs: readonly AudioFormat[];
   readonly outputs: readonly AudioFormat[];
-  /** How the provider says that the caller has started to speak over the agent. */
+  /**
+   * How the provider says that the caller has started to speak over the agent: at once, only when it has cut its own
+   * speech off (late, or never once it has said all), or not at all.
+   */
   readonly bargeIn: 'speech-started' | 'interrupted' | 'none';
+  /**
+   * `turns`: answers come faster than they are heard. `continuous`: one stream in real time, which stops by itself when
+   * the caller speaks, so no queue builds up that would have to be cut.
+   */
+  readonly speech: 'turns' | 'continuous';
+  /** It can be told how much of an answer was heard. */
   readonly truncate: boolean;
+  /** An answer under way can be called off. */
   readonly cancel: boolean;
+  /** A session can be taken up again by a handle (`resumable`, `ConnectRequest.resume`). */
   readonly resume: boolean;
+  /** It calls functions off that the caller's interruption made useless. */
+  readonly cancelsTools: boolean;
+  /** It calls several functions at once. */
+  readonly parallelTools: boolean;
   /** Longest session in ms; undefined when there is none. */
   readonly maxSessionMs: number | undefined;
+  /** The provider itself says that the session is about to end; otherwise the adapter counts. */
+  readonly announcesEnd: boolean;
+  /** How much of an earlier conversation a new session takes; undefined: no limit is known. */
   readonly history: { readonly maxItems: number; readonly maxCharacters: number } | undefined;
+}
+
+/** What people have to know of a provider, as data: for `patchcord providers` and for the documentation. */
+export interface ProviderFacts {
+  /** `Gemini Live`. */
+  readonly title: string;
+  readonly capabilities: ProviderCapabilities;
+  /** Of sessions that name none; undefined: it has no models to choose from. */
+  readonly defaultModel: string | undefined;
+  /** Others may be named: the list is what was known when it was written. */
+  readonly models: readonly string[];
+  readonly voices: readonly string[];
+  /** Whole sentences. */
+  readonly languages: string;
+  readonly onBargeIn: string;
+  readonly limits: readonly string[];
 }
 
 /**
@@ -65,6 +99,8 @@ export interface ConnectRequest {
   /** Formats that spare a conversion, best first; the provider takes the first it can, else its own default. */
   readonly preferredFormats: readonly AudioFormat[];
   readonly history: readonly HistoryItem[];
+  /** From a `resumable` event of this provider: the session goes on where that one ended, and `history` is not told. */
+  readonly resume?: string | undefined;
   /** Raw session fields of this provider, merged last. */
   readonly overrides: Readonly<Record<string, unknown>>;
   readonly clock: Clock;
@@ -202,7 +238,8 @@ export type ProviderEvent =
       readonly seconds?: number | undefined;
     }
   | { readonly type: 'expiring'; readonly inMs: number }
-  | { readonly type: 'resumable'; readonly handle: string }
+  /** The newest handle counts; undefined: just now there is none to go on from. */
+  | { readonly type: 'resumable'; readonly handle: string | undefined }
   | { readonly type: 'warning'; readonly code: string; readonly message: string }
   /** Fatal ones are followed by `closed`. */
   | { readonly type: 'error'; readonly error: BridgeError; readonly fatal: boolean }

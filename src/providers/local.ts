@@ -28,10 +28,14 @@ const CAPABILITIES: ProviderCapabilities = Object.freeze({
   inputs: FORMATS,
   outputs: FORMATS,
   bargeIn: 'speech-started',
+  speech: 'turns',
   truncate: true,
   cancel: true,
   resume: false,
+  cancelsTools: false,
+  parallelTools: false,
   maxSessionMs: undefined,
+  announcesEnd: false,
   history: undefined,
 });
 

@@ -1,7 +1,7 @@
-import { BridgeError } from '../errors.ts';
 import type { ProviderCapabilities, RealtimeProvider } from '../provider.ts';
+import { scrubber } from './common/network.ts';
+import { optionsOf } from './common/options.ts';
 import { type Dialect, FORMATS } from './openai/config.ts';
-import { scrubber } from './openai/errors.ts';
 import { OpenAiSession, type SessionSetup } from './openai/session.ts';
 
 /** Settings of the OpenAI Realtime provider and of servers that speak like it. Times are in ms. */
@@ -40,69 +40,49 @@ const CAPABILITIES: ProviderCapabilities = Object.freeze({
   inputs: FORMATS,
   outputs: FORMATS,
   bargeIn: 'speech-started',
+  speech: 'turns',
   truncate: true,
   cancel: true,
   resume: false,
+  cancelsTools: false,
+  parallelTools: true,
   maxSessionMs: MAX_SESSION_MS,
+  announcesEnd: false,
   history: undefined,
 });
 
-function bad(message: string): BridgeError {
-  return new BridgeError('BAD_CONFIG', `OpenAI provider: ${message}`);
-}
+const options = optionsOf('OpenAI provider');
 
-// Not a word of the key or the query of the URL goes into a message: both may be secret.
-function checkedKey(apiKey: string): string {
-  if (/^[\x21-\x7e]+$/.test(apiKey)) return apiKey;
-  throw bad(`apiKey is ${apiKey === '' ? 'empty' : 'not made of printable characters'}, wanted a key`);
-}
-
-function checkedUrl(baseUrl: string, model: string): URL {
-  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
-  if (url === undefined) throw bad('baseUrl is not a URL, wanted ws:// or wss://');
-  if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
-    throw bad(`baseUrl starts with ${url.protocol}//, wanted ws:// or wss://`);
-  }
-  if (url.hash !== '') throw bad('baseUrl has a fragment (#), wanted none');
+function urlFor(baseUrl: string, model: string): URL {
+  const url = options.url(baseUrl);
   const named = ['model', 'deployment', 'call_id'].some((key) => url.searchParams.has(key));
-  if (!named && model === '') throw bad('model is empty, wanted the name of a realtime model');
+  if (!named && model === '') throw options.bad('model is empty, wanted the name of a realtime model');
   if (!named) url.searchParams.set('model', model);
   return url;
 }
 
-function checkedMs(name: string, value: number | undefined, otherwise: number, least = 0): number {
-  if (value === undefined) return otherwise;
-  if (Number.isFinite(value) && value >= least) return value;
-  throw bad(`${name} is ${value}, wanted milliseconds, ${least} or more`);
-}
-
-function checkedHeaders(options: OpenAiOptions, apiKey: string): Record<string, string> {
+function headersOf({ auth, safetyIdentifier, headers }: OpenAiOptions, key: string): Record<string, string> {
   const own: Record<string, string> =
-    options.auth === 'api-key' ? { 'api-key': apiKey } : { Authorization: `Bearer ${apiKey}` };
-  if (options.safetyIdentifier !== undefined) own['OpenAI-Safety-Identifier'] = options.safetyIdentifier;
-  const headers = { ...own, ...options.headers };
-  for (const [name, value] of Object.entries(headers)) {
-    if (/^[\w-]+$/.test(name) && /^[\x20-\x7e]*$/.test(value)) continue;
-    throw bad(`header ${JSON.stringify(name)} has characters that a header cannot have`);
-  }
-  return headers;
+    auth === 'api-key' ? { 'api-key': key } : { Authorization: `Bearer ${key}` };
+  if (safetyIdentifier !== undefined) own['OpenAI-Safety-Identifier'] = safetyIdentifier;
+  return options.headers({ ...own, ...headers });
 }
 
 /** The OpenAI Realtime API over WebSocket, and what is compatible with it. Throws BAD_CONFIG for unusable options. */
-export function createOpenAiProvider(options: OpenAiOptions): RealtimeProvider {
-  const apiKey = checkedKey(options.apiKey);
-  const { baseUrl = 'wss://api.openai.com/v1/realtime' } = options;
+export function createOpenAiProvider(given: OpenAiOptions): RealtimeProvider {
+  const apiKey = options.key(given.apiKey);
+  const { baseUrl = 'wss://api.openai.com/v1/realtime' } = given;
   const setup: SessionSetup = Object.freeze({
-    url: checkedUrl(baseUrl, options.model),
-    headers: checkedHeaders(options, apiKey),
-    dialect: options.dialect ?? 'ga',
-    voice: options.voice,
-    transcriptionModel: options.transcriptionModel ?? 'gpt-transcribe',
-    session: options.session ?? {},
-    connectTimeoutMs: checkedMs('connectTimeoutMs', options.connectTimeoutMs, 10_000, 1),
-    highWaterMs: checkedMs('highWaterMs', options.highWaterMs, 2_000, 20),
-    backlogMs: checkedMs('backlogMs', options.backlogMs, 2_000),
-    expiryMarginMs: checkedMs('expiryMarginMs', options.expiryMarginMs, 5 * 60_000),
+    url: urlFor(baseUrl, given.model),
+    headers: headersOf(given, apiKey),
+    dialect: given.dialect ?? 'ga',
+    voice: given.voice,
+    transcriptionModel: given.transcriptionModel ?? 'gpt-transcribe',
+    session: given.session ?? {},
+    connectTimeoutMs: options.ms('connectTimeoutMs', given.connectTimeoutMs, 10_000, 1),
+    highWaterMs: options.ms('highWaterMs', given.highWaterMs, 2_000, 20),
+    backlogMs: options.ms('backlogMs', given.backlogMs, 2_000),
+    expiryMarginMs: options.ms('expiryMarginMs', given.expiryMarginMs, 5 * 60_000),
     maxSessionMs: MAX_SESSION_MS,
     scrub: scrubber(apiKey),
   });
@@ -113,7 +93,7 @@ export function createOpenAiProvider(options: OpenAiOptions): RealtimeProvider {
     model: setup.url.searchParams.get('model') ?? undefined,
     connect(request, sink, signal) {
       const { model } = request;
-      const own = model === undefined ? setup : { ...setup, url: checkedUrl(baseUrl, model) };
+      const own = model === undefined ? setup : { ...setup, url: urlFor(baseUrl, model) };
       return OpenAiSession.connect(own, request, sink, signal);
     },
   };

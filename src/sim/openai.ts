@@ -4,24 +4,25 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { BridgeError } from '../errors.ts';
+import { Dice } from './common/dice.ts';
+import { withResolvers } from './common/event-log.ts';
+import { FaultScript } from './common/fault-script.ts';
+import { Scheduler } from './common/scheduler.ts';
+import { Voice } from './common/voice.ts';
 import type { OpenAiSimulator, OpenAiSimulatorOptions, SimulatedConnection } from './openai/api.ts';
 import { Connection } from './openai/connection.ts';
 import { resolveOptions, type Settings } from './openai/core.ts';
-import { withResolvers } from './openai/event-log.ts';
 import { checkScript } from './openai/fault-actions.ts';
-import { FaultScript, knownFault } from './openai/faults.ts';
-import { Scheduler } from './openai/scheduler.ts';
+import { knownFault } from './openai/faults.ts';
 import type { SessionConfig } from './openai/session-config.ts';
-import { Voice } from './openai/voice.ts';
-import { Dice, type WireError } from './openai/wire.ts';
+import type { WireError } from './openai/wire.ts';
 
+export type { LoggedEvent } from './common/event-log.ts';
+export type { PlannedCall, PlannedMessage } from './common/plan.ts';
 export type {
   Hearing,
-  LoggedEvent,
   OpenAiSimulator,
   OpenAiSimulatorOptions,
-  PlannedCall,
-  PlannedMessage,
   PlannedOutput,
   ResponsePlan,
   SimulatedConnection,

@@ -34,10 +34,14 @@ export class ManualProvider implements RealtimeProvider {
       inputs: [MULAW_8K],
       outputs: [MULAW_8K],
       bargeIn: 'speech-started',
+      speech: 'turns',
       truncate: true,
       cancel: true,
       resume: false,
+      cancelsTools: false,
+      parallelTools: true,
       maxSessionMs,
+      announcesEnd: false,
       history: undefined,
     };
   }

@@ -1,7 +1,8 @@
 import { type AudioFormat, formatName, PCM16_24K, RATES, sameFormat } from '../../audio/format.ts';
 import { BridgeError } from '../../errors.ts';
 import type { ConnectRequest, TurnDetection } from '../../provider.ts';
-import { type Fields, fieldsOf, isFields, textOf } from './fields.ts';
+import { type Fields, fieldsOf, isFields, textOf } from '../common/fields.ts';
+import { instructions } from '../common/instructions.ts';
 
 /** The shape of session and items: `ga` is nested (OpenAI, Azure, xAI), `beta` is flat (compatible servers). */
 export type Dialect = 'ga' | 'beta';
@@ -76,22 +77,6 @@ function turnDetection(wanted: TurnDetection, dialect: Dialect): Fields {
 /** `de` of `de-AT`: transcription takes the language alone. */
 function primaryLanguage(tag: string): string {
   return tag.split('-', 1)[0]?.toLowerCase() ?? tag;
-}
-
-/** `German (de-AT)` for the model to read; the tag alone where it names no language. */
-export function languageName(tag: string): string {
-  try {
-    const name = new Intl.DisplayNames(['en'], { type: 'language', fallback: 'none' }).of(tag);
-    return name === undefined ? tag : `${name} (${tag})`;
-  } catch {
-    return tag;
-  }
-}
-
-function instructions(request: ConnectRequest): string {
-  if (request.language === undefined) return request.instructions;
-  const line = `The language of this call is ${languageName(request.language)}.`;
-  return request.instructions === '' ? line : `${request.instructions}\n\n${line}`;
 }
 
 function transcription(request: ConnectRequest, model: string): Fields | null {

@@ -2,11 +2,11 @@ import { bytesPerMs } from '../../audio/format.ts';
 import type { Clock } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
 import type { HeardItem, ProviderEvent, ResponseStatus, TextOptions, ToolResult } from '../../provider.ts';
+import type { Fields } from '../common/fields.ts';
+import type { Scrub } from '../common/network.ts';
 import { Calls } from './calls.ts';
 import type { Dialect, SessionShape } from './config.ts';
-import type { Scrub } from './errors.ts';
 import { type Failure, Failures } from './failures.ts';
-import type { Fields } from './fields.ts';
 import {
   callItem,
   correctionMessage,

@@ -1,4 +1,4 @@
-import { BridgeError, type ErrorCode } from '../../errors.ts';
+import type { ErrorCode } from '../../errors.ts';
 
 /**
  * How the session treats a report of the provider: `fatal` ends it, `sticky` is forgiven once, `busy` means that a
@@ -81,29 +81,4 @@ export function closeCode(code: number, reason: string, whileConnecting: boolean
   if (code === 4000 || OBJECTIONS.has(code)) return 'PROVIDER_CONFIG';
   if (whileConnecting || code === 1011 || code === 1012 || code === 1013) return 'PROVIDER_UNAVAILABLE';
   return 'PROVIDER_CLOSED';
-}
-
-/** Takes secrets out of text that came from outside: providers like to quote a part of the key. */
-export type Scrub = (text: string) => string;
-
-export function scrubber(secret: string): Scrub {
-  return (text) =>
-    text
-      .replaceAll(secret, '[key]')
-      .replace(/\b(?:sk|ek|rk)[-_][\w*.-]{4,}/g, '[key]')
-      .slice(0, 500);
-}
-
-/** A network error without its stack of addresses; `AggregateError` has an empty message, so the code stands in. */
-export function networkError(
-  error: Error,
-  host: string,
-  whileConnecting: boolean,
-  scrub: Scrub,
-): BridgeError {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-  const text = scrub(error.message) || code || error.name;
-  return whileConnecting
-    ? new BridgeError('PROVIDER_UNAVAILABLE', `no connection to ${host}: ${text}`, { cause: error })
-    : new BridgeError('PROVIDER_CLOSED', `the connection to ${host} broke: ${text}`, { cause: error });
 }

@@ -1,6 +1,7 @@
 import { assertNever, BridgeError } from '../../errors.ts';
 import type { ProviderEvent } from '../../provider.ts';
-import { type Report, report, retryDelay, type Scrub } from './errors.ts';
+import type { Scrub } from '../common/network.ts';
+import { type Report, report, retryDelay } from './errors.ts';
 import { type Topic, topicOf } from './messages.ts';
 import type { Response } from './responses.ts';
 import type { ResponseSequencer } from './sequencer.ts';

@@ -1,6 +1,7 @@
 import type { HistoryItem, TextOptions } from '../../provider.ts';
-import { type Dialect, languageName } from './config.ts';
-import type { Fields } from './fields.ts';
+import type { Fields } from '../common/fields.ts';
+import { languageName } from '../common/instructions.ts';
+import type { Dialect } from './config.ts';
 import type { Correction } from './responses.ts';
 
 /** What a message of ours is about; it leads its event id, so that an error that names the id can be judged. */

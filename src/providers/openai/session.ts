@@ -9,12 +9,14 @@ import type {
   TextOptions,
   ToolResult,
 } from '../../provider.ts';
+import { type Fields, isFields } from '../common/fields.ts';
+import { abortError, networkError, type Scrub } from '../common/network.ts';
+import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
+import { WholeSamples } from '../common/whole-samples.ts';
 import { buildSession, readExpiry, readSession, type SessionChoice, type SessionShape } from './config.ts';
 import { Conversation } from './conversation.ts';
-import { closeCode, connectCode, networkError, type Scrub, statusCode } from './errors.ts';
-import { type Fields, isFields } from './fields.ts';
+import { closeCode, connectCode, statusCode } from './errors.ts';
 import { awaitsAnswer, historyItems, type Topic } from './messages.ts';
-import { ProviderSocket, type SocketEnd } from './socket.ts';
 import { type ServerEvent, ServerEventReader, TOKEN_KEY, wireError } from './wire.ts';
 
 /** Everything that a session needs to know beside the request. */
@@ -31,6 +33,7 @@ export interface SessionSetup extends SessionChoice {
 
 type Stage = 'connecting' | 'open' | 'closing' | 'closed';
 
+const APPEND = { head: '{"type":"input_audio_buffer.append","audio":"', tail: '"}' };
 const DAY_MS = 86_400_000;
 
 /** Life of one session: dial, configure, run, end. What is said on it is the conversation's. */
@@ -52,8 +55,7 @@ export class OpenAiSession implements ProviderSession {
   #expiryTimer: Cancel | undefined;
   #expiresAt: number | undefined;
   #ending: Promise<void> | undefined;
-  /** First half of a sample whose second half has not been sent yet. */
-  #half: number | undefined;
+  readonly #samples = new WholeSamples();
 
   private constructor(setup: SessionSetup, request: ConnectRequest, sink: (event: ProviderEvent) => void) {
     const session = buildSession(request, setup);
@@ -77,7 +79,7 @@ export class OpenAiSession implements ProviderSession {
       fail: (error) => this.#fail(error),
     });
     this.#socket = new ProviderSocket(
-      { ...setup, clock: request.clock },
+      { ...setup, clock: request.clock, envelope: APPEND },
       {
         // Not waiting for session.created spares a round trip, and some servers never send it.
         opened: () => this.#send('session', { type: 'session.update', session }),
@@ -117,9 +119,8 @@ export class OpenAiSession implements ProviderSession {
 
   sendAudio(bytes: Uint8Array): boolean {
     if (this.#stage !== 'open') return false;
-    if (this.#shape.input.encoding !== 'pcm16') return this.#socket.sendAudio(bytes);
-    if (this.#half === undefined && bytes.length % 2 === 0) return this.#socket.sendAudio(bytes);
-    return this.#socket.sendAudio(this.#wholeSamples(bytes));
+    const { encoding } = this.#shape.input;
+    return this.#socket.sendAudio(encoding === 'pcm16' ? this.#samples.join(bytes) : bytes);
   }
 
   sendText(text: string, options: TextOptions): void {
@@ -149,16 +150,6 @@ export class OpenAiSession implements ProviderSession {
       this.#socket.close();
     }
     return this.#socket.finished;
-  }
-
-  #wholeSamples(bytes: Uint8Array): Uint8Array {
-    const carried = this.#half === undefined ? 0 : 1;
-    const all = new Uint8Array(carried + bytes.length);
-    if (this.#half !== undefined) all[0] = this.#half;
-    all.set(bytes, carried);
-    const odd = all.length % 2 === 1;
-    this.#half = odd ? all[all.length - 1] : undefined;
-    return odd ? all.subarray(0, -1) : all;
   }
 
   #send(topic: Topic, message: Fields): string {
@@ -342,11 +333,4 @@ function errorOfBody(body: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** The contract allows PROVIDER_*, TIMEOUT and CANCELLED; any other reason to give up is a cancellation. */
-function abortError(reason: unknown): BridgeError {
-  if (reason instanceof BridgeError && (reason.code === 'TIMEOUT' || reason.code === 'CANCELLED'))
-    return reason;
-  return new BridgeError('CANCELLED', 'the session is not needed any more', { cause: reason });
 }

@@ -1,5 +1,5 @@
 import type { Usage } from '../../provider.ts';
-import { type Fields, fieldsOf, isFields } from './fields.ts';
+import { type Fields, fieldsOf, isFields } from '../common/fields.ts';
 
 /** What writing down the caller's words is charged for: by tokens, or by the seconds of the speech. */
 export interface HeardUsage {

@@ -1,6 +1,6 @@
 import { BridgeError } from '../../errors.ts';
 import type { ResponseStatus, Usage } from '../../provider.ts';
-import { type Fields, fieldsOf, isFields, textOf } from './fields.ts';
+import { type Fields, fieldsOf, isFields, textOf } from '../common/fields.ts';
 import { type HeardUsage, readHeardUsage, readUsage } from './usage.ts';
 
 export interface WireError {

@@ -1,7 +1,10 @@
 import type { Clock } from '../../clock.ts';
+import type { LoggedEvent } from '../common/event-log.ts';
+import type { JsonObject } from '../common/json.ts';
+import type { ConnectionEnd, PlannedCall, PlannedMessage } from '../common/plan.ts';
 import type { FaultRule } from './faults.ts';
 import type { SessionConfig } from './session-config.ts';
-import type { JsonObject, WireError, WireEvent } from './wire.ts';
+import type { WireError, WireEvent } from './wire.ts';
 
 /** Why a response is made. */
 export type TurnKind =
@@ -38,26 +41,6 @@ export interface Turn {
   readonly session: SessionConfig;
   /** The `response` object of `response.create`; empty when the server began by itself. */
   readonly request: JsonObject;
-}
-
-/** A function call of a planned response. */
-export interface PlannedCall {
-  readonly name: string;
-  /** Text goes out as it is, so it may be broken JSON. */
-  readonly args: object | string;
-  /** Default: made up. */
-  readonly callId?: string;
-}
-
-/** A spoken (or, in a text session, written) message of a planned response. */
-export interface PlannedMessage {
-  /** Length of the babble in ms; default 60 ms for each letter of the transcript, 1500 ms without one. */
-  readonly audioMs?: number;
-  /** Samples to be heard instead of babble: 24 kHz PCM16, mono. */
-  readonly audio?: Int16Array;
-  readonly transcript?: string;
-  /** Reasoning models speak a preamble before the answer. */
-  readonly phase?: 'commentary' | 'final_answer';
 }
 
 /** One output item, in the order of `output_index`. */
@@ -134,17 +117,6 @@ export interface OpenAiSimulatorOptions {
   readonly onEvent?: (connection: SimulatedConnection, logged: LoggedEvent) => void;
 }
 
-/**
- * An event that came in or went out. Audio is left out: the log holds `bytes` (a count) in the place of the base64
- * text of `audio` and `delta`.
- */
-export interface LoggedEvent {
-  readonly direction: 'received' | 'sent';
-  /** Milliseconds since the connection was opened. */
-  readonly atMs: number;
-  readonly event: WireEvent;
-}
-
 /** A `conversation.item.truncate` that was accepted. */
 export interface Truncation {
   readonly itemId: string;
@@ -152,12 +124,6 @@ export interface Truncation {
   readonly audioEndMs: number;
   /** How much audio of the item had been sent by then, in ms. */
   readonly sentMs: number;
-}
-
-/** How a connection ended. */
-export interface ConnectionEnd {
-  readonly code: number;
-  readonly reason: string;
 }
 
 /** One session with the simulator. */
@@ -168,7 +134,10 @@ export interface SimulatedConnection {
   /** Of the upgrade request, names in lower case. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly session: SessionConfig;
-  /** `input_audio_buffer.append` is counted in `receivedAudioMs`, not listed. */
+  /**
+   * `input_audio_buffer.append` is counted in `receivedAudioMs`, not listed. In all events `bytes` (a count) stands in
+   * the place of the base64 text of `audio` and `delta`.
+   */
   readonly received: readonly LoggedEvent[];
   readonly sent: readonly LoggedEvent[];
   readonly receivedAudioMs: number;

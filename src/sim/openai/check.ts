@@ -1,4 +1,5 @@
-import { isObject, Refusal } from './wire.ts';
+import { isObject } from '../common/json.ts';
+import { Refusal } from './wire.ts';
 
 /** Throws a Refusal, worded as the service words it, when `value` is not what the rule wants at `path`. */
 export type Rule = (value: unknown, path: string) => void;

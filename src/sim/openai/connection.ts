@@ -1,16 +1,21 @@
 import type { RawData, WebSocket } from 'ws';
 import type { Cancel } from '../../clock.ts';
-import type { ConnectionEnd, LoggedEvent, ResponsePlan, SimulatedConnection, Truncation } from './api.ts';
+import { Dice } from '../common/dice.ts';
+import { EventLog, type LoggedEvent, withResolvers } from '../common/event-log.ts';
+import { FaultScript } from '../common/fault-script.ts';
+import type { JsonObject } from '../common/json.ts';
+import type { ConnectionEnd } from '../common/plan.ts';
+import type { Scheduler } from '../common/scheduler.ts';
+import type { Voice } from '../common/voice.ts';
+import type { ResponsePlan, SimulatedConnection, Truncation } from './api.ts';
 import { Core, type Settings } from './core.ts';
 import { betaEvent } from './dialect.ts';
 import { Dialogue, readEvent } from './dialogue.ts';
-import { EventLog, withoutAudio, withResolvers } from './event-log.ts';
 import { act, type FaultTarget } from './fault-actions.ts';
-import { type FaultRule, FaultScript } from './faults.ts';
-import type { Scheduler } from './scheduler.ts';
+import type { FaultRule } from './faults.ts';
+import { withoutAudio } from './log-view.ts';
 import type { SessionConfig } from './session-config.ts';
-import type { Voice } from './voice.ts';
-import { Dice, type JsonObject, Refusal, type WireError, type WireEvent } from './wire.ts';
+import { Refusal, type WireError, type WireEvent } from './wire.ts';
 
 /** What a connection is made of. */
 export interface ConnectionParts {
@@ -43,7 +48,7 @@ export class Connection implements SimulatedConnection, FaultTarget {
   readonly #scheduler: Scheduler;
   readonly #core: Core;
   readonly #dialogue: Dialogue;
-  readonly #script: FaultScript;
+  readonly #script: FaultScript<FaultRule>;
   readonly #log: EventLog;
   readonly #onEvent: ConnectionParts['onEvent'];
   readonly #openedMs: number;

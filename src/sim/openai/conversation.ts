@@ -1,3 +1,4 @@
+import { isObject, type JsonObject } from '../common/json.ts';
 import {
   anything,
   arrayOf,
@@ -10,7 +11,7 @@ import {
   text,
   truth,
 } from './check.ts';
-import { isObject, type JsonObject, Refusal } from './wire.ts';
+import { Refusal } from './wire.ts';
 
 /** An item of the conversation; `item` is what the client sees of it. */
 export interface Entry {

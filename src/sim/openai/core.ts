@@ -1,11 +1,12 @@
 import { type Clock, systemClock } from '../../clock.ts';
+import type { Dice } from '../common/dice.ts';
+import type { JsonObject } from '../common/json.ts';
+import type { Scheduler } from '../common/scheduler.ts';
+import type { Voice } from '../common/voice.ts';
 import type { Hearing, OpenAiSimulatorOptions, ResponsePlan, Turn } from './api.ts';
 import { Conversation, type Entry } from './conversation.ts';
 import type { FaultRule } from './faults.ts';
-import type { Scheduler } from './scheduler.ts';
 import { defaultSession, type SessionConfig } from './session-config.ts';
-import type { Voice } from './voice.ts';
-import type { Dice, JsonObject } from './wire.ts';
 
 /** The options of a simulator with every default filled in. */
 export interface Settings {

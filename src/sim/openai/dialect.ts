@@ -1,3 +1,4 @@
+import { isObject, type JsonObject } from '../common/json.ts';
 import { anything, arrayOf, decimal, missing, object, oneOf, text } from './check.ts';
 import {
   maxTokensRule,
@@ -8,7 +9,7 @@ import {
   turnDetectionRule,
   voiceRule,
 } from './session-config.ts';
-import { isObject, type JsonObject, type WireEvent } from './wire.ts';
+import type { WireEvent } from './wire.ts';
 
 /** Names of the beta dialect for events of the GA one; all others are the same. */
 const BETA_NAMES: Readonly<Record<string, string>> = {

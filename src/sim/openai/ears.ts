@@ -1,11 +1,12 @@
 import type { Cancel } from '../../clock.ts';
+import type { JsonObject } from '../common/json.ts';
+import { defaultTranscript } from '../common/plan.ts';
 import type { Hearing } from './api.ts';
 import type { Entry } from './conversation.ts';
 import type { Core } from './core.ts';
 import { type CommittedAudio, InputAudio, type InputListener } from './input-audio.ts';
-import { defaultTranscript } from './plan.ts';
 import { audioFormat } from './session-config.ts';
-import type { JsonObject, WireError } from './wire.ts';
+import type { WireError } from './wire.ts';
 
 /** How long the transcriber takes when no script says otherwise, in ms. */
 const TRANSCRIBE_MS = 150;

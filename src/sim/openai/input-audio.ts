@@ -1,6 +1,6 @@
 import type { AudioFormat } from '../../audio/format.ts';
+import { bytesIn, msOf, type SpeechListener, VoiceActivity } from '../common/voice-activity.ts';
 import type { SemanticVad, ServerVad } from './session-config.ts';
-import { bytesIn, msOf, type SpeechListener, VoiceActivity } from './voice-activity.ts';
 import { Refusal } from './wire.ts';
 
 /** The service takes at most this much in one event, as base64 text. */

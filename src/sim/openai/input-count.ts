@@ -1,5 +1,5 @@
+import type { JsonObject } from '../common/json.ts';
 import { type Entry, itemTokens, textTokens } from './conversation.ts';
-import type { JsonObject } from './wire.ts';
 
 /** The service finds what it has read before in the cache, in steps of this many tokens. */
 const CACHE_STEP = 64;

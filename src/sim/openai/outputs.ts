@@ -1,10 +1,10 @@
 import type { AudioFormat } from '../../audio/format.ts';
-import type { PlannedCall, PlannedMessage } from './api.ts';
+import type { Dice } from '../common/dice.ts';
+import type { JsonObject } from '../common/json.ts';
+import { babbleMs, type PlannedCall, type PlannedMessage } from '../common/plan.ts';
+import { cut, type Track, type Voice } from '../common/voice.ts';
+import { bytesIn, msOf } from '../common/voice-activity.ts';
 import { type Entry, silentEntry, textTokens } from './conversation.ts';
-import { babbleMs } from './plan.ts';
-import { cut, type Track, type Voice } from './voice.ts';
-import { bytesIn, msOf } from './voice-activity.ts';
-import type { Dice, JsonObject } from './wire.ts';
 
 /** Written text comes in words, one in this time. */
 const WORD_MS = 30;

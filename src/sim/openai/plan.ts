@@ -1,4 +1,4 @@
-import type { PlannedMessage, PlannedOutput, ResponsePlan, Turn } from './api.ts';
+import type { PlannedOutput, ResponsePlan, Turn } from './api.ts';
 import type { WireError } from './wire.ts';
 
 /** The outputs of a plan in order, whichever way it was written. */
@@ -19,12 +19,6 @@ export function outputsOf(plan: ResponsePlan): readonly PlannedOutput[] {
   return outputs;
 }
 
-/** How long the babble of a message is. */
-export function babbleMs(message: PlannedMessage): number {
-  if (message.audioMs !== undefined) return message.audioMs;
-  return message.transcript === undefined ? 1_500 : Math.max(400, message.transcript.length * 60);
-}
-
 /** What the model says when no script says otherwise. */
 export function defaultPlan(turn: Turn): ResponsePlan {
   switch (turn.kind) {
@@ -43,11 +37,6 @@ export function defaultPlan(turn: Turn): ResponsePlan {
     case 'idle':
       return { transcript: 'Are you still there?', audioMs: 1_200 };
   }
-}
-
-/** What the transcriber makes of speech when no script says otherwise. */
-export function defaultTranscript(heardMs: number): string {
-  return `Speech of ${(heardMs / 1000).toFixed(1)} seconds.`;
 }
 
 /** For a failed response whose plan does not say why. */

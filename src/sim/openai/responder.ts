@@ -1,3 +1,4 @@
+import { isObject, type JsonObject } from '../common/json.ts';
 import type { ResponsePlan, Turn, TurnKind } from './api.ts';
 import { notOneOf } from './check.ts';
 import { checkItem, type Entry, silentEntry } from './conversation.ts';
@@ -6,7 +7,7 @@ import { InputCount, instructionPart, itemPart } from './input-count.ts';
 import { defaultPlan } from './plan.ts';
 import { ResponseRun, type ResponseSpec, type Stage } from './response-run.ts';
 import { audioFormat, checkReasoning, responseRule, type WireFormat } from './session-config.ts';
-import { isObject, type JsonObject, Refusal, type WireError } from './wire.ts';
+import { Refusal, type WireError } from './wire.ts';
 
 const EMPTY: JsonObject = Object.freeze({});
 const TOKENS_PER_MINUTE = 40_000;

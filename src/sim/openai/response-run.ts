@@ -1,5 +1,9 @@
 import type { AudioFormat } from '../../audio/format.ts';
 import type { Cancel } from '../../clock.ts';
+import type { Dice } from '../common/dice.ts';
+import type { JsonObject } from '../common/json.ts';
+import type { Scheduler } from '../common/scheduler.ts';
+import type { Voice } from '../common/voice.ts';
 import type { PlannedOutput, ResponsePlan } from './api.ts';
 import type { Entry } from './conversation.ts';
 import type { InputTokens } from './input-count.ts';
@@ -12,9 +16,7 @@ import {
   WrittenMessage,
 } from './outputs.ts';
 import { outputsOf, PLAIN_FAILURE } from './plan.ts';
-import type { Scheduler } from './scheduler.ts';
-import type { Voice } from './voice.ts';
-import type { Dice, JsonObject, WireError } from './wire.ts';
+import type { WireError } from './wire.ts';
 
 /** What the session offers to a response. */
 export interface Stage {

@@ -1,4 +1,5 @@
 import { type AudioFormat, MULAW_8K, PCM16_24K } from '../../audio/format.ts';
+import { isObject, type JsonObject } from '../common/json.ts';
 import {
   anything,
   arrayOf,
@@ -16,7 +17,7 @@ import {
   whole,
   wordOr,
 } from './check.ts';
-import { isObject, type JsonObject, Refusal } from './wire.ts';
+import { Refusal } from './wire.ts';
 
 /** A format as the session object spells it. */
 export type WireFormat =

@@ -26,6 +26,7 @@ export interface SocketSettings {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly clock: Clock;
+  readonly envelope: AudioEnvelope;
   /** Audio that may lie in the socket before more of it waits outside. */
   readonly highWaterMs: number;
   /** Audio that may wait outside before the oldest of it is dropped. */
@@ -40,10 +41,8 @@ const CLOSE_WITHIN_MS = 2_000;
 const MOST_BODY_BYTES = 4_096;
 /** Far below the 15 MiB that one append may hold; a multiple of the size of a sample. */
 const MOST_APPEND_BYTES = 1_048_576;
-const HEAD = '{"type":"input_audio_buffer.append","audio":"';
-const TAIL = '"}';
-/** Frame header, JSON around the audio and base64 padding, for each 20 ms of audio. */
-const ENVELOPE_BYTES_PER_MS = (HEAD.length + TAIL.length + 10) / 20;
+/** Frame header and base64 padding, for each 20 ms of audio. */
+const FRAMING_BYTES = 10;
 
 const LIMITS = {
   perMessageDeflate: false,
@@ -53,10 +52,16 @@ const LIMITS = {
   maxBufferedChunks: 4_096,
 } as const;
 
-/** One append event; written by hand because escaping base64 is a waste of time, fifty times a second. */
-function append(bytes: Uint8Array): string {
+/** Text around the base64 of the audio in a message that brings it. */
+export interface AudioEnvelope {
+  readonly head: string;
+  readonly tail: string;
+}
+
+/** Written by hand because escaping base64 is a waste of time, fifty times a second. */
+function envelop(bytes: Uint8Array, { head, tail }: AudioEnvelope): string {
   const view = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return `${HEAD}${view.toString('base64')}${TAIL}`;
+  return `${head}${view.toString('base64')}${tail}`;
 }
 
 /**
@@ -105,7 +110,8 @@ export class ProviderSocket {
   useAudio(format: AudioFormat): void {
     this.#bytesPerMs = bytesPerMs(format);
     this.#chunk = this.#bytesPerMs * 200;
-    const wireBytesPerMs = (this.#bytesPerMs * 4) / 3 + ENVELOPE_BYTES_PER_MS;
+    const { head, tail } = this.#settings.envelope;
+    const wireBytesPerMs = (this.#bytesPerMs * 4) / 3 + (head.length + tail.length + FRAMING_BYTES) / 20;
     this.#highWater = this.#settings.highWaterMs * wireBytesPerMs;
     this.#backlog = new AudioBacklog(this.#settings.backlogMs * this.#bytesPerMs, bytesPerSample(format));
   }
@@ -143,11 +149,14 @@ export class ProviderSocket {
 
   #append(bytes: Uint8Array): void {
     if (bytes.length <= MOST_APPEND_BYTES) {
-      this.#ws.send(append(bytes), this.#onFlushed);
+      this.#ws.send(envelop(bytes, this.#settings.envelope), this.#onFlushed);
       return;
     }
     for (let at = 0; at < bytes.length; at += MOST_APPEND_BYTES) {
-      this.#ws.send(append(bytes.subarray(at, at + MOST_APPEND_BYTES)), this.#onFlushed);
+      this.#ws.send(
+        envelop(bytes.subarray(at, at + MOST_APPEND_BYTES), this.#settings.envelope),
+        this.#onFlushed,
+      );
     }
   }
 

@@ -1,7 +1,7 @@
 import { type AudioFormat, formatName, PCM16_24K } from '../../audio/format.ts';
 import { createTranscoder } from '../../audio/transcode.ts';
+import { Dice } from './dice.ts';
 import { bytesIn, msOf } from './voice-activity.ts';
-import { Dice } from './wire.ts';
 
 const RATE = 24_000;
 const BABBLE_MS = 6_000;

@@ -1,6 +1,16 @@
 import { BridgeError } from '../../errors.ts';
-import type { LoggedEvent } from './api.ts';
-import type { WireEvent } from './wire.ts';
+import type { JsonObject } from './json.ts';
+
+/** One event as it stands on the wire; a protocol without a `type` of its own is given one for the log. */
+export type TypedEvent = { readonly type: string } & JsonObject;
+
+/** An event that came in or went out; audio is left out. */
+export interface LoggedEvent {
+  readonly direction: 'received' | 'sent';
+  /** Milliseconds since the connection was opened. */
+  readonly atMs: number;
+  readonly event: TypedEvent;
+}
 
 interface Remembered {
   readonly logged: LoggedEvent;
@@ -9,7 +19,7 @@ interface Remembered {
 
 interface Waiter {
   readonly type: string;
-  readonly accept: (event: WireEvent) => boolean;
+  readonly accept: (event: TypedEvent) => boolean;
   readonly resolve: (logged: LoggedEvent) => void;
   readonly reject: (error: BridgeError) => void;
 }
@@ -47,7 +57,7 @@ export class EventLog {
     }
   }
 
-  next(type: string, accept: (event: WireEvent) => boolean): Promise<LoggedEvent> {
+  next(type: string, accept: (event: TypedEvent) => boolean): Promise<LoggedEvent> {
     const past = this.#remembered.find(
       (entry) => !entry.taken && entry.logged.event.type === type && accept(entry.logged.event),
     );
@@ -87,17 +97,4 @@ export function withResolvers<T>(): {
     reject = no;
   });
   return { promise, resolve, reject };
-}
-
-/** The event without its audio, of which only the number of bytes is told. */
-export function withoutAudio(event: WireEvent): WireEvent {
-  if (event.type === 'response.output_audio.delta') return replaced(event, 'delta');
-  if (event.type === 'input_audio_buffer.append') return replaced(event, 'audio');
-  return event;
-}
-
-function replaced(event: WireEvent, field: string): WireEvent {
-  const { [field]: audio, ...rest } = event;
-  const bytes = typeof audio === 'string' ? Buffer.byteLength(audio, 'base64') : 0;
-  return { ...rest, bytes } as unknown as WireEvent;
 }

@@ -1,0 +1,57 @@
+/** One line of a fault script, as far as its moment goes. */
+export interface TimedRule {
+  /**
+   * - `connect`: while the connection is being made.
+   * - `ms`, `audioMs`, `appendMs`: `value` ms after the connection was opened; when so much audio was sent; when so much
+   *   was received.
+   * - anything else is the type of an event in either direction: right after the `value`-th (default: first) of it.
+   */
+  readonly when: { readonly after: string; readonly value?: number };
+  /** Only for this attempt to connect, counted from 0, refused ones too; default: all. */
+  readonly connection?: number;
+}
+
+interface ArmedRule<R> {
+  readonly rule: R;
+  seen: number;
+  done: boolean;
+}
+
+/** The rules of one connection that have not had their moment. */
+export class FaultScript<R extends TimedRule> {
+  readonly #rules: ArmedRule<R>[];
+
+  constructor(rules: readonly R[], connection: number) {
+    this.#rules = rules
+      .filter((rule) => rule.connection === undefined || rule.connection === connection)
+      .map((rule) => ({ rule, seen: 0, done: false }));
+  }
+
+  /** The rules of `connect`, or of an event that has just been handled or sent; each is returned once. */
+  happened(name: string): readonly R[] {
+    return this.#due(
+      (armed) => armed.rule.when.after === name && ++armed.seen >= (armed.rule.when.value ?? 1),
+    );
+  }
+
+  /** The rules of a count that has grown to `value`. */
+  reached(name: 'audioMs' | 'appendMs', value: number): readonly R[] {
+    return this.#due(({ rule }) => rule.when.after === name && value >= (rule.when.value ?? 0));
+  }
+
+  /** The rules that wait for a time since the connection was opened; for the caller to plan. */
+  timed(): readonly R[] {
+    return this.#due(({ rule }) => rule.when.after === 'ms');
+  }
+
+  #due(isDue: (armed: ArmedRule<R>) => boolean): readonly R[] {
+    if (this.#rules.length === 0) return [];
+    const due: R[] = [];
+    for (const armed of this.#rules) {
+      if (armed.done || !isDue(armed)) continue;
+      armed.done = true;
+      due.push(armed.rule);
+    }
+    return due;
+  }
+}
