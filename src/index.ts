@@ -29,11 +29,18 @@ export type {
   HeardItem,
   ProviderCapabilities,
   ProviderEvent,
+  ProviderFacts,
   ProviderSession,
   RealtimeProvider,
   ToolDefinition,
   ToolResult,
 } from './provider.ts';
+export {
+  type ClosableProvider,
+  defineProvider,
+  type ProviderDefinition,
+  type ProviderEntry,
+} from './provider-registry.ts';
 export { createLocalProvider } from './providers/local.ts';
 export { createOpenAiProvider } from './providers/openai.ts';
 export { type Bridge, type BridgeOptions, createBridge } from './server.ts';

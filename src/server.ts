@@ -20,10 +20,11 @@ import { createOperators } from './operators.ts';
 import { Pacer } from './pacer.ts';
 import type { PlaceOrder } from './placed-calls.ts';
 import type { RealtimeProvider } from './provider.ts';
+import type { ProviderEntry } from './provider-registry.ts';
 import { Reception } from './reception.ts';
 import { soleAgent } from './roster.ts';
 import { hasCarrier, makeCarriers } from './server/carriers.ts';
-import { ProviderPool } from './server/providers.ts';
+import { providersOf } from './server/providers.ts';
 import type { Session } from './session.ts';
 import { SessionManager } from './session-manager.ts';
 import { settleWithin } from './settle.ts';
@@ -32,8 +33,10 @@ import { createWebhooks } from './webhooks.ts';
 
 export interface BridgeOptions {
   readonly config: Config;
-  /** Default: made from the configuration. It is not closed by the bridge. */
-  readonly provider?: RealtimeProvider;
+  /** Who takes the calls: one that is there, which the bridge does not close, or the name of a known one. Default: `PROVIDER`. */
+  readonly provider?: RealtimeProvider | string;
+  /** Providers of one's own, which agents of a file may name too; see `defineProvider`. */
+  readonly providers?: readonly ProviderEntry[];
   /** Default: made from the configuration. Nothing to do with an agents file. */
   readonly agent?: Agent;
   /** Functions that the model may call, beside the built-in ones; agents of a file have to list them. */
@@ -90,11 +93,10 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const clock = options.clock ?? systemClock;
   const metrics = createMetrics();
   const pacer = new Pacer(clock);
-  const providers = new ProviderPool(config, options.provider);
-  const provider = await providers.named(providers.defaultName);
+  const providers = providersOf(config, options.provider, options.providers);
   const tools = options.tools ?? [];
   // Agents of a file are no line check, also where nothing else can be had.
-  const isLineCheck = config.agentsFile === undefined && provider.name === 'local';
+  const isLineCheck = config.agentsFile === undefined && providers.usual === 'local';
   const agent = withDigits(options.agent ?? makeAgent(config, isLineCheck, tools), options.digits);
   const localAuthToken = hasCarrier(config) ? undefined : randomBytes(16).toString('hex');
   const http = createServer();
@@ -168,7 +170,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
           metrics,
         });
   const accounts = crew?.accounts(desk.records);
-  const roster = crew?.staff ?? soleAgent(agent, provider, machineFor);
+  // Agents of a file may do without the usual provider, which then is not even loaded.
+  const roster = crew?.staff ?? soleAgent(agent, await providers.registry.named(providers.usual), machineFor);
   const agentName = (carrier: CarrierName, { from, to, agent: wanted }: PlaceOrder): string | undefined => {
     if (roster.spent({ ...OUTBOUND, from, to }) !== undefined) {
       throw new BridgeError('OVER_CAPACITY', 'no call can be placed: what may be spent today has been spent');
@@ -225,7 +228,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       await closed;
     }
     if (accounts !== undefined) await crew?.close(accounts);
-    await providers.close();
+    await providers.registry.close();
   };
   const close = (): Promise<void> => {
     closing ??= closeAll();
@@ -237,7 +240,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       return roster.agents;
     },
     carriers: [...carriers.keys()],
-    providerName: provider.name,
+    providerName: providers.usual,
     get calls() {
       return manager.size;
     },

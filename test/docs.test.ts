@@ -6,7 +6,7 @@ import { createTwilio } from '../carriers/twilio.ts';
 import { END_REASONS } from '../src/call-events.ts';
 import type { Carrier } from '../src/carrier.ts';
 import { carrierTable } from '../src/commands/carriers.ts';
-import { SETTINGS } from '../src/config.ts';
+import { SETTINGS } from '../src/config/settings.ts';
 import { ERRORS } from '../src/errors.ts';
 
 /** The text of a file, by its path from the root of the repository. */

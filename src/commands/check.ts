@@ -6,7 +6,7 @@ import { readAgentsFile } from '../agents-file.ts';
 import { type Config, type Env, loadConfig } from '../config.ts';
 import { BridgeError } from '../errors.ts';
 import type { TurnDetection } from '../provider.ts';
-import { knownProviders } from '../server/providers.ts';
+import { builtInProviders } from '../server/providers.ts';
 import { askServers } from './check-servers.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 
@@ -77,7 +77,7 @@ function onePath(positionals: readonly string[], env: Env): string {
 
 async function checked(path: string, { env, err }: Terminal, connect: boolean): Promise<Checked> {
   const { config, problem } = configOf(env);
-  const providers = knownProviders(config);
+  const providers = builtInProviders(config);
   const file = await readAgentsFile(path, env, { providers });
   const { maxCallMs, silenceMs, agent } = config;
   const base = voiceAgent({ ...agent, maxCallMs, silenceMs, voice: undefined }, []);

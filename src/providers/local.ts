@@ -1,7 +1,8 @@
 import { BridgeError } from '../errors.ts';
-import type { ProviderCapabilities, RealtimeProvider } from '../provider.ts';
+import type { RealtimeProvider } from '../provider.ts';
 import { createSpeechEngine, type SpeechEngine } from './local/engine.ts';
-import { FORMATS, LocalSession, type LocalSetup } from './local/session.ts';
+import { LOCAL } from './local/facts.ts';
+import { LocalSession, type LocalSetup } from './local/session.ts';
 import { Voice } from './local/voice.ts';
 
 /** Settings of the line check. Times are in ms. */
@@ -23,21 +24,6 @@ export interface LocalProvider extends RealtimeProvider, AsyncDisposable {
   /** Ends the sessions that are still open, with PROVIDER_CLOSED, and the speech worker. Idempotent, never rejects. */
   close(): Promise<void>;
 }
-
-const CAPABILITIES: ProviderCapabilities = Object.freeze({
-  inputs: FORMATS,
-  outputs: FORMATS,
-  bargeIn: 'speech-started',
-  speech: 'turns',
-  truncate: true,
-  cancel: true,
-  resume: false,
-  cancelsTools: false,
-  parallelTools: false,
-  maxSessionMs: undefined,
-  announcesEnd: false,
-  history: undefined,
-});
 
 function checkedNumber(name: string, value: number | undefined, otherwise: number): number {
   if (value === undefined) return otherwise;
@@ -68,7 +54,7 @@ export function createLocalProvider(options: LocalOptions = {}): LocalProvider {
   };
   return {
     name: 'local',
-    capabilities: CAPABILITIES,
+    capabilities: LOCAL.capabilities,
     async connect(request, sink, signal) {
       if (signal.aborted) throw BridgeError.from(signal.reason, 'CANCELLED');
       if (closing !== undefined) {

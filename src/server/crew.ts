@@ -15,7 +15,7 @@ import { packageVersion } from '../package-file.ts';
 import { Staff, type StaffDeps } from '../staff.ts';
 import { createGuardedClient } from '../tools/http/guarded-client.ts';
 import { McpPool } from '../tools/mcp/pool.ts';
-import type { ProviderPool } from './providers.ts';
+import type { ServiceProviders } from './providers.ts';
 
 export interface CrewOptions
   extends Pick<StaffDeps, 'clock' | 'log' | 'metrics' | 'base' | 'tools' | 'machineFor' | 'orderFor'> {
@@ -24,7 +24,7 @@ export interface CrewOptions
   readonly env: Env;
   /** Where reports and spending are kept. */
   readonly dataDir: string;
-  readonly providers: ProviderPool;
+  readonly providers: ServiceProviders;
 }
 
 /** The agents of an agents file and everything that belongs to them, from the start of the service to its end. */
@@ -43,7 +43,8 @@ const MOST_MISTAKES = 20;
 /** Rejects with BAD_CONFIG when the file has mistakes, or its agents cannot work here. */
 export async function assembleCrew(options: CrewOptions): Promise<Crew> {
   const { path, env, clock, log, metrics, dataDir, providers, tools } = options;
-  const fileOptions = { providers: providers.known, toolNames: tools.map((tool) => tool.definition.name) };
+  const { registry, usual } = providers;
+  const fileOptions = { providers: registry.known, toolNames: tools.map((tool) => tool.definition.name) };
   const file = await readAgentsFile(path, env, fileOptions);
   const checkData = (current: AgentsFile): Promise<void> =>
     checkDataDir({ log, folder: dataDir, inside: ['spending', 'outbox'], file: current });
@@ -80,8 +81,8 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
     http,
     mcp,
     ledger,
-    defaultProvider: providers.defaultName,
-    providerNamed: (name) => providers.named(name),
+    defaultProvider: usual,
+    providerNamed: (name) => registry.named(name),
   }).catch(async (thrown: unknown) => {
     http.close();
     await Promise.all([mcp.close(), ledger.close()]);

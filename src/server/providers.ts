@@ -1,68 +1,82 @@
-import type { KnownProvider } from '../agents-file/references.ts';
+import { PROVIDERS, type ProviderName } from '../config/provider-settings.ts';
+import { lacksOf, type ProviderSections } from '../config/providers.ts';
 import type { Config } from '../config.ts';
-import { BridgeError } from '../errors.ts';
-import type { RealtimeProvider } from '../provider.ts';
+import type { ProviderFacts, RealtimeProvider } from '../provider.ts';
+import { type ClosableProvider, type ProviderEntry, ProviderRegistry } from '../provider-registry.ts';
 
-type ClosableProvider = RealtimeProvider & { close?(): Promise<void> };
-
-/** The providers of a service, each made when somebody first asks for it: all of them would cost start-up time. */
-export class ProviderPool {
-  readonly #config: Config;
-  readonly #given: RealtimeProvider | undefined;
-  readonly #made = new Map<string, Promise<ClosableProvider>>();
-
-  /** `given` is the program's own, which it also closes. */
-  constructor(config: Config, given: RealtimeProvider | undefined) {
-    this.#config = config;
-    this.#given = given;
-  }
-
-  /** The one that the service is configured for. */
-  get defaultName(): string {
-    return this.#given?.name ?? this.#config.provider;
-  }
-
-  get known(): readonly KnownProvider[] {
-    const own = this.#given === undefined ? [] : [{ name: this.#given.name, lacks: undefined }];
-    return [...own, ...knownProviders(this.#config).filter(({ name }) => name !== this.#given?.name)];
-  }
-
-  /** Rejects with BAD_CONFIG for one that is not known, or that lacks something. */
-  async named(name: string): Promise<RealtimeProvider> {
-    if (this.#given?.name === name) return this.#given;
-    const known = this.known.find((one) => one.name === name);
-    if (known === undefined) throw new BridgeError('BAD_CONFIG', `there is no provider ${name}`);
-    if (known.lacks !== undefined) throw new BridgeError('BAD_CONFIG', `${known.lacks} is not set`);
-    let made = this.#made.get(name);
-    if (made === undefined) {
-      made = make(name, this.#config);
-      this.#made.set(name, made);
-    }
-    return await made;
-  }
-
-  /** Never rejects. */
-  async close(): Promise<void> {
-    await Promise.allSettled([...this.#made.values()].map(async (made) => (await made).close?.()));
-  }
+/** How one built-in provider is had. Both load its module, and that of no other. */
+interface Maker {
+  /** That of its facts, which need not be loaded for it. */
+  readonly title: string;
+  facts(): Promise<ProviderFacts>;
+  create(config: ProviderSections): Promise<ClosableProvider>;
 }
 
-/** Providers that this program knows, and what each still needs. */
-export function knownProviders({ openai }: Pick<Config, 'openai'>): readonly KnownProvider[] {
-  const reachable = openai.apiKey !== undefined || openai.baseUrl !== undefined;
-  return [
-    { name: 'openai', lacks: reachable ? undefined : 'OPENAI_API_KEY' },
-    { name: 'local', lacks: undefined },
-  ];
+// A server on this machine may not ask for a key, but protocols want one to be sent.
+const NO_KEY = 'no-key';
+
+const MAKERS: Readonly<Record<string, Maker>> = {
+  openai: {
+    title: 'OpenAI Realtime',
+    async facts() {
+      const { createOpenAiProvider } = await import('../providers/openai.ts');
+      const { capabilities } = createOpenAiProvider({ apiKey: NO_KEY, model: 'gpt-realtime-2.1' });
+      return {
+        title: 'OpenAI Realtime',
+        capabilities,
+        defaultModel: 'gpt-realtime-2.1',
+        models: [],
+        voices: [],
+        languages: '',
+        onBargeIn: '',
+        limits: [],
+      };
+    },
+    async create({ openai }) {
+      const { createOpenAiProvider } = await import('../providers/openai.ts');
+      return createOpenAiProvider({ ...openai, apiKey: openai.apiKey ?? NO_KEY });
+    },
+  },
+  local: {
+    title: 'Line check',
+    facts: async () => (await import('../providers/local/facts.ts')).LOCAL,
+    create: async () => (await import('../providers/local.ts')).createLocalProvider(),
+  },
+};
+
+/** The providers of this program, with what the environment lacks for each. Loads none of them. */
+export function builtInProviders(config: ProviderSections): readonly ProviderEntry[] {
+  return PROVIDERS.flatMap((name: ProviderName) => {
+    const maker = MAKERS[name];
+    if (maker === undefined) return [];
+    const lacking = lacksOf(name, config);
+    return {
+      name,
+      title: maker.title,
+      lacks: lacking.length === 0 ? undefined : lacking.join(' and '),
+      facts: () => maker.facts(),
+      create: () => maker.create(config),
+    };
+  });
 }
 
-async function make(name: string, { openai }: Config): Promise<ClosableProvider> {
-  if (name === 'local') {
-    const { createLocalProvider } = await import('../providers/local.ts');
-    return createLocalProvider();
-  }
-  const { createOpenAiProvider } = await import('../providers/openai.ts');
-  const { apiKey, ...settings } = openai;
-  // A server on this machine may not ask for a key, but the protocol wants one to be sent.
-  return createOpenAiProvider({ ...settings, apiKey: apiKey ?? 'no-key' });
+/** The providers of a service, and which of them takes the calls of agents that name none. */
+export interface ServiceProviders {
+  readonly registry: ProviderRegistry;
+  readonly usual: string;
+}
+
+/**
+ * `provider`: one that the program has made, or the name of a known one; else the one of the configuration. Throws
+ * BAD_CONFIG for a name that is not known, and when the program brings two of one name.
+ */
+export function providersOf(
+  config: Config,
+  provider: RealtimeProvider | string | undefined,
+  own: readonly ProviderEntry[] | undefined,
+): ServiceProviders {
+  const given = typeof provider === 'string' ? undefined : provider;
+  const registry = new ProviderRegistry({ builtIn: builtInProviders(config), own, given });
+  const usual = typeof provider === 'string' ? provider : (given?.name ?? config.provider);
+  return { registry, usual: registry.entry(usual).name };
 }

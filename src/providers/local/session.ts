@@ -12,18 +12,10 @@ import type {
 } from '../../provider.ts';
 import { Dialogue } from './dialogue.ts';
 import { Ear, type HeardTurn } from './ear.ts';
+import { FORMATS } from './facts.ts';
 import { measurementLabel } from './sentences.ts';
 import { Speaker } from './speaker.ts';
 import { type Voice, type VoiceName, voiceFor } from './voice.ts';
-
-/** What the line check hears and says: G.711 first, so that a phone's voice comes back as it came. */
-export const FORMATS: readonly AudioFormat[] = Object.freeze([
-  Object.freeze({ encoding: 'mulaw', rate: 8000 }),
-  Object.freeze({ encoding: 'alaw', rate: 8000 }),
-  Object.freeze({ encoding: 'pcm16', rate: 8000 }),
-  Object.freeze({ encoding: 'pcm16', rate: 16_000 }),
-  Object.freeze({ encoding: 'pcm16', rate: 24_000 }),
-] as const);
 
 /** Settings of a provider that hold for all its sessions. Times are in ms. */
 export interface LocalSetup {

@@ -1,0 +1,105 @@
+/** One variable of the environment, as the documentation has it. */
+export interface SettingRow {
+  readonly name: string;
+  /** What holds when it is not set; empty: nothing. In Markdown, like `text`. */
+  readonly fallback: string;
+  readonly text: string;
+}
+
+/** Every variable that is read but those of the providers; the table in the README has the same rows, which a test checks. */
+export const SETTINGS = [
+  { name: 'PORT', fallback: '8080', text: 'TCP port; 0 lets the system choose' },
+  { name: 'HOST', fallback: '0.0.0.0', text: 'address to listen on' },
+  {
+    name: 'PUBLIC_URL',
+    fallback: 'the address listened on',
+    text: 'how carriers reach this service, such as `https://voice.example.com`',
+  },
+  {
+    name: 'LOG_LEVEL',
+    fallback: 'info',
+    text: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`',
+  },
+  {
+    name: 'API_TOKEN',
+    fallback: '',
+    text: 'bearer token of operators: without one there are no `/calls`, and `/metrics` is open',
+  },
+  {
+    name: 'AGENTS_FILE',
+    fallback: '',
+    text: 'YAML or JSON file with agents and their numbers; see [docs/agents.md](docs/agents.md)',
+  },
+  {
+    name: 'DATA_DIR',
+    fallback: '.patchcord',
+    text: 'folder where reports of calls are kept until they are delivered, and what was spent today',
+  },
+  { name: 'MAX_CALLS', fallback: '200', text: 'calls at once; one more is answered busy' },
+  { name: 'MAX_CALL_SECONDS', fallback: '3600', text: 'longest call' },
+  { name: 'SILENCE_SECONDS', fallback: '15', text: 'quiet line after which the caller is asked; 0: never' },
+  { name: 'DRAIN_SECONDS', fallback: '300', text: 'how long live calls may go on after SIGTERM' },
+  {
+    name: 'PROVIDER',
+    fallback: 'the first that is configured, else `local`',
+    text: 'the model that takes the calls: `openai`, `openai-live`, `gemini`, `nova`, `xai`, `azure`, `azure-voice-live`, `inworld` or `local`; each has settings of its own, see [docs/providers.md](docs/providers.md)',
+  },
+  { name: 'AGENT_INSTRUCTIONS', fallback: 'a brief, friendly agent', text: 'what the model is told to be' },
+  {
+    name: 'AGENT_GREETING',
+    fallback: 'Hello! How can I help you?',
+    text: 'what the agent says first; empty: it waits for the caller',
+  },
+  {
+    name: 'AGENT_LANGUAGE',
+    fallback: 'the model decides',
+    text: 'ISO 639-1 code of the caller’s language, a hint for transcription',
+  },
+  {
+    name: 'AUDIO_PATH',
+    fallback: 'wideband',
+    text: '`wideband` (24 kHz PCM16) or `passthrough` (G.711 as it is)',
+  },
+  { name: 'TWILIO_ACCOUNT_SID', fallback: '', text: 'from the Twilio console; needed to hang up by REST' },
+  { name: 'TWILIO_AUTH_TOKEN', fallback: '', text: 'from the Twilio console; checks signatures' },
+  { name: 'TWILIO_BASE_URL', fallback: 'https://api.twilio.com', text: 'REST host' },
+  {
+    name: 'TELNYX_PUBLIC_KEY',
+    fallback: '',
+    text: 'from the Telnyx portal (keys & credentials); checks signatures',
+  },
+  {
+    name: 'TELNYX_API_KEY',
+    fallback: '',
+    text: 'needed for Call Control, for transfers and to hang up by REST',
+  },
+  {
+    name: 'TELNYX_CONNECTION_ID',
+    fallback: '',
+    text: 'id of the Call Control application that places calls',
+  },
+  {
+    name: 'TELNYX_CODEC',
+    fallback: 'PCMU',
+    text: 'what Telnyx is sent: `PCMU`, `PCMA`, or with Call Control `L16/8000`, `L16/16000` or `L16/24000`; what it sends is its own choice',
+  },
+  {
+    name: 'TELNYX_L16_ORDER',
+    fallback: 'detect',
+    text: 'byte order of L16: `little`, `big`, or `detect` from the first second',
+  },
+  { name: 'TELNYX_BASE_URL', fallback: 'https://api.telnyx.com/v2', text: 'REST host' },
+  { name: 'PLIVO_AUTH_ID', fallback: '', text: 'from the Plivo console; needed for all requests by REST' },
+  { name: 'PLIVO_AUTH_TOKEN', fallback: '', text: 'from the Plivo console; checks signatures' },
+  {
+    name: 'PLIVO_AUDIO',
+    fallback: 'mulaw',
+    text: 'both directions at Plivo: `mulaw`, `l16-8000` or `l16-16000`',
+  },
+  {
+    name: 'PLIVO_UPGRADE_SIGNATURE',
+    fallback: 'if-present',
+    text: '`required` refuses media sockets without a signature, which not every account sends',
+  },
+  { name: 'PLIVO_BASE_URL', fallback: 'https://api.plivo.com', text: 'REST host' },
+] as const satisfies readonly SettingRow[];
