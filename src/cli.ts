@@ -5,12 +5,13 @@ import { check } from './commands/check.ts';
 import type { Command, Terminal } from './commands/command.ts';
 import { demo } from './commands/demo.ts';
 import { dial } from './commands/dial.ts';
+import { providers } from './commands/providers.ts';
 import { serve } from './commands/serve.ts';
 import { simulate } from './commands/simulate.ts';
 import { BridgeError } from './errors.ts';
 import { packageVersion } from './package-file.ts';
 
-const COMMANDS: readonly Command[] = [serve, check, call, dial, simulate, demo, carriers];
+const COMMANDS: readonly Command[] = [serve, check, call, dial, simulate, demo, carriers, providers];
 
 function usage(): string {
   const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);

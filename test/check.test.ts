@@ -272,12 +272,12 @@ tools:
       { OPENAI_API_KEY: 'sk-x' },
       'openai; local is not used as long as openai is configured',
     ],
-    ['[local, openai]', {}, 'local; openai is not used as long as local is configured'],
+    ['[local, openai]', {}, 'local (openai lacks OPENAI_API_KEY)'],
     ['[openai, local]', {}, 'local (openai lacks OPENAI_API_KEY)'],
     [
       '[{ name: openai, model: a }, local, { name: openai, model: b }, local]',
       {},
-      'local (openai a lacks OPENAI_API_KEY); openai b, local are not used as long as local is configured',
+      'local (openai a lacks OPENAI_API_KEY, openai b lacks OPENAI_API_KEY); local is not used as long as local is configured',
     ],
     ['[openai]', {}, 'none: openai lacks OPENAI_API_KEY'],
   ])('says which provider has the calls: %s in %j', async (providers, env, words) => {

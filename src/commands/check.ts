@@ -14,7 +14,7 @@ export const check: Command = {
   name: 'check',
   importsModules: true,
   summary: 'checks an agents file and says what each number will do',
-  help: `patchcord check [FILE] [--json] [--connect]
+  help: `patchcord check [FILE] [--json] [--connect] [--provider NAME]…
 patchcord check --schema
 
 Reads an agents file (default: AGENTS_FILE) with everything that it names, imports its handler modules, and prints what
@@ -23,6 +23,7 @@ becomes of the calls of each number. Of a file that cannot be used it prints eve
   --json      prints JSON: the summary, or {"ok":false,"mistakes":[{file,line,column,path,text}]}
   --connect   starts the MCP servers of the file as well, and prints the functions that they have; one that does not come
               up is a mistake
+  --provider  a provider that the program brings (defineProvider), so that agents may name it
   --schema    prints the JSON Schema of the file, for editors
 `,
   async run(argv, terminal) {
@@ -32,6 +33,7 @@ becomes of the calls of each number. Of a file that cannot be used it prints eve
         json: { type: 'boolean', default: false },
         connect: { type: 'boolean', default: false },
         schema: { type: 'boolean', default: false },
+        provider: { type: 'string', multiple: true, default: [] },
       },
       true,
     );
@@ -42,7 +44,7 @@ becomes of the calls of each number. Of a file that cannot be used it prints eve
     const path = onePath(positionals, terminal.env);
     const print = values.json ? printJson : printText;
     try {
-      print(await checked(path, terminal, values.connect), terminal);
+      print(await checked(path, terminal, values.connect, values.provider), terminal);
       return 0;
     } catch (thrown) {
       const mistakes = mistakesOf(thrown)?.mistakes;
@@ -75,9 +77,15 @@ function onePath(positionals: readonly string[], env: Env): string {
   return path;
 }
 
-async function checked(path: string, { env, err }: Terminal, connect: boolean): Promise<Checked> {
+async function checked(
+  path: string,
+  { env, err }: Terminal,
+  connect: boolean,
+  own: readonly string[],
+): Promise<Checked> {
   const { config, problem } = configOf(env);
-  const providers = builtInProviders(config);
+  const brought = own.map((name) => ({ name, lacks: undefined }));
+  const providers = [...brought, ...builtInProviders(config).filter(({ name }) => !own.includes(name))];
   const file = await readAgentsFile(path, env, { providers });
   const { maxCallMs, silenceMs, agent } = config;
   const base = voiceAgent({ ...agent, maxCallMs, silenceMs, voice: undefined }, []);
@@ -162,17 +170,19 @@ type Providers = AgentSummary['providers'];
 
 /** Who has the calls, and why not the others. */
 function providerWords(providers: Providers): string {
-  const used = providers.findIndex(({ lacks }) => lacks === undefined);
-  const [chosen] = used < 0 ? [] : providers.slice(used);
-  const lacking = (used < 0 ? providers : providers.slice(0, used)).map(
-    (one) => `${fullName(one)} lacks ${one.lacks}`,
-  );
+  const [chosen, ...others] = providers.filter(({ lacks }) => lacks === undefined);
+  const lacking = lackWords(providers);
   if (chosen === undefined) return `none: ${lacking.join(', ')}`;
-  const rest = providers.slice(used + 1).map(fullName);
+  const rest = others.map(fullName);
   const why = lacking.length === 0 ? '' : ` (${lacking.join(', ')})`;
   if (rest.length === 0) return `${fullName(chosen)}${why}`;
   const unused = `${rest.join(', ')} ${rest.length === 1 ? 'is' : 'are'} not used as long as`;
   return `${fullName(chosen)}${why}; ${unused} ${chosen.name} is configured`;
+}
+
+function lackWords(providers: Providers): string[] {
+  const lacking = providers.filter(({ lacks }) => lacks !== undefined);
+  return lacking.map((one) => `${fullName(one)} lacks ${one.lacks}`);
 }
 
 function fullName({ name, model }: Providers[number]): string {

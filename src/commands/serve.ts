@@ -60,7 +60,8 @@ function introduction(config: Config, bridge: Bridge, url: string, insecure: boo
   const lines = [whoAnswers(config, bridge)];
   if (bridge.providerName === 'local' && config.agentsFile === undefined) {
     lines.push(
-      'no provider is configured: the built-in line check answers; set OPENAI_API_KEY for a voice agent',
+      'no provider is configured: the built-in line check answers; set OPENAI_API_KEY or GEMINI_API_KEY for a voice agent',
+      '("patchcord providers" lists what else there is, and what each needs)',
     );
   }
   if (insecure) lines.push('INSECURE: signatures are not checked, anybody who finds this address can call');

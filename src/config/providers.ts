@@ -238,6 +238,29 @@ function missing(settings: Readonly<Record<string, string | undefined>>): readon
   return Object.keys(settings).filter((name) => settings[name] === undefined);
 }
 
+/** The model that the environment names for a provider; undefined: none. */
+export function modelOf(name: ProviderName, config: ProviderSections): string | undefined {
+  switch (name) {
+    case 'openai':
+      return config.openai.model;
+    case 'openai-live':
+      return config.openaiLive.model;
+    case 'gemini':
+    case 'nova':
+    case 'xai':
+    case 'inworld':
+      return config[name].model;
+    case 'azure':
+      return config.azure.deployment;
+    case 'azure-voice-live':
+      return config.azureVoiceLive.model;
+    case 'local':
+      return undefined;
+    default:
+      return assertNever(name);
+  }
+}
+
 /** Who takes the calls of a service that does not say it, if the environment has all that it needs. */
 const USUAL_ORDER: readonly ProviderName[] = [
   'openai',

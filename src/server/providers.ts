@@ -44,8 +44,13 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   },
 };
 
+/** An entry of this program. */
+export interface BuiltInProvider extends ProviderEntry {
+  readonly name: ProviderName;
+}
+
 /** The providers of this program, with what the environment lacks for each. Loads none of them. */
-export function builtInProviders(config: ProviderSections): readonly ProviderEntry[] {
+export function builtInProviders(config: ProviderSections): readonly BuiltInProvider[] {
   return PROVIDERS.flatMap((name: ProviderName) => {
     const maker = MAKERS[name];
     if (maker === undefined) return [];

@@ -1,0 +1,75 @@
+import { modelOf, type ProviderSections, readProvider, readProviders } from '../config/providers.ts';
+import { Reader } from '../config/reader.ts';
+import type { ProviderFacts } from '../provider.ts';
+import { type BuiltInProvider, builtInProviders } from '../server/providers.ts';
+import { type Command, readArguments, type Terminal } from './command.ts';
+import { audioTable, type ListedProvider, plainTable, turnTable } from './provider-tables.ts';
+
+export const providers: Command = {
+  name: 'providers',
+  summary: 'says what each provider can do, and what it lacks here',
+  help: `patchcord providers [--json]
+
+Prints every provider that can take calls, whether the environment has what it needs, and what it can do. The one with *
+takes the calls of agents that name none. docs/providers.md says how to configure each.
+
+  --json   prints JSON: {usual, mistakes, providers: [{name, title, lacks, model, capabilities, …}]}
+`,
+  async run(argv, terminal) {
+    const { values } = readArguments(argv, { json: { type: 'boolean', default: false } });
+    const overview = await overviewOf(terminal);
+    if (values.json) terminal.out(`${JSON.stringify(overview, null, 2)}\n`);
+    else printText(overview, terminal);
+    return 0;
+  },
+};
+
+interface Listed extends ProviderFacts {
+  readonly name: string;
+  /** What the environment lacks for it. */
+  readonly lacks: string | undefined;
+  /** Of the environment, or its default; undefined: it has no models to choose from, or has to be told. */
+  readonly model: string | undefined;
+}
+
+interface Overview {
+  readonly usual: string;
+  /** Of the settings of providers. */
+  readonly mistakes: readonly string[];
+  readonly providers: readonly Listed[];
+}
+
+async function overviewOf({ env }: Terminal): Promise<Overview> {
+  const read = new Reader(env);
+  const config = readProviders(read);
+  const usual = readProvider(read, config);
+  const entries = builtInProviders(config);
+  return {
+    usual,
+    mistakes: read.bad,
+    providers: await Promise.all(entries.map((entry) => listed(entry, config))),
+  };
+}
+
+async function listed(entry: BuiltInProvider, config: ProviderSections): Promise<Listed> {
+  const { name, lacks } = entry;
+  const facts = await entry.facts();
+  return { name, lacks, model: modelOf(name, config) ?? facts.defaultModel, ...facts };
+}
+
+function printText({ usual, mistakes, providers: all }: Overview, terminal: Terminal): void {
+  const state = all.map(({ name, title, lacks, model }) => [
+    `${name}${name === usual ? ' *' : ''}`,
+    title,
+    model ?? '-',
+    lacks === undefined ? 'can be used' : `lacks ${lacks}`,
+  ]);
+  const rows: readonly ListedProvider[] = all.map((one) => ({ name: one.name, facts: one }));
+  const blocks = [
+    [['provider', 'what it is', 'model', 'in this environment'], ...state],
+    audioTable(rows),
+    turnTable(rows),
+  ];
+  terminal.out(blocks.map(plainTable).join('\n'));
+  if (mistakes.length > 0) terminal.err(mistakes.map((mistake) => `mistake: ${mistake}\n`).join(''));
+}
