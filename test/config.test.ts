@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '../src/config.ts';
+import { PROVIDERS } from '../src/config/provider-settings.ts';
+import { lacksOf } from '../src/config/providers.ts';
+import { type Env, loadConfig } from '../src/config.ts';
 import { BridgeError } from '../src/errors.ts';
 
-function mistakes(env: Record<string, string>): string {
+function mistakes(env: Env): string {
   try {
     loadConfig(env);
   } catch (error) {
@@ -108,8 +110,153 @@ describe('the configuration', () => {
   });
 
   it('is frozen to its depths', () => {
-    const config = loadConfig({});
+    const config = loadConfig({ AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' });
     expect(Object.isFrozen(config)).toBe(true);
     expect(Object.isFrozen(config.openai.headers)).toBe(true);
+    expect(Object.isFrozen(config.gemini.session)).toBe(true);
+    expect(Object.isFrozen(config.nova.credentials)).toBe(true);
+  });
+
+  it('guesses what a word was meant to be', () => {
+    expect(mistakes({ PROVIDER: 'gemni' })).toContain('PROVIDER: found "gemni", did you mean "gemini"?');
+    expect(mistakes({ PROVIDER: 'parrot' })).toContain(
+      `PROVIDER: found "parrot", wanted one of ${PROVIDERS.join(', ')}`,
+    );
+  });
+});
+
+const AZURE = {
+  AZURE_OPENAI_ENDPOINT: 'https://a.openai.azure.com',
+  AZURE_OPENAI_API_KEY: 'k',
+  AZURE_OPENAI_DEPLOYMENT: 'd',
+};
+const VOICE_LIVE = {
+  AZURE_VOICE_LIVE_ENDPOINT: 'https://a.services.ai.azure.com',
+  AZURE_VOICE_LIVE_API_KEY: 'k',
+  AZURE_VOICE_LIVE_MODEL: 'm',
+};
+const AWS = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'AKIAX', AWS_SECRET_ACCESS_KEY: 's' };
+const VERTEX = { GEMINI_PLATFORM: 'vertex', GEMINI_PROJECT: 'p', GEMINI_LOCATION: 'us-central1' };
+
+describe('the provider of a service that names none', () => {
+  it.each([
+    [{}, 'local'],
+    [{ GEMINI_API_KEY: 'AIza' }, 'gemini'],
+    [{ GEMINI_ACCESS_TOKEN: 'auth_tokens/x' }, 'gemini'],
+    [{ GEMINI_BASE_URL: 'ws://127.0.0.1:9' }, 'gemini'],
+    [{ ...VERTEX, GEMINI_API_KEY: 'AIza' }, 'local'],
+    [{ ...VERTEX, GEMINI_ACCESS_TOKEN: 'ya29' }, 'gemini'],
+    [{ XAI_API_KEY: 'xai-1' }, 'xai'],
+    [AZURE, 'azure'],
+    [{ AZURE_OPENAI_API_KEY: 'k' }, 'local'],
+    [VOICE_LIVE, 'azure-voice-live'],
+    [AWS, 'local'],
+    [{ ...AWS, NOVA_MODEL: 'amazon.nova-2-sonic-v1:0' }, 'nova'],
+    [{ AWS_ENDPOINT_URL_BEDROCK_RUNTIME: 'http://127.0.0.1:9' }, 'nova'],
+    [{ AWS_ENDPOINT_URL_BEDROCK_RUNTIME: 'https://vpce.example.com' }, 'local'],
+    [{ AWS_PROFILE: 'voice', NOVA_MODEL: 'm' }, 'nova'],
+    [{ INWORLD_API_KEY: 'k' }, 'inworld'],
+    [{ OPENAI_LIVE_BASE_URL: 'ws://127.0.0.1:9' }, 'openai-live'],
+    [{ INWORLD_API_KEY: 'k', XAI_API_KEY: 'k', GEMINI_API_KEY: 'k' }, 'gemini'],
+    [{ GEMINI_API_KEY: 'k', OPENAI_API_KEY: 'k', OPENAI_LIVE_MODEL: 'm' }, 'openai'],
+    [{ GEMINI_API_KEY: ' ', XAI_API_KEY: '' }, 'local'],
+  ] as const)('of %j is the right one', (env, wanted) => {
+    expect(loadConfig(env).provider).toBe(wanted);
+  });
+
+  it.each([
+    ['openai', ['OPENAI_API_KEY: found nothing, wanted a key because PROVIDER is openai']],
+    ['openai-live', ['OPENAI_API_KEY: found nothing, wanted a key because PROVIDER is openai-live']],
+    ['gemini', ['GEMINI_API_KEY: found nothing, wanted a key because PROVIDER is gemini']],
+    ['nova', ['AWS_REGION: found nothing, wanted a name because PROVIDER is nova']],
+    ['xai', ['XAI_API_KEY: found nothing, wanted a key because PROVIDER is xai']],
+    [
+      'azure',
+      [
+        'AZURE_OPENAI_ENDPOINT: found nothing, wanted an address because PROVIDER is azure',
+        'AZURE_OPENAI_API_KEY: found nothing, wanted a key because PROVIDER is azure',
+        'AZURE_OPENAI_DEPLOYMENT: found nothing, wanted a name because PROVIDER is azure',
+      ],
+    ],
+    ['azure-voice-live', ['AZURE_VOICE_LIVE_ENDPOINT: found nothing', 'AZURE_VOICE_LIVE_API_KEY: found']],
+    ['inworld', ['INWORLD_API_KEY: found nothing, wanted a key because PROVIDER is inworld']],
+  ])('cannot be %s without its settings, which are all named at once', (name, wanted) => {
+    const text = mistakes({ PROVIDER: name });
+    for (const one of wanted) expect(text).toContain(one);
+  });
+
+  it('lacks what Vertex AI needs, and not what AI Studio would', () => {
+    const text = mistakes({ PROVIDER: 'gemini', GEMINI_PLATFORM: 'vertex', GEMINI_API_KEY: 'k' });
+    expect(text).toContain('GEMINI_ACCESS_TOKEN: found nothing, wanted a token');
+    expect(text).toContain('GEMINI_PROJECT: found nothing, wanted a name');
+    expect(text).toContain('GEMINI_LOCATION: found nothing');
+    expect(text).not.toContain('GEMINI_API_KEY');
+  });
+});
+
+describe('the settings of providers', () => {
+  it('are read into a section each', () => {
+    const config = loadConfig({
+      OPENAI_API_KEY: 'sk',
+      OPENAI_LIVE_VOICE: 'cedar',
+      GEMINI_API_KEY: 'AIza',
+      GEMINI_SESSION: '{"generationConfig":{"temperature":0.5}}',
+      GEMINI_API_VERSION: 'v1alpha',
+      NOVA_SENSITIVITY: 'low',
+      ...AWS,
+      AWS_SESSION_TOKEN: 't',
+      XAI_SESSION: '{"a":1}',
+      ...AZURE,
+      ...VOICE_LIVE,
+      AZURE_VOICE_LIVE_API_VERSION: '2026-07-15',
+      INWORLD_BASE_URL: 'ws://127.0.0.1:9/',
+    });
+    expect(config.openaiLive).toMatchObject({ apiKey: 'sk', voice: 'cedar' });
+    expect(config.gemini).toMatchObject({
+      platform: 'studio',
+      apiVersion: 'v1alpha',
+      session: { generationConfig: { temperature: 0.5 } },
+    });
+    expect(config.nova).toMatchObject({
+      region: 'us-east-1',
+      sensitivity: 'low',
+      credentials: { accessKeyId: 'AKIAX', secretAccessKey: 's', sessionToken: 't' },
+    });
+    expect(config.xai.session).toEqual({ a: 1 });
+    expect(config.azure).toMatchObject({ deployment: 'd' });
+    expect(config.azureVoiceLive).toMatchObject({ model: 'm', apiVersion: '2026-07-15' });
+    expect(config.inworld.baseUrl).toBe('ws://127.0.0.1:9');
+    for (const name of PROVIDERS) expect(lacksOf(name, config), name).toEqual([]);
+  });
+
+  it('let Nova’s events be signed with anything for a server on this machine only', () => {
+    const local = { AWS_ENDPOINT_URL_BEDROCK_RUNTIME: 'http://127.0.0.1:9000' };
+    expect(loadConfig(local).nova).toMatchObject({
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'no-key' },
+    });
+    expect(loadConfig({ ...local, ...AWS }).nova.credentials?.accessKeyId).toBe('AKIAX');
+    expect(loadConfig({ ...local, AWS_PROFILE: 'p' }).nova.credentials).toBeUndefined();
+    const remote = { AWS_REGION: 'x', AWS_ENDPOINT_URL_BEDROCK_RUNTIME: 'https://vpce.example.com' };
+    expect(loadConfig(remote).nova.credentials).toBeUndefined();
+  });
+
+  it.each([
+    [{ GEMINI_PLATFORM: 'AIzaSyA0000000000000000000000000000000' }, /GEMINI_PLATFORM: found 38 characters/],
+    [{ GEMINI_BASE_URL: 'AIzaSyA0000000000000000000000000000000' }, /GEMINI_BASE_URL: found 38 characters/],
+    [{ GEMINI_API_KEY: 'AIza\nbad' }, /GEMINI_API_KEY: found 8 characters/],
+    [{ GEMINI_SESSION: '{"key":"AIzaSecret"' }, /GEMINI_SESSION: found 19 characters that are no JSON/],
+    [{ AWS_SECRET_ACCESS_KEY: 'my secret' }, /AWS_SECRET_ACCESS_KEY: found 9 characters/],
+    [{ NOVA_SENSITIVITY: 'hi' }, /NOVA_SENSITIVITY: found "hi", wanted one of high, medium, low/],
+    [{ XAI_BASE_URL: 'https://user:pw@x' }, /XAI_BASE_URL: found 17 characters, wanted an address/],
+    [{ AZURE_OPENAI_ENDPOINT: 'a.openai.azure.com' }, /AZURE_OPENAI_ENDPOINT: found "a\.openai/],
+    [
+      { AWS_ENDPOINT_URL_BEDROCK_RUNTIME: 'http://x/?k=1' },
+      /AWS_ENDPOINT_URL_BEDROCK_RUNTIME: found 13 characters/,
+    ],
+  ] as const)('refuse %j without showing a secret', (env, wanted) => {
+    const text = mistakes(env);
+    expect(text).toMatch(wanted);
+    expect(text).not.toMatch(/SyA|AIza|my secret|:pw/);
   });
 });
