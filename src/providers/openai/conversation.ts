@@ -4,18 +4,18 @@ import { assertNever, BridgeError } from '../../errors.ts';
 import type { HeardItem, ProviderEvent, ResponseStatus, TextOptions, ToolResult } from '../../provider.ts';
 import type { Fields } from '../common/fields.ts';
 import type { Scrub } from '../common/network.ts';
-import { Calls } from './calls.ts';
-import type { Dialect, SessionShape } from './config.ts';
+import type { SessionShape } from './config.ts';
+import type { Dialect } from './dialect.ts';
 import { type Failure, Failures } from './failures.ts';
+import { Functions } from './functions.ts';
+import { HeardWords } from './heard.ts';
 import {
-  callItem,
   correctionMessage,
   messageItem,
-  resultItem,
+  requestMessage,
   sayFields,
   type Topic,
   textFor,
-  toolOutput,
 } from './messages.ts';
 import { type Correction, type Response, Responses } from './responses.ts';
 import { ResponseSequencer } from './sequencer.ts';
@@ -37,9 +37,7 @@ export interface ConversationPorts {
   fail(error: BridgeError): void;
 }
 
-type Conversational = Exclude<ServerEvent, { readonly type: 'session' }>;
-
-const NOBODY_ASKED = JSON.stringify({ error: 'not run: the caller interrupted' });
+type Conversational = Exclude<ServerEvent, { readonly type: 'session' | 'conversation' }>;
 
 /** A model that the server transcribes by without having said so; it is charged for apart all the same. */
 const UNKNOWN_TRANSCRIBER = 'transcription';
@@ -51,7 +49,8 @@ export class Conversation {
   readonly #responses: Responses;
   readonly #troubles: Troubles;
   readonly #failures: Failures;
-  readonly #calls = new Calls();
+  readonly #functions: Functions;
+  readonly #heard: HeardWords;
   /** Counts what happens, to tell what came before what. */
   #moment = 0;
   #speechAt = 0;
@@ -59,18 +58,26 @@ export class Conversation {
   #speechOpen = false;
   #speechItem: string | undefined;
   #items = 0;
-  /** Calls of an earlier session that were told. */
-  #earlier = 0;
 
   constructor(ports: ConversationPorts) {
     this.#ports = ports;
     this.#troubles = new Troubles(ports.clock);
+    this.#heard = new HeardWords((itemId, text, final) =>
+      ports.emit({ type: 'transcript', role: 'user', itemId, text, final }),
+    );
     this.#sequencer = new ResponseSequencer({
       clock: ports.clock,
       send: (fields) => this.#createResponse(fields),
       warn: (code, message) => this.#warn(code, message),
       spokeTooLong: () => this.#closeSpeech(),
       lost: (ms, open) => this.#onLost(ms, open),
+    });
+    this.#functions = new Functions({
+      addItem: (item) => this.#addItem(item),
+      respond: (items) => this.#sequencer.request({ fields: {}, items }),
+      tell: (text, respond) => this.sendText(text, { role: 'system', respond }),
+      called: (responseId, call) => ports.emit({ type: 'toolCall', responseId, ...call }),
+      answeredTwice: (callId) => this.#warn('tool_answered_twice', `call ${callId} has a result already`),
     });
     this.#failures = new Failures({
       emit: ports.emit,
@@ -100,6 +107,9 @@ export class Conversation {
         return;
       case 'heard':
         this.#onHeard(event);
+        return;
+      case 'noted':
+        this.#warn(event.code, event.message);
         return;
       case 'notHeard':
         this.#warn('transcription_failed', event.message);
@@ -144,7 +154,8 @@ export class Conversation {
 
   say(text: string, insist: boolean): void {
     if (text.trim() === '') return;
-    const fields = sayFields(text, this.#ports.shape().instructions, this.#ports.language);
+    const { dialect, language } = this.#ports;
+    const fields = sayFields(text, { dialect, language, instructions: this.#ports.shape().instructions });
     this.#sequencer.request({ fields, items: undefined, insist });
   }
 
@@ -154,21 +165,7 @@ export class Conversation {
   }
 
   sendToolResult(callId: string, result: ToolResult): void {
-    const output = toolOutput(result.output, result.isError);
-    const state = this.#calls.state(callId);
-    switch (state) {
-      case 'answered':
-        this.#warn('tool_answered_twice', `call ${callId} has a result already`);
-        return;
-      case 'unknown':
-        this.#tellOfCall(callId, result, output);
-        return;
-      case 'open':
-        this.#answerCall(callId, this.#addItem(resultItem(callId, output)), result.respond);
-        return;
-      default:
-        assertNever(state);
-    }
+    this.#functions.answer(callId, result);
   }
 
   interrupt(heard: readonly HeardItem[]): void {
@@ -185,29 +182,8 @@ export class Conversation {
 
   /** Nothing is sent any more. */
   close(): void {
+    this.#heard.settle();
     this.#sequencer.close();
-  }
-
-  #answerCall(callId: string, itemId: string, respond: boolean): void {
-    const answered = this.#calls.answer(callId, itemId, respond);
-    // Also after the caller cut in: only a response that has seen the result stands in for this one.
-    if (answered?.respond) this.#sequencer.request({ fields: {}, items: answered.items });
-  }
-
-  /** A call of the session before this one: the model is told of it as if it had made it here. */
-  #tellOfCall(callId: string, { call, respond }: ToolResult, output: string): void {
-    if (call === undefined) {
-      const text = `Result of the function call ${callId}, made earlier: ${output}`;
-      this.sendText(text, { role: 'system', respond });
-      return;
-    }
-    const { name, args } = call;
-    this.#calls.begin([{ callId, name, args }], '');
-    this.#earlier += 1;
-    // An id of its own: that of another provider may be longer than this one takes.
-    const own = `call_earlier_${this.#earlier}`;
-    this.#addItem(callItem(own, name, args));
-    this.#answerCall(callId, this.#addItem(resultItem(own, output)), respond);
   }
 
   #cutByServer(response: Response): boolean {
@@ -221,7 +197,10 @@ export class Conversation {
   }
 
   #correct(corrections: readonly Correction[]): void {
-    for (const correction of corrections) this.#ports.send(correction.type, correctionMessage(correction));
+    for (const correction of corrections) {
+      if (correction.type === 'truncate' && !this.#ports.dialect.truncates) continue;
+      this.#ports.send(correction.type, correctionMessage(correction));
+    }
   }
 
   #addItem(item: Fields): string {
@@ -233,7 +212,7 @@ export class Conversation {
 
   #createResponse(fields: Fields): string {
     this.#troubles.tried();
-    return this.#ports.send('response', { type: 'response.create', response: fields });
+    return this.#ports.send('response', requestMessage(fields));
   }
 
   #warn(code: string, message: string): void {
@@ -258,6 +237,7 @@ export class Conversation {
       return response;
     }
     const asked = this.#sequencer.isOurs(responseId);
+    if (this.#ports.dialect.abandons) this.#closeAbandoned(response);
     if (!asked) {
       this.#closeSpeech();
       this.#closeDiscarded();
@@ -266,9 +246,10 @@ export class Conversation {
     return response;
   }
 
-  #onHeard({ itemId, text, final, usage }: Extract<ServerEvent, { readonly type: 'heard' }>): void {
-    if (text === '' && !final) return;
-    this.#ports.emit({ type: 'transcript', role: 'user', itemId, text, final });
+  #onHeard({ itemId, text, mode, usage }: Extract<ServerEvent, { readonly type: 'heard' }>): void {
+    if (mode === 'piece') this.#heard.piece(itemId, text);
+    else if (mode === 'soFar' || this.#ports.dialect.rewritesHeard) this.#heard.soFar(itemId, text);
+    else this.#heard.whole(itemId, text);
     if (usage === undefined) return;
     const model = this.#ports.shape().transcriptionModel ?? UNKNOWN_TRANSCRIBER;
     this.#ports.emit({ type: 'usage', usage: usage.usage, model, seconds: usage.seconds });
@@ -277,6 +258,7 @@ export class Conversation {
   #onSpeechStarted(itemId: string | undefined): void {
     this.#moment += 1;
     this.#speechAt = this.#moment;
+    this.#heard.settle(itemId);
     this.#troubles.tried();
     this.#sequencer.speechStarted();
     this.#speechOpen = true;
@@ -298,6 +280,7 @@ export class Conversation {
     if (event.type === 'audio') {
       const bytes = Buffer.from(event.delta, 'base64');
       if (item.received === 0) item.contentIndex = event.contentIndex;
+      if (item.received === 0) this.#heard.settle();
       if (bytes.length > 0) this.#responses.audio(response, item, bytes);
     } else if (event.type === 'audioDone' || event.type === 'itemClosed') {
       this.#responses.complete(response, item);
@@ -310,6 +293,7 @@ export class Conversation {
     const response = this.#responses.find(event.responseId) ?? this.#created(event.responseId, event.token);
     if (response.lost) this.#onLateDone(event, response);
     if (response.done) return;
+    this.#heard.settle();
     this.#responses.finish(response);
     this.#correct(this.#responses.unheard(response));
     const failure = this.#failures.judge(event, response);
@@ -321,7 +305,7 @@ export class Conversation {
     if (event.usage) this.#ports.emit({ type: 'usage', usage: event.usage });
     if (event.status === 'completed') {
       this.#troubles.succeeded();
-      this.#beginCalls(event, response, !response.hidden);
+      this.#functions.begin(event, response, !response.hidden);
     }
     if (!response.hidden) this.#tellDone(event, response, failure);
     if (failure?.outcome === 'fatal') this.#ports.fail(failure.error);
@@ -332,24 +316,9 @@ export class Conversation {
     response.lost = false;
     this.#correct(this.#responses.unheard(response));
     if (event.status !== 'failed') this.#troubles.succeeded();
-    if (event.status === 'completed') this.#beginCalls(event, response, false);
+    if (event.status === 'completed') this.#functions.begin(event, response, false);
     if (event.usage) this.#ports.emit({ type: 'usage', usage: event.usage });
     this.#sequencer.done(event.responseId, event.token);
-  }
-
-  #beginCalls(event: Done, response: Response, wanted: boolean): void {
-    const calls = this.#calls.begin(
-      [...event.calls, ...response.written, ...(event.hasOutput ? [] : response.drafted)],
-      response.id,
-    );
-    for (const { callId, name, args } of calls) {
-      if (!wanted) {
-        // Nobody is told of it, but a call without an output stays open in the conversation for good.
-        this.#calls.answer(callId, this.#addItem(resultItem(callId, NOBODY_ASKED)), false);
-      } else {
-        this.#ports.emit({ type: 'toolCall', responseId: response.id, callId, name, args });
-      }
-    }
   }
 
   #tellDone(event: Done, response: Response, failure: Failure | undefined): void {
@@ -381,6 +350,15 @@ export class Conversation {
   #closeDiscarded(): void {
     for (const response of this.#responses.open()) {
       if (!response.discarded) continue;
+      this.#sequencer.superseded(response.id);
+      this.#giveUp(response, 'cancelled', 'superseded');
+    }
+  }
+
+  /** A response of which nothing had come when the next one began is not gone on with. */
+  #closeAbandoned(next: Response): void {
+    for (const response of this.#responses.open()) {
+      if (response === next || response.items.some((item) => item.received > 0)) continue;
       this.#sequencer.superseded(response.id);
       this.#giveUp(response, 'cancelled', 'superseded');
     }

@@ -20,6 +20,7 @@ const REPORTS: ReadonlyMap<string, Report> = new Map<string, Report>([
   ['insufficient_quota', { code: 'PROVIDER_QUOTA', severity: 'fatal' }],
   ['billing_hard_limit_reached', { code: 'PROVIDER_QUOTA', severity: 'fatal' }],
   ['session_expired', { code: 'PROVIDER_EXPIRED', severity: 'fatal' }],
+  ['max_duration', { code: 'PROVIDER_EXPIRED', severity: 'fatal' }],
   ['rate_limit_exceeded', { code: 'PROVIDER_RATE_LIMITED', severity: 'sticky' }],
   ['inference_rate_limit_exceeded', { code: 'PROVIDER_RATE_LIMITED', severity: 'sticky' }],
   ['server_error', { code: 'PROVIDER_UNAVAILABLE', severity: 'sticky' }],

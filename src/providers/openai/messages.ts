@@ -1,7 +1,8 @@
+import { assertNever } from '../../errors.ts';
 import type { HistoryItem, TextOptions } from '../../provider.ts';
-import type { Fields } from '../common/fields.ts';
+import { type Fields, textOf } from '../common/fields.ts';
 import { languageName } from '../common/instructions.ts';
-import type { Dialect } from './config.ts';
+import type { Dialect } from './dialect.ts';
 import type { Correction } from './responses.ts';
 
 /** What a message of ours is about; it leads its event id, so that an error that names the id can be judged. */
@@ -27,12 +28,15 @@ export function topicOf(eventId: string | undefined): Topic | undefined {
   return isTopic(topic) ? topic : undefined;
 }
 
-export function messageItem(role: 'user' | 'assistant' | 'system', text: string, dialect: Dialect): Fields {
-  const own = dialect === 'ga' ? 'output_text' : 'text';
+export function messageItem(
+  role: 'user' | 'assistant' | 'system',
+  text: string,
+  { assistantText }: Pick<Dialect, 'assistantText'>,
+): Fields {
   return {
     type: 'message',
     role,
-    content: [{ type: role === 'assistant' ? own : 'input_text', text }],
+    content: [{ type: role === 'assistant' ? assistantText : 'input_text', text }],
   };
 }
 
@@ -74,8 +78,34 @@ export function textFor(text: string, options: TextOptions): string {
   return `The caller pressed ${options.digits} on the telephone keypad.`;
 }
 
-/** Fields of a response in which the model says `text` and nothing else. Instructions there replace the session's. */
-export function sayFields(text: string, instructions: string, language: string | undefined): Fields {
+/** Under this name the fields of a request hold a text that the server speaks without the model. */
+const SCRIPT = 'force_message';
+
+/** What a dialect makes of a text that the agent has to say, and what it needs to know for it. */
+export interface Saying {
+  readonly dialect: Dialect;
+  /** Of the session. */
+  readonly instructions: string;
+  readonly language: string | undefined;
+}
+
+/** Fields of a response in which `text` is said and nothing else. */
+export function sayFields(text: string, saying: Saying): Fields {
+  const { dialect } = saying;
+  switch (dialect.script) {
+    case 'force-message':
+      return { [SCRIPT]: text };
+    case 'pre-generated':
+      return { pre_generated_assistant_message: messageItem('assistant', text, dialect) };
+    case 'instructions':
+      return orderFields(text, saying);
+    default:
+      return assertNever(dialect.script);
+  }
+}
+
+// Instructions of a response replace the session's.
+function orderFields(text: string, { dialect, instructions, language }: Saying): Fields {
   const tongue = language === undefined ? 'the language of this conversation' : languageName(language);
   const order =
     `Say to the caller now exactly the text between the lines below, in ${tongue}. ` +
@@ -83,8 +113,17 @@ export function sayFields(text: string, instructions: string, language: string |
     `-----\n${text}\n-----`;
   return {
     instructions: instructions === '' ? order : `${instructions}\n\n${order}`,
-    tool_choice: 'none',
+    ...(dialect.quietsFunctions ? { tool_choice: 'none' } : {}),
   };
+}
+
+/** The message that asks for a response: a text that the server speaks by itself is an item, and no request follows. */
+export function requestMessage(fields: Fields): Fields {
+  const script = textOf(fields[SCRIPT]);
+  if (script === undefined) return { type: 'response.create', response: fields };
+  const content = [{ type: 'output_text', text: script }];
+  const item = { type: SCRIPT, role: 'assistant', interruptible: true, content };
+  return { type: 'conversation.item.create', item };
 }
 
 export function correctionMessage(correction: Correction): Fields {

@@ -13,8 +13,9 @@ import { type Fields, isFields } from '../common/fields.ts';
 import { abortError, networkError, type Scrub } from '../common/network.ts';
 import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
 import { WholeSamples } from '../common/whole-samples.ts';
-import { buildSession, readExpiry, readSession, type SessionChoice, type SessionShape } from './config.ts';
+import { buildSession, readExpiry, readSession, type SessionShape } from './config.ts';
 import { Conversation } from './conversation.ts';
+import type { SessionChoice } from './dialect.ts';
 import { closeCode, connectCode, statusCode } from './errors.ts';
 import { awaitsAnswer, historyItems, type Topic } from './messages.ts';
 import { type ServerEvent, ServerEventReader, TOKEN_KEY, wireError } from './wire.ts';
@@ -27,7 +28,10 @@ export interface SessionSetup extends SessionChoice {
   readonly highWaterMs: number;
   readonly backlogMs: number;
   readonly expiryMarginMs: number;
-  readonly maxSessionMs: number;
+  /** Counted where the server names an end that cannot be. */
+  readonly maxSessionMs: number | undefined;
+  /** Counted from the beginning where the server names no end; undefined: then there is none to announce. */
+  readonly unsaidSessionMs: number | undefined;
   readonly scrub: Scrub;
 }
 
@@ -54,6 +58,7 @@ export class OpenAiSession implements ProviderSession {
   #tagging = true;
   #expiryTimer: Cancel | undefined;
   #expiresAt: number | undefined;
+  #conversationId: string | undefined;
   #ending: Promise<void> | undefined;
   readonly #samples = new WholeSamples();
 
@@ -63,7 +68,7 @@ export class OpenAiSession implements ProviderSession {
     this.#request = request;
     this.#clock = request.clock;
     this.#sink = sink;
-    this.#shape = readSession(session);
+    this.#shape = readSession(session, setup.dialect);
     this.#ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
@@ -157,7 +162,9 @@ export class OpenAiSession implements ProviderSession {
     const eventId = `pc_${topic}_${this.#messages}`;
     const full = { event_id: eventId, ...message };
     this.#socket.send(
-      JSON.stringify(topic === 'response' && this.#tagging ? withToken(full, eventId) : full),
+      JSON.stringify(
+        this.#tagging && message['type'] === 'response.create' ? withToken(full, eventId) : full,
+      ),
     );
     return eventId;
   }
@@ -199,6 +206,8 @@ export class OpenAiSession implements ProviderSession {
   #handle(event: ServerEvent): void {
     if (event.type === 'session') {
       this.#onSession(event.session, event.updated);
+    } else if (event.type === 'conversation') {
+      this.#onConversation(event.id);
     } else if (this.#stage === 'open') {
       this.#conversation.handle(event);
     } else if (event.type === 'error') {
@@ -216,7 +225,7 @@ export class OpenAiSession implements ProviderSession {
       this.#watchExpiry(readExpiry(session));
       return;
     }
-    const shape = readSession(session, this.#shape);
+    const shape = readSession(session, this.#setup.dialect, this.#shape);
     this.#watchExpiry(shape.expiresAt);
     if (this.#stage === 'connecting') {
       this.#shape = shape;
@@ -235,11 +244,36 @@ export class OpenAiSession implements ProviderSession {
     this.#socket.useAudio(this.#shape.input);
     this.#stage = 'open';
     const { history } = this.#request;
-    for (const item of historyItems(history, this.#setup.dialect)) {
-      this.#send('history', { type: 'conversation.item.create', item });
+    if (!this.#isResumed()) {
+      for (const item of historyItems(history, this.#setup.dialect)) {
+        this.#send('history', { type: 'conversation.item.create', item });
+      }
+    }
+    if (this.#conversationId !== undefined) this.#tellResumable(this.#conversationId);
+    if (this.#expiresAt === undefined && this.#setup.unsaidSessionMs !== undefined) {
+      this.#expireIn(this.#setup.unsaidSessionMs);
     }
     this.#settle?.resolve();
     if (awaitsAnswer(history)) this.#conversation.respond();
+  }
+
+  #onConversation(id: string): void {
+    this.#conversationId = id;
+    if (this.#stage === 'open') this.#tellResumable(id);
+  }
+
+  #tellResumable(handle: string): void {
+    if (this.#setup.dialect.resumes) this.#emit({ type: 'resumable', handle });
+  }
+
+  /** The server knows the conversation so far. It does not say so if it does not, but begins one under another id. */
+  #isResumed(): boolean {
+    const { resume } = this.#request;
+    if (resume === undefined || !this.#setup.dialect.resumes) return false;
+    this.#conversationId ??= resume;
+    if (this.#conversationId === resume) return true;
+    this.#warn('resume_failed', 'the provider began a new conversation; it is told of the one so far');
+    return false;
   }
 
   // No event announces the end of a session; a clock that is wrong must not make one end at its start.
@@ -248,6 +282,10 @@ export class OpenAiSession implements ProviderSession {
     this.#expiresAt = expiresAt;
     const said = expiresAt * 1000 - this.#clock.epoch();
     const leftMs = said > 0 && said < DAY_MS ? said : this.#setup.maxSessionMs;
+    if (leftMs !== undefined) this.#expireIn(leftMs);
+  }
+
+  #expireIn(leftMs: number): void {
     const endsAt = this.#clock.now() + leftMs;
     this.#expiryTimer?.();
     this.#expiryTimer = this.#clock.after(Math.max(0, leftMs - this.#setup.expiryMarginMs), () => {
@@ -257,9 +295,10 @@ export class OpenAiSession implements ProviderSession {
 
   /** Leaves `connecting` or `open`; no timer of the session runs afterwards. */
   #stop(stage: 'closing' | 'closed'): void {
+    // It may have a last word.
+    this.#conversation.close();
     this.#stage = stage;
     this.#expiryTimer?.();
-    this.#conversation.close();
   }
 
   #fail(error: BridgeError): void {

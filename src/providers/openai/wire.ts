@@ -28,13 +28,18 @@ interface OfItem {
 /** What the provider says, both dialects in one vocabulary. */
 export type ServerEvent =
   | { readonly type: 'session'; readonly updated: boolean; readonly session: Fields }
+  /** The conversation has an id that another session can go on with. */
+  | { readonly type: 'conversation'; readonly id: string }
   | { readonly type: 'error'; readonly error: WireError }
+  /** Nothing that stops anything. */
+  | { readonly type: 'noted'; readonly code: string; readonly message: string }
   | { readonly type: 'itemAdded'; readonly itemId: string }
   | {
       readonly type: 'heard';
       readonly itemId: string;
       readonly text: string;
-      readonly final: boolean;
+      /** `soFar`: all of it up to now, and the last words may still change. */
+      readonly mode: 'piece' | 'soFar' | 'whole';
       readonly usage: HeardUsage | undefined;
     }
   | { readonly type: 'notHeard'; readonly message: string }
@@ -177,15 +182,34 @@ const session =
   (updated: boolean): Parse =>
   (message) => ({ type: 'session', updated, session: fieldsOf(message['session']) });
 
-const heard =
-  (key: string, final: boolean): Parse =>
+const heardPiece: Parse = (message) => ({
+  type: 'heard',
+  itemId: required(message, 'item_id'),
+  text: textOf(message['delta']) ?? '',
+  mode: 'piece',
+  usage: undefined,
+});
+
+/** `whole`: of a text that says nothing of itself. */
+const heardAll =
+  (whole: boolean): Parse =>
   (message) => ({
     type: 'heard',
     itemId: required(message, 'item_id'),
-    text: final ? required(message, key) : (textOf(message[key]) ?? ''),
-    final,
-    usage: final ? readHeardUsage(message['usage']) : undefined,
+    text: required(message, 'transcript'),
+    mode: whole && message['status'] !== 'in_progress' ? 'whole' : 'soFar',
+    usage: readHeardUsage(message['usage']),
   });
+
+const warning: Parse = (message) => {
+  const { code, message: text } = wireError(message['warning']);
+  return { type: 'noted', code: code ?? 'provider', message: text };
+};
+
+const conversation: Parse = (message) => {
+  const id = textOf(fieldsOf(message['conversation'])['id']);
+  return id === undefined ? undefined : { type: 'conversation', id };
+};
 
 const spoken =
   (key: string, final: boolean, voiced: boolean): Parse =>
@@ -236,15 +260,18 @@ export const SERVER_EVENTS: ReadonlyMap<string, Parse> = new Map<string, Parse>(
   ['session.created', session(false)],
   ['session.updated', session(true)],
   ['error', (message) => ({ type: 'error', error: wireError(message['error']) })],
-  ['conversation.created', ignored],
+  ['conversation.created', conversation],
+  ['warning', warning],
+  ['ping', ignored],
   ['conversation.item.added', itemAdded],
   ['conversation.item.created', itemAdded],
   ['conversation.item.done', ignored],
   ['conversation.item.retrieved', ignored],
   ['conversation.item.truncated', ignored],
   ['conversation.item.deleted', ignored],
-  [`${WORDS}.delta`, heard('delta', false)],
-  [`${WORDS}.completed`, heard('transcript', true)],
+  [`${WORDS}.delta`, heardPiece],
+  [`${WORDS}.updated`, heardAll(false)],
+  [`${WORDS}.completed`, heardAll(true)],
   [`${WORDS}.failed`, (message) => ({ type: 'notHeard', message: wireError(message['error']).message })],
   [`${WORDS}.segment`, ignored],
   [

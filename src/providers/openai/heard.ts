@@ -1,0 +1,72 @@
+/** What the caller said in one turn, as far as it was told. */
+interface Heard {
+  /** Pieces that were handed on, put together. */
+  told: string;
+  /** All of it, when the server tells it from the beginning each time; the last word may still be wrong. */
+  soFar: string | undefined;
+  /** The whole that was handed on. */
+  final: string | undefined;
+}
+
+/** Enough for every turn whose text may still be on its way. */
+const MOST_TURNS = 32;
+
+/**
+ * The words of the caller, which servers tell in pieces, or again and again from the beginning, and of which some never
+ * say that they are final, and some say so several times.
+ */
+export class HeardWords {
+  readonly #tell: (itemId: string, text: string, final: boolean) => void;
+  readonly #turns = new Map<string, Heard>();
+
+  /** `tell`: a piece to append, or with `final` the whole. */
+  constructor(tell: (itemId: string, text: string, final: boolean) => void) {
+    this.#tell = tell;
+  }
+
+  /** What comes next. */
+  piece(itemId: string, text: string): void {
+    const turn = this.#turn(itemId);
+    if (text === '' || turn.final !== undefined) return;
+    turn.told += text;
+    this.#tell(itemId, text, false);
+  }
+
+  /** All of it up to now. What was handed on cannot be taken back, so a correction waits for the end. */
+  soFar(itemId: string, text: string): void {
+    const turn = this.#turn(itemId);
+    turn.soFar = text;
+    if (turn.final !== undefined || !text.startsWith(turn.told)) return;
+    const piece = text.slice(turn.told.length);
+    turn.told = text;
+    if (piece !== '') this.#tell(itemId, piece, false);
+  }
+
+  /** The whole; one that says nothing new is no news. */
+  whole(itemId: string, text: string): void {
+    const turn = this.#turn(itemId);
+    turn.soFar = undefined;
+    if (turn.final === text) return;
+    turn.final = text;
+    this.#tell(itemId, text, true);
+  }
+
+  /** Something came that only comes after the caller's turn: what was told last is the whole. */
+  settle(except?: string): void {
+    for (const [itemId, turn] of this.#turns) {
+      if (itemId !== except && turn.soFar !== undefined) this.whole(itemId, turn.soFar);
+    }
+  }
+
+  #turn(itemId: string): Heard {
+    let turn = this.#turns.get(itemId);
+    if (turn !== undefined) return turn;
+    turn = { told: '', soFar: undefined, final: undefined };
+    this.#turns.set(itemId, turn);
+    for (const old of this.#turns.keys()) {
+      if (this.#turns.size <= MOST_TURNS) break;
+      this.#turns.delete(old);
+    }
+    return turn;
+  }
+}

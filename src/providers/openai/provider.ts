@@ -1,0 +1,92 @@
+import type { ProviderFacts, RealtimeProvider } from '../../provider.ts';
+import { type OptionChecks, optionsOf } from '../common/options.ts';
+import { type Access, admit, type Ticket } from './access.ts';
+import type { Dialect } from './dialect.ts';
+import { OpenAiSession, type SessionSetup } from './session.ts';
+
+/** Settings that every provider of this family has. Times are in ms. */
+export interface FamilyOptions {
+  /** What agents, prices and reports call it; the default is its name in the registry. */
+  readonly name?: string | undefined;
+  /** For requests that name no voice. */
+  readonly voice?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Raw session fields, merged over what the bridge makes; those of a request are merged over these. */
+  readonly session?: Readonly<Record<string, unknown>> | undefined;
+  /** Writes down what the caller says; empty: nothing does. */
+  readonly transcriptionModel?: string | undefined;
+  /** For dialling and the first `session.updated` together, and as much for a token before; 10 s. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Caller audio that may lie in the socket; 2 s. */
+  readonly highWaterMs?: number | undefined;
+  /** Caller audio that waits beside a full socket before the oldest is dropped; 2 s. */
+  readonly backlogMs?: number | undefined;
+  /** How long before the end of the session `expiring` comes; 5 min. */
+  readonly expiryMarginMs?: number | undefined;
+}
+
+/** What makes one provider of this family out of the options of all. */
+export interface FamilyMember {
+  readonly name: string;
+  readonly facts: ProviderFacts;
+  readonly dialect: Dialect;
+  readonly access: Access;
+  /** Where a session is had; undefined: with the model, or of the conversation, of the options. Throws BAD_CONFIG. */
+  address(model: string | undefined, resume: string | undefined): URL;
+  /** Of sessions that ask for no other. */
+  readonly model: string | undefined;
+  /** The model is named in the session, not in the address. */
+  readonly modelInSession?: boolean;
+  readonly transcriptionModel: string;
+  /** Longest session where it differs from the facts. */
+  readonly maxSessionMs?: number | undefined;
+  /** A server that names no end of the session ends it after its longest time all the same. */
+  readonly endsUnsaid: boolean;
+}
+
+/** Throws BAD_CONFIG for options that cannot be used. */
+export function familyProvider(
+  check: OptionChecks,
+  options: FamilyOptions,
+  member: FamilyMember,
+): RealtimeProvider {
+  const { facts, dialect, access } = member;
+  const maxSessionMs = member.maxSessionMs ?? facts.capabilities.maxSessionMs;
+  const common: Omit<SessionSetup, 'url' | 'model' | 'headers' | 'scrub'> = Object.freeze({
+    dialect,
+    voice: options.voice,
+    transcriptionModel: options.transcriptionModel ?? member.transcriptionModel,
+    session: options.session ?? {},
+    connectTimeoutMs: check.ms('connectTimeoutMs', options.connectTimeoutMs, 10_000, 1),
+    highWaterMs: check.ms('highWaterMs', options.highWaterMs, 2_000, 20),
+    backlogMs: check.ms('backlogMs', options.backlogMs, 2_000),
+    expiryMarginMs: check.ms('expiryMarginMs', options.expiryMarginMs, 5 * 60_000),
+    maxSessionMs,
+    unsaidSessionMs: member.endsUnsaid ? maxSessionMs : undefined,
+  });
+  // A wrong address is told now and not to the first caller.
+  member.address(undefined, undefined);
+  return {
+    name: options.name ?? member.name,
+    capabilities: Object.freeze({
+      ...facts.capabilities,
+      truncate: facts.capabilities.truncate && dialect.truncates,
+      resume: facts.capabilities.resume && dialect.resumes,
+      maxSessionMs,
+    }),
+    model: member.model,
+    async connect(request, sink, signal) {
+      const url = member.address(request.model, dialect.resumes ? request.resume : undefined);
+      const model = member.modelInSession ? (request.model ?? member.model) : undefined;
+      const go = (ticket: Ticket): ReturnType<typeof OpenAiSession.connect> =>
+        OpenAiSession.connect({ ...common, ...ticket, url, model }, request, sink, signal);
+      if (typeof access !== 'function') return go(access);
+      return go(await admit(access, request.clock, common.connectTimeoutMs, signal));
+    },
+  };
+}
+
+/** @param facts of the provider that messages are about */
+export function checksOf({ title }: ProviderFacts): OptionChecks {
+  return optionsOf(`${title} provider`);
+}
