@@ -11,7 +11,7 @@ import { simulate } from './commands/simulate.ts';
 import { BridgeError } from './errors.ts';
 import { packageVersion } from './package-file.ts';
 
-const COMMANDS: readonly Command[] = [serve, check, call, dial, simulate, demo, carriers, providers];
+const COMMANDS: readonly Command[] = [serve, check, call, dial, simulate, demo, providers, carriers];
 
 function usage(): string {
   const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);

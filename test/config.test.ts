@@ -136,7 +136,7 @@ const VOICE_LIVE = {
   AZURE_VOICE_LIVE_MODEL: 'm',
 };
 const AWS = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'AKIAX', AWS_SECRET_ACCESS_KEY: 's' };
-const VERTEX = { GEMINI_PLATFORM: 'vertex', GEMINI_PROJECT: 'p', GEMINI_LOCATION: 'us-central1' };
+const VERTEX = { GEMINI_PLATFORM: 'vertex', GEMINI_PROJECT: 'p' };
 
 describe('the provider of a service that names none', () => {
   it.each([
@@ -189,7 +189,6 @@ describe('the provider of a service that names none', () => {
     const text = mistakes({ PROVIDER: 'gemini', GEMINI_PLATFORM: 'vertex', GEMINI_API_KEY: 'k' });
     expect(text).toContain('GEMINI_ACCESS_TOKEN: found nothing, wanted a token');
     expect(text).toContain('GEMINI_PROJECT: found nothing, wanted a name');
-    expect(text).toContain('GEMINI_LOCATION: found nothing');
     expect(text).not.toContain('GEMINI_API_KEY');
   });
 });
@@ -205,6 +204,7 @@ describe('the settings of providers', () => {
       NOVA_SENSITIVITY: 'low',
       ...AWS,
       AWS_SESSION_TOKEN: 't',
+      XAI_API_KEY: 'xai-1',
       XAI_SESSION: '{"a":1}',
       ...AZURE,
       ...VOICE_LIVE,

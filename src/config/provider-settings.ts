@@ -65,7 +65,7 @@ export const PROVIDER_SETTINGS = {
     },
     { name: 'GEMINI_PLATFORM', fallback: 'studio', text: '`studio` or `vertex`' },
     { name: 'GEMINI_PROJECT', fallback: '', text: 'project at Google Cloud; only for Vertex AI' },
-    { name: 'GEMINI_LOCATION', fallback: '', text: 'region such as `us-central1`; only for Vertex AI' },
+    { name: 'GEMINI_LOCATION', fallback: 'us-central1', text: 'region, or `global`; only for Vertex AI' },
     {
       name: 'GEMINI_BASE_URL',
       fallback: 'that of the platform',

@@ -225,12 +225,11 @@ export function lacksOf(name: ProviderName, config: ProviderSections): readonly 
 }
 
 function lacksOfGemini(gemini: ProviderSections['gemini']): readonly string[] {
-  const { platform, apiKey, accessToken, baseUrl, project, location } = gemini;
+  const { platform, apiKey, accessToken, baseUrl, project } = gemini;
   if (platform === 'studio') return missing({ GEMINI_API_KEY: apiKey ?? accessToken ?? baseUrl });
   return missing({
     GEMINI_ACCESS_TOKEN: accessToken ?? baseUrl,
     GEMINI_PROJECT: project,
-    GEMINI_LOCATION: location,
   });
 }
 

@@ -1,0 +1,163 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { simulate } from '../src/commands/simulate.ts';
+import { PROVIDER_SETTINGS, PROVIDERS } from '../src/config/provider-settings.ts';
+import { readProviders } from '../src/config/providers.ts';
+import { Reader } from '../src/config/reader.ts';
+import { SETTINGS } from '../src/config/settings.ts';
+import { loadConfig } from '../src/config.ts';
+import { createBridge } from '../src/index.ts';
+import type { ProviderEntry } from '../src/provider-registry.ts';
+import { builtInProviders } from '../src/server/providers.ts';
+import { startExchange } from '../src/sim/phone.ts';
+import { makeFolder } from './support/agents-folder.ts';
+import { emitModules } from './support/emit-modules.ts';
+import { filledPage } from './support/provider-page.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const PAGE = readFileSync(join(ROOT, 'docs/providers.md'), 'utf8');
+
+/** The part of the page below this heading. */
+function sectionOf(heading: string): string {
+  const [, section] = new RegExp(`\n## ${heading}\n(.*?)(?=\n## |$)`, 's').exec(PAGE) ?? [];
+  if (section === undefined) throw new Error(`docs/providers.md has no section ${heading}`);
+  return section;
+}
+
+describe('docs/providers.md', () => {
+  it('has its data from the code', async () => {
+    // Made anew by `npx vitest run test/provider-docs.test.ts --update`.
+    await expect(await filledPage(PAGE)).toMatchFileSnapshot('../docs/providers.md');
+  });
+
+  it.each(PROVIDERS)('has a section for %s, with its data and how to start it', (name) => {
+    const section = sectionOf(name);
+    expect(section).toContain(`<!-- made from the code: ${name} -->`);
+    expect(section).toMatch(/```sh\n.*patchcord serve/s);
+  });
+
+  it('shows commands that set variables which are read', () => {
+    const known = new Set<string>([
+      ...SETTINGS.map(({ name }) => name),
+      ...Object.values(PROVIDER_SETTINGS).flatMap((rows) => rows.map(({ name }) => name)),
+    ]);
+    const scripts = [...PAGE.matchAll(/```sh\n(.*?)```/gs)].map(([, text = '']) => text);
+    const used = scripts.flatMap((text) =>
+      [...text.matchAll(/\b([A-Z][A-Z_]+)=/g)].map(([, name = '']) => name),
+    );
+    expect(used.length).toBeGreaterThan(10);
+    expect(used.filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it('shows simulators that there are', async () => {
+    const named = [...PAGE.matchAll(/patchcord simulate ([\w-]+)/g)].map(([, name = '']) => name);
+    expect(named).toEqual(['openai', 'openai-live', 'gemini', 'nova']);
+    for (const name of named) expect(simulate.help, name).toContain(`patchcord simulate ${name} `);
+  });
+});
+
+describe('the settings of a provider', () => {
+  const entries = builtInProviders(loadConfig({}));
+
+  it.each(entries)('of $name have the default model of its facts', async (entry) => {
+    const { defaultModel } = await entry.facts();
+    const row = PROVIDER_SETTINGS[entry.name].find(({ name }) => name.endsWith('_MODEL'));
+    expect(row?.fallback ?? '').toBe(defaultModel ?? '');
+  });
+
+  it('are all read, and no others', () => {
+    const seen = new Set<string>();
+    const env = new Proxy<Record<string, string>>(
+      {},
+      {
+        get: (_, name) => {
+          seen.add(String(name));
+          return undefined;
+        },
+      },
+    );
+    readProviders(new Reader(env));
+    const rows = Object.values(PROVIDER_SETTINGS).flatMap((some) => some.map(({ name }) => name as string));
+    expect([...seen].toSorted()).toEqual([...new Set(rows)].toSorted());
+  });
+});
+
+describe('the provider of the page', () => {
+  const [parrot = '', service = '', second = ''] = [
+    ...sectionOf('A provider of your own').matchAll(/```js\n(.*?)```/gs),
+  ].map(([, text = '']) => text);
+  let folder: ReturnType<typeof makeFolder>;
+
+  beforeAll(() => {
+    folder = makeFolder({
+      'package.json': '{ "type": "module" }',
+      'parrot.js': parrot,
+      'service.js': service,
+      'cheap.js': second,
+      'node_modules/patchcord/package.json':
+        '{ "name": "patchcord", "version": "0.0.0", "type": "module", "exports": "./src/index.js" }',
+    });
+    emitModules(folder.at('node_modules/patchcord'), ['src/index.ts']);
+    symlinkSync(join(ROOT, 'node_modules'), folder.at('node_modules/patchcord/node_modules'));
+  });
+
+  afterAll(() => folder[Symbol.dispose]());
+
+  it('takes a call: greets, hears, says back what it heard, and is closed', { timeout: 20_000 }, async () => {
+    const module: { parrot: ProviderEntry } = await import(pathToFileURL(folder.at('parrot.js')).href);
+    const said: string[] = [];
+    const ended: string[] = [];
+    const config = loadConfig({
+      PORT: '0',
+      HOST: '127.0.0.1',
+      LOG_LEVEL: 'silent',
+      AGENT_GREETING: 'Hello!',
+    });
+    await using bridge = await createBridge({
+      config,
+      providers: [module.parrot],
+      provider: 'parrot',
+      observe: (_callId, event) => {
+        if (event.type === 'transcript' && event.final) said.push(event.text);
+        if (event.type === 'ended') ended.push(event.reason);
+      },
+    });
+    const url = await bridge.listen();
+    await using exchange = await startExchange();
+    const call = exchange.placeCall({ webhookUrl: `${url}/voice/twilio`, authToken: bridge.localAuthToken });
+    expect(await call.untilHeard(100)).toBe(true);
+    await call.untilQuiet(300);
+    await call.speak(Int16Array.from({ length: 8000 }, (_, i) => Math.round(9000 * Math.sin(i / 3))));
+    await expect.poll(() => said.join(), { timeout: 8000 }).toMatch(/^Hello!,I heard 1[0-9]{3} ms\.$/);
+    await call.hangUp();
+    await expect.poll(() => ended).toEqual(['caller-hung-up']);
+  });
+
+  it('is in a service of its own that starts and stops', { timeout: 20_000 }, async () => {
+    const env = { PATH: process.env['PATH'], PORT: '0', HOST: '127.0.0.1', LOG_LEVEL: 'error' };
+    const child = spawn(process.execPath, [folder.at('service.js')], { env });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (data) => {
+      out += data;
+    });
+    child.stderr.on('data', (data) => {
+      err += data;
+    });
+    await expect.poll(() => out + err, { timeout: 10_000 }).toMatch(/^listening on http/);
+    const [, url] = /listening on (\S+)/.exec(out) ?? [];
+    expect((await fetch(`${url}/readyz`, { headers: { connection: 'close' } })).status).toBe(200);
+    const exit = once(child, 'exit');
+    child.kill('SIGTERM');
+    expect(await exit).toEqual([0, null]);
+  });
+
+  it('has beside it a built-in one under another name', async () => {
+    const module: { cheap: ProviderEntry } = await import(pathToFileURL(folder.at('cheap.js')).href);
+    expect(module.cheap).toMatchObject({ name: 'cheap', lacks: 'CHEAP_KEY' });
+  });
+});
