@@ -1,0 +1,335 @@
+import { afterAll, describe, it } from 'vitest';
+import type { ErrorCode } from '../src/errors.ts';
+import { fastClock, ProviderLine } from './support/provider-line.ts';
+import type { Answer, Refusal, Script, Stage, Subject } from './support/provider-subjects.ts';
+import { typeMistakes } from './support/published-types.ts';
+import { SentMessages } from './support/sent-messages.ts';
+import { openAiSubject } from './support/subjects/openai.ts';
+
+const GA_TYPES = { module: 'openai/resources/realtime/realtime', type: 'RealtimeClientEvent' };
+
+/** The same sentences for every provider, through its simulator. */
+
+const SUBJECTS: readonly Subject[] = [
+  openAiSubject('OpenAI Realtime', { published: GA_TYPES }),
+  openAiSubject('a server with the old names', { sim: { dialect: 'beta' }, provider: { dialect: 'beta' } }),
+];
+
+const sent = new SentMessages();
+const hosts = new Map<string, string[]>();
+afterAll(() => sent.stop());
+
+const CODES: Readonly<Record<Refusal, ErrorCode>> = {
+  auth: 'PROVIDER_AUTH',
+  config: 'PROVIDER_CONFIG',
+  quota: 'PROVIDER_QUOTA',
+  rate: 'PROVIDER_RATE_LIMITED',
+  down: 'PROVIDER_UNAVAILABLE',
+};
+
+const ANSWER: Answer = { transcript: 'It is noon.', audioMs: 800 };
+const CALL = { name: 'lookup', args: { what: 'the time' }, callId: 'call_one' };
+const OTHER = { name: 'lookup', args: { what: 'the place' }, callId: 'call_two' };
+
+describe.concurrent.each(SUBJECTS)('$name', (subject) => {
+  const { capabilities } = subject;
+
+  async function start(script: Script): Promise<Stage> {
+    const stage = await subject.start(script);
+    hosts.set(subject.name, [...(hosts.get(subject.name) ?? []), stage.host]);
+    return stage;
+  }
+
+  /** A session, the other end of it, and a caller who has not said anything. */
+  async function open(script: Script, over: Parameters<typeof ProviderLine.open>[1] = {}) {
+    const stage = await start(script);
+    const line = await ProviderLine.open(stage.provider, over);
+    const peer = await stage.nextPeer();
+    const userSays = (ms = 600): void => line.callerSays(ms, subject.silenceMs);
+    return {
+      line,
+      peer,
+      userSays,
+      async [Symbol.asyncDispose]() {
+        await line.session.close('the test is over');
+        await stage[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  it('greets when it is told to, and the greeting is complete', async ({ expect }) => {
+    await using on = await open({ answers: [{ transcript: 'Hello there.', audioMs: 700 }] });
+    on.line.session.say('Hello there.');
+    const started = await on.line.next('responseStarted');
+    expect(started.asked).toBe(true);
+    const done = await on.line.next('responseDone');
+    expect(done).toMatchObject({ responseId: started.responseId, status: 'completed' });
+    expect(on.line.audioMs(started.responseId)).toBe(700);
+    await on.line.untilSaid('assistant: Hello there.');
+    expect(on.line.of('audioDone')).toHaveLength(1);
+    expect(on.peer.complaints()).toEqual([]);
+  });
+
+  it('answers the caller, and both are written down in the order in which they spoke', async ({ expect }) => {
+    await using on = await open({ answers: [ANSWER, ANSWER], heard: ['What time is it?', 'Really?'] });
+    on.userSays();
+    const started = await on.line.next('responseStarted');
+    expect(started.asked).toBe(false);
+    await on.line.next('responseDone');
+    await on.line.next('transcript', ({ role, final }) => role === 'user' && final);
+    on.userSays();
+    await on.line.next('responseDone');
+    await on.line.next('transcript', ({ role, final }) => role === 'user' && final);
+    expect(on.line.said).toEqual([
+      'user: What time is it?',
+      'assistant: It is noon.',
+      'user: Really?',
+      'assistant: It is noon.',
+    ]);
+    expect(on.line.audioMs()).toBe(1600);
+    const finals = on.line.of('transcript').filter(({ final }) => final);
+    expect(new Set(finals.map(({ itemId }) => itemId)).size).toBe(finals.length);
+  });
+
+  it('says nothing more of an answer that the caller cut in on, and all of the next', async ({ expect }) => {
+    await using on = await open({
+      answers: [
+        { transcript: 'A very long answer that nobody wants to hear.', audioMs: 6000, speedFactor: 4 },
+        ANSWER,
+      ],
+      heard: ['Stop.', 'Thanks.'],
+    });
+    on.line.session.say('Say something long.');
+    const { responseId } = await on.line.next('responseStarted');
+    await on.line.untilAudio(1000);
+    on.line.sendVoice(500);
+    const heard = on.line.cut(600);
+    const before = on.line.audioMs(responseId);
+    expect(heard).toMatchObject([{ playedMs: 600 }]);
+    on.line.sendSilence(subject.silenceMs);
+    const next = await on.line.next('responseStarted', (event) => event.responseId !== responseId);
+    await on.line.next('responseDone', (event) => event.responseId === next.responseId);
+    expect(on.line.audioMs(responseId)).toBe(before);
+    expect(on.line.audioMs(next.responseId)).toBe(800);
+    expect(on.line.of('responseDone').filter((event) => event.responseId === responseId)).toMatchObject([
+      { status: 'cancelled' },
+    ]);
+    expect(on.peer.complaints()).toEqual([]);
+  });
+
+  it('calls a function and speaks of what it returned', async ({ expect }) => {
+    await using on = await open({ answers: [{ toolCalls: [CALL] }, ANSWER], heard: ['What time is it?'] });
+    on.userSays();
+    const call = await on.line.next('toolCall');
+    expect([call.name, JSON.parse(call.args)]).toEqual(['lookup', { what: 'the time' }]);
+    on.line.session.sendToolResult(call.callId, {
+      output: '{"time":"12:00"}',
+      isError: false,
+      respond: true,
+    });
+    await on.line.untilSaid('assistant: It is noon.');
+    expect(on.peer.toolResults()).toEqual([{ callId: call.callId, output: '{"time":"12:00"}' }]);
+    expect(on.line.of('toolCall')).toHaveLength(1);
+  });
+
+  it('calls two functions at once, and takes the results in any order', async ({ expect }) => {
+    await using on = await open({
+      answers: [{ toolCalls: [CALL, OTHER] }, ANSWER, ANSWER],
+      heard: ['Both?'],
+    });
+    on.userSays();
+    const [one, two] = [await on.line.next('toolCall'), await on.line.next('toolCall')];
+    const result = { output: '{"ok":true}', isError: false, respond: true };
+    on.line.session.sendToolResult(two.callId, result);
+    on.line.session.sendToolResult(one.callId, result);
+    await on.line.untilSaid('assistant: It is noon.');
+    expect(
+      on.peer
+        .toolResults()
+        .map(({ callId }) => callId)
+        .sort(),
+    ).toEqual([one.callId, two.callId].sort());
+    expect(on.peer.complaints()).toEqual([]);
+  });
+
+  it('goes on after a function whose result comes when the caller has cut in', async ({ expect }) => {
+    await using on = await open({
+      answers: [{ toolCalls: [CALL] }, ANSWER, ANSWER],
+      heard: ['Look it up.', 'Never mind.'],
+    });
+    on.userSays();
+    const call = await on.line.next('toolCall');
+    on.line.sendVoice(500);
+    on.line.cut(0);
+    if (capabilities.cancelsTools) {
+      expect((await on.line.next('toolCallsCancelled')).callIds).toEqual([call.callId]);
+    }
+    on.line.session.sendToolResult(call.callId, {
+      output: '{"error":"cancelled"}',
+      isError: true,
+      respond: false,
+    });
+    on.line.sendSilence(subject.silenceMs);
+    await on.line.untilSaid('assistant: It is noon.');
+    expect(on.peer.complaints()).toEqual([]);
+  });
+
+  it('reads text, and answers it when it is asked to', async ({ expect }) => {
+    await using on = await open({ answers: [ANSWER] });
+    on.line.session.sendText('The caller pressed 1.', { role: 'system', respond: false });
+    on.line.session.sendText('What is the time?', { role: 'user', respond: true });
+    expect((await on.line.next('responseStarted')).asked).toBe(true);
+    await on.line.untilSaid('assistant: It is noon.');
+    const texts = on.peer
+      .seen()
+      .map(({ text }) => text)
+      .join('\n');
+    expect(texts).toMatch(/pressed 1[\s\S]*What is the time/);
+    expect(on.peer.complaints()).toEqual([]);
+  });
+
+  it('knows what was said before, and does not speak of it unasked', async ({ expect }) => {
+    await using on = await open(
+      { answers: [ANSWER], heard: ['And now?'] },
+      {
+        history: [
+          { type: 'message', role: 'user', text: 'I am calling about my bicycle.' },
+          {
+            type: 'tool',
+            callId: 'old',
+            name: 'lookup',
+            args: '{"what":"bicycle"}',
+            output: '{"colour":"green"}',
+          },
+          { type: 'message', role: 'assistant', text: 'The green one?' },
+        ],
+      },
+    );
+    on.userSays();
+    expect((await on.line.next('responseStarted')).asked).toBe(false);
+    await on.line.untilSaid('assistant: It is noon.');
+    const everything = JSON.stringify(on.peer.received);
+    const order = ['my bicycle', 'green', 'The green one?'].map((text) => everything.indexOf(text));
+    expect(order).toEqual([...order].sort((a, b) => a - b));
+    expect(order).not.toContain(-1);
+    expect(on.line.of('responseStarted')).toHaveLength(1);
+    expect(on.peer.complaints()).toEqual([]);
+  });
+
+  it('answers what the caller said last before it was there', async ({ expect }) => {
+    await using on = await open(
+      { answers: [ANSWER] },
+      { history: [{ type: 'message', role: 'user', text: 'What time is it?' }] },
+    );
+    await on.line.untilSaid('assistant: It is noon.');
+    expect(on.peer.complaints()).toEqual([]);
+  });
+
+  it('says what it charges for', async ({ expect }) => {
+    await using on = await open({ answers: [ANSWER], heard: ['What time is it?'] });
+    on.userSays();
+    await on.line.next('responseDone');
+    const { usage, seconds } = await on.line.next('usage', (event) => event.model === undefined);
+    const tokens = Object.values(usage).reduce((sum, count) => sum + count, 0);
+    expect(tokens > 0 || (seconds ?? 0) > 0).toBe(true);
+    for (const count of Object.values(usage)) expect(Number.isInteger(count) && count >= 0).toBe(true);
+  });
+
+  it('says ahead that the session comes to its end', async ({ expect }) => {
+    await using on = await open({ expiringAfterMs: 300 });
+    const { inMs } = await on.line.next('expiring');
+    expect(inMs).toBeGreaterThan(1000);
+    expect(on.peer.isOpen).toBe(true);
+  });
+
+  it.each(Object.entries(CODES))('is refused with an error of its class: %s is %s', async (why, code) => {
+    await using stage = await start({ refuse: why as Refusal });
+    const error = await ProviderLine.refused(stage.provider);
+    if (error.code !== code) throw new Error(`found ${error.message}, wanted ${code}`);
+  });
+
+  it('is given up when its handshake takes too long, and nothing stays open', async ({ expect }) => {
+    await using stage = await start({ handshakeDelayMs: 5000, connectTimeoutMs: 100 });
+    expect((await ProviderLine.refused(stage.provider)).code).toBe('TIMEOUT');
+  });
+
+  it('waits for a handshake that is only slow', async ({ expect }) => {
+    await using on = await open({ handshakeDelayMs: 150, connectTimeoutMs: 20_000, answers: [ANSWER] });
+    on.line.session.say('What time is it?');
+    await on.line.untilSaid('assistant: It is noon.');
+    expect(on.peer.complaints()).toEqual([]);
+  });
+
+  it('is not connected to when nobody wants it any more', async ({ expect }) => {
+    await using stage = await start({ handshakeDelayMs: 60_000 });
+    const abort = new AbortController();
+    const refused = ProviderLine.refused(stage.provider, {}, abort.signal);
+    abort.abort();
+    expect((await refused).code).toBe('CANCELLED');
+  });
+
+  it('is missed when its connection stands and says nothing', async ({ expect }) => {
+    await using on = await open(
+      { faults: [{ when: { after: 'audioMs', value: 200 }, do: 'stall' }], answers: [ANSWER] },
+      {
+        clock: fastClock(60),
+      },
+    );
+    on.line.session.say('What time is it?');
+    const closed = await on.line.next('closed');
+    expect(closed.expected).toBe(false);
+    expect(closed.error?.verdict.failOver).toBe(true);
+  });
+
+  it('is missed when it drops the call in the middle of a sentence', async ({ expect }) => {
+    await using on = await open({
+      faults: [{ when: { after: 'audioMs', value: 500 }, do: 'drop' }],
+      answers: [{ transcript: 'A long story.', audioMs: 5000, speedFactor: 10 }],
+    });
+    on.line.session.say('Tell me a long story.');
+    const closed = await on.line.next('closed');
+    expect(closed.expected).toBe(false);
+    expect(closed.error).toMatchObject({ code: 'PROVIDER_CLOSED' });
+    expect(closed.error?.verdict).toMatchObject({ failOver: true });
+    expect(on.line.audioMs()).toBeGreaterThanOrEqual(400);
+    expect(on.line.events.at(-1)).toBe(closed);
+  });
+
+  it.each(['malformed', 'unknown-event', 'huge'] as const)(
+    'goes on after a message that is %s',
+    async (fault) => {
+      await using on = await open({
+        faults: [{ when: { after: 'audioMs', value: 100 }, do: fault }],
+        answers: [{ ...ANSWER, speedFactor: 20 }, ANSWER],
+      });
+      on.line.session.say('What time is it?');
+      await on.line.next('responseDone');
+      on.line.session.say('And now?');
+      const done = await on.line.next('responseDone');
+      if (done.status !== 'completed' || on.line.audioMs() !== 1600) throw new Error(JSON.stringify(done));
+    },
+  );
+
+  it('is closed by us once, whatever is under way', async ({ expect }) => {
+    await using on = await open({ answers: [{ audioMs: 20_000, transcript: 'Long.', speedFactor: 2 }] });
+    on.line.session.say('Say something long.');
+    await on.line.untilAudio(200);
+    await Promise.all([on.line.session.close('over'), on.line.session.close('over')]);
+    expect(on.line.of('closed')).toMatchObject([{ expected: true }]);
+    await on.peer.closed;
+    on.line.session.say('Nobody hears this.');
+    on.line.sendSilence(20);
+    expect(on.line.events.at(-1)?.type).toBe('closed');
+  });
+});
+
+describe('what is sent in all of these', () => {
+  it('is known to the types that the makers publish, field by field', async ({ expect }) => {
+    const groups = SUBJECTS.flatMap(({ name, published }) => {
+      const messages = sent.to(hosts.get(name) ?? []);
+      return published === undefined ? [] : [{ name, ...published, messages }];
+    });
+    for (const { name, messages } of groups) expect([name, messages.length > 5]).toEqual([name, true]);
+    expect(await typeMistakes(groups)).toEqual([]);
+  });
+});

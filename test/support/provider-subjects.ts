@@ -1,0 +1,88 @@
+import type { ProviderCapabilities, RealtimeProvider } from '../../src/provider.ts';
+
+/** Every provider beside its simulator, behind one set of names, so that one suite can hold all to the same sentences. */
+
+/** What the model says or does in one answer. */
+export interface Answer {
+  readonly transcript?: string;
+  readonly audioMs?: number;
+  readonly toolCalls?: readonly { readonly name: string; readonly args: object; readonly callId?: string }[];
+  /** How much faster than it is heard it is sent; default: all at once. */
+  readonly speedFactor?: number;
+}
+
+/** What the simulators call a fault; those that all of them have. */
+export interface Fault {
+  readonly when: { readonly after: string; readonly value?: number };
+  readonly do: 'drop' | 'stall' | 'mute' | 'malformed' | 'unknown-event' | 'huge';
+  readonly bytes?: number;
+}
+
+/** Why a service does not open a session. */
+export const REFUSALS = ['auth', 'config', 'quota', 'rate', 'down'] as const;
+export type Refusal = (typeof REFUSALS)[number];
+
+export interface Script {
+  /** In order; then each answer is empty. */
+  readonly answers?: readonly Answer[];
+  /** What is written down of the caller's turns, in order. */
+  readonly heard?: readonly string[];
+  readonly faults?: readonly Fault[];
+  readonly refuse?: Refusal;
+  readonly handshakeDelayMs?: number;
+  readonly connectTimeoutMs?: number;
+  /** The session announces its end so many ms after it began, in whatever way its service has. */
+  readonly expiringAfterMs?: number;
+}
+
+/** What the model knows of the conversation, as far as a script can see it. */
+export interface Seen {
+  readonly role: string;
+  readonly text: string;
+}
+
+/** The other end of one session. */
+export interface Peer {
+  seen(): readonly Seen[];
+  toolResults(): readonly { readonly callId: string; readonly output: string }[];
+  /** What the service objected to, if anything. */
+  complaints(): readonly unknown[];
+  /** Messages as they came, without the bytes of audio. */
+  readonly received: readonly Readonly<Record<string, unknown>>[];
+  readonly receivedAudioMs: number;
+  readonly isOpen: boolean;
+  readonly closed: Promise<unknown>;
+}
+
+export interface Stage extends AsyncDisposable {
+  /** Host and port of the simulator. */
+  readonly host: string;
+  readonly provider: RealtimeProvider;
+  nextPeer(): Promise<Peer>;
+}
+
+export interface Subject {
+  readonly name: string;
+  readonly capabilities: ProviderCapabilities;
+  /** The maker's own type of what is sent; undefined: the maker publishes none. */
+  readonly published: { readonly module: string; readonly type: string } | undefined;
+  /** What ends a turn: silence of the caller, in ms. */
+  readonly silenceMs: number;
+  start(script: Script): Promise<Stage>;
+}
+
+/** Answers and transcripts of a script, in order, as every simulator asks for them. */
+export function scripted({ answers = [], heard = [] }: Script) {
+  let answered = 0;
+  let turns = 0;
+  return {
+    respond: (): Answer => {
+      answered += 1;
+      return answers[answered - 1] ?? {};
+    },
+    hear: (): { transcript: string } => {
+      turns += 1;
+      return { transcript: heard[turns - 1] ?? '' };
+    },
+  };
+}
