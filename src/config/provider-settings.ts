@@ -27,7 +27,7 @@ export const PROVIDER_SETTINGS = {
       text: 'address of the realtime interface; `ws://` is allowed, and no key is needed with it',
     },
     { name: 'OPENAI_MODEL', fallback: 'gpt-realtime-2.1', text: 'model' },
-    { name: 'OPENAI_VOICE', fallback: 'marin', text: 'voice of the agent' },
+    { name: 'OPENAI_VOICE', fallback: 'the model decides', text: 'voice of the agent' },
     {
       name: 'OPENAI_TRANSCRIPTION_MODEL',
       fallback: 'gpt-transcribe',
@@ -115,7 +115,8 @@ export const PROVIDER_SETTINGS = {
     },
     { name: 'AZURE_OPENAI_API_KEY', fallback: '', text: 'key of the resource' },
     { name: 'AZURE_OPENAI_DEPLOYMENT', fallback: '', text: 'name of the deployment of a realtime model' },
-    { name: 'AZURE_OPENAI_VOICE', fallback: 'marin', text: 'voice of the agent' },
+    { name: 'AZURE_OPENAI_VOICE', fallback: 'the model decides', text: 'voice of the agent' },
+    { name: 'AZURE_OPENAI_SESSION', fallback: '', text: 'raw session fields merged last, a JSON object' },
   ],
   'azure-voice-live': [
     {
@@ -127,6 +128,7 @@ export const PROVIDER_SETTINGS = {
     { name: 'AZURE_VOICE_LIVE_MODEL', fallback: '', text: 'model' },
     { name: 'AZURE_VOICE_LIVE_API_VERSION', fallback: '2026-07-15', text: 'version of the interface' },
     { name: 'AZURE_VOICE_LIVE_VOICE', fallback: 'the model decides', text: 'voice of the agent' },
+    { name: 'AZURE_VOICE_LIVE_SESSION', fallback: '', text: 'raw session fields merged last, a JSON object' },
   ],
   inworld: [
     { name: 'INWORLD_API_KEY', fallback: '', text: 'key of Inworld, as the portal shows it for `Basic`' },
@@ -137,6 +139,7 @@ export const PROVIDER_SETTINGS = {
     },
     { name: 'INWORLD_MODEL', fallback: '', text: 'model' },
     { name: 'INWORLD_VOICE', fallback: 'the model decides', text: 'voice of the agent' },
+    { name: 'INWORLD_SESSION', fallback: '', text: 'raw session fields merged last, a JSON object' },
   ],
   local: [],
 } as const satisfies Readonly<Record<ProviderName, readonly SettingRow[]>>;

@@ -58,6 +58,7 @@ export interface ProviderSections {
     readonly apiKey: string | undefined;
     readonly deployment: string | undefined;
     readonly voice: string | undefined;
+    readonly session: Readonly<Record<string, unknown>>;
   };
   readonly azureVoiceLive: {
     readonly endpoint: string | undefined;
@@ -65,12 +66,14 @@ export interface ProviderSections {
     readonly model: string | undefined;
     readonly apiVersion: string | undefined;
     readonly voice: string | undefined;
+    readonly session: Readonly<Record<string, unknown>>;
   };
   readonly inworld: {
     readonly apiKey: string | undefined;
     readonly baseUrl: string | undefined;
     readonly model: string | undefined;
     readonly voice: string | undefined;
+    readonly session: Readonly<Record<string, unknown>>;
   };
 }
 
@@ -117,6 +120,7 @@ export function readProviders(read: Reader): ProviderSections {
       apiKey: read.secret('AZURE_OPENAI_API_KEY'),
       deployment: read.text('AZURE_OPENAI_DEPLOYMENT'),
       voice: read.text('AZURE_OPENAI_VOICE'),
+      session: read.object('AZURE_OPENAI_SESSION'),
     },
     azureVoiceLive: {
       endpoint: read.url('AZURE_VOICE_LIVE_ENDPOINT', [...WEB, ...SOCKET]),
@@ -124,12 +128,14 @@ export function readProviders(read: Reader): ProviderSections {
       model: read.text('AZURE_VOICE_LIVE_MODEL'),
       apiVersion: read.text('AZURE_VOICE_LIVE_API_VERSION'),
       voice: read.text('AZURE_VOICE_LIVE_VOICE'),
+      session: read.object('AZURE_VOICE_LIVE_SESSION'),
     },
     inworld: {
       apiKey: read.secret('INWORLD_API_KEY'),
       baseUrl: read.url('INWORLD_BASE_URL', SOCKET),
       model: read.text('INWORLD_MODEL'),
       voice: read.text('INWORLD_VOICE'),
+      session: read.object('INWORLD_SESSION'),
     },
   };
 }
@@ -207,13 +213,14 @@ export function lacksOf(name: ProviderName, config: ProviderSections): readonly 
       return missing({
         AZURE_OPENAI_ENDPOINT: azure.endpoint,
         AZURE_OPENAI_API_KEY: azure.apiKey,
-        AZURE_OPENAI_DEPLOYMENT: azure.deployment,
+        AZURE_OPENAI_DEPLOYMENT: azure.deployment ?? namedIn(azure.endpoint, ['model', 'deployment']),
       });
     case 'azure-voice-live':
       return missing({
         AZURE_VOICE_LIVE_ENDPOINT: azureVoiceLive.endpoint,
         AZURE_VOICE_LIVE_API_KEY: azureVoiceLive.apiKey,
-        AZURE_VOICE_LIVE_MODEL: azureVoiceLive.model,
+        AZURE_VOICE_LIVE_MODEL:
+          azureVoiceLive.model ?? namedIn(azureVoiceLive.endpoint, ['model', 'agent-name', 'agent-id']),
       });
     case 'inworld':
       return missing({ INWORLD_API_KEY: inworld.apiKey ?? inworld.baseUrl });
@@ -231,6 +238,13 @@ function lacksOfGemini(gemini: ProviderSections['gemini']): readonly string[] {
     GEMINI_ACCESS_TOKEN: accessToken ?? baseUrl,
     GEMINI_PROJECT: project,
   });
+}
+
+/** A model, or an agent in its place, may stand in the address itself. */
+function namedIn(address: string | undefined, keys: readonly string[]): string | undefined {
+  if (address === undefined || !URL.canParse(address)) return undefined;
+  const { searchParams } = new URL(address);
+  return keys.map((key) => searchParams.get(key) ?? undefined).find((value) => value !== undefined);
 }
 
 function missing(settings: Readonly<Record<string, string | undefined>>): readonly string[] {

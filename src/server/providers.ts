@@ -15,33 +15,65 @@ interface Maker {
 // A server on this machine may not ask for a key, but protocols want one to be sent.
 const NO_KEY = 'no-key';
 
-const MAKERS: Readonly<Record<string, Maker>> = {
-  openai: {
-    title: 'OpenAI Realtime',
-    async facts() {
-      const { createOpenAiProvider } = await import('../providers/openai.ts');
-      const { capabilities } = createOpenAiProvider({ apiKey: NO_KEY, model: 'gpt-realtime-2.1' });
-      return {
-        title: 'OpenAI Realtime',
-        capabilities,
-        defaultModel: 'gpt-realtime-2.1',
-        models: [],
-        voices: [],
-        languages: '',
-        onBargeIn: '',
-        limits: [],
-      };
-    },
-    async create({ openai }) {
-      const { createOpenAiProvider } = await import('../providers/openai.ts');
-      return createOpenAiProvider({ ...openai, apiKey: openai.apiKey ?? NO_KEY });
-    },
+const openai: Maker = {
+  title: 'OpenAI Realtime',
+  facts: async () => (await import('../providers/openai/facts.ts')).OPENAI,
+  async create(config) {
+    const { createOpenAiProvider } = await import('../providers/openai.ts');
+    return createOpenAiProvider({ ...config.openai, apiKey: config.openai.apiKey ?? NO_KEY });
   },
-  local: {
-    title: 'Line check',
-    facts: async () => (await import('../providers/local/facts.ts')).LOCAL,
-    create: async () => (await import('../providers/local.ts')).createLocalProvider(),
+};
+
+const xai: Maker = {
+  title: 'xAI Grok Voice',
+  facts: async () => (await import('../providers/openai/facts.ts')).XAI,
+  async create(config) {
+    const { createXaiProvider } = await import('../providers/openai-relatives.ts');
+    return createXaiProvider({ ...config.xai, apiKey: config.xai.apiKey ?? NO_KEY });
   },
+};
+
+const azure: Maker = {
+  title: 'Azure OpenAI',
+  facts: async () => (await import('../providers/openai/facts.ts')).AZURE,
+  async create(config) {
+    const { createAzureOpenAiProvider } = await import('../providers/openai-relatives.ts');
+    return createAzureOpenAiProvider({ ...config.azure, endpoint: config.azure.endpoint ?? '' });
+  },
+};
+
+const azureVoiceLive: Maker = {
+  title: 'Azure Voice Live',
+  facts: async () => (await import('../providers/openai/facts.ts')).AZURE_VOICE_LIVE,
+  async create(config) {
+    const { createAzureVoiceLiveProvider } = await import('../providers/openai-relatives.ts');
+    const { endpoint = '', ...rest } = config.azureVoiceLive;
+    return createAzureVoiceLiveProvider({ ...rest, endpoint });
+  },
+};
+
+const inworld: Maker = {
+  title: 'Inworld Realtime',
+  facts: async () => (await import('../providers/openai/facts.ts')).INWORLD_FACTS,
+  async create(config) {
+    const { createInworldProvider } = await import('../providers/openai-relatives.ts');
+    return createInworldProvider({ ...config.inworld, apiKey: config.inworld.apiKey ?? NO_KEY });
+  },
+};
+
+const local: Maker = {
+  title: 'Line check',
+  facts: async () => (await import('../providers/local/facts.ts')).LOCAL,
+  create: async () => (await import('../providers/local.ts')).createLocalProvider(),
+};
+
+const MAKERS: Readonly<Partial<Record<ProviderName, Maker>>> = {
+  openai,
+  xai,
+  azure,
+  'azure-voice-live': azureVoiceLive,
+  inworld,
+  local,
 };
 
 /** An entry of this program. */
