@@ -58,18 +58,29 @@ async function listed(entry: BuiltInProvider, config: ProviderSections): Promise
 }
 
 function printText({ usual, mistakes, providers: all }: Overview, terminal: Terminal): void {
-  const state = all.map(({ name, title, lacks, model }) => [
-    `${name}${name === usual ? ' *' : ''}`,
-    title,
-    model ?? '-',
-    lacks === undefined ? 'can be used' : `lacks ${lacks}`,
-  ]);
   const rows: readonly ListedProvider[] = all.map((one) => ({ name: one.name, facts: one }));
   const blocks = [
-    [['provider', 'what it is', 'model', 'in this environment'], ...state],
+    [
+      ['provider', 'what it is', 'model', 'in this environment'],
+      ...all.flatMap((one) => stateRows(one, usual)),
+    ],
     audioTable(rows),
     turnTable(rows),
   ];
   terminal.out(blocks.map(plainTable).join('\n'));
-  if (mistakes.length > 0) terminal.err(mistakes.map((mistake) => `mistake: ${mistake}\n`).join(''));
+  terminal.err(mistakes.map((mistake) => `mistake: ${mistake}\n`).join(''));
+}
+
+/** One row; each further variable that is lacking has its own, because all of them in one would be too long to read. */
+function stateRows({ name, title, lacks, model }: Listed, usual: string): readonly (readonly string[])[] {
+  const [first, ...others] = lacks?.split(/, | and /) ?? [];
+  return [
+    [
+      `${name}${name === usual ? ' *' : ''}`,
+      title,
+      model ?? '-',
+      first === undefined ? 'can be used' : `lacks ${first}`,
+    ],
+    ...others.map((variable) => ['', '', '', `      ${variable}`]),
+  ];
 }

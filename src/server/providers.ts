@@ -90,11 +90,16 @@ export function builtInProviders(config: ProviderSections): readonly BuiltInProv
     return {
       name,
       title: maker.title,
-      lacks: lacking.length === 0 ? undefined : lacking.join(' and '),
+      lacks: lacking.length === 0 ? undefined : listed(lacking),
       facts: () => maker.facts(),
       create: () => maker.create(config),
     };
   });
+}
+
+function listed(names: readonly string[]): string {
+  const last = names.at(-1) ?? '';
+  return names.length < 2 ? last : `${names.slice(0, -1).join(', ')} and ${last}`;
 }
 
 /** The providers of a service, and which of them takes the calls of agents that name none. */
