@@ -1,0 +1,115 @@
+import { assertNever, BridgeError } from '../../errors.ts';
+import { FAULT_ACTIONS, type FaultRule, knownFault } from './faults.ts';
+import type { CloseReason, WireError, WireEvent } from './wire.ts';
+
+const HUGE_BYTES = 2 * 1024 * 1024;
+
+/** What a fault can do to a connection. */
+export interface FaultTarget {
+  readonly lastSent: WireEvent | undefined;
+  emit(type: string, fields: Readonly<Record<string, unknown>>): void;
+  /** Sends the event again or as it is, past omissions and delays. */
+  transmit(event: WireEvent): void;
+  sendFrame(frame: string | Uint8Array): void;
+  refuse(error: WireError): void;
+  failResponse(error: WireError): void;
+  close(code?: number, reason?: string): void;
+  drop(): void;
+  stall(): void;
+  mute(forMs: number | undefined): void;
+  omit(types: readonly string[]): void;
+  delay(types: readonly string[], ms: number): void;
+  endSession(reason: CloseReason): void;
+  /** `error`: what the client is told instead; undefined: nothing. */
+  ignore(type: string, count: number, error: WireError | undefined): void;
+}
+
+/** Carries out one fault; it has its moment right after the event that set it off, if one did. */
+export function act(target: FaultTarget, rule: FaultRule): void {
+  switch (rule.do) {
+    case 'close':
+      target.close(rule.code ?? 1011, rule.reason ?? '');
+      break;
+    case 'drop':
+      target.drop();
+      break;
+    case 'stall':
+      target.stall();
+      break;
+    case 'mute':
+      target.mute(rule.forMs);
+      break;
+    case 'error':
+      sendError(target, rule);
+      break;
+    case 'fail-response':
+      target.failResponse(knownFault(rule.error).error);
+      break;
+    case 'malformed':
+      sendMalformed(target, rule.frame ?? '{"type":"session.output_audio.del', rule.binary ?? false);
+      break;
+    case 'unknown-event':
+      target.emit(rule.type ?? 'session.weather.updated', { weather: { sky: 'grey' } });
+      break;
+    case 'huge':
+      target.emit('session.weather.updated', { padding: ' '.repeat(rule.bytes ?? HUGE_BYTES) });
+      break;
+    case 'duplicate':
+      if (target.lastSent !== undefined) target.transmit(target.lastSent);
+      break;
+    case 'inject':
+      target.transmit(rule.event);
+      break;
+    case 'omit':
+      target.omit(rule.types);
+      break;
+    case 'delay':
+      target.delay(rule.types, rule.ms);
+      break;
+    case 'end-session':
+      target.endSession(rule.reason);
+      break;
+    case 'ignore':
+      target.ignore(rule.type, rule.count ?? 1, undefined);
+      break;
+    case 'refuse':
+      target.ignore(rule.type, 1, rule.error);
+      break;
+    case 'http':
+      break;
+    default:
+      assertNever(rule);
+  }
+}
+
+function sendError(target: FaultTarget, rule: Extract<FaultRule, { do: 'error' }>): void {
+  const known = knownFault(rule.error);
+  target.refuse(known.error);
+  const close = rule.close ?? known.close;
+  if (close !== undefined) target.close(close.code, close.reason ?? '');
+}
+
+function sendMalformed(target: FaultTarget, frame: string, binary: boolean): void {
+  target.sendFrame(binary ? Buffer.from(frame) : frame);
+}
+
+/** Throws BAD_INPUT for a script that can never do what it says. */
+export function checkScript(rules: readonly FaultRule[]): void {
+  for (const rule of rules) {
+    if (!Object.hasOwn(FAULT_ACTIONS, rule.do)) {
+      const wanted = Object.keys(FAULT_ACTIONS).join(', ');
+      throw new BridgeError('BAD_INPUT', `unknown fault ${JSON.stringify(rule.do)}, wanted one of ${wanted}`);
+    }
+    if (rule.do === 'http' && rule.when.after !== 'connect') {
+      throw new BridgeError(
+        'BAD_INPUT',
+        `fault 'http' is only possible at 'connect', found '${rule.when.after}'`,
+      );
+    }
+    const needsValue =
+      rule.when.after === 'ms' || rule.when.after === 'audioMs' || rule.when.after === 'appendMs';
+    if (needsValue && rule.when.value === undefined) {
+      throw new BridgeError('BAD_INPUT', `fault '${rule.do}' after '${rule.when.after}' needs a value in ms`);
+    }
+  }
+}
