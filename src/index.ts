@@ -11,6 +11,14 @@ export {
   voiceAgent,
 } from './agents.ts';
 export type { AudioFormat } from './audio/format.ts';
+export {
+  type AudioStream,
+  type AudioStreamOptions,
+  type OnFunctionCall,
+  processAudioStream,
+  type SpokenAudio,
+  type SpokenText,
+} from './audio-stream.ts';
 export { type CallEvent, type CallObserver, END_REASONS, type EndReason } from './call-events.ts';
 export {
   CARRIERS,
@@ -27,14 +35,19 @@ export { BridgeError, ERRORS, type ErrorCode } from './errors.ts';
 export type {
   ConnectRequest,
   HeardItem,
+  HistoryItem,
   ProviderCapabilities,
   ProviderEvent,
   ProviderFacts,
   ProviderSession,
   RealtimeProvider,
+  TextOptions,
   ToolDefinition,
   ToolResult,
+  TurnDetection,
+  Usage,
 } from './provider.ts';
+export { type ProviderHooks, withHooks } from './provider-hooks.ts';
 export {
   type ClosableProvider,
   defineProvider,
@@ -43,6 +56,12 @@ export {
 } from './provider-registry.ts';
 export { createLocalProvider } from './providers/local.ts';
 export { createOpenAiProvider } from './providers/openai.ts';
+export {
+  createAzureOpenAiProvider,
+  createAzureVoiceLiveProvider,
+  createInworldProvider,
+  createXaiProvider,
+} from './providers/openai-relatives.ts';
 export { type Bridge, type BridgeOptions, createBridge } from './server.ts';
 export {
   collectDigits,
