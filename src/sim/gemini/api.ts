@@ -106,7 +106,7 @@ export interface GeminiSimulatorOptions {
   readonly seed?: number;
   /** Longest connection; default 10 minutes. */
   readonly sessionMs?: number;
-  /** So long before its end `goAway` comes; default 60 s. Undefined connections never hear it: `Infinity` turns it off. */
+  /** So long before its end `goAway` comes; default 60 s. `Infinity`: never. */
   readonly goAwayMs?: number;
   /** Longest conversation over all its connections, without `contextWindowCompression`; default 15 minutes. */
   readonly conversationMs?: number;
@@ -158,10 +158,11 @@ export interface GeminiSimulatorOptions {
   /** Calls of an interrupted turn are called off; otherwise they stay open, and block. Default true. */
   readonly cancelsToolCalls?: boolean;
   /**
-   * What audio does that comes while a blocking call is open: it is heard, or the connection ends with this code, as has
-   * been seen (googleapis/js-genai#1236, google/adk-python#3918). Default `heard`.
+   * What `realtimeInput` does that comes while the model waits for a function: it is heard, or the connection ends with
+   * this code. Unsure: users report both closes, and not always (livekit/agents-js#1130, google/adk-python#3918,
+   * googleapis/js-genai#1236). Default `heard`.
    */
-  readonly audioDuringCall?: 'heard' | 1008 | 1011;
+  readonly inputDuringCall?: 'heard' | 1008 | 1011;
   /** Keep all audio, both ways, for `receivedAudio()` and `sentAudio()`; default false. */
   readonly keepAudio?: boolean;
   /** How many events a connection remembers for `sent`, `received` and `next()`; default 2000. */

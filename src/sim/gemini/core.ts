@@ -44,7 +44,7 @@ export interface Settings {
   readonly interruptedMs: number;
   readonly prematureTurnCompleteMs: number;
   readonly cancelsToolCalls: boolean;
-  readonly audioDuringCall: 'heard' | 1008 | 1011;
+  readonly inputDuringCall: 'heard' | 1008 | 1011;
   readonly keepAudio: boolean;
   readonly keepEvents: number;
   readonly respond: (turn: Turn) => ResponsePlan | undefined;
@@ -89,7 +89,7 @@ const DEFAULTS = {
   interruptedMs: 600,
   prematureTurnCompleteMs: Number.POSITIVE_INFINITY,
   cancelsToolCalls: true,
-  audioDuringCall: 'heard',
+  inputDuringCall: 'heard',
   keepAudio: false,
   keepEvents: 2_000,
   respond: () => undefined,

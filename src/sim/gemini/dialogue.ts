@@ -91,6 +91,7 @@ export class Dialogue implements EarsHost, TurnStage {
   }
 
   #realtime(body: JsonObject): void {
+    this.#checkGate();
     let isEmpty = true;
     for (const name in body) {
       isEmpty = false;
@@ -102,7 +103,7 @@ export class Dialogue implements EarsHost, TurnStage {
   #realtimePart(name: string, value: unknown): void {
     switch (name) {
       case 'audio':
-        this.#audio(value as JsonObject);
+        this.ears.audio(value as JsonObject);
         break;
       case 'mediaChunks':
         this.#mediaChunks(value as readonly JsonObject[]);
@@ -125,16 +126,14 @@ export class Dialogue implements EarsHost, TurnStage {
     }
   }
 
-  #audio(blob: JsonObject): void {
-    const { audioDuringCall } = this.#core.settings;
-    if (audioDuringCall !== 'heard' && this.#turn?.state === 'waiting') {
-      const reason =
-        audioDuringCall === 1008
-          ? 'Operation is not implemented, or supported, or enabled.'
-          : 'Internal error encountered.';
-      throw new Refusal(audioDuringCall, reason, 'audio came while a blocking call was open');
-    }
-    this.ears.audio(blob);
+  #checkGate(): void {
+    const { inputDuringCall } = this.#core.settings;
+    if (inputDuringCall === 'heard' || this.#turn?.state !== 'waiting') return;
+    const reason =
+      inputDuringCall === 1008
+        ? 'Operation is not implemented, or supported, or enabled.'
+        : 'Internal error encountered.';
+    throw new Refusal(inputDuringCall, reason, 'realtimeInput came while the model waited for a function');
   }
 
   #mediaChunks(chunks: readonly JsonObject[]): void {
@@ -145,7 +144,7 @@ export class Dialogue implements EarsHost, TurnStage {
       );
     }
     for (const chunk of chunks) {
-      if (String(chunk['mimeType']).startsWith('audio/')) this.#audio(chunk);
+      if (String(chunk['mimeType']).startsWith('audio/')) this.ears.audio(chunk);
     }
   }
 
