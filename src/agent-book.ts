@@ -95,6 +95,7 @@ export class AgentBook {
       voice: spec.voice ?? base.voice,
       language: spec.language ?? base.language,
       turnDetection: spec.turnDetection ?? base.turnDetection,
+      bargeIn: { ...base.bargeIn, ...spec.bargeIn },
       transcribeCaller: spec.transcribeCaller ?? base.transcribeCaller,
       audio: spec.audio ?? base.audio,
       tools,

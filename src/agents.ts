@@ -15,6 +15,7 @@ export interface Agent {
   readonly voice: string | undefined;
   readonly language: string | undefined;
   readonly turnDetection: TurnDetection;
+  readonly bargeIn: BargeInPolicy;
   readonly transcribeCaller: boolean;
   /** `passthrough` sends G.711 as it is where both ends speak the same law; `wideband` is the provider's best. */
   readonly audio: 'wideband' | 'passthrough';
@@ -49,6 +50,19 @@ export interface AgentProvider {
   readonly voice: string | undefined;
   /** Raw session fields, merged last. */
   readonly overrides: Readonly<Record<string, unknown>>;
+}
+
+/** Who notices that the caller speaks while the agent does, and what it takes. */
+export interface BargeInPolicy {
+  /**
+   * `provider`: only the provider; `local`: the bridge listens as well; `auto`: it does if the provider does not say when
+   * the caller begins to speak.
+   */
+  readonly detector: 'auto' | 'local' | 'provider';
+  /** Of the bridge's own ear: voice that is needed, in ms. */
+  readonly minSpeechMs: number;
+  /** Speech that begins so soon after the first sound on a line has to last longer: it is often "hello?", or an echo. */
+  readonly guardMs: number;
 }
 
 /** A sound for the caller who waits; PCM16, little-endian, mono. */
@@ -109,6 +123,9 @@ export interface AgentText {
   readonly silenceMs: number;
 }
 
+/** Voice of 80 ms is heard 80 to 140 ms after it began; a second is what echo cancellers need, and callers for their hello. */
+export const BARGE_IN: BargeInPolicy = { detector: 'auto', minSpeechMs: 80, guardMs: 1000 };
+
 /** A model that calls more functions than this at once is confused, or wants to be expensive. */
 const TOOLS_AT_ONCE = 4;
 
@@ -124,6 +141,7 @@ export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
     voice: text.voice,
     language: text.language,
     turnDetection: {},
+    bargeIn: BARGE_IN,
     transcribeCaller: true,
     audio: text.audio,
     tools: [endCall, currentTime, ...tools],

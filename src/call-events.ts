@@ -41,6 +41,9 @@ export function outcomeOf(reason: EndReason): CallOutcome {
 export const TOOL_OUTCOMES = ['done', 'failed', 'refused', 'timeout', 'cancelled'] as const;
 export type ToolOutcome = (typeof TOOL_OUTCOMES)[number];
 
+/** Who noticed that the caller cut in: the provider, the bridge's own ear, or nobody had to because it was a key. */
+export type InterruptedBy = 'provider' | 'local' | 'digit';
+
 /** What happens in a call, for whoever watches: dashboards, recorders, the demo. `atMs` counts from the webhook. */
 export type CallEvent =
   | {
@@ -78,7 +81,12 @@ export type CallEvent =
       readonly text: string;
       readonly final: boolean;
     }
-  | { readonly type: 'bargeIn'; readonly atMs: number; readonly heard: readonly HeardItem[] }
+  | {
+      readonly type: 'bargeIn';
+      readonly atMs: number;
+      readonly by: InterruptedBy;
+      readonly heard: readonly HeardItem[];
+    }
   | {
       readonly type: 'tool';
       readonly atMs: number;

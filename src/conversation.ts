@@ -1,51 +1,24 @@
 import { AgentVoice } from './agent-voice.ts';
-import type { Agent, DigitContext } from './agents.ts';
-import type { MachinePolicy } from './answering-machine.ts';
-import type { AudioFormat } from './audio/format.ts';
-import type { Transcoder } from './audio/transcode.ts';
 import { Briefing } from './briefing.ts';
-import type { CallEventBody, EndReason } from './call-events.ts';
+import type { EndReason } from './call-events.ts';
 import type { MachineResult } from './carrier.ts';
-import type { Clock } from './clock.ts';
+import type { ConversationOptions } from './conversation-options.ts';
+import { CutIn } from './cut-in.ts';
 import type { DigitSource } from './digits.ts';
 import { Downlink } from './downlink.ts';
 import { Floor, type HoldReason } from './floor.ts';
 import { Hearing } from './hearing.ts';
+import { Interruptions } from './interruptions.ts';
 import { Keypad } from './keypad.ts';
 import { LeadIn } from './lead-in.ts';
 import type { CallLeg } from './leg.ts';
-import type { Log } from './log.ts';
 import type { CallCounts } from './metrics.ts';
 import { CUT_SHORT, STREAM_BROKE } from './notices.ts';
-import type { Pacer } from './pacer.ts';
-import type { ProviderEvent, ProviderSession } from './provider.ts';
-import { onProviderNews, type ProviderNewsOptions } from './provider-news.ts';
+import type { ProviderCapabilities, ProviderEvent, ProviderSession } from './provider.ts';
+import { onProviderNews } from './provider-news.ts';
 import { ToolDesk } from './tool-desk.ts';
-import type { ToolRunner } from './tool-runner.ts';
 import type { CollectedDigits, DigitWish } from './tools.ts';
 import { Transcript } from './transcript.ts';
-
-export interface ConversationOptions extends ProviderNewsOptions {
-  readonly call: DigitContext;
-  readonly agent: Agent;
-  readonly clock: Clock;
-  readonly pacer: Pacer;
-  readonly log: Log;
-  readonly leadMs: number;
-  /** The line needs some audio, if only silence, from its beginning. */
-  readonly leadIn: boolean;
-  readonly machine: MachinePolicy;
-  /** See `AnsweringMachineOptions`. */
-  readonly greetingEndTold: boolean;
-  readonly tools: ToolRunner;
-  readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
-  /** Ms since the call began. */
-  atMs(): number;
-  emit(event: CallEventBody): void;
-  /** The conversation is over by its own course. */
-  onOver(reason: EndReason): void;
-  onFailed(thrown: unknown): void;
-}
 
 /**
  * What is said in a call: the caller's speech on its way to the provider, the agent's on its way to the caller's ear,
@@ -53,7 +26,7 @@ export interface ConversationOptions extends ProviderNewsOptions {
  */
 export class Conversation {
   readonly transcript = new Transcript();
-  readonly #counts = { bargeIns: 0, providerErrors: 0 };
+  readonly #counts = { providerErrors: 0 };
   readonly #options: ConversationOptions;
   readonly #downlink: Downlink;
   readonly #floor: Floor;
@@ -61,6 +34,7 @@ export class Conversation {
   readonly #keypad: Keypad;
   readonly #hearing: Hearing;
   readonly #desk: ToolDesk;
+  readonly #interruptions: Interruptions;
   #leadIn: LeadIn | undefined;
   #provider: ProviderSession | undefined;
   #leg: CallLeg | undefined;
@@ -133,11 +107,27 @@ export class Conversation {
       greetingEndTold: options.greetingEndTold,
       clock: options.clock,
       pacer: options.pacer,
+      cutIn: new CutIn({
+        policy: options.agent.bargeIn,
+        clock: options.clock,
+        createTranscoder: options.createTranscoder,
+        agentSpeaks: () => !this.#downlink.idle,
+        onSpeech: () => this.#callerSpeaks(),
+        onQuiet: () => this.#callerStopped(),
+        onCutIn: () => this.#interruptions.cutIn('local'),
+      }),
       createTranscoder: options.createTranscoder,
       onMachine: () => this.#fallSilent(),
       onHangUp: () => options.onOver('machine-answered'),
       onLeaveMessage: (message) => this.takeLeave('message-left', message, true),
       onFailed: (error) => options.onFailed(error),
+    });
+    this.#interruptions = new Interruptions({
+      agentSpeaks: () => !this.#downlink.idle,
+      openResponses: () => this.#floor.openResponses,
+      onInterrupted: () => this.#desk.interrupted(),
+      cut: () => this.#voice.cut(),
+      emit: (event) => options.emit(event),
     });
     this.#floor.hold('no-stream', true);
   }
@@ -145,7 +135,8 @@ export class Conversation {
   get counts(): Omit<CallCounts, 'seconds'> {
     const { refused: refusedFrames, ...uplink } = this.#hearing.counts;
     const refusedDownlinkMs = this.#downlink.refusedMs;
-    return { ...this.#counts, ...uplink, refusedFrames, refusedDownlinkMs };
+    const bargeIns = this.#interruptions.count;
+    return { ...this.#counts, bargeIns, ...uplink, refusedFrames, refusedDownlinkMs };
   }
 
   /** When the last media message came; undefined while there is no stream, or nobody to hear it. */
@@ -159,10 +150,10 @@ export class Conversation {
     this.#leg = leg;
     this.#hadLeg = true;
     if (!this.#downlink.idle) this.#voice.firstHeard();
-    this.#hearing.attach(leg);
+    const line = this.#hearing.attach(leg);
     // It may have come out that it is a machine, and that this is the end.
     if (this.#closed) return;
-    this.#downlink.attach(leg);
+    this.#downlink.attach(line);
     if (this.#options.leadIn) this.#leadIn = new LeadIn(leg, this.#options.pacer, () => !this.#downlink.idle);
     this.#makeGood();
     this.#floor.hold('no-stream', false);
@@ -220,13 +211,13 @@ export class Conversation {
   }
 
   /** The provider is ready: it hears what the caller said meanwhile, and greets, if it is the first one. */
-  connect(provider: ProviderSession): void {
+  connect(provider: ProviderSession, capabilities: ProviderCapabilities): void {
     if (this.#closed) return;
     const greeting = this.#provider === undefined ? this.#options.agent.greeting : undefined;
     this.#provider = provider;
     this.#voice.connect(provider);
     this.#downlink.setFormat(provider.output);
-    this.#hearing.connect(provider);
+    this.#hearing.connect(provider, capabilities);
     if (this.#closed) return;
     // A machine is not greeted.
     if (greeting !== undefined && !this.#hearing.deaf) provider.say(greeting);
@@ -253,7 +244,7 @@ export class Conversation {
     // Its beep may sound like a key.
     if (this.#hearing.deaf) return;
     this.#floor.callerActive();
-    this.#bargeIn();
+    this.#interruptions.cutIn('digit');
     this.#keypad.press(digit);
     this.#floor.check();
   }
@@ -306,14 +297,13 @@ export class Conversation {
         this.#onText(event.role, event.itemId, event.text, event.final);
         break;
       case 'speechStarted':
-        this.#onCallerSpeaks(event.itemId);
+        this.#onSpeechStarted(event.itemId);
         break;
       case 'speechStopped':
-        this.#hearing.speechStopped();
-        this.#floor.callerStopped();
+        this.#callerStopped();
         break;
       case 'interrupted':
-        this.#bargeIn();
+        this.#interruptions.providerStopped(event.responseId);
         break;
       case 'responseStarted':
         this.#desk.responseStarted(event.responseId, event.asked);
@@ -353,13 +343,22 @@ export class Conversation {
     this.#options.emit({ type: 'transcript', role, itemId, text: entry.text, final });
   }
 
-  #onCallerSpeaks(itemId: string | undefined): void {
+  #onSpeechStarted(itemId: string | undefined): void {
     if (itemId !== undefined) this.transcript.open('user', itemId, this.#options.atMs());
+    this.#callerSpeaks();
+    // A machine does not interrupt.
+    if (!this.#hearing.deaf) this.#interruptions.cutIn('provider');
+  }
+
+  #callerSpeaks(): void {
     this.#hearing.speechStarted();
-    // A machine does not interrupt, and what is left of its speech is about to end.
-    if (this.#hearing.deaf) return;
-    this.#floor.callerSpeaks();
-    this.#bargeIn();
+    // What is left of a machine's speech is about to end.
+    if (!this.#hearing.deaf) this.#floor.callerSpeaks();
+  }
+
+  #callerStopped(): void {
+    this.#hearing.speechStopped();
+    this.#floor.callerStopped();
   }
 
   /** What was cut off when the last stream went away. */
@@ -378,15 +377,6 @@ export class Conversation {
   #fallSilent(): void {
     this.#floor.hold('machine', true);
     this.#voice.fallSilent();
-  }
-
-  #bargeIn(): void {
-    const spoke = !this.#downlink.idle;
-    this.#desk.interrupted();
-    const heard = this.#voice.cut();
-    if (!spoke) return;
-    this.#counts.bargeIns += 1;
-    this.#options.emit({ type: 'bargeIn', heard });
   }
 
   #onResponseDone(event: Extract<ProviderEvent, { type: 'responseDone' }>): void {

@@ -2,13 +2,17 @@ import { AnsweringMachine, type AnsweringMachineOptions } from './answering-mach
 import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { MachineResult } from './carrier.ts';
+import type { CutIn } from './cut-in.ts';
 import type { CallLeg } from './leg.ts';
 import type { Pacer } from './pacer.ts';
-import type { ProviderSession } from './provider.ts';
+import type { PlayoutLeg } from './playout.ts';
+import type { ProviderCapabilities, ProviderSession } from './provider.ts';
 import { Uplink, type UplinkCounts } from './uplink.ts';
 
 export interface HearingOptions extends AnsweringMachineOptions {
   readonly pacer: Pacer;
+  /** The bridge's own ear for callers who cut in. */
+  readonly cutIn: CutIn;
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
   onFailed(error: unknown): void;
 }
@@ -32,6 +36,7 @@ export class Hearing {
       ...options,
       onMachine: () => {
         this.#deaf = true;
+        options.cutIn.abandon();
         options.onMachine();
       },
     });
@@ -52,14 +57,16 @@ export class Hearing {
     return this.#uplink?.lastMediaAt;
   }
 
-  /** Throws BAD_AUDIO when the format cannot be converted. */
-  attach(leg: CallLeg): void {
-    const { clock, pacer, onFailed } = this.#options;
+  /** Returns the leg to play on. Throws BAD_AUDIO when the format cannot be converted. */
+  attach(leg: CallLeg): PlayoutLeg {
+    const { clock, pacer, cutIn, onFailed } = this.#options;
+    const line = cutIn.attach(leg);
     this.#input = leg.input;
     this.#uplink = new Uplink({ format: leg.input, clock, pacer, onFailed });
     this.#machine.setFormat(leg.input);
     this.#machine.resume();
     this.#join();
+    return line;
   }
 
   detach(): void {
@@ -67,19 +74,25 @@ export class Hearing {
     Object.assign(this.#past, sum(this.#past, this.#uplink.counts));
     this.#uplink.close();
     this.#uplink = undefined;
+    this.#options.cutIn.detach();
     this.#machine.pause();
   }
 
-  connect(provider: ProviderSession): void {
+  connect(provider: ProviderSession, capabilities: ProviderCapabilities): void {
     this.#provider = provider;
+    this.#options.cutIn.connect(capabilities);
     this.#join();
   }
 
   /** One media message of the caller. */
   hear(bytes: Uint8Array, atMs: number | undefined): void {
     this.#machine.hear(bytes);
-    if (this.#deaf) this.#uplink?.mute(bytes, atMs);
-    else this.#uplink?.receive(bytes, atMs);
+    if (this.#deaf) {
+      this.#uplink?.mute(bytes, atMs);
+      return;
+    }
+    this.#uplink?.receive(bytes, atMs);
+    this.#options.cutIn.hear(bytes);
   }
 
   /** What answering-machine detection has found. */
@@ -104,6 +117,7 @@ export class Hearing {
 
   close(): void {
     this.#machine.close();
+    this.#options.cutIn.close();
     this.#uplink?.close();
   }
 

@@ -139,7 +139,7 @@ export class Session {
       signal: this.#abort.signal,
       onReady: (session) => {
         this.#emit({ type: 'providerReady', provider: deps.provider.name, model });
-        this.#conversation.connect(session);
+        this.#conversation.connect(session, deps.provider.capabilities);
       },
       onEvent: (event) => this.#conversation.onProviderEvent(event),
       onFailed: (error) => this.#providerLost(error),

@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { BARGE_IN } from '../src/agents.ts';
 import type { MachinePolicy } from '../src/answering-machine.ts';
 import { MULAW_8K } from '../src/audio/format.ts';
 import { createTranscoder } from '../src/audio/transcode.ts';
+import { CutIn } from '../src/cut-in.ts';
 import { Hearing } from '../src/hearing.ts';
 import { Pacer } from '../src/pacer.ts';
 import type { ProviderSession } from '../src/provider.ts';
+import { ManualProvider } from './support/manual-provider.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 import { VirtualLeg } from './support/virtual-leg.ts';
 
@@ -18,6 +21,15 @@ function make(policy: MachinePolicy = { mode: 'report' }) {
     greetingEndTold: true,
     clock,
     pacer,
+    cutIn: new CutIn({
+      policy: BARGE_IN,
+      clock,
+      createTranscoder,
+      agentSpeaks: () => false,
+      onSpeech: () => undefined,
+      onQuiet: () => undefined,
+      onCutIn: () => undefined,
+    }),
     createTranscoder,
     onMachine: () => done.push('machine'),
     onHangUp: () => done.push('hang-up'),
@@ -40,13 +52,24 @@ function make(policy: MachinePolicy = { mode: 'report' }) {
     close: () => Promise.resolve(),
   };
   const frame = (value: number, atMs?: number): void => hearing.hear(new Uint8Array(160).fill(value), atMs);
-  return { clock, pacer, hearing, provider, heard, done, frame, leg: () => new VirtualLeg(clock) };
+  const { capabilities } = new ManualProvider();
+  return {
+    clock,
+    pacer,
+    hearing,
+    provider,
+    capabilities,
+    heard,
+    done,
+    frame,
+    leg: () => new VirtualLeg(clock),
+  };
 }
 
 describe('what the agent hears', () => {
   it('goes on from leg to leg, each with times of its own, and is counted together', () => {
-    const { hearing, provider, heard, frame, leg } = make();
-    hearing.connect(provider);
+    const { hearing, provider, capabilities, heard, frame, leg } = make();
+    hearing.connect(provider, capabilities);
     hearing.attach(leg());
     frame(1, 5000);
     frame(2, 5060);
@@ -60,18 +83,18 @@ describe('what the agent hears', () => {
   });
 
   it('is kept for a provider that is not ready, of the leg that is there', () => {
-    const { hearing, provider, heard, frame, leg, clock } = make();
+    const { hearing, provider, capabilities, heard, frame, leg, clock } = make();
     hearing.attach(leg());
     frame(1, 0);
     frame(2, 20);
-    hearing.connect(provider);
+    hearing.connect(provider, capabilities);
     clock.advance(100);
     expect(heard).toEqual([1, 2]);
   });
 
   it('is nothing while there is no leg, and nobody is on the pacer then', () => {
-    const { hearing, provider, heard, frame, leg, pacer } = make();
-    hearing.connect(provider);
+    const { hearing, provider, capabilities, heard, frame, leg, pacer } = make();
+    hearing.connect(provider, capabilities);
     hearing.attach(leg());
     hearing.speechStarted();
     expect(pacer.size).toBe(1);
@@ -84,8 +107,11 @@ describe('what the agent hears', () => {
   });
 
   it('says when it heard something last, also of a machine that is not listened to', () => {
-    const { hearing, provider, frame, leg, clock } = make({ mode: 'leave-message', message: 'x' });
-    hearing.connect(provider);
+    const { hearing, provider, capabilities, frame, leg, clock } = make({
+      mode: 'leave-message',
+      message: 'x',
+    });
+    hearing.connect(provider, capabilities);
     clock.advance(1000);
     hearing.attach(leg());
     expect(hearing.lastMediaAt).toBe(1000);
@@ -96,8 +122,11 @@ describe('what the agent hears', () => {
   });
 
   it('is silence instead of a machine’s greeting, holes and all', () => {
-    const { hearing, provider, heard, frame, leg, done } = make({ mode: 'leave-message', message: 'x' });
-    hearing.connect(provider);
+    const { hearing, provider, capabilities, heard, frame, leg, done } = make({
+      mode: 'leave-message',
+      message: 'x',
+    });
+    hearing.connect(provider, capabilities);
     hearing.attach(leg());
     frame(1, 0);
     hearing.machine('machine', false);
@@ -109,8 +138,8 @@ describe('what the agent hears', () => {
   });
 
   it('does not matter of a machine that is only reported', () => {
-    const { hearing, provider, heard, frame, leg } = make();
-    hearing.connect(provider);
+    const { hearing, provider, capabilities, heard, frame, leg } = make();
+    hearing.connect(provider, capabilities);
     hearing.attach(leg());
     hearing.machine('machine', true);
     frame(2, 0);
@@ -119,18 +148,21 @@ describe('what the agent hears', () => {
   });
 
   it('of a machine is acted upon when both the leg and the provider are there, in order', () => {
-    const { hearing, provider, leg, done } = make({ mode: 'leave-message', message: 'x' });
+    const { hearing, provider, capabilities, leg, done } = make({ mode: 'leave-message', message: 'x' });
     hearing.machine('machine', false);
     hearing.attach(leg());
     hearing.machine('machine-beep', true);
     expect(done).toEqual([]);
-    hearing.connect(provider);
+    hearing.connect(provider, capabilities);
     expect(done).toEqual(['machine', 'message']);
   });
 
   it('of a machine waits while there is no leg, whatever is found out meanwhile', () => {
-    const { hearing, provider, leg, done, clock } = make({ mode: 'leave-message', message: 'x' });
-    hearing.connect(provider);
+    const { hearing, provider, capabilities, leg, done, clock } = make({
+      mode: 'leave-message',
+      message: 'x',
+    });
+    hearing.connect(provider, capabilities);
     hearing.attach(leg());
     hearing.machine('machine', false);
     hearing.detach();
@@ -144,8 +176,8 @@ describe('what the agent hears', () => {
   });
 
   it('is over with the call', () => {
-    const { hearing, provider, heard, frame, leg, clock, pacer } = make({ mode: 'hang-up' });
-    hearing.connect(provider);
+    const { hearing, provider, capabilities, heard, frame, leg, clock, pacer } = make({ mode: 'hang-up' });
+    hearing.connect(provider, capabilities);
     hearing.attach(leg());
     hearing.close();
     frame(1);

@@ -71,7 +71,12 @@ const EVENTS: readonly CallEvent[] = [
   { type: 'mediaStarted', atMs: 900 },
   { type: 'firstAudio', atMs: 1400 },
   { type: 'transcript', atMs: 1500, role: 'assistant', itemId: 'item_1400', text: 'Hel', final: false },
-  { type: 'bargeIn', atMs: 2900, heard: [{ itemId: 'item_1400', playedMs: 900, receivedMs: 2400 }] },
+  {
+    type: 'bargeIn',
+    atMs: 2900,
+    by: 'provider',
+    heard: [{ itemId: 'item_1400', playedMs: 900, receivedMs: 2400 }],
+  },
   { type: 'digit', atMs: 5000, digit: '7' },
   TOOL,
   { type: 'transfer', atMs: 41_000, status: 'failed', outcome: 'no-answer' },

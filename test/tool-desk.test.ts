@@ -60,7 +60,7 @@ function make() {
     const request = connectRequest(agent, provider, MULAW_8K, clock);
     const session = provider.connect(request, (event) => conversation.onProviderEvent(event), over.signal);
     await provider.ready();
-    conversation.connect(await session);
+    conversation.connect(await session, provider.capabilities);
     return provider;
   };
   const close = (): void => {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BARGE_IN } from '../agents.ts';
 import { agentBudgetSchema } from '../cost/budget-schema.ts';
 import { endHookSchema } from '../hooks/end-hook.ts';
 import { startHookSchema } from '../hooks/start-hook.ts';
@@ -51,6 +52,22 @@ const turnDetection = z
       .describe('By what was said.'),
   ])
   .describe('When the caller’s turn is over.');
+
+const bargeIn = z
+  .strictObject({
+    detector: oneOf(['auto', 'local', 'provider'])
+      .default(BARGE_IN.detector)
+      .describe(
+        'provider: only the provider notices; local: the bridge listens as well; auto: it does for providers that tell late.',
+      ),
+    minSpeechMs: whole(40, 1000)
+      .default(BARGE_IN.minSpeechMs)
+      .describe('Voice that the bridge needs to hear, in ms.'),
+    guardMs: whole(0, 10_000)
+      .default(BARGE_IN.guardMs)
+      .describe('Speech that begins so soon after the first sound of the agent has to last longer, in ms.'),
+  })
+  .describe('How it is noticed that the caller speaks while the agent does.');
 
 const providerSettings = z.strictObject({
   name: text(64).describe('openai or local.'),
@@ -131,6 +148,7 @@ export const agentSchema = z
     timeZone: timeZone.optional(),
     variables: variables.default({}),
     turnDetection: turnDetection.optional(),
+    bargeIn: bargeIn.optional(),
     transcribeCaller: yesOrNo.optional().describe('What the caller says is written down. Default: true.'),
     providers: z
       .array(provider, { error: 'a list of providers' })

@@ -1,6 +1,7 @@
 import { AudioError } from './audio-error.ts';
 import { RATES, type Rate } from './format.ts';
 import { Spectrum } from './spectrum.ts';
+import { Tonality } from './tonality.ts';
 import { dbm0, ZERO_DBM0_RMS } from './tone.ts';
 
 /** Length of one frame of a voice detector, ms. */
@@ -64,13 +65,6 @@ const LEAST_NOISE_DBM0 = -70;
 const SILENT_PEAK = 8;
 /** Machine-made silence this long is the line's own; a shorter one is a hole in the stream. */
 const HOLE_FRAMES = 15;
-/** Share of a frame's power in its two strongest lines from which it is a tone. */
-const TONE_PURITY = 0.97;
-/** Bins to each side of a peak that belong to it under a Hann window. */
-const LINE_BINS = 2;
-/** Speech is never the same for this long; keys are held for at least 40 ms. */
-const STEADY_FRAMES = 2;
-
 /** First and last bin of every band, evenly spaced on the mel scale, each at least one bin. */
 function bandEdges(size: number, rate: number): Uint16Array {
   const mel = (hz: number): number => 2595 * Math.log10(1 + hz / 700);
@@ -108,6 +102,13 @@ class NoiseTracker {
 
   get ready(): boolean {
     return this.#seen >= LEARNING_FRAMES;
+  }
+
+  /** Power of the noise in all bands together. */
+  get total(): number {
+    let sum = 0;
+    for (let b = 0; b < BANDS; b++) sum += this.noise[b]!;
+    return sum;
   }
 
   reset(): void {
@@ -195,10 +196,8 @@ class LikelihoodDetector implements VoiceDetector {
   readonly #clean = new Float64Array(BANDS);
   readonly #tracker: NoiseTracker;
   readonly #frame = new MutableVoiceFrame();
+  readonly #tonality = new Tonality();
   #silentFrames = 0;
-  #peakBin = 0;
-  #secondBin = 0;
-  #steady = 0;
 
   constructor(options: VoiceDetectorOptions) {
     const { rate, threshold = 0.3, minLevelDbm0 = -55 } = options;
@@ -233,12 +232,12 @@ class LikelihoodDetector implements VoiceDetector {
       return frame;
     }
     this.#analyse();
-    frame.tonal = this.#isTonal();
+    frame.tonal = this.#tonality.isTonal(this.#lines, this.#tracker.ready ? this.#tracker.total : 0);
     // What a tone leaves behind in the likelihood would be voice when the tone stops.
     if (frame.tonal) frame.likelihood = 0;
     else if (this.#tracker.ready) this.#judge();
     // A phone mutes the line's noise while it sends a tone; afterwards that noise must not be new.
-    if (this.#steady === 0 || !this.#tracker.ready) this.#tracker.update(this.#power);
+    if (!this.#tonality.maybe || !this.#tracker.ready) this.#tracker.update(this.#power);
     frame.speech = frame.likelihood > this.#threshold && frame.levelDbm0 >= this.#minLevel && !frame.tonal;
     return frame;
   }
@@ -248,7 +247,7 @@ class LikelihoodDetector implements VoiceDetector {
     this.#clean.fill(0);
     this.#history.fill(0);
     this.#silentFrames = 0;
-    this.#steady = 0;
+    this.#tonality.reset();
     this.#setNothing();
   }
 
@@ -318,44 +317,6 @@ class LikelihoodDetector implements VoiceDetector {
     }
     return sum / BANDS;
   }
-
-  /** The same two lines, or one, hold nearly all power for some frames. */
-  #isTonal(): boolean {
-    let total = 0;
-    for (let k = 1; k < this.#lines.length; k++) total += this.#lines[k]!;
-    const first = this.#strongest(-1);
-    const second = this.#strongest(first);
-    const pure = this.#lineAt(first, -1) + this.#lineAt(second, first) >= TONE_PURITY * total;
-    const same = near(first, this.#peakBin, this.#secondBin) && total > 0;
-    this.#steady = pure ? (same ? this.#steady + 1 : 1) : 0;
-    this.#peakBin = first;
-    this.#secondBin = second;
-    return this.#steady >= STEADY_FRAMES;
-  }
-
-  /** The bin with the most power that does not belong to the line at `other`. */
-  #strongest(other: number): number {
-    let best = -1;
-    for (let k = 1; k < this.#lines.length; k++) {
-      if (other >= 0 && Math.abs(k - other) <= LINE_BINS) continue;
-      if (best < 0 || this.#lines[k]! > this.#lines[best]!) best = k;
-    }
-    return best;
-  }
-
-  /** Power of the line at `bin`, without bins that belong to the line at `other`. */
-  #lineAt(bin: number, other: number): number {
-    let sum = 0;
-    const end = Math.min(this.#lines.length - 1, bin + LINE_BINS);
-    for (let k = Math.max(1, bin - LINE_BINS); k <= end; k++) {
-      if (other < 0 || Math.abs(k - other) > LINE_BINS) sum += this.#lines[k]!;
-    }
-    return sum;
-  }
-}
-
-function near(bin: number, one: number, other: number): boolean {
-  return Math.abs(bin - one) <= 1 || Math.abs(bin - other) <= 1;
 }
 
 /** The least noise, spread over the bands by their width. */

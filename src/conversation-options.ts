@@ -1,0 +1,33 @@
+import type { Agent, DigitContext } from './agents.ts';
+import type { MachinePolicy } from './answering-machine.ts';
+import type { AudioFormat } from './audio/format.ts';
+import type { Transcoder } from './audio/transcode.ts';
+import type { CallEventBody, EndReason } from './call-events.ts';
+import type { Clock } from './clock.ts';
+import type { Log } from './log.ts';
+import type { Pacer } from './pacer.ts';
+import type { ProviderNewsOptions } from './provider-news.ts';
+import type { ToolRunner } from './tool-runner.ts';
+
+/** What a `Conversation` needs of the call that it is held in. */
+export interface ConversationOptions extends ProviderNewsOptions {
+  readonly call: DigitContext;
+  readonly agent: Agent;
+  readonly clock: Clock;
+  readonly pacer: Pacer;
+  readonly log: Log;
+  readonly leadMs: number;
+  /** The line needs some audio, if only silence, from its beginning. */
+  readonly leadIn: boolean;
+  readonly machine: MachinePolicy;
+  /** See `AnsweringMachineOptions`. */
+  readonly greetingEndTold: boolean;
+  readonly tools: ToolRunner;
+  readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
+  /** Ms since the call began. */
+  atMs(): number;
+  emit(event: CallEventBody): void;
+  /** The conversation is over by its own course. */
+  onOver(reason: EndReason): void;
+  onFailed(thrown: unknown): void;
+}
