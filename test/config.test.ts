@@ -229,6 +229,19 @@ describe('the settings of providers', () => {
     for (const name of PROVIDERS) expect(lacksOf(name, config), name).toEqual([]);
   });
 
+  it.each([
+    ['azure', { ...AZURE, AZURE_OPENAI_DEPLOYMENT: '' }, ['AZURE_OPENAI_DEPLOYMENT']],
+    ['azure', { ...AZURE, AZURE_OPENAI_DEPLOYMENT: '', AZURE_OPENAI_ENDPOINT: 'wss://a/x?deployment=d' }, []],
+    ['azure-voice-live', { ...VOICE_LIVE, AZURE_VOICE_LIVE_MODEL: '' }, ['AZURE_VOICE_LIVE_MODEL']],
+    [
+      'azure-voice-live',
+      { ...VOICE_LIVE, AZURE_VOICE_LIVE_MODEL: '', AZURE_VOICE_LIVE_ENDPOINT: 'ws://a/x?agent-name=a' },
+      [],
+    ],
+  ] as const)('of %s may have the model in the address: %j', (name, env, wanted) => {
+    expect(lacksOf(name, loadConfig(env))).toEqual(wanted);
+  });
+
   it('let Nova’s events be signed with anything for a server on this machine only', () => {
     const local = { AWS_ENDPOINT_URL_BEDROCK_RUNTIME: 'http://127.0.0.1:9000' };
     expect(loadConfig(local).nova).toMatchObject({

@@ -183,7 +183,7 @@ describe('the built-in providers', () => {
   it.each(entries.filter(({ lacks }) => lacks !== undefined))(
     '$name names the variables that it lacks',
     ({ lacks }) => {
-      expect(lacks).toMatch(/^[A-Z][A-Z_]+( and [A-Z][A-Z_]+)*$/);
+      expect(lacks).toMatch(/^[A-Z][A-Z_]+((, [A-Z][A-Z_]+)* and [A-Z][A-Z_]+)?$/);
     },
   );
 });
@@ -269,7 +269,7 @@ describe('a bridge with providers of its own', () => {
   });
 });
 
-describe('patchcord serve', () => {
+describe('patchcord', () => {
   const root = fileURLToPath(new URL('..', import.meta.url));
   let folder: ReturnType<typeof makeFolder>;
 
@@ -296,29 +296,25 @@ export async function load(url, context, next) {
 
   afterAll(() => folder[Symbol.dispose]());
 
-  /** What a service in this environment has loaded when it is ready. */
-  async function loadedBy(env: Record<string, string>): Promise<readonly string[]> {
-    const list = folder.at(`loaded-${Object.keys(env).join('-')}`);
+  /** What a command in this environment has loaded: when it is ready, if it listens, else when it is done. */
+  async function loadedBy(command: string, env: Record<string, string> = {}): Promise<readonly string[]> {
+    const list = folder.at(`loaded-${command}-${Object.keys(env).join('-')}`);
+    const argv = command === 'serve' ? ['serve', '--port', '0', '--host', '127.0.0.1'] : [command];
     const flags = ['--import', folder.at('preload.mjs'), folder.at('built/src/cli.js')];
-    const child = spawn(process.execPath, [...flags, 'serve', '--port', '0', '--host', '127.0.0.1'], {
+    const child = spawn(process.execPath, [...flags, ...argv], {
       env: { PATH: process.env['PATH'], LOADED: list, LOG_LEVEL: 'silent', ...env },
     });
     let out = '';
     let err = '';
+    child.stdout.on('data', (data) => {
+      out += data;
+      if (/^listening on .*\n/.test(out)) child.kill('SIGTERM');
+    });
     child.stderr.on('data', (data) => {
       err += data;
     });
-    const ready = new Promise<void>((resolve, reject) => {
-      child.stdout.on('data', (data) => {
-        out += data;
-        if (out.startsWith('listening on ') && out.endsWith('\n')) resolve();
-      });
-      child.on('exit', () => reject(new Error(`ended before it was ready: ${err}`)));
-    });
-    await ready;
-    const exit = once(child, 'exit');
-    child.kill('SIGTERM');
-    await exit;
+    const [status] = await once(child, 'exit');
+    if (status !== 0 || out === '') throw new Error(`${command} ended with ${status}: ${err}`);
     return readFileSync(list, 'utf8').trim().split('\n');
   }
 
@@ -328,13 +324,29 @@ export async function load(url, context, next) {
     return [...new Set(found)].filter((name) => name !== 'common').toSorted();
   }
 
+  const sdks = (urls: readonly string[]) => urls.filter((url) => /\/@(aws-sdk|smithy|google)\//.test(url));
+
   it.each([
     [{ PROVIDER: 'local' }, ['local']],
     [{ OPENAI_API_KEY: 'sk-x' }, ['openai']],
-  ])('with %j loads that provider and no other, and no SDK', { timeout: 30_000 }, async (env, wanted) => {
-    const loaded = await loadedBy(env);
-    expect(providersIn(loaded)).toEqual(wanted);
-    expect(loaded.filter((url) => url.includes('/@aws-sdk/') || url.includes('/@google/'))).toEqual([]);
-    expect(loaded.some((url) => url.endsWith('/src/server.js'))).toBe(true);
+    [{ XAI_API_KEY: 'xai-x' }, ['openai', 'openai-relatives']],
+  ])(
+    'serve with %j loads that provider and no other, and no SDK',
+    { timeout: 30_000 },
+    async (env, wanted) => {
+      const loaded = await loadedBy('serve', env);
+      expect(providersIn(loaded)).toEqual(wanted);
+      expect(sdks(loaded)).toEqual([]);
+      expect(loaded.some((url) => url.endsWith('/src/server.js'))).toBe(true);
+    },
+  );
+
+  it('lists all providers without loading what they connect with', { timeout: 30_000 }, async () => {
+    const loaded = await loadedBy('providers');
+    expect(providersIn(loaded)).toEqual(expect.arrayContaining(['local', 'openai']));
+    expect(loaded.filter((url) => /\/src\/providers\/[\w-]+\.js$|\/node_modules\/ws\//.test(url))).toEqual(
+      [],
+    );
+    expect(sdks(loaded)).toEqual([]);
   });
 });
