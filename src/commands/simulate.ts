@@ -3,6 +3,7 @@ import { BridgeError } from '../errors.ts';
 import type { Command, Terminal } from './command.ts';
 import { CARRIER_HELP, simulateCarrier } from './simulate-carrier.ts';
 import { GEMINI_HELP, simulateGemini } from './simulate-gemini.ts';
+import { NOVA_HELP, simulateNova } from './simulate-nova.ts';
 import { OPENAI_HELP, simulateOpenAi } from './simulate-openai.ts';
 
 interface Simulation {
@@ -14,6 +15,7 @@ interface Simulation {
 const PROVIDERS: Readonly<Record<string, Simulation>> = {
   openai: { help: OPENAI_HELP, run: simulateOpenAi },
   gemini: { help: GEMINI_HELP, run: simulateGemini },
+  nova: { help: NOVA_HELP, run: simulateNova },
 };
 
 const NAMES = [...Object.keys(PROVIDERS), ...CARRIERS];

@@ -63,13 +63,13 @@ export function object(fields: Readonly<Record<string, Rule>>): Rule {
   const required = Object.keys(fields).filter((name) => !name.endsWith('?'));
   return (value, path) => {
     if (!isObject(value)) throw malformed(path, `expected type: JSONObject, found: ${typeName(value)}`);
-    for (const name of Object.keys(value)) {
-      if (!rules.has(name)) throw malformed(path, `extraneous key [${name}] is not permitted`);
+    for (const [name, field] of Object.entries(value)) {
+      const rule = rules.get(name);
+      if (rule === undefined) throw malformed(path, `extraneous key [${name}] is not permitted`);
+      rule(field, `${path}/${name}`);
     }
-    for (const name of required) {
-      if (!Object.hasOwn(value, name)) throw malformed(path, `required key [${name}] not found`);
-    }
-    for (const [name, rule] of rules) if (Object.hasOwn(value, name)) rule(value[name], `${path}/${name}`);
+    const missing = required.find((name) => !Object.hasOwn(value, name));
+    if (missing !== undefined) throw malformed(path, `required key [${missing}] not found`);
   };
 }
 
