@@ -1,0 +1,206 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
+
+/** Static keys of an AWS identity that may call `bedrock:InvokeModelWithBidirectionalStream`. */
+export interface AwsCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string | undefined;
+}
+
+export interface AwsSettings {
+  /** Undefined: from the environment or the profile, as the SDK finds it. */
+  readonly region: string | undefined;
+  /** Undefined: the service of the region. `http:` is HTTP/2 without TLS. */
+  readonly endpoint: string | undefined;
+  /** Undefined: the SDK's own chain (environment, profile, container, instance). */
+  readonly credentials: AwsCredentials | undefined;
+  /** Longer than any session: the SDK drops a connection that is idle for so long, and calls that a normal end. */
+  readonly idleMs: number;
+}
+
+/** One event on its way to the service, as the SDK takes it. */
+export interface InputChunk {
+  readonly chunk: { readonly bytes: Uint8Array };
+}
+
+export interface StreamListener {
+  /** The network connection stands, TLS included. */
+  connected(): void;
+  /** The service has begun to answer with a stream. */
+  accepted(): void;
+  /** One event of the service, as JSON. */
+  received(bytes: Uint8Array): void;
+  /** Exactly once, last. `thrown`: what the SDK said, undefined when the stream just ended; `networkCode`: `ECONNREFUSED` */
+  ended(thrown: unknown, networkCode: string | undefined): void;
+}
+
+/** A stream that was asked for. */
+export interface AwsStream {
+  /** Nothing is told any more but the end, and no socket is left. */
+  abort(): void;
+}
+
+type Sdk = typeof import('@aws-sdk/client-bedrock-runtime');
+
+/** What is known of the socket of one stream, which the SDK keeps to itself. */
+class Line {
+  readonly #connected: () => void;
+  #socket: Socket | undefined;
+  networkCode: string | undefined;
+
+  constructor(connected: () => void) {
+    this.#connected = connected;
+  }
+
+  use(socket: Socket, ready: 'connect' | 'secureConnect'): void {
+    this.#socket = socket;
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    socket.setNoDelay(true);
+    socket.once(ready, this.#connected);
+    socket.once('error', (error: Error & { readonly code?: unknown }) => {
+      if (typeof error.code === 'string') this.networkCode = error.code;
+    });
+  }
+
+  drop(): void {
+    this.#socket?.destroy();
+  }
+}
+
+const KEEP_ALIVE_MS = 15_000;
+
+/** TLS towards a host that speaks HTTP/2 from the first byte. */
+function dial(authority: URL, line: Line | undefined): Socket {
+  const host = authority.hostname.replace(/^\[|\]$/g, '');
+  const secure = authority.protocol === 'https:';
+  const port = authority.port === '' ? (secure ? 443 : 80) : Number(authority.port);
+  if (!secure) {
+    const socket = connectTcp({ host, port });
+    line?.use(socket, 'connect');
+    return socket;
+  }
+  const servername = isIP(host) === 0 ? { servername: host } : {};
+  const socket = connectTls({ host, port, ALPNProtocols: ['h2'], ...servername });
+  line?.use(socket, 'secureConnect');
+  return socket;
+}
+
+/**
+ * The AWS SDK, loaded when the first stream is wanted: it is large, and most bridges never need it. On Node 20 it then
+ * warns once that releases from 2027 on want Node 22; that is for whoever runs the service to read, and the SDK's own
+ * AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED=true silences it, so nothing here hides it.
+ */
+export class AwsLink {
+  readonly #settings: AwsSettings;
+  /** Which stream a connection is dialled for: the SDK shows neither its sockets nor whose they are. */
+  readonly #lines = new AsyncLocalStorage<Line>();
+  #loading: Promise<{ readonly sdk: Sdk; readonly client: BedrockRuntimeClient }> | undefined;
+  #closed = false;
+
+  constructor(settings: AwsSettings) {
+    this.#settings = settings;
+  }
+
+  /** What it dials, for messages. */
+  get host(): string {
+    const { endpoint, region } = this.#settings;
+    if (endpoint !== undefined) return new URL(endpoint).host;
+    return region === undefined ? 'Amazon Bedrock' : `bedrock-runtime.${region}.amazonaws.com`;
+  }
+
+  /** Asks for a stream at once; what comes of it is told to `listener`. */
+  open(modelId: string, body: AsyncIterable<InputChunk>, listener: StreamListener): AwsStream {
+    const line = new Line(() => listener.connected());
+    const giveUp = new AbortController();
+    const work = this.#lines.run(line, () => this.#run(modelId, body, listener, giveUp.signal));
+    work.then(
+      () => listener.ended(undefined, line.networkCode),
+      (thrown: unknown) => listener.ended(thrown ?? new Error('no reason given'), line.networkCode),
+    );
+    return {
+      abort: () => {
+        giveUp.abort();
+        line.drop();
+      },
+    };
+  }
+
+  /** Nothing can be opened afterwards; streams that are open have to be aborted by whoever opened them. */
+  close(): void {
+    this.#closed = true;
+    this.#loading?.then(
+      ({ client }) => client.destroy(),
+      () => undefined,
+    );
+  }
+
+  async #run(
+    modelId: string,
+    body: AsyncIterable<InputChunk>,
+    listener: StreamListener,
+    abortSignal: AbortSignal,
+  ): Promise<void> {
+    const { sdk, client } = await this.#load();
+    if (this.#closed) throw new Error('the provider was closed');
+    abortSignal.throwIfAborted();
+    const command = new sdk.InvokeModelWithBidirectionalStreamCommand({ modelId, body });
+    // The promise of `send` waits for the first event of the service, which may be a minute away when the caller is
+    // silent; this is the one place that sees the head of the answer.
+    command.middlewareStack.add(
+      (next) => async (args) => {
+        const output = await next(args);
+        if (isSuccess(output.response)) listener.accepted();
+        return output;
+      },
+      { step: 'deserialize', priority: 'low', name: 'patchcordAccepted' },
+    );
+    const { body: output } = await client.send(command, { abortSignal });
+    if (output === undefined) return;
+    for await (const item of output) {
+      const bytes = item.chunk?.bytes;
+      if (bytes !== undefined) listener.received(bytes);
+    }
+  }
+
+  #load(): Promise<{ readonly sdk: Sdk; readonly client: BedrockRuntimeClient }> {
+    this.#loading ??= import('@aws-sdk/client-bedrock-runtime').then((sdk) => ({
+      sdk,
+      client: this.#makeClient(sdk),
+    }));
+    return this.#loading;
+  }
+
+  #makeClient(sdk: Sdk): BedrockRuntimeClient {
+    const { region, endpoint, credentials, idleMs } = this.#settings;
+    return new sdk.BedrockRuntimeClient({
+      ...(region === undefined ? {} : { region }),
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(credentials === undefined ? {} : { credentials: keysOf(credentials) }),
+      // The settings of its own HTTP/2 handler, which so need not be a dependency.
+      requestHandler: {
+        sessionTimeout: idleMs,
+        disableConcurrentStreams: true,
+        nodeHttp2ConnectOptions: {
+          createConnection: (authority: URL) => dial(authority, this.#lines.getStore()),
+        },
+      },
+    });
+  }
+}
+
+function keysOf({ accessKeyId, secretAccessKey, sessionToken }: AwsCredentials) {
+  return sessionToken === undefined
+    ? { accessKeyId, secretAccessKey }
+    : { accessKeyId, secretAccessKey, sessionToken };
+}
+
+function isSuccess(response: unknown): boolean {
+  const status =
+    typeof response === 'object' && response !== null && 'statusCode' in response
+      ? response.statusCode
+      : undefined;
+  return typeof status === 'number' && status >= 200 && status < 300;
+}

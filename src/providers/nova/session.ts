@@ -1,0 +1,313 @@
+import { randomUUID } from 'node:crypto';
+import type { AudioFormat } from '../../audio/format.ts';
+import { type Cancel, type Clock, deadline } from '../../clock.ts';
+import { assertNever, BridgeError } from '../../errors.ts';
+import type {
+  ConnectRequest,
+  HeardItem,
+  ProviderEvent,
+  ProviderSession,
+  TextOptions,
+  ToolResult,
+} from '../../provider.ts';
+import { abortError, type Scrub } from '../common/network.ts';
+import { WholeSamples } from '../common/whole-samples.ts';
+import type { AwsLink, AwsStream } from './aws.ts';
+import { buildSession, type SessionChoice, type SessionShape, systemText } from './config.ts';
+import { Conversation } from './conversation.ts';
+import { failure } from './errors.ts';
+import { type HistoryLimits, type PastConversation, pastConversation } from './history.ts';
+import { PromptWriter } from './input.ts';
+import { Uplink } from './uplink.ts';
+import { type ServerEvent, ServerEventReader } from './wire.ts';
+
+/** Everything that a session needs to know beside the request. Times are in ms. */
+export interface SessionSetup extends SessionChoice {
+  readonly link: AwsLink;
+  readonly model: string;
+  readonly connectTimeoutMs: number;
+  /** See `NovaOptions.ready`. */
+  readonly ready: 'accepted' | 'sent';
+  readonly sentMs: number;
+  readonly backlogMs: number;
+  readonly stallMs: number;
+  readonly maxSessionMs: number;
+  readonly expiryMarginMs: number;
+  readonly historyLimits: HistoryLimits;
+  readonly scrub: Scrub;
+  /** Of the provider, which ends what is still open. */
+  readonly sessions: Set<NovaSession>;
+}
+
+type Stage = 'connecting' | 'open' | 'closing' | 'closed';
+
+/** For the service to say goodbye. */
+const CLOSE_WITHIN_MS = 2_000;
+/** The service and we do not begin to count at the same moment. */
+const NEAR_THE_END = 0.95;
+
+/** Life of one session: open the stream, tell the past, run, end. What is said on it is the conversation's. */
+export class NovaSession implements ProviderSession {
+  readonly #setup: SessionSetup;
+  readonly #clock: Clock;
+  readonly #sink: (event: ProviderEvent) => void;
+  readonly #shape: SessionShape;
+  readonly #past: PastConversation;
+  readonly #writer: PromptWriter;
+  readonly #uplink: Uplink;
+  readonly #conversation: Conversation;
+  readonly #reader = new ServerEventReader();
+  readonly #samples = new WholeSamples();
+  readonly #startedAt: number;
+  readonly #ready: Promise<void>;
+  #settle: { resolve: () => void; reject: (error: BridgeError) => void } | undefined;
+  #stream: AwsStream | undefined;
+  #stage: Stage = 'connecting';
+  #sentTimer: Cancel | undefined;
+  #expiryTimer: Cancel | undefined;
+  #closeTimer: Cancel | undefined;
+  #closing: Promise<void> | undefined;
+  #finish: () => void = () => undefined;
+
+  private constructor(setup: SessionSetup, request: ConnectRequest, sink: (event: ProviderEvent) => void) {
+    const { clock } = request;
+    this.#setup = setup;
+    this.#clock = clock;
+    this.#sink = sink;
+    this.#startedAt = clock.now();
+    this.#shape = buildSession(request, setup);
+    this.#past = pastConversation(request.history, setup.historyLimits);
+    this.#writer = new PromptWriter(setup.historyLimits.bytesPerInput, randomUUID);
+    this.#ready = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    this.#uplink = new Uplink({
+      clock,
+      format: this.#shape.input,
+      backlogMs: setup.backlogMs,
+      stallMs: setup.stallMs,
+      audioDropped: (ms) => this.#warn('audio_dropped', `${ms} ms of the caller's audio were dropped`),
+      stalled: (ms) => this.#onStalled(ms),
+    });
+    this.#conversation = new Conversation({
+      clock,
+      language: request.language,
+      transcribeCaller: request.transcribeCaller,
+      sendText: (text) => this.#uplink.put(this.#writer.text('USER', text, true)),
+      sendResult: (id, content) => this.#uplink.put(this.#writer.toolResult(id, content)),
+      emit: (event) => this.#emit(event),
+      fail: (error) => this.#fail(error),
+    });
+    this.#uplink.put([
+      ...this.#writer.start(this.#shape.sessionStart, this.#shape.promptStart),
+      ...this.#writer.text('SYSTEM', systemText(request, this.#past.notes), false),
+      ...this.#past.blocks.flatMap(({ role, text }) => this.#writer.text(role, text, false)),
+    ]);
+  }
+
+  /**
+   * Opens a stream and tells the past. Rejects with a BridgeError, and then leaves no socket and no timer behind and has
+   * told `sink` of no `closed`.
+   */
+  static async connect(
+    setup: SessionSetup,
+    request: ConnectRequest,
+    sink: (event: ProviderEvent) => void,
+    signal: AbortSignal,
+  ): Promise<ProviderSession> {
+    if (signal.aborted) throw abortError(signal.reason);
+    const session = new NovaSession(setup, request, sink);
+    setup.sessions.add(session);
+    using limit = deadline(request.clock, setup.connectTimeoutMs, `connecting to ${setup.link.host}`, signal);
+    const onAbort = (): void => session.#fail(abortError(limit.signal.reason));
+    limit.signal.addEventListener('abort', onAbort, { once: true });
+    session.#dial();
+    await session.#ready;
+    return session;
+  }
+
+  get input(): AudioFormat {
+    return this.#shape.input;
+  }
+
+  get output(): AudioFormat {
+    return this.#shape.output;
+  }
+
+  sendAudio(bytes: Uint8Array): boolean {
+    if (this.#stage !== 'open') return false;
+    return this.#uplink.sendAudio(this.#samples.join(bytes));
+  }
+
+  sendText(text: string, options: TextOptions): void {
+    if (this.#stage === 'open') this.#conversation.sendText(text, options);
+  }
+
+  say(text: string, insist = false): void {
+    if (this.#stage === 'open') this.#conversation.say(text, insist);
+  }
+
+  sendToolResult(callId: string, result: ToolResult): void {
+    if (this.#stage === 'open') this.#conversation.sendToolResult(callId, result);
+  }
+
+  interrupt(heard: readonly HeardItem[]): void {
+    if (this.#stage === 'open') this.#conversation.interrupt(heard);
+  }
+
+  close(_reason: string): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** The provider itself is closed. */
+  abandon(error: BridgeError): void {
+    this.#fail(error);
+  }
+
+  // Nothing waits for `send` of the SDK: what the caller says would wait as well, see `AwsLink`.
+  #dial(): void {
+    const { link, model, ready, sentMs } = this.#setup;
+    this.#stream = link.open(model, this.#uplink, {
+      connected: () => {
+        if (ready === 'accepted' || this.#stage !== 'connecting') return;
+        this.#sentTimer = this.#clock.after(sentMs, () => this.#open());
+      },
+      accepted: () => this.#open(),
+      received: (bytes) => this.#onBytes(bytes),
+      ended: (thrown, networkCode) => this.#onEnded(thrown, networkCode),
+    });
+  }
+
+  // The audio block comes only now: the first half second of it may not be heard otherwise (livekit/agents, plugin aws).
+  #open(): void {
+    if (this.#stage !== 'connecting') return;
+    this.#sentTimer?.();
+    this.#stage = 'open';
+    this.#uplink.put(this.#writer.audioStart(this.#shape.input));
+    this.#uplink.openAudio(this.#writer.envelope);
+    this.#watchExpiry();
+    this.#settle?.resolve();
+    if (this.#past.unanswered !== undefined) this.#conversation.answer(this.#past.unanswered);
+  }
+
+  #close(): Promise<void> {
+    if (this.#stage !== 'open') return Promise.resolve();
+    this.#stop('closing');
+    return new Promise((resolve) => {
+      this.#finish = resolve;
+      this.#closeTimer = this.#clock.after(CLOSE_WITHIN_MS, () => this.#closed());
+      this.#uplink.end(this.#writer.end());
+    });
+  }
+
+  #closed(): void {
+    if (this.#stage !== 'closing') return;
+    this.#stage = 'closed';
+    this.#closeTimer?.();
+    this.#cutLine();
+    this.#sink({ type: 'closed', expected: true, error: undefined });
+    this.#finish();
+  }
+
+  #cutLine(): void {
+    this.#uplink.drop();
+    this.#stream?.abort();
+    this.#setup.sessions.delete(this);
+  }
+
+  #emit(event: ProviderEvent): void {
+    if (this.#stage === 'connecting' || this.#stage === 'open') this.#sink(event);
+  }
+
+  #warn(code: string, message: string): void {
+    this.#emit({ type: 'warning', code, message });
+  }
+
+  // A mistake of ours in one session must not take the process and all other calls with it.
+  #onBytes(bytes: Uint8Array): void {
+    if (this.#stage !== 'open') return;
+    try {
+      const event = this.#parse(bytes);
+      if (event) this.#conversation.handle(event);
+    } catch (thrown) {
+      this.#fail(BridgeError.from(thrown));
+    }
+  }
+
+  #parse(bytes: Uint8Array): ServerEvent | undefined {
+    try {
+      return this.#reader.read(bytes);
+    } catch (thrown) {
+      this.#warn('bad_frame', BridgeError.from(thrown, 'BAD_FRAME').message);
+      return undefined;
+    }
+  }
+
+  // The end is not announced.
+  #watchExpiry(): void {
+    const { maxSessionMs, expiryMarginMs } = this.#setup;
+    const endsAt = this.#startedAt + maxSessionMs;
+    const inMs = Math.max(0, endsAt - expiryMarginMs - this.#clock.now());
+    this.#expiryTimer = this.#clock.after(inMs, () => {
+      this.#emit({ type: 'expiring', inMs: Math.max(0, Math.round(endsAt - this.#clock.now())) });
+    });
+  }
+
+  #onStalled(ms: number): void {
+    const { host } = this.#setup.link;
+    this.#fail(new BridgeError('PROVIDER_UNAVAILABLE', `${host} has taken no audio for ${ms} ms`));
+  }
+
+  /** Leaves `connecting` or `open`; no timer of the session but that of its end runs afterwards. */
+  #stop(stage: 'closing' | 'closed'): void {
+    this.#stage = stage;
+    this.#sentTimer?.();
+    this.#expiryTimer?.();
+    this.#conversation.close();
+  }
+
+  #fail(error: BridgeError): void {
+    switch (this.#stage) {
+      case 'connecting':
+        this.#stop('closed');
+        this.#cutLine();
+        this.#settle?.reject(error);
+        return;
+      case 'open':
+        this.#emit({ type: 'error', error, fatal: true });
+        this.#break(error);
+        return;
+      case 'closing':
+      case 'closed':
+        return;
+      default:
+        assertNever(this.#stage);
+    }
+  }
+
+  #break(error: BridgeError): void {
+    // The listener of the error may have closed the session by itself.
+    if (this.#stage !== 'open') return;
+    this.#stop('closed');
+    this.#cutLine();
+    this.#sink({ type: 'closed', expected: false, error });
+  }
+
+  #onEnded(thrown: unknown, networkCode: string | undefined): void {
+    if (this.#stage === 'closing') {
+      this.#closed();
+      return;
+    }
+    const { link, maxSessionMs, scrub } = this.#setup;
+    this.#fail(
+      failure(thrown, {
+        host: link.host,
+        connecting: this.#stage === 'connecting',
+        nearItsEnd: this.#clock.now() - this.#startedAt >= maxSessionMs * NEAR_THE_END,
+        networkCode,
+        scrub,
+      }),
+    );
+  }
+}
