@@ -12,9 +12,11 @@ import { Voice } from './common/voice.ts';
 import type { OpenAiSimulator, OpenAiSimulatorOptions, SimulatedConnection } from './openai/api.ts';
 import { Connection } from './openai/connection.ts';
 import { resolveOptions, type Settings } from './openai/core.ts';
+import { DIALECTS } from './openai/dialects.ts';
+import { DOORS, type Door, type HttpRefusal, pathOf, protocolsOf, type Wish } from './openai/doors.ts';
 import { checkScript } from './openai/fault-actions.ts';
 import { knownFault } from './openai/faults.ts';
-import type { SessionConfig } from './openai/session-config.ts';
+import { Shelf } from './openai/shelf.ts';
 import type { WireError } from './openai/wire.ts';
 
 export type { LoggedEvent } from './common/event-log.ts';
@@ -30,9 +32,9 @@ export type {
   Turn,
   TurnKind,
 } from './openai/api.ts';
+export type { DialectName } from './openai/dialect.ts';
 export type { FaultAction, FaultMoment, FaultRule, KnownError } from './openai/faults.ts';
 
-const PATH = '/v1/realtime';
 /** Above the 15 MiB that one event may hold. */
 const MAX_FRAME_BYTES = 32 * 1024 * 1024;
 
@@ -53,16 +55,13 @@ const BETA_IS_GONE: WireError = {
   message: 'The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.',
 };
 
-/** Why an upgrade is answered with something other than a 101. */
-interface HttpRefusal {
-  readonly status: number;
-  readonly message: string;
-}
-
-/** What an upgrade asks for. */
-interface Wish {
-  readonly model: string;
-  readonly type: SessionConfig['type'];
+/** An upgrade that is let in, or told why not. */
+interface Visit {
+  readonly request: IncomingMessage;
+  readonly url: URL;
+  readonly door: Door;
+  readonly wish: Wish;
+  readonly index: number;
 }
 
 /**
@@ -85,6 +84,7 @@ class Simulator implements OpenAiSimulator {
   readonly #upgrader = new WebSocketServer(SOCKET_OPTIONS);
   readonly #scheduler: Scheduler;
   readonly #voice: Voice;
+  readonly #shelf = new Shelf();
   readonly #waiters: ReturnType<typeof withResolvers<SimulatedConnection>>[] = [];
   #attempts = 0;
   #handedOut = 0;
@@ -114,7 +114,7 @@ class Simulator implements OpenAiSimulator {
   }
 
   get url(): string {
-    return `ws://${this.#settings.host}:${this.port}${PATH}`;
+    return `ws://${this.#settings.host}:${this.port}${pathOf(this.#settings.dialect)}`;
   }
 
   nextConnection(): Promise<SimulatedConnection> {
@@ -161,31 +161,48 @@ class Simulator implements OpenAiSimulator {
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const index = this.#attempts++;
-    const wish = readWish(request.url ?? '/');
-    for (const rule of new FaultScript(this.#settings.faults, index).happened('connect')) {
-      if (rule.do === 'stall') return;
-      if (rule.do === 'drop') {
-        socket.destroy();
-        return;
-      }
-      if (rule.do === 'http') {
-        answer(socket, rule.status, rule.body ?? httpBody(STATUS_CODES[rule.status] ?? 'Error'));
-        return;
-      }
-    }
-    if ('status' in wish) {
-      answer(socket, wish.status, httpBody(wish.message));
+    if (this.#breaks(socket, index)) return;
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    const visit = this.#visit(request, url, index);
+    if ('status' in visit) {
+      answer(socket, visit.status, httpBody(visit.message));
       return;
     }
     const accept = (): void => {
-      this.#upgrader.handleUpgrade(request, socket, head, (ws) => this.#open(ws, request, wish, index));
+      this.#upgrader.handleUpgrade(request, socket, head, (ws) => this.#open(ws, visit));
     };
     if (this.#settings.handshakeDelayMs === 0) accept();
     else this.#scheduler.after(this.#settings.handshakeDelayMs, accept);
   }
 
-  #open(socket: WebSocket, request: IncomingMessage, wish: Wish, index: number): void {
-    const fault = this.#refusal(request, wish);
+  /** True: a fault of the script took the place of the handshake. */
+  #breaks(socket: Duplex, index: number): boolean {
+    for (const rule of new FaultScript(this.#settings.faults, index).happened('connect')) {
+      if (rule.do === 'stall') return true;
+      if (rule.do === 'drop') {
+        socket.destroy();
+        return true;
+      }
+      if (rule.do === 'http') {
+        answer(socket, rule.status, rule.body ?? httpBody(STATUS_CODES[rule.status] ?? 'Error'));
+        return true;
+      }
+    }
+    return false;
+  }
+
+  #visit(request: IncomingMessage, url: URL, index: number): Visit | HttpRefusal {
+    const door = Object.hasOwn(DOORS, url.pathname) ? DOORS[url.pathname] : undefined;
+    if (door === undefined) return { status: 404, message: `Invalid URL (GET ${url.pathname})` };
+    const wish = door.wish(url);
+    if ('status' in wish) return wish;
+    const visit = { request, url, door, wish, index };
+    return this.#refusedByStatus(visit) ?? visit;
+  }
+
+  #open(socket: WebSocket, visit: Visit): void {
+    const { request, door, wish, index } = visit;
+    const fault = this.#refusal(visit);
     if (fault !== undefined) {
       refuse(socket, fault, new Dice(this.#settings.seed * 1_000_003 + index));
       return;
@@ -195,6 +212,9 @@ class Simulator implements OpenAiSimulator {
       index,
       model: wish.model,
       type: wish.type,
+      dialect: DIALECTS[door.dialect ?? this.#settings.dialect],
+      resume: wish.resume,
+      shelf: this.#shelf,
       headers: request.headers,
       settings: this.#settings,
       scheduler: this.#scheduler,
@@ -209,45 +229,38 @@ class Simulator implements OpenAiSimulator {
     waiter.resolve(connection);
   }
 
+  /** Azure and the like do not even begin to talk. */
+  #refusedByStatus({ request, url, door, wish }: Visit): HttpRefusal | undefined {
+    if (!door.refusesByStatus) return undefined;
+    if (!this.#isGood(door.key(request, url))) {
+      return { status: 401, message: 'Access denied due to invalid subscription key or wrong API endpoint.' };
+    }
+    return this.#has(wish.model) ? undefined : { status: 400, message: `There is no '${wish.model}'.` };
+  }
+
+  #isGood(key: string | undefined): boolean {
+    const { apiKey } = this.#settings;
+    return key !== undefined && (apiKey === undefined || key === apiKey);
+  }
+
+  #has(model: string): boolean {
+    return model === '' || this.#settings.models?.includes(model) !== false;
+  }
+
   /** The service answers most mistakes with an event after the 101, not with an HTTP status. */
-  #refusal(request: IncomingMessage, wish: Wish): ReturnType<typeof knownFault> | undefined {
-    const protocols = String(request.headers['sec-websocket-protocol'] ?? '').split(/\s*,\s*/);
-    const { apiKey, dialect, models } = this.#settings;
+  #refusal({ request, url, door, wish }: Visit): ReturnType<typeof knownFault> | undefined {
     const isBeta =
-      request.headers['openai-beta'] !== undefined || protocols.includes('openai-beta.realtime-v1');
-    if (dialect === 'ga' && isBeta) {
+      request.headers['openai-beta'] !== undefined ||
+      protocolsOf(request).includes('openai-beta.realtime-v1');
+    if ((door.dialect ?? this.#settings.dialect) === 'ga' && isBeta) {
       return {
         error: BETA_IS_GONE,
         close: { code: 4000, reason: 'invalid_request_error.beta_api_shape_disabled' },
       };
     }
-    const key = keyOf(request, protocols);
-    if (key === undefined || (apiKey !== undefined && key !== apiKey)) return knownFault('invalid_api_key');
-    if (wish.type === 'realtime' && models?.includes(wish.model) === false)
-      return knownFault('model_not_found');
-    return undefined;
+    if (!this.#isGood(door.key(request, url))) return knownFault('invalid_api_key');
+    return this.#has(wish.model) ? undefined : knownFault('model_not_found');
   }
-}
-
-function keyOf(request: IncomingMessage, protocols: readonly string[]): string | undefined {
-  const bearer = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  const prefix = 'openai-insecure-api-key.';
-  return bearer ?? protocols.find((protocol) => protocol.startsWith(prefix))?.slice(prefix.length);
-}
-
-function readWish(target: string): Wish | HttpRefusal {
-  const url = new URL(target, 'http://localhost');
-  if (url.pathname !== PATH) return { status: 404, message: `Invalid URL (GET ${url.pathname})` };
-  const model = url.searchParams.get('model');
-  const intent = url.searchParams.get('intent');
-  const callId = url.searchParams.get('call_id');
-  if ([model, intent, callId].filter((value) => value !== null).length !== 1) {
-    return { status: 400, message: "Pass exactly one of 'model', 'intent' and 'call_id'." };
-  }
-  if (callId !== null) return { status: 404, message: `No call with the id '${callId}'.` };
-  if (model !== null && model !== '') return { model, type: 'realtime' };
-  if (intent === 'transcription') return { model: '', type: 'transcription' };
-  return { status: 400, message: "You must provide a model parameter, or the intent 'transcription'." };
 }
 
 function httpBody(message: string): string {

@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.ts';
 import type { LoggedEvent } from '../common/event-log.ts';
 import type { JsonObject } from '../common/json.ts';
 import type { ConnectionEnd, PlannedCall, PlannedMessage } from '../common/plan.ts';
+import type { DialectName } from './dialect.ts';
 import type { FaultRule } from './faults.ts';
 import type { SessionConfig } from './session-config.ts';
 import type { WireError, WireEvent } from './wire.ts';
@@ -98,8 +99,15 @@ export interface OpenAiSimulatorOptions {
   readonly deltaMs?: number;
   /** How long the 101 is kept back; default 0. */
   readonly handshakeDelayMs?: number;
-  /** `beta`: the flat session and the old event names, as compatible servers still speak them. Default `ga`. */
-  readonly dialect?: 'ga' | 'beta';
+  /**
+   * What is spoken on `/v1/realtime`: `beta` is the flat session and the old event names, as compatible servers still
+   * have them. Default `ga`. Servers with a path of their own are there beside it, each with its dialect: Azure OpenAI on
+   * `/openai/v1/realtime` and, as the preview was, on `/openai/realtime`, Azure Voice Live on `/voice-live/realtime`,
+   * Inworld on `/api/v1/realtime/session`.
+   */
+  readonly dialect?: DialectName;
+  /** Types of client events that the server does not know, such as `conversation.item.truncate`. */
+  readonly lacks?: readonly string[];
   /** Quiet after which each eagerness of `semantic_vad` takes the turn, in ms; default 2000, 1000 and 500. */
   readonly semanticWaitsMs?: Readonly<Record<'low' | 'medium' | 'high', number>>;
   /** Models that the server has; any other is refused with `model_not_found`. Default: all names are good. */
@@ -181,7 +189,7 @@ export interface SimulatedConnection {
 
 /** A server that speaks the Realtime protocol. */
 export interface OpenAiSimulator extends AsyncDisposable {
-  /** `ws://127.0.0.1:PORT/v1/realtime`; the client adds `?model=…`. */
+  /** `ws://127.0.0.1:PORT/v1/realtime`, or the path of the dialect; the client adds `?model=…`. */
   readonly url: string;
   readonly port: number;
   /** Every session that was opened, in order, closed ones too; refused attempts are not here but keep their index. */

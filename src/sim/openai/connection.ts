@@ -9,12 +9,13 @@ import type { Scheduler } from '../common/scheduler.ts';
 import type { Voice } from '../common/voice.ts';
 import type { ResponsePlan, SimulatedConnection, Truncation } from './api.ts';
 import { Core, type Settings } from './core.ts';
-import { betaEvent } from './dialect.ts';
+import type { ServerDialect } from './dialect.ts';
 import { Dialogue, readEvent } from './dialogue.ts';
 import { act, type FaultTarget } from './fault-actions.ts';
 import type { FaultRule } from './faults.ts';
 import { withoutAudio } from './log-view.ts';
 import type { SessionConfig } from './session-config.ts';
+import type { Shelf } from './shelf.ts';
 import { Refusal, type WireError, type WireEvent } from './wire.ts';
 
 /** What a connection is made of. */
@@ -23,6 +24,10 @@ export interface ConnectionParts {
   readonly index: number;
   readonly model: string;
   readonly type: SessionConfig['type'];
+  readonly dialect: ServerDialect;
+  /** Id of a conversation that the client wants to go on with. */
+  readonly resume: string | undefined;
+  readonly shelf: Shelf;
   readonly headers: SimulatedConnection['headers'];
   readonly settings: Settings;
   readonly scheduler: Scheduler;
@@ -48,6 +53,8 @@ export class Connection implements SimulatedConnection, FaultTarget {
   readonly #scheduler: Scheduler;
   readonly #core: Core;
   readonly #dialogue: Dialogue;
+  readonly #dialect: ServerDialect;
+  readonly #shelf: Shelf;
   readonly #script: FaultScript<FaultRule>;
   readonly #log: EventLog;
   readonly #onEvent: ConnectionParts['onEvent'];
@@ -75,6 +82,9 @@ export class Connection implements SimulatedConnection, FaultTarget {
     const { promise, resolve } = withResolvers<ConnectionEnd>();
     this.closed = promise;
     this.#settle = resolve;
+    this.#dialect = parts.dialect;
+    this.#shelf = parts.shelf;
+    const earlier = parts.shelf.find(parts.resume, this.#openedMs);
     this.#core = new Core({
       settings: parts.settings,
       connection: parts.index,
@@ -83,9 +93,11 @@ export class Connection implements SimulatedConnection, FaultTarget {
       voice: parts.voice,
       model: parts.model,
       type: parts.type,
+      dialect: parts.dialect,
+      conversationId: earlier?.id,
       send: (type, fields) => this.emit(type, fields),
     });
-    this.#dialogue = new Dialogue(this.#core, (ms) => this.#audioSent(ms));
+    this.#dialogue = new Dialogue(this.#core, (ms) => this.#audioSent(ms), earlier);
     parts.socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
     parts.socket.on('close', (code, reason) => this.#onClose(code, String(reason)));
     // A client that breaks the WebSocket protocol is closed by the library; there is nothing to add.
@@ -99,7 +111,19 @@ export class Connection implements SimulatedConnection, FaultTarget {
     for (const rule of this.#script.timed()) {
       this.#timers.push(this.#scheduler.after(rule.when.value ?? 0, () => act(this, rule, undefined)));
     }
-    this.#timers.push(this.#scheduler.after(this.#settings.sessionMs, () => act(this, EXPIRY, undefined)));
+    const { expiry } = this.#dialect;
+    const end: FaultRule = expiry === undefined ? EXPIRY : { ...EXPIRY, ...expiry };
+    this.#timers.push(this.#scheduler.after(this.#settings.sessionMs, () => act(this, end, undefined)));
+    if (this.#dialect.pingMs !== undefined) this.#pingEvery(this.#dialect.pingMs);
+  }
+
+  #pingEvery(ms: number): void {
+    const cancel = this.#scheduler.after(ms, () => {
+      this.#timers.splice(this.#timers.indexOf(cancel), 1);
+      this.emit('ping', { timestamp: Math.round(this.#scheduler.epoch()) });
+      if (this.isOpen) this.#pingEvery(ms);
+    });
+    this.#timers.push(cancel);
   }
 
   get session(): SessionConfig {
@@ -224,6 +248,10 @@ export class Connection implements SimulatedConnection, FaultTarget {
     this.#ignored.set(type, { left: count, error });
   }
 
+  abandonResponse(): void {
+    this.#dialogue.responder.forsake();
+  }
+
   refuse(error: WireError): void {
     this.#dialogue.refuse(error, null);
   }
@@ -244,7 +272,7 @@ export class Connection implements SimulatedConnection, FaultTarget {
     if (this.#state !== 'open') return;
     const event =
       given['event_id'] === undefined ? { ...given, event_id: this.#core.dice.id('event') } : given;
-    const wire = this.#settings.dialect === 'beta' ? betaEvent(event) : event;
+    const wire = this.#dialect.write(event);
     if (wire === undefined) return;
     this.#last = event;
     this.#socket.send(JSON.stringify(wire));
@@ -302,6 +330,10 @@ export class Connection implements SimulatedConnection, FaultTarget {
   #onClose(code: number, reason: string): void {
     this.#state = 'closed';
     this.#dialogue.close();
+    if (this.#core.keepsConversation) {
+      const { conversation } = this.#core;
+      this.#shelf.put({ id: conversation.id, items: this.items, atMs: this.#scheduler.now() });
+    }
     for (const cancel of this.#timers) cancel();
     this.#log.close(reason === '' ? `close ${code}` : `close ${code} ${reason}`);
     this.#settle({ code, reason });

@@ -1,10 +1,11 @@
 import { type Clock, systemClock } from '../../clock.ts';
 import type { Dice } from '../common/dice.ts';
-import type { JsonObject } from '../common/json.ts';
+import { isObject, type JsonObject } from '../common/json.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import type { Voice } from '../common/voice.ts';
 import type { Hearing, OpenAiSimulatorOptions, ResponsePlan, Turn } from './api.ts';
 import { Conversation, type Entry } from './conversation.ts';
+import type { DialectName, ServerDialect } from './dialect.ts';
 import type { FaultRule } from './faults.ts';
 import { defaultSession, type SessionConfig } from './session-config.ts';
 
@@ -20,7 +21,8 @@ export interface Settings {
   readonly firstAudioMs: number;
   readonly deltaMs: number;
   readonly handshakeDelayMs: number;
-  readonly dialect: 'ga' | 'beta';
+  readonly dialect: DialectName;
+  readonly lacks: readonly string[];
   readonly semanticWaitsMs: Readonly<Record<'low' | 'medium' | 'high', number>>;
   readonly models: readonly string[] | undefined;
   readonly keepAudio: boolean;
@@ -46,6 +48,7 @@ const DEFAULTS = {
   deltaMs: 100,
   handshakeDelayMs: 0,
   dialect: 'ga',
+  lacks: [],
   semanticWaitsMs: { low: 2_000, medium: 1_000, high: 500 },
   models: undefined,
   keepAudio: false,
@@ -63,6 +66,7 @@ export function resolveOptions(options: OpenAiSimulatorOptions): Settings {
 export class Core {
   config: SessionConfig;
   readonly conversation: Conversation;
+  readonly dialect: ServerDialect;
   readonly connection: number;
   readonly settings: Settings;
   readonly scheduler: Scheduler;
@@ -84,6 +88,9 @@ export class Core {
     readonly voice: Voice;
     readonly model: string;
     readonly type: SessionConfig['type'];
+    readonly dialect: ServerDialect;
+    /** Of a conversation that is gone on with. */
+    readonly conversationId: string | undefined;
     readonly send: (type: string, fields: JsonObject) => void;
   }) {
     this.settings = parts.settings;
@@ -91,8 +98,9 @@ export class Core {
     this.scheduler = parts.scheduler;
     this.dice = parts.dice;
     this.voice = parts.voice;
-    this.config = defaultSession(parts.model, parts.type);
-    this.conversation = new Conversation(parts.dice.id('conv'));
+    this.dialect = parts.dialect;
+    this.config = parts.dialect.starts(defaultSession(parts.model, parts.type));
+    this.conversation = new Conversation(parts.conversationId ?? parts.dice.id('conv'));
     this.#sessionId = parts.dice.id('sess');
     this.#expiresAt = Math.floor((parts.scheduler.epoch() + parts.settings.sessionMs) / 1000);
     this.#send = parts.send;
@@ -100,7 +108,14 @@ export class Core {
 
   /** The session as `session.created` and `session.updated` show it. */
   sessionObject(): JsonObject {
-    return { object: 'realtime.session', id: this.#sessionId, expires_at: this.#expiresAt, ...this.config };
+    const end = this.dialect.namesEnd ? { expires_at: this.#expiresAt } : {};
+    return { object: 'realtime.session', id: this.#sessionId, ...end, ...this.dialect.show(this.config) };
+  }
+
+  /** The client wants to be able to go on with this conversation in another session. */
+  get keepsConversation(): boolean {
+    const { resumption } = this.config.own;
+    return this.dialect.resumes === true && isObject(resumption) && resumption['enabled'] === true;
   }
 
   emit(type: string, fields: JsonObject): void {

@@ -2,10 +2,9 @@ import type { ResponsePlan, Truncation } from './api.ts';
 import { anything, missing, notOneOf, object, type Rule, text, whole } from './check.ts';
 import { checkItem, type Entry, silentEntry } from './conversation.ts';
 import type { Core } from './core.ts';
-import { gaEvent } from './dialect.ts';
 import { Ears, type EarsHost } from './ears.ts';
 import { Responder } from './responder.ts';
-import { updateSession } from './session-config.ts';
+import type { KeptConversation } from './shelf.ts';
 import { Refusal, type WireError, type WireEvent } from './wire.ts';
 
 type Handler = (event: WireEvent) => void;
@@ -37,9 +36,14 @@ export class Dialogue implements EarsHost {
   readonly truncations: Truncation[] = [];
   readonly #core: Core;
   readonly #handlers: Readonly<Record<string, Handler>>;
+  readonly #lacks: ReadonlySet<string>;
+  #earlier: KeptConversation | undefined;
 
-  constructor(core: Core, audioSent: (ms: number) => void) {
+  /** `earlier`: of a conversation that the client wants to go on with. */
+  constructor(core: Core, audioSent: (ms: number) => void, earlier?: KeptConversation) {
     this.#core = core;
+    this.#earlier = earlier;
+    this.#lacks = new Set([...core.dialect.lacks, ...core.settings.lacks]);
     this.ears = new Ears(core, this);
     this.responder = new Responder(core, (run) => this.ears.responseEnded(run.audioMs), audioSent);
     this.#handlers = {
@@ -60,14 +64,19 @@ export class Dialogue implements EarsHost {
   /** Never throws for what a client sent: a broken rule is answered with an `error` event. */
   handle(event: WireEvent): void {
     try {
-      const handler = Object.hasOwn(this.#handlers, event.type) ? this.#handlers[event.type] : undefined;
-      if (handler === undefined) throw notOneOf('type', event.type, Object.keys(this.#handlers));
+      const isKnown = Object.hasOwn(this.#handlers, event.type) && !this.#lacks.has(event.type);
+      const handler = isKnown ? this.#handlers[event.type] : undefined;
+      if (handler === undefined) throw notOneOf('type', event.type, this.#known());
       SHAPES[event.type]?.(event, '');
-      handler(this.#core.settings.dialect === 'beta' ? gaEvent(event, this.#core.config.type) : event);
+      handler(this.#core.dialect.read(event));
     } catch (thrown) {
       if (!(thrown instanceof Refusal)) throw thrown;
       this.refuse(thrown.wire, event['event_id']);
     }
+  }
+
+  #known(): readonly string[] {
+    return Object.keys(this.#handlers).filter((type) => !this.#lacks.has(type));
   }
 
   /** An `error` event; `eventId` is the one of the client's event, if it had any. */
@@ -79,9 +88,9 @@ export class Dialogue implements EarsHost {
 
   /** The first thing that a client hears. */
   open(): void {
-    const { conversation, settings } = this.#core;
+    const { conversation, dialect } = this.#core;
     this.#core.emit('session.created', { session: this.#core.sessionObject() });
-    if (settings.dialect === 'ga') return;
+    if (!dialect.namesConversation) return;
     this.#core.emit('conversation.created', {
       conversation: { id: conversation.id, object: 'realtime.conversation' },
     });
@@ -116,16 +125,32 @@ export class Dialogue implements EarsHost {
 
   #update(event: WireEvent): void {
     const core = this.#core;
-    core.config = updateSession(core.config, event['session'], {
+    core.config = core.dialect.update(core.config, event['session'], {
       hasSpoken: core.spoken.size > 0,
       responding: this.isResponding,
     });
     this.ears.reconfigure();
     core.emit('session.updated', { session: core.sessionObject() });
+    if (core.keepsConversation) this.#replay();
+  }
+
+  /** What was said before the client came back is told to it, and known to the model. */
+  #replay(): void {
+    const earlier = this.#earlier;
+    this.#earlier = undefined;
+    for (const item of earlier?.items ?? []) {
+      const previous_item_id = this.#core.conversation.add(silentEntry(String(item['id']), item));
+      this.#core.emit('conversation.item.created', { previous_item_id, item });
+    }
   }
 
   #create(event: WireEvent): void {
-    const { conversation, dice } = this.#core;
+    const { conversation, dialect, dice } = this.#core;
+    const script = dialect.script?.(event['item']);
+    if (script !== undefined) {
+      this.responder.recite(script);
+      return;
+    }
     const given = checkItem(event['item'], 'item');
     conversation.checkPlace(given['id'], event['previous_item_id']);
     conversation.checkCall(given, 'item');

@@ -13,6 +13,8 @@ const TRANSCRIBE_MS = 150;
 /** Transcribers that are charged for by the length of the speech; the others count tokens. */
 const BY_THE_SECOND: readonly unknown[] = ['whisper-1', 'gpt-realtime-whisper'];
 
+const WORDS = 'conversation.item.input_audio_transcription';
+
 /** What the ears ask of the rest of the session. */
 export interface EarsHost {
   /** The caller began to speak; the active response may have to stop. */
@@ -202,19 +204,32 @@ export class Ears implements InputListener {
   #sendTranscript(entry: Entry, heardMs: number, hearing: Hearing): void {
     const place = { item_id: entry.id, content_index: 0 };
     if (hearing.error !== undefined) {
-      this.#core.emit('conversation.item.input_audio_transcription.failed', {
+      this.#core.emit(`${WORDS}.failed`, {
         ...place,
         error: withParam(hearing.error),
       });
       return;
     }
     const transcript = hearing.transcript ?? defaultTranscript(heardMs);
-    for (const delta of transcript.match(/\s*\S+\s*$|\s*\S+/g) ?? []) {
-      this.#core.emit('conversation.item.input_audio_transcription.delta', { ...place, delta });
-    }
+    this.#sendPieces(place, transcript);
     entry.item = { ...entry.item, content: [{ type: 'input_audio', transcript }] };
+    if (this.#core.dialect.rewritesHeard) {
+      // Seen by livekit/agents: it comes several times, and not every one says that it is the last.
+      this.#core.emit(`${WORDS}.completed`, { ...place, transcript, status: 'in_progress' });
+      this.#core.emit(`${WORDS}.completed`, { ...place, transcript });
+      return;
+    }
     const usage = this.#transcriptUsage(entry.audioMs, transcript);
-    this.#core.emit('conversation.item.input_audio_transcription.completed', { ...place, transcript, usage });
+    this.#core.emit(`${WORDS}.completed`, { ...place, transcript, usage });
+  }
+
+  #sendPieces(place: JsonObject, whole: string): void {
+    let transcript = '';
+    for (const delta of whole.match(/\s*\S+\s*$|\s*\S+/g) ?? []) {
+      transcript += delta;
+      if (this.#core.dialect.rewritesHeard) this.#core.emit(`${WORDS}.updated`, { ...place, transcript });
+      else this.#core.emit(`${WORDS}.delta`, { ...place, delta });
+    }
   }
 
   #transcriptUsage(audioMs: number, transcript: string): JsonObject {

@@ -13,6 +13,7 @@ export interface FaultTarget {
   sendFrame(frame: string | Uint8Array): void;
   refuse(error: WireError): void;
   failResponse(error: WireError): void;
+  abandonResponse(): void;
   close(code?: number, reason?: string): void;
   drop(): void;
   stall(): void;
@@ -45,6 +46,9 @@ export function act(target: FaultTarget, rule: FaultRule, cause: WireEvent | und
       break;
     case 'fail-response':
       target.failResponse(knownFault(rule.error).error);
+      break;
+    case 'abandon-response':
+      target.abandonResponse();
       break;
     case 'malformed':
       sendMalformed(target, rule.frame ?? '{"type":"response.output_audio.del', rule.binary ?? false);

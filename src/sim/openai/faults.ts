@@ -7,7 +7,7 @@ import type { WireError, WireEvent } from './wire.ts';
  * - `ms`, `audioMs`, `appendMs`: `value` ms after the connection was opened; when so much audio was sent; when so much
  *   audio was received. Counted over the whole connection.
  * - the type of an event, in either direction (`session.update`, `response.created`, …): right after the `value`-th
- *   (default: first) event of this type was handled or sent. Types are those of the GA protocol in either dialect.
+ *   (default: first) event of this type was handled or sent. Types are those of the GA protocol in every dialect that has them.
  */
 export interface FaultMoment {
   readonly after: 'connect' | 'ms' | 'audioMs' | 'appendMs' | (string & {});
@@ -44,6 +44,8 @@ export type FaultAction =
     }
   /** The active response ends as failed with this error in its `status_details`. */
   | { readonly do: 'fail-response'; readonly error: KnownError | WireError }
+  /** The active response sends nothing any more, not even its end, and another may begin. */
+  | { readonly do: 'abandon-response' }
   /** A frame that is no event; default: cut JSON. `binary` sends it as a binary frame. */
   | { readonly do: 'malformed'; readonly frame?: string; readonly binary?: boolean }
   /** An event of a type that no client knows. */
@@ -76,6 +78,7 @@ export const FAULT_ACTIONS = {
   mute: true,
   error: true,
   'fail-response': true,
+  'abandon-response': true,
   malformed: true,
   'unknown-event': true,
   huge: true,

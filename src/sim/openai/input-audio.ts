@@ -1,4 +1,4 @@
-import type { AudioFormat } from '../../audio/format.ts';
+import { type AudioFormat, sameFormat } from '../../audio/format.ts';
 import { bytesIn, msOf, type SpeechListener, VoiceActivity } from '../common/voice-activity.ts';
 import type { SemanticVad, ServerVad } from './session-config.ts';
 import { Refusal } from './wire.ts';
@@ -60,7 +60,7 @@ export class InputAudio implements SpeechListener {
   }
 
   configure(format: AudioFormat, detection: ServerVad | SemanticVad | null, silenceMs: number): void {
-    if (format.encoding !== this.#format.encoding) {
+    if (!sameFormat(format, this.#format)) {
       this.#format = format;
       this.#activity.format(format);
     }

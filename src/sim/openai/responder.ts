@@ -6,7 +6,7 @@ import { type Core, speedOf } from './core.ts';
 import { InputCount, instructionPart, itemPart } from './input-count.ts';
 import { defaultPlan } from './plan.ts';
 import { ResponseRun, type ResponseSpec, type Stage } from './response-run.ts';
-import { audioFormat, checkReasoning, responseRule, type WireFormat } from './session-config.ts';
+import { audioFormat, checkReasoning, type WireFormat } from './session-config.ts';
 import { Refusal, type WireError } from './wire.ts';
 
 const EMPTY: JsonObject = Object.freeze({});
@@ -44,9 +44,8 @@ export class Responder implements Stage {
     return this.#active;
   }
 
-  /** A `response.create` of the client; throws a Refusal. */
+  /** A `response.create` of the client, its fields checked; throws a Refusal. */
   request(given: unknown, heardMs: number): void {
-    if (given !== undefined && given !== null) responseRule(given, 'response');
     const request = isObject(given) ? given : EMPTY;
     checkReasoning(request, this.#core.config.model, 'response');
     const conversation = request['conversation'] ?? 'auto';
@@ -62,6 +61,18 @@ export class Responder implements Stage {
   answer(kind: TurnKind, heardMs: number): void {
     this.#checkFree();
     this.#begin(kind, EMPTY, heardMs, undefined);
+  }
+
+  /** Says a text without asking the model; throws a Refusal when a response is active. */
+  recite(transcript: string): void {
+    this.#checkFree();
+    this.#start({ transcript }, this.#turn('prompt', EMPTY, 0, undefined));
+  }
+
+  /** The active response sends nothing any more, not even its end. */
+  forsake(): void {
+    this.#active?.abandon();
+    this.#active = undefined;
   }
 
   /** Carries out a plan that no turn asked for; false when a response is active. */
@@ -149,7 +160,12 @@ export class Responder implements Stage {
     input: readonly JsonObject[] | undefined,
   ): void {
     const turn = this.#turn(kind, request, kind === 'user-turn' ? heardMs : 0, input);
-    this.#start(this.#core.settings.respond(turn) ?? defaultPlan(turn), turn, input);
+    const written = writtenFor(request);
+    const plan =
+      written === undefined
+        ? (this.#core.settings.respond(turn) ?? defaultPlan(turn))
+        : { transcript: written };
+    this.#start(plan, turn, input);
   }
 
   #turn(
@@ -252,6 +268,14 @@ export class Responder implements Stage {
     });
     if (run.isInConversation) this.#ended(run);
   }
+}
+
+/** What the client has written for the agent to say. */
+function writtenFor(request: JsonObject): string | undefined {
+  const message = request['pre_generated_assistant_message'];
+  const content = isObject(message) ? message['content'] : undefined;
+  if (!Array.isArray(content)) return undefined;
+  return content.map((piece: unknown) => (isObject(piece) ? String(piece['text']) : '')).join(' ');
 }
 
 function outputOf(request: JsonObject): JsonObject {

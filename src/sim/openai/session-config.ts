@@ -1,27 +1,12 @@
-import { type AudioFormat, MULAW_8K, PCM16_24K } from '../../audio/format.ts';
+import { type AudioFormat, MULAW_8K, type Rate } from '../../audio/format.ts';
 import { isObject, type JsonObject } from '../common/json.ts';
-import {
-  anything,
-  arrayOf,
-  decimal,
-  missing,
-  notOneOf,
-  nullable,
-  object,
-  oneOf,
-  type Rule,
-  record,
-  tagged,
-  text,
-  truth,
-  whole,
-  wordOr,
-} from './check.ts';
+import { missing, oneOf } from './check.ts';
+import { sessionRule, transcriptionSessionRule } from './rules.ts';
 import { Refusal } from './wire.ts';
 
 /** A format as the session object spells it. */
 export type WireFormat =
-  | { readonly type: 'audio/pcm'; readonly rate: 24000 }
+  | { readonly type: 'audio/pcm'; readonly rate: Rate }
   | { readonly type: 'audio/pcmu' }
   | { readonly type: 'audio/pcma' };
 
@@ -68,13 +53,15 @@ export interface SessionConfig {
   readonly tracing: string | JsonObject | null;
   readonly prompt: JsonObject | null;
   readonly include: readonly string[] | null;
+  /** What the client has asked for, in the words of a dialect that has more of them than this. */
+  readonly own: JsonObject;
 }
 
-const VOICES = 'alloy ash ballad coral echo sage shimmer verse marin cedar'.split(' ');
-const EFFORTS = ['minimal', 'low', 'medium', 'high', 'xhigh'];
-const PCM: WireFormat = Object.freeze({ type: 'audio/pcm', rate: 24000 });
+/** 24 kHz, what a session has that names no format. */
+export const PCM: WireFormat = Object.freeze({ type: 'audio/pcm', rate: 24000 });
 
-const SERVER_VAD: ServerVad = Object.freeze({
+/** Turn detection of a session that asks for no other. */
+export const SERVER_VAD: ServerVad = Object.freeze({
   type: 'server_vad',
   threshold: 0.5,
   prefix_padding_ms: 300,
@@ -84,188 +71,12 @@ const SERVER_VAD: ServerVad = Object.freeze({
   interrupt_response: true,
 });
 
-const SEMANTIC_VAD: SemanticVad = Object.freeze({
+/** What it leaves out of the semantic one. */
+export const SEMANTIC_VAD: SemanticVad = Object.freeze({
   type: 'semantic_vad',
   eagerness: 'auto',
   create_response: true,
   interrupt_response: true,
-});
-
-const format: Rule = tagged('type', {
-  'audio/pcm': object({ type: text, rate: onlyRate }),
-  'audio/pcmu': object({ type: text }),
-  'audio/pcma': object({ type: text }),
-});
-
-function onlyRate(value: unknown, path: string): void {
-  if (value !== 24_000) throw notOneOf(path, value, ['24000']);
-}
-
-/** The same rules hold for the flat session of the beta dialect. */
-export const turnDetectionRule: Rule = nullable(
-  tagged('type', {
-    server_vad: object({
-      type: text,
-      threshold: decimal(0, 1),
-      prefix_padding_ms: whole(0),
-      silence_duration_ms: whole(0),
-      idle_timeout_ms: nullable(whole(1)),
-      create_response: truth,
-      interrupt_response: truth,
-    }),
-    semantic_vad: object({
-      type: text,
-      eagerness: oneOf('auto', 'low', 'medium', 'high'),
-      create_response: truth,
-      interrupt_response: truth,
-    }),
-  }),
-);
-
-export const voiceRule: Rule = wordOr(VOICES, object({ id: text }, ['id']));
-
-export const transcriptionRule: Rule = nullable(
-  object({
-    model: text,
-    language: text,
-    languages: arrayOf(text),
-    prompt: text,
-    keywords: arrayOf(text),
-    delay: oneOf('minimal', 'low', 'medium', 'high', 'xhigh'),
-  }),
-);
-
-export const noiseReductionRule: Rule = nullable(
-  object({ type: oneOf('near_field', 'far_field'), strength: decimal(0, 1) }),
-);
-
-const modalities: Rule = (value, path) => {
-  arrayOf(oneOf('text', 'audio'))(value, path);
-  if (Array.isArray(value) && value.length === 1) return;
-  throw new Refusal(
-    'invalid_value',
-    `Invalid modalities: ${JSON.stringify(value)}. Supported combinations are: ['text'] and ['audio'].`,
-    path,
-  );
-};
-
-const functionTool: Rule = object({ type: text, name: text, description: text, parameters: record }, [
-  'name',
-]);
-
-const mcpTool: Rule = object(
-  {
-    type: text,
-    server_label: text,
-    server_url: text,
-    connector_id: text,
-    tunnel_id: text,
-    authorization: text,
-    headers: nullable(record),
-    allowed_tools: anything,
-    require_approval: anything,
-    server_description: text,
-    defer_loading: truth,
-    allowed_callers: anything,
-  },
-  ['server_label'],
-);
-
-export const toolsRule: Rule = arrayOf(tagged('type', { function: functionTool, mcp: mcpTool }));
-
-export const toolChoiceRule: Rule = wordOr(
-  ['none', 'auto', 'required'],
-  tagged('type', {
-    function: object({ type: text, name: text }, ['name']),
-    mcp: object({ type: text, server_label: text, name: nullable(text) }, ['server_label']),
-  }),
-);
-
-export const maxTokensRule: Rule = wordOr(['inf'], whole(1, 4096));
-
-const prompt: Rule = nullable(
-  object({ id: text, version: nullable(text), variables: nullable(record) }, ['id']),
-);
-const tracing: Rule = nullable(
-  wordOr(['auto'], object({ workflow_name: text, group_id: text, metadata: record })),
-);
-const truncation: Rule = wordOr(
-  ['auto', 'disabled'],
-  tagged('type', {
-    retention_ratio: object(
-      {
-        type: text,
-        retention_ratio: decimal(0, 1),
-        token_limits: object({ post_instructions: whole(0) }),
-      },
-      ['retention_ratio'],
-    ),
-  }),
-);
-
-const inputRule: Rule = object({
-  format,
-  noise_reduction: noiseReductionRule,
-  transcription: transcriptionRule,
-  turn_detection: turnDetectionRule,
-});
-
-const COMMON: Readonly<Record<string, Rule>> = {
-  type: oneOf('realtime', 'transcription'),
-  include: nullable(arrayOf(oneOf('item.input_audio_transcription.logprobs'))),
-};
-
-const SPOKEN: Readonly<Record<string, Rule>> = {
-  instructions: text,
-  output_modalities: modalities,
-  tools: toolsRule,
-  tool_choice: toolChoiceRule,
-  max_output_tokens: maxTokensRule,
-  parallel_tool_calls: truth,
-  reasoning: object({ effort: oneOf(...EFFORTS) }),
-  prompt,
-};
-
-const sessionRule: Rule = object(
-  {
-    ...COMMON,
-    ...SPOKEN,
-    model: text,
-    audio: object({
-      input: inputRule,
-      output: object({ format, voice: voiceRule, speed: decimal(0.25, 1.5) }),
-    }),
-    truncation,
-    tracing,
-  },
-  ['type'],
-);
-
-const transcriptionSessionRule: Rule = object({ ...COMMON, audio: object({ input: inputRule }) }, ['type']);
-
-const metadataRule: Rule = nullable((value, path) => {
-  record(value, path);
-  const pairs = Object.entries(value as Record<string, unknown>);
-  if (pairs.length > 16) {
-    const message = `Invalid '${path}': too many properties. Expected an object with at most 16 properties, but got an object with ${pairs.length} properties instead.`;
-    throw new Refusal('object_above_max_properties', message, path);
-  }
-  for (const [key, entry] of pairs) {
-    text(entry, `${path}.${key}`);
-    if (key.length > 64 || String(entry).length > 512) {
-      const message = `Invalid '${path}.${key}': a key may have 64 characters, a value 512.`;
-      throw new Refusal('string_above_max_length', message, `${path}.${key}`);
-    }
-  }
-});
-
-/** The `response` object of `response.create`. */
-export const responseRule: Rule = object({
-  ...SPOKEN,
-  audio: object({ output: object({ format, voice: voiceRule }) }),
-  conversation: text,
-  input: arrayOf(record),
-  metadata: metadataRule,
 });
 
 /** What a session is before the first `session.update`. */
@@ -286,6 +97,7 @@ export function defaultSession(model: string, type: SessionConfig['type']): Sess
     tracing: null,
     prompt: null,
     include: null,
+    own: {},
   };
 }
 
@@ -322,7 +134,7 @@ export function updateSession(current: SessionConfig, patch: unknown, locks: Ses
   }
   (current.type === 'transcription' ? transcriptionSessionRule : sessionRule)(patch, 'session');
   const fields = patch as Record<string, unknown>;
-  const merged = merge(current, fields) as unknown as SessionConfig;
+  const merged = mergeSession(current, fields) as unknown as SessionConfig;
   checkReasoning(fields, current.model, 'session');
   checkLocks(current, merged, locks);
   return fillIn(merged);
@@ -331,12 +143,13 @@ export function updateSession(current: SessionConfig, patch: unknown, locks: Ses
 /** Objects that are merged field by field; all others, and arrays, replace what was there. */
 const NESTED = new Set(['audio', 'audio.input', 'audio.output']);
 
-function merge(base: object, patch: Record<string, unknown>, path = ''): Record<string, unknown> {
+/** Field by field where a field is a part of the session, and as a whole where it is a setting. */
+export function mergeSession(base: object, patch: JsonObject, path = ''): Record<string, unknown> {
   const merged: Record<string, unknown> = { ...base };
   for (const [name, value] of Object.entries(patch)) {
     const at = path === '' ? name : `${path}.${name}`;
     const old = merged[name];
-    merged[name] = NESTED.has(at) && isObject(value) && isObject(old) ? merge(old, value, at) : value;
+    merged[name] = NESTED.has(at) && isObject(value) && isObject(old) ? mergeSession(old, value, at) : value;
   }
   return merged;
 }
@@ -346,10 +159,7 @@ function checkLocks(current: SessionConfig, next: SessionConfig, locks: SessionL
     const message = `Cannot update the model of a session: found '${next.model}', it is '${current.model}'.`;
     throw new Refusal('invalid_value', message, 'session.model');
   }
-  if (locks.hasSpoken && !same(next.audio.output.voice, current.audio.output.voice)) {
-    const message = "Cannot update a conversation's voice if assistant audio is present.";
-    throw new Refusal('cannot_update_voice', message, 'session.audio.output.voice');
-  }
+  checkVoice(current.audio.output.voice, next.audio.output.voice, locks, 'session.audio.output.voice');
   if (locks.responding && next.audio.output.speed !== current.audio.output.speed) {
     const message = 'Cannot update the speed while a response is in progress.';
     throw new Refusal('invalid_value', message, 'session.audio.output.speed');
@@ -360,12 +170,19 @@ function checkLocks(current: SessionConfig, next: SessionConfig, locks: SessionL
   }
 }
 
+/** Throws a Refusal when the voice changes after it was heard. */
+export function checkVoice(before: unknown, after: unknown, { hasSpoken }: SessionLocks, path: string): void {
+  if (!hasSpoken || same(before, after)) return;
+  const message = "Cannot update a conversation's voice if assistant audio is present.";
+  throw new Refusal('cannot_update_voice', message, path);
+}
+
 function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** The keys that a partial `turn_detection` leaves out fall back to the defaults, not to what they were. */
-function fillIn(config: SessionConfig): SessionConfig {
+export function fillIn(config: SessionConfig): SessionConfig {
   const { input, output } = config.audio;
   const detection = input.turn_detection;
   const defaults = detection?.type === 'semantic_vad' ? SEMANTIC_VAD : SERVER_VAD;
@@ -381,7 +198,7 @@ function fillIn(config: SessionConfig): SessionConfig {
 }
 
 function full(given: WireFormat): WireFormat {
-  return given.type === 'audio/pcm' ? PCM : given;
+  return given.type === 'audio/pcm' ? { ...PCM, ...given } : given;
 }
 
 /** What the bytes of a format are. */
@@ -392,6 +209,6 @@ export function audioFormat(wire: WireFormat): AudioFormat {
     case 'audio/pcma':
       return { encoding: 'alaw', rate: 8000 };
     case 'audio/pcm':
-      return PCM16_24K;
+      return { encoding: 'pcm16', rate: wire.rate };
   }
 }
