@@ -55,6 +55,7 @@ export {
   type ProviderEntry,
 } from './provider-registry.ts';
 export { createLocalProvider } from './providers/local.ts';
+export { createNovaProvider } from './providers/nova.ts';
 export { createOpenAiProvider } from './providers/openai.ts';
 export {
   createAzureOpenAiProvider,

@@ -250,7 +250,7 @@ describe('the settings of providers', () => {
     });
     expect(loadConfig({ ...local, ...AWS }).nova.credentials?.accessKeyId).toBe('AKIAX');
     expect(loadConfig({ ...local, AWS_PROFILE: 'p' }).nova.credentials).toBeUndefined();
-    const remote = { AWS_REGION: 'x', AWS_ENDPOINT_URL_BEDROCK_RUNTIME: 'https://vpce.example.com' };
+    const remote = { AWS_REGION: 'eu-west-1', AWS_ENDPOINT_URL_BEDROCK_RUNTIME: 'https://vpce.example.com' };
     expect(loadConfig(remote).nova.credentials).toBeUndefined();
   });
 
@@ -261,6 +261,7 @@ describe('the settings of providers', () => {
     [{ GEMINI_SESSION: '{"key":"AIzaSecret"' }, /GEMINI_SESSION: found 19 characters that are no JSON/],
     [{ AWS_SECRET_ACCESS_KEY: 'my secret' }, /AWS_SECRET_ACCESS_KEY: found 9 characters/],
     [{ NOVA_SENSITIVITY: 'hi' }, /NOVA_SENSITIVITY: found "hi", wanted one of high, medium, low/],
+    [{ AWS_REGION: 'Frankfurt' }, /AWS_REGION: found "Frankfurt", wanted one such as us-east-1/],
     [{ XAI_BASE_URL: 'https://user:pw@x' }, /XAI_BASE_URL: found 17 characters, wanted an address/],
     [{ AZURE_OPENAI_ENDPOINT: 'a.openai.azure.com' }, /AZURE_OPENAI_ENDPOINT: found "a\.openai/],
     [

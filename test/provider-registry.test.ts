@@ -330,6 +330,7 @@ export async function load(url, context, next) {
     [{ PROVIDER: 'local' }, ['local']],
     [{ OPENAI_API_KEY: 'sk-x' }, ['openai']],
     [{ XAI_API_KEY: 'xai-x' }, ['openai', 'openai-relatives']],
+    [{ NOVA_MODEL: 'm', AWS_REGION: 'us-east-1' }, ['nova']],
   ])(
     'serve with %j loads that provider and no other, and no SDK',
     { timeout: 30_000 },

@@ -91,10 +91,14 @@ export const PROVIDER_SETTINGS = {
     { name: 'NOVA_VOICE', fallback: 'matthew', text: 'voice of the agent' },
     {
       name: 'NOVA_SENSITIVITY',
-      fallback: 'the model decides',
+      fallback: 'high',
       text: 'how soon a pause ends the caller’s turn: `high`, `medium` or `low`',
     },
-    { name: 'NOVA_SESSION', fallback: '', text: 'raw fields of `sessionStart` merged last, a JSON object' },
+    {
+      name: 'NOVA_SESSION',
+      fallback: '',
+      text: 'raw fields merged last, a JSON object: `{"sessionStart":{…},"promptStart":{…}}`',
+    },
   ],
   xai: [
     { name: 'XAI_API_KEY', fallback: '', text: 'key of xAI' },

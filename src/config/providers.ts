@@ -161,7 +161,9 @@ function readNova(read: Reader): ProviderSections['nova'] {
   const simulated = endpoint !== undefined && profile === undefined && isThisMachine(endpoint);
   const given = readCredentials(read);
   return {
-    region: read.text('AWS_REGION') ?? (simulated ? 'us-east-1' : undefined),
+    region:
+      read.matching('AWS_REGION', /^[a-z]{2}(-[a-z]+)+-\d+$/, 'one such as us-east-1') ??
+      (simulated ? 'us-east-1' : undefined),
     // Every event is signed, whoever reads it; a server on this machine does not mind with what.
     credentials: given ?? (simulated ? NO_CREDENTIALS : undefined),
     profile,

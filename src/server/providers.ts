@@ -61,6 +61,19 @@ const inworld: Maker = {
   },
 };
 
+const nova: Maker = {
+  title: 'Amazon Nova 2 Sonic',
+  facts: async () => (await import('../providers/nova/facts.ts')).NOVA,
+  async create(config) {
+    const { createNovaProvider } = await import('../providers/nova.ts');
+    const { sensitivity, ...rest } = config.nova;
+    return createNovaProvider({ ...rest, sensitivity: sensitivity && SENSITIVITY[sensitivity] });
+  },
+};
+
+/** As the service spells it. */
+const SENSITIVITY = { high: 'HIGH', medium: 'MEDIUM', low: 'LOW' } as const;
+
 const local: Maker = {
   title: 'Line check',
   facts: async () => (await import('../providers/local/facts.ts')).LOCAL,
@@ -69,6 +82,7 @@ const local: Maker = {
 
 const MAKERS: Readonly<Partial<Record<ProviderName, Maker>>> = {
   openai,
+  nova,
   xai,
   azure,
   'azure-voice-live': azureVoiceLive,
