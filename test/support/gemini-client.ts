@@ -13,7 +13,7 @@ export type Message = Readonly<Record<string, unknown>>;
 /** The members of a message, with those of `serverContent` by their own names. */
 export function parts(message: Message): Message {
   const { serverContent, ...rest } = message;
-  return { ...rest, ...(serverContent as Message | undefined) };
+  return { ...(serverContent as Message | undefined), ...rest };
 }
 
 /** A plain client: what it sends is what the test says, what it got can be waited for. */
