@@ -86,10 +86,21 @@ describe('the settings of a provider', () => {
   });
 });
 
+/** Samples of a loud tone and of silence, as bytes of PCM16. */
+function tone(loud: number, silent: number): Uint8Array {
+  const samples = Int16Array.from({ length: loud + silent }, (_, i) =>
+    i < loud ? Math.round(9000 * Math.sin(i / 9)) : 0,
+  );
+  return new Uint8Array(samples.buffer);
+}
+
 describe('the provider of the page', () => {
   const [parrot = '', service = '', second = ''] = [
     ...sectionOf('A provider of your own').matchAll(/```js\n(.*?)```/gs),
   ].map(([, text = '']) => text);
+  const [ask = ''] = [...sectionOf('Using a provider without calls').matchAll(/```js\n(.*?)```/gs)].map(
+    ([, text = '']) => text,
+  );
   let folder: ReturnType<typeof makeFolder>;
 
   beforeAll(() => {
@@ -98,6 +109,9 @@ describe('the provider of the page', () => {
       'parrot.js': parrot,
       'service.js': service,
       'cheap.js': second,
+      'ask.js': ask,
+      // A second of a loud tone, and a pause.
+      'question.pcm': tone(24_000, 12_000),
       'node_modules/patchcord/package.json':
         '{ "name": "patchcord", "version": "0.0.0", "type": "module", "exports": "./src/index.js" }',
     });
@@ -154,6 +168,22 @@ describe('the provider of the page', () => {
     const exit = once(child, 'exit');
     child.kill('SIGTERM');
     expect(await exit).toEqual([0, null]);
+  });
+
+  it('needs no call: a recording goes in, and an answer comes out', { timeout: 30_000 }, async () => {
+    const child = spawn(process.execPath, ['ask.js'], { cwd: folder.path });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (data) => {
+      out += data;
+    });
+    child.stderr.on('data', (data) => {
+      err += data;
+    });
+    const [status] = await once(child, 'exit');
+    expect([status, err]).toEqual([0, '']);
+    expect(out).toMatch(/^assistant: Hello!$/m);
+    expect(readFileSync(folder.at('answer.pcm')).length).toBeGreaterThan(48_000);
   });
 
   it('has beside it a built-in one under another name', async () => {
