@@ -1,0 +1,385 @@
+import type { AudioFormat } from '../../audio/format.ts';
+import { type Cancel, type Clock, deadline } from '../../clock.ts';
+import { assertNever, BridgeError } from '../../errors.ts';
+import type {
+  ConnectRequest,
+  HeardItem,
+  ProviderEvent,
+  ProviderSession,
+  TextOptions,
+  ToolResult,
+} from '../../provider.ts';
+import type { Fields } from '../common/fields.ts';
+import { abortError, networkError, type Scrub, scrubber } from '../common/network.ts';
+import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
+import type { Address, Dial } from './address.ts';
+import { Conversation } from './conversation.ts';
+import { type Circumstances, closeCode, mayBeHandle, statusCode, wordsOfBody } from './errors.ts';
+import { HISTORY, INPUT, MAX_CONNECTION_MS, OUTPUT } from './facts.ts';
+import { buildSetup, readSetup, type SetupChoice, type SetupShape } from './setup.ts';
+import { awaitsAnswer, historyTurns } from './texts.ts';
+import { Uplink } from './uplink.ts';
+import { readMessage, type ServerEvent } from './wire.ts';
+
+/** Everything that a session needs to know beside the request. Times are in ms. */
+export interface SessionSettings extends SetupChoice {
+  readonly address: Address;
+  readonly connectTimeoutMs: number;
+  readonly highWaterMs: number;
+  readonly backlogMs: number;
+  readonly expiryMarginMs: number;
+  readonly holdAudioMs: number;
+  readonly streamEndMs: number;
+  readonly correctHeard: boolean;
+  readonly quietResults: boolean;
+}
+
+type Stage = 'connecting' | 'open' | 'closing' | 'closed';
+
+const ENVELOPE = {
+  head: '{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":"',
+  tail: '"}}}',
+};
+
+/** A close that comes so soon after the result of a function is one of those that come at random. */
+const AFTER_RESULT_MS = 15_000;
+
+/** Keys and tokens of Google that a scrubber does not know by heart. */
+const SECRETS = /\b(?:AIza[\w-]{8,}|ya29\.[\w-]+|auth_tokens\/[\w.-]+)/g;
+
+/** Life of one session: dial, set up, run, end. What is said on it is the conversation's. */
+export class GeminiSession implements ProviderSession {
+  readonly input: AudioFormat = INPUT;
+  readonly output: AudioFormat = OUTPUT;
+  readonly #settings: SessionSettings;
+  readonly #request: ConnectRequest;
+  readonly #clock: Clock;
+  readonly #sink: (event: ProviderEvent) => void;
+  readonly #socket: ProviderSocket;
+  readonly #uplink: Uplink;
+  readonly #conversation: Conversation;
+  readonly #scrub: Scrub;
+  readonly #host: string;
+  readonly #ready: Promise<void>;
+  #settle: { resolve: () => void; reject: (error: BridgeError) => void } | undefined;
+  #stage: Stage = 'connecting';
+  #expiryTimer: Cancel | undefined;
+  #announced = false;
+  /** The newest handle that was told. */
+  #resumeHandle: string | undefined;
+  #toldUnknown = false;
+  #ending: Promise<void> | undefined;
+
+  private constructor(
+    settings: SessionSettings,
+    request: ConnectRequest,
+    dial: Dial,
+    setup: Fields,
+    shape: SetupShape,
+    sink: (event: ProviderEvent) => void,
+  ) {
+    const { clock } = request;
+    const scrub = scrubber(dial.secret);
+    this.#settings = settings;
+    this.#request = request;
+    this.#clock = clock;
+    this.#sink = sink;
+    this.#host = dial.url.host;
+    this.#scrub = (text) => scrub(text.replace(SECRETS, '[key]'));
+    this.#ready = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    this.#socket = new ProviderSocket(
+      { ...settings, url: dial.url, headers: dial.headers, clock, envelope: ENVELOPE },
+      {
+        opened: () => this.#send({ setup }),
+        text: (text) => this.#onText(text),
+        audioDropped: (ms) => this.#warn('audio_dropped', `${ms} ms of the caller's audio were dropped`),
+        ended: (end) => this.#onEnded(end),
+      },
+    );
+    this.#uplink = new Uplink({
+      clock,
+      socket: this.#socket,
+      holdMs: settings.holdAudioMs,
+      streamEndMs: settings.streamEndMs,
+      streamEnd: () => this.#send({ realtimeInput: { audioStreamEnd: true } }),
+      dropped: (ms) =>
+        this.#warn('audio_dropped', `${ms} ms of the caller's audio were dropped while a function ran`),
+    });
+    const { generation, address } = settings;
+    const isVertex = address.platform === 'vertex';
+    this.#conversation = new Conversation({
+      clock,
+      generation,
+      shape,
+      language: request.language,
+      tellsIds: !isVertex,
+      // Refused by Vertex AI once (livekit/agents#6600), documented there for the newest models.
+      tellsScheduling: !isVertex || generation.name === '3.8',
+      correctHeard: settings.correctHeard,
+      quietResults: settings.quietResults,
+      scrub: this.#scrub,
+      idPrefix: Math.floor(clock.epoch()).toString(36),
+      send: (message) => this.#send(message),
+      holdAudio: (on) => this.#uplink.hold(on),
+      emit: (event) => this.#emit(event),
+      fail: (error) => this.#fail(error),
+    });
+  }
+
+  /**
+   * Dials and sets up a session. Rejects with a BridgeError, and then leaves no socket and no timer behind and has told
+   * `sink` of no `closed`.
+   */
+  static async connect(
+    settings: SessionSettings,
+    request: ConnectRequest,
+    sink: (event: ProviderEvent) => void,
+    signal: AbortSignal,
+  ): Promise<ProviderSession> {
+    if (signal.aborted) throw abortError(signal.reason);
+    const setup = buildSetup(request, settings, seedsHistory(request));
+    const shape = readSetup(setup, settings.generation);
+    const { address, connectTimeoutMs } = settings;
+    using limit = deadline(request.clock, connectTimeoutMs, `connecting to ${address.host}`, signal);
+    const dial = await unlessAborted(address.dial(), limit.signal);
+    const session = new GeminiSession(settings, request, dial, setup, shape, sink);
+    const onAbort = (): void => session.#fail(abortError(limit.signal.reason));
+    limit.signal.addEventListener('abort', onAbort, { once: true });
+    await session.#ready;
+    return session;
+  }
+
+  sendAudio(bytes: Uint8Array): boolean {
+    return this.#stage === 'open' && this.#uplink.send(bytes);
+  }
+
+  sendText(text: string, options: TextOptions): void {
+    if (this.#stage === 'open') this.#conversation.sendText(text, options);
+  }
+
+  say(text: string, insist = false): void {
+    if (this.#stage === 'open') this.#conversation.say(text, insist);
+  }
+
+  sendToolResult(callId: string, result: ToolResult): void {
+    if (this.#stage === 'open') this.#conversation.sendToolResult(callId, result);
+  }
+
+  interrupt(heard: readonly HeardItem[]): void {
+    if (this.#stage === 'open') this.#conversation.interrupt(heard);
+  }
+
+  close(_reason: string): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  #end(): Promise<void> {
+    if (this.#stage === 'open') {
+      this.#stop('closing');
+      this.#socket.close();
+    }
+    return this.#socket.finished;
+  }
+
+  #send(message: Fields): void {
+    this.#socket.send(JSON.stringify(message));
+  }
+
+  #emit(event: ProviderEvent): void {
+    if (this.#stage === 'connecting' || this.#stage === 'open') this.#sink(event);
+  }
+
+  #warn(code: string, message: string): void {
+    this.#emit({ type: 'warning', code, message });
+  }
+
+  // A mistake of ours in one session must not take the process and all other calls with it.
+  #onText(text: string): void {
+    if (this.#stage !== 'connecting' && this.#stage !== 'open') return;
+    try {
+      for (const event of this.#parse(text)) this.#handle(event);
+    } catch (thrown) {
+      this.#fail(BridgeError.from(thrown));
+    }
+  }
+
+  #parse(text: string): readonly ServerEvent[] {
+    try {
+      return readMessage(text);
+    } catch (thrown) {
+      this.#warn('bad_frame', BridgeError.from(thrown, 'BAD_FRAME').message);
+      return [];
+    }
+  }
+
+  #handle(event: ServerEvent): void {
+    switch (event.type) {
+      case 'ready':
+        if (this.#stage === 'connecting') this.#open();
+        return;
+      case 'error':
+        this.#onError(event.words);
+        return;
+      case 'goAway':
+        this.#announced = true;
+        this.#expiryTimer?.();
+        this.#emit({ type: 'expiring', inMs: event.leftMs });
+        return;
+      case 'resumption':
+        if (event.handle === this.#resumeHandle) return;
+        this.#resumeHandle = event.handle;
+        this.#emit({ type: 'resumable', handle: event.handle });
+        return;
+      case 'unknown':
+        if (!this.#toldUnknown) this.#warn('unknown_message', `the service sent ${event.names}`);
+        this.#toldUnknown = true;
+        return;
+      default:
+        if (this.#stage === 'open') this.#conversation.handle(event);
+    }
+  }
+
+  #onError(words: string): void {
+    const said = this.#scrub(words);
+    if (this.#stage === 'connecting') {
+      this.#fail(
+        new BridgeError(closeCode(1007, words, this.#circumstances()), `the session was refused: ${said}`),
+      );
+    } else {
+      const error = new BridgeError('PROVIDER_REJECTED', said);
+      this.#emit({ type: 'error', error, fatal: false });
+    }
+  }
+
+  #open(): void {
+    this.#socket.useAudio(INPUT);
+    this.#stage = 'open';
+    this.#watchExpiry();
+    const asks = this.#tellHistory();
+    this.#settle?.resolve();
+    if (asks !== 'nothing') this.#conversation.respond(asks === 'asked');
+  }
+
+  /** With a handle nothing is told again: the model would say it once more (sonichi/sutando#105). */
+  #tellHistory(): 'nothing' | 'asked' | 'to ask' {
+    if (!seedsHistory(this.#request)) return 'nothing';
+    const { history } = this.#request;
+    const turns = historyTurns(history, HISTORY);
+    const waits = awaitsAnswer(history);
+    const { announcesHistory } = this.#settings.generation;
+    // There it ends the history, and is no question.
+    this.#send({ clientContent: { turns, turnComplete: announcesHistory || waits } });
+    if (!waits) return 'nothing';
+    return announcesHistory ? 'to ask' : 'asked';
+  }
+
+  /** In case the service says nothing: it drops connections after about 10 minutes. */
+  #watchExpiry(): void {
+    const endsAt = this.#clock.now() + MAX_CONNECTION_MS;
+    const ms = Math.max(0, MAX_CONNECTION_MS - this.#settings.expiryMarginMs);
+    this.#expiryTimer = this.#clock.after(ms, () => {
+      this.#emit({ type: 'expiring', inMs: Math.max(0, Math.round(endsAt - this.#clock.now())) });
+    });
+  }
+
+  /** Leaves `connecting` or `open`; no timer of the session runs afterwards. */
+  #stop(stage: 'closing' | 'closed'): void {
+    this.#stage = stage;
+    this.#expiryTimer?.();
+    this.#conversation.close();
+    this.#uplink.close();
+  }
+
+  #fail(error: BridgeError): void {
+    switch (this.#stage) {
+      case 'connecting':
+        this.#stop('closed');
+        this.#socket.terminate();
+        this.#settle?.reject(error);
+        return;
+      case 'open':
+        this.#emit({ type: 'error', error, fatal: true });
+        this.#finish(error);
+        return;
+      case 'closing':
+      case 'closed':
+        return;
+      default:
+        assertNever(this.#stage);
+    }
+  }
+
+  #finish(error: BridgeError): void {
+    // The listener of the error may have closed the session by itself.
+    if (this.#stage !== 'open') return;
+    this.#stop('closed');
+    this.#socket.close();
+    this.#sink({ type: 'closed', expected: false, error });
+  }
+
+  #onEnded(end: SocketEnd): void {
+    if (this.#stage === 'closing') {
+      this.#stage = 'closed';
+      this.#sink({ type: 'closed', expected: true, error: undefined });
+      return;
+    }
+    this.#fail(this.#endError(end));
+  }
+
+  #circumstances(): Circumstances {
+    const sinceResult = this.#clock.now() - this.#conversation.toolResultAt;
+    return {
+      whileConnecting: this.#stage === 'connecting',
+      resuming: this.#request.resume !== undefined,
+      afterToolResult: sinceResult < AFTER_RESULT_MS,
+      announced: this.#announced,
+    };
+  }
+
+  #endError(end: SocketEnd): BridgeError {
+    const host = this.#host;
+    switch (end.type) {
+      case 'closed': {
+        const when = this.#circumstances();
+        const code = closeCode(end.code, end.reason, when);
+        const reason = end.reason === '' ? '' : `: ${this.#scrub(end.reason)}`;
+        const what = mayBeHandle(code, when)
+          ? 'did not take the session up again, and closed it'
+          : 'closed the session';
+        return new BridgeError(code, `${host} ${what} with code ${end.code}${reason}`);
+      }
+      case 'refused': {
+        const words = wordsOfBody(end.body);
+        const code = statusCode(end.status, words);
+        return new BridgeError(code, `${host} answered HTTP ${end.status}: ${this.#scrub(words)}`);
+      }
+      case 'failed':
+        return networkError(end.error, host, this.#stage === 'connecting', this.#scrub);
+      case 'silent':
+        return new BridgeError('PROVIDER_UNAVAILABLE', `${host} has been silent for ${end.forMs} ms`);
+      default:
+        return assertNever(end);
+    }
+  }
+}
+
+function seedsHistory({ resume, history }: ConnectRequest): boolean {
+  return resume === undefined && historyTurns(history, HISTORY).length > 0;
+}
+
+/** Whoever gives up while a token is fetched does not wait for it. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(abortError(signal.reason));
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

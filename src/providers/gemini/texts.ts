@@ -1,0 +1,128 @@
+import type { ConnectRequest, HistoryItem, TextOptions } from '../../provider.ts';
+import type { Fields } from '../common/fields.ts';
+import { languageName } from '../common/instructions.ts';
+
+/**
+ * Everything that is told goes under the caller's role, for newer models refuse the role `system`; what the caller has
+ * not said is marked as such.
+ */
+function marked(text: string): string {
+  return `[From the system, not said by the caller: ${text}]`;
+}
+
+/** One turn of `clientContent`. */
+export function turn(role: 'user' | 'model', texts: readonly string[]): Fields {
+  return { role, parts: texts.map((text) => ({ text })) };
+}
+
+/** What the model reads when a text of ours or keys of the telephone come in; empty: nothing. */
+export function textFor(text: string, options: TextOptions): string {
+  const nothing = text.trim() === '';
+  if (nothing && options.digits === undefined) return '';
+  const words = nothing ? `The caller pressed ${options.digits} on the telephone keypad.` : text;
+  return options.role === 'system' || nothing ? marked(words) : words;
+}
+
+/** Has the model say `text` and nothing else. */
+export function sayText(text: string, language: ConnectRequest['language']): string {
+  const tongue = language === undefined ? 'the language of this conversation' : languageName(language);
+  return (
+    `[From the system, not said by the caller. Say to the caller now exactly the text between the lines below, in ` +
+    `${tongue}. Add nothing before or after it, do not answer it, do not mention this message, and do not call a ` +
+    `function.]\n-----\n${text}\n-----`
+  );
+}
+
+/** Has the model answer what the caller said last, before this session. */
+export const ANSWER_NOW = marked('answer now what the caller said last.');
+
+/** Tells what was heard of an answer that was cut off; `heard` is empty when nothing was. */
+export function heardText(heard: string, playedMs: number): string {
+  const quote = heard === '' ? '' : `, up to: "${heard}"`;
+  const what =
+    playedMs <= 0
+      ? 'the caller heard nothing of your last answer.'
+      : `the caller cut in and heard only the first ${(playedMs / 1000).toFixed(1)} seconds of your last answer${quote}.`;
+  return marked(`${what} Do not answer this message.`);
+}
+
+/** A call of an earlier session of this phone call, with its result. */
+function earlierCall(callId: string, call: { name: string; args: string } | undefined): string {
+  return call === undefined
+    ? `result of the function call ${callId}, made earlier`
+    : `result of the function ${call.name}, which you called earlier with ${call.args}`;
+}
+
+export function earlierResult(
+  callId: string,
+  call: { name: string; args: string } | undefined,
+  output: string,
+): string {
+  return marked(`${earlierCall(callId, call)}: ${output}`);
+}
+
+function told(item: HistoryItem): { readonly role: 'user' | 'model'; readonly text: string } {
+  if (item.type === 'tool') {
+    return { role: 'user', text: earlierResult(item.callId, item, item.output) };
+  }
+  switch (item.role) {
+    case 'user':
+      return { role: 'user', text: item.text };
+    case 'assistant':
+      return { role: 'model', text: item.text };
+    case 'system':
+      return { role: 'user', text: marked(item.text) };
+  }
+}
+
+function lengthOf(item: HistoryItem): number {
+  return item.type === 'message' ? item.text.length : item.args.length + item.output.length;
+}
+
+/** The newest items that a new session takes. */
+function newest(
+  history: readonly HistoryItem[],
+  limits: { readonly maxItems: number; readonly maxCharacters: number },
+): readonly HistoryItem[] {
+  let characters = 0;
+  let from = history.length;
+  while (from > 0 && history.length - from < limits.maxItems) {
+    const item = history[from - 1];
+    characters += item === undefined ? 0 : lengthOf(item);
+    if (characters > limits.maxCharacters) break;
+    from -= 1;
+  }
+  return history.slice(from);
+}
+
+/** The conversation so far as turns: the caller's first, then by turns, however many items each one is made of. */
+export function historyTurns(
+  history: readonly HistoryItem[],
+  limits: { readonly maxItems: number; readonly maxCharacters: number },
+): readonly Fields[] {
+  const turns: { role: 'user' | 'model'; texts: string[] }[] = [];
+  for (const item of newest(history, limits)) {
+    const { role, text } = told(item);
+    if (text.trim() === '') continue;
+    const last = turns.at(-1);
+    if (last === undefined && role === 'model')
+      turns.push({ role: 'user', texts: [marked('the call begins.')] });
+    if (last !== undefined && last.role === role) last.texts.push(text);
+    else turns.push({ role, texts: [text] });
+  }
+  return turns.map(({ role, texts }) => turn(role, texts));
+}
+
+/** The caller has spoken last and got no answer, perhaps because the provider before this one died over it. */
+export function awaitsAnswer(history: readonly HistoryItem[]): boolean {
+  const last = history.findLast((item) => item.type === 'message' && item.role !== 'system');
+  return last?.type === 'message' && last.role === 'user';
+}
+
+/** The first `share` (0..1) of a text, ending at a word. */
+export function cutAtWord(text: string, share: number): string {
+  if (share >= 1) return text;
+  const cut = text.slice(0, Math.floor(text.length * Math.max(0, share)));
+  if (/\s/.test(text.charAt(cut.length))) return cut;
+  return cut.slice(0, Math.max(0, cut.search(/\s\S*$/)));
+}
