@@ -12,6 +12,7 @@ import {
 } from '../src/sim/openai.ts';
 import { type CallOptions, startExchange } from '../src/sim/phone.ts';
 import { defineTool } from '../src/tools.ts';
+import { find, samplesOf, sweep } from './support/likeness.ts';
 
 /** The whole line on real sockets: simulated phone, real service, simulated OpenAI. */
 
@@ -69,40 +70,9 @@ function tone(ms: number, hz: number, rate: number, peak = 8000): Int16Array {
   );
 }
 
-/** The strongest normalised correlation of `piece` within `whole`, and where. */
-function find(piece: Int16Array, whole: Int16Array): { readonly at: number; readonly likeness: number } {
-  let best = { at: 0, likeness: 0 };
-  const energy = piece.reduce((sum, sample) => sum + sample * sample, 0);
-  for (let at = 0; at + piece.length <= whole.length; at++) {
-    let dot = 0;
-    let other = 1;
-    for (let i = 0; i < piece.length; i++) {
-      const sample = whole[at + i] ?? 0;
-      dot += sample * (piece[i] ?? 0);
-      other += sample * sample;
-    }
-    const likeness = dot / Math.sqrt(energy * other);
-    if (likeness > best.likeness) best = { at, likeness };
-  }
-  return best;
-}
-
 /** 24 kHz to 8 kHz by picking: the resampler's delay is 47 samples, so the original ones are at 2, 5, 8 … */
 function thirds(samples: Int16Array): Int16Array {
   return Int16Array.from({ length: Math.floor(samples.length / 3) }, (_, i) => samples[i * 3 + 2] ?? 0);
-}
-
-/** A sweep: unlike a tone it fits its copy in one place only. */
-function sweep(ms: number, rate: number): Int16Array {
-  return Int16Array.from({ length: (ms * rate) / 1000 }, (_, i) => {
-    const t = i / rate;
-    return Math.round(9000 * Math.sin(2 * Math.PI * (400 * t + (1200 * t * t) / (ms / 1000))));
-  });
-}
-
-function view16(bytes: Uint8Array): Int16Array {
-  const copy = bytes.slice(0, bytes.length - (bytes.length % 2));
-  return new Int16Array(copy.buffer, copy.byteOffset, copy.length / 2);
 }
 
 describe('both voices', () => {
@@ -119,7 +89,7 @@ describe('both voices', () => {
     await call.speak(spoken);
     await call.hangUp();
     await connection.closed;
-    const up = view16(connection.receivedAudio());
+    const up = samplesOf(connection.receivedAudio());
     // Every frame that the phone sent came out as 20 ms at the provider; the last may still have been under way.
     expect(call.sent.length * 3 - up.length).toBeLessThanOrEqual(3 * 320);
     const at8k = thirds(up);
@@ -173,7 +143,7 @@ describe('both voices', () => {
     await call.hangUp();
     const connection = await openai.nextConnection();
     await connection.closed;
-    const up = view16(connection.receivedAudio());
+    const up = samplesOf(connection.receivedAudio());
     const at8k = thirds(up);
     expect(find(spoken.subarray(160, 4160), at8k).likeness).toBeGreaterThan(0.99);
   });

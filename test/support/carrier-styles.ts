@@ -5,6 +5,7 @@ import type { CallView } from '../../src/call-records.ts';
 import type { CarrierName } from '../../src/carrier.ts';
 import { type Env, loadConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
+import type { RealtimeProvider } from '../../src/provider.ts';
 import { type Bridge, createBridge } from '../../src/server.ts';
 import { type CallOptions, type Exchange, startExchange } from '../../src/sim/phone.ts';
 import { ManualProvider } from './manual-provider.ts';
@@ -95,6 +96,8 @@ export interface ServiceOptions {
   readonly calls?: Partial<CallOptions>;
   readonly env?: Env;
   readonly agent?: Partial<Agent>;
+  /** In the place of the one that the test plays. */
+  readonly provider?: RealtimeProvider;
 }
 
 /** The real service with one carrier, an exchange with that carrier's face, and a provider that the test plays. */
@@ -127,7 +130,7 @@ export class Service implements AsyncDisposable {
         ...style.env(SECRET, service.exchange.restBaseUrl ?? ''),
         ...options.env,
       }),
-      provider: service.provider,
+      provider: options.provider ?? service.provider,
       agent: { ...AGENT, ...options.agent },
       log: createLog('trace', { write: (line: string) => service.log.push(line) }),
       observe: (_callId, event) => service.#observe(event),

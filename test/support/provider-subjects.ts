@@ -6,6 +6,8 @@ import type { ProviderCapabilities, RealtimeProvider } from '../../src/provider.
 export interface Answer {
   readonly transcript?: string;
   readonly audioMs?: number;
+  /** Samples to be heard instead of babble: 24 kHz PCM16. */
+  readonly audio?: Int16Array;
   readonly toolCalls?: readonly { readonly name: string; readonly args: object; readonly callId?: string }[];
   /** How much faster than it is heard it is sent; default: all at once. */
   readonly speedFactor?: number;
@@ -30,6 +32,7 @@ export interface Script {
   readonly faults?: readonly Fault[];
   readonly refuse?: Refusal;
   readonly handshakeDelayMs?: number;
+  readonly keepAudio?: boolean;
   readonly connectTimeoutMs?: number;
   /** The session announces its end so many ms after it began, in whatever way its service has. */
   readonly expiringAfterMs?: number;
@@ -50,6 +53,8 @@ export interface Peer {
   /** Messages as they came, without the bytes of audio. */
   readonly received: readonly Readonly<Record<string, unknown>>[];
   readonly receivedAudioMs: number;
+  /** All of it, in the input format of the session; empty without `keepAudio`. */
+  receivedAudio(): Uint8Array;
   readonly isOpen: boolean;
   readonly closed: Promise<unknown>;
 }

@@ -7,12 +7,12 @@ export class SentMessages {
   readonly #send = WebSocket.prototype.send;
 
   constructor() {
-    const send = this.#send;
-    const keep = (socket: WebSocket, data: unknown): void => this.#keep(socket, data);
-    WebSocket.prototype.send = function (this: WebSocket, ...args: Parameters<typeof send>) {
-      keep(this, args[0]);
-      send.apply(this, args);
-    };
+    WebSocket.prototype.send = new Proxy(this.#send, {
+      apply: (send, socket: WebSocket, args: unknown[]) => {
+        this.#keep(socket, args[0]);
+        return Reflect.apply(send, socket, args);
+      },
+    });
   }
 
   /** One of each shape that was sent to any of these hosts. */

@@ -56,6 +56,7 @@ function peerOf(connection: SimulatedConnection): Peer {
     get receivedAudioMs() {
       return connection.receivedAudioMs;
     },
+    receivedAudio: () => connection.receivedAudio(),
     get isOpen() {
       return connection.isOpen;
     },
@@ -84,6 +85,7 @@ function simulation(script: Script): OpenAiSimulatorOptions {
     hear: () => ({ ...hear(), after: 20 }),
     faults,
     sessionMs: SESSION_MS,
+    keepAudio: script.keepAudio ?? false,
     ...(script.handshakeDelayMs === undefined ? {} : { handshakeDelayMs: script.handshakeDelayMs }),
   };
 }

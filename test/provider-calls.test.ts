@@ -1,0 +1,110 @@
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'vitest';
+import { type AudioFormat, MULAW_8K } from '../src/audio/format.ts';
+import { decodeG711, encodeG711 } from '../src/audio/g711.ts';
+import { resampleWhole } from '../src/audio/offline.ts';
+import { createTranscoder } from '../src/audio/transcode.ts';
+import { readWav } from '../src/audio/wav.ts';
+import { defineTool } from '../src/tools.ts';
+import { Service, STYLES } from './support/carrier-styles.ts';
+import { find, samplesOf, sweep } from './support/likeness.ts';
+import { SUBJECTS } from './support/subjects.ts';
+
+/** One call by each way in which a number can be connected, with each provider: everything but the carrier and the model. */
+
+const CELLS = STYLES.flatMap((style) =>
+  SUBJECTS.map((subject) => ({ name: `${style.name} with ${subject.name}`, style, subject })),
+);
+
+const recording = readWav(readFileSync(new URL('../fixtures/speech/librivox-0880.wav', import.meta.url)));
+/** The first second of somebody's speech, at 8 kHz. */
+const question = resampleWhole(recording.channel(0), recording.rate, 8000).slice(8000, 16_000);
+
+const GREETING_MS = 900;
+const greeting = sweep(GREETING_MS, 24_000);
+
+function converted(bytes: Uint8Array, from: AudioFormat, to: AudioFormat): Uint8Array {
+  const transcoder = createTranscoder(from, to);
+  const head = transcoder.push(bytes).slice();
+  return Buffer.concat([head, transcoder.flush()]);
+}
+
+function at8k(bytes: Uint8Array, format: AudioFormat): Int16Array {
+  return samplesOf(converted(bytes, format, { encoding: 'pcm16', rate: 8000 }));
+}
+
+describe.concurrent.each(CELLS)('a call by $name', ({ style, subject }) => {
+  it('goes both ways complete, calls a function, and lets the caller cut in', async ({ expect }) => {
+    const asked: unknown[] = [];
+    await using stage = await subject.start({
+      keepAudio: true,
+      answers: [
+        { audio: greeting, transcript: 'Hello.', speedFactor: 8 },
+        { toolCalls: [{ name: 'lookup', args: { what: 'the weather' }, callId: 'call_one' }] },
+        { transcript: 'It rains, and it will rain for a long time to come.', audioMs: 8000, speedFactor: 4 },
+        { transcript: 'Goodbye.', audioMs: 500, speedFactor: 8 },
+      ],
+      heard: ['What is the weather like?', 'Thank you.'],
+    });
+    const lookup = defineTool({
+      name: 'lookup',
+      description: 'Looks something up.',
+      parameters: { type: 'object', properties: { what: { type: 'string' } } },
+      run: (args) => {
+        asked.push(args);
+        return { weather: 'rain' };
+      },
+    });
+    await using on = await Service.start(style, {
+      provider: stage.provider,
+      agent: { audio: 'wideband', tools: [lookup], transcribeCaller: true },
+    });
+    const call = on.dial();
+    const peer = await stage.nextPeer();
+    await call.streaming;
+
+    expect(await call.untilHeard(GREETING_MS)).toBe(true);
+    await call.untilQuiet(300);
+    const heard = decodeG711('mulaw', call.heard);
+    const wanted = Int16Array.from({ length: greeting.length / 3 }, (_, i) => greeting[i * 3] ?? 0);
+    const [first, last] = [400, 5600].map((at) => find(wanted.subarray(at, at + 1200), heard));
+    expect(first?.likeness).toBeGreaterThan(0.97);
+    expect(last?.likeness).toBeGreaterThan(0.97);
+    expect((last?.at ?? 0) - (first?.at ?? 0)).toBe(5200);
+
+    await call.speak(question);
+    await on.event('tool', ({ outcome }) => outcome === 'done');
+    expect(asked).toEqual([{ what: 'the weather' }]);
+    const input = inputOf(on.log);
+    const up = at8k(peer.receivedAudio(), input);
+    // Through the same filters, whose delay is no whole number of samples.
+    const asked8k = at8k(converted(encodeG711('mulaw', question), MULAW_8K, input), input);
+    const [begun, ended] = [1600, 6000].map((at) => find(asked8k.subarray(at, at + 1600), up));
+    expect(begun?.likeness).toBeGreaterThan(0.97);
+    expect(ended?.likeness).toBeGreaterThan(0.97);
+    expect((ended?.at ?? 0) - (begun?.at ?? 0)).toBe(4400);
+
+    const before = call.heard.length;
+    await expect.poll(() => call.heard.length, { timeout: 10_000 }).toBeGreaterThan(before + 8 * 1200);
+    await call.speak(question);
+    await on.event('bargeIn');
+    // Every turn of the caller empties what the carrier holds, also when that is nothing.
+    let clear = await call.next('clear');
+    while (clear.droppedBytes === 0) clear = await call.next('clear');
+    await on.event('transcript', ({ role, text }) => role === 'assistant' && text.includes('Goodbye'));
+    await call.untilQuiet(300);
+    const report = await call.hangUp();
+    expect(report.outcome).toBe('completed');
+    expect(call.heard.length / 8).toBeLessThan(GREETING_MS + 7000);
+    expect((await on.event('ended')).reason).toBe('caller-hung-up');
+    expect(peer.complaints()).toEqual([]);
+    await peer.closed;
+  });
+});
+
+/** The format that the bridge has noted down for this call. */
+function inputOf(log: readonly string[]): AudioFormat {
+  const line = log.find((text) => text.includes('provider ready')) ?? '';
+  const name = /"in":"(\w+)\/(\d+)"/.exec(line);
+  return { encoding: name?.[1], rate: Number(name?.[2]) } as AudioFormat;
+}
