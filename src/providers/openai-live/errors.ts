@@ -1,0 +1,81 @@
+import type { ErrorCode } from '../../errors.ts';
+
+/** How the session treats a report: `fatal` ends it, `borne` is forgiven once, `rejected` concerns one message. */
+export type Severity = 'fatal' | 'borne' | 'rejected';
+
+export interface Report {
+  readonly code: ErrorCode;
+  readonly severity: Severity;
+}
+
+const fatal = (code: ErrorCode): Report => ({ code, severity: 'fatal' });
+const borne = (code: ErrorCode): Report => ({ code, severity: 'borne' });
+
+const REPORTS: ReadonlyMap<string, Report> = new Map<string, Report>([
+  ['invalid_api_key', fatal('PROVIDER_AUTH')],
+  ['authentication_error', fatal('PROVIDER_AUTH')],
+  ['account_deactivated', fatal('PROVIDER_AUTH')],
+  ['model_not_found', fatal('PROVIDER_CONFIG')],
+  ['insufficient_quota', fatal('PROVIDER_QUOTA')],
+  ['billing_hard_limit_reached', fatal('PROVIDER_QUOTA')],
+  ['credit_balance_exhausted', fatal('PROVIDER_QUOTA')],
+  ['session_expired', fatal('PROVIDER_EXPIRED')],
+  ['rate_limit_exceeded', borne('PROVIDER_RATE_LIMITED')],
+  ['rate_limit_error', borne('PROVIDER_RATE_LIMITED')],
+  ['server_error', borne('PROVIDER_UNAVAILABLE')],
+  ['internal_error', borne('PROVIDER_UNAVAILABLE')],
+]);
+
+const REJECTED: Report = { code: 'PROVIDER_REJECTED', severity: 'rejected' };
+
+/** Verdict on an error object of the provider: its `code` says more than its `type`, so it is asked first. */
+export function report(code: string | undefined, kind: string | undefined): Report {
+  return (code && REPORTS.get(code)) || (kind && REPORTS.get(kind)) || REJECTED;
+}
+
+/** The code of an error that came before the session stood: one refused message then is the whole session. */
+export function connectCode(code: string | undefined, kind: string | undefined): ErrorCode {
+  const found = report(code, kind);
+  return found.code === 'PROVIDER_REJECTED' ? 'PROVIDER_CONFIG' : found.code;
+}
+
+/** HTTP status of a refused upgrade; a code in the body knows better, as with 429, which also stands for no quota. */
+export function statusCode(
+  status: number,
+  bodyCode: string | undefined,
+  bodyKind: string | undefined,
+): ErrorCode {
+  const found = report(bodyCode, bodyKind);
+  if (found.severity === 'fatal') return found.code;
+  if (status === 401 || status === 403) return 'PROVIDER_AUTH';
+  if (status === 429) return 'PROVIDER_RATE_LIMITED';
+  if (status === 408 || status >= 500) return 'PROVIDER_UNAVAILABLE';
+  return 'PROVIDER_CONFIG';
+}
+
+/** Closes that the maker's own client never tries again: the peer objects to what was said, not to the moment. */
+const OBJECTIONS: ReadonlySet<number> = new Set([1002, 1003, 1007, 1008, 1009, 1010]);
+
+/** Code of a socket that the provider closed without a word, from the close code and its reason. */
+export function closeCode(code: number, reason: string, whileConnecting: boolean): ErrorCode {
+  for (const part of reason.split(/[^a-z_]+/)) {
+    const found = REPORTS.get(part);
+    if (found?.severity === 'fatal') return found.code;
+  }
+  if (code === 3000) return 'PROVIDER_AUTH';
+  if (code === 4000 || OBJECTIONS.has(code)) return 'PROVIDER_CONFIG';
+  if (whileConnecting || code === 1011 || code === 1012 || code === 1013) return 'PROVIDER_UNAVAILABLE';
+  return 'PROVIDER_CLOSED';
+}
+
+const END_REASONS: ReadonlyMap<string, string> = new Map([
+  ['content', 'its filter stepped in'],
+  ['remote_hangup', 'the other end hung up'],
+  ['connection_lost', 'it lost the connection'],
+]);
+
+/** The end of a session that the bridge did not ask for: the code, and what there is to say. */
+export function endOf(reason: string): { readonly code: ErrorCode; readonly words: string } {
+  if (reason === 'expired') return { code: 'PROVIDER_EXPIRED', words: 'its time is over' };
+  return { code: 'PROVIDER_CLOSED', words: END_REASONS.get(reason) ?? reason };
+}

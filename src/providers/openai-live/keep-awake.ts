@@ -1,0 +1,46 @@
+import { type AudioFormat, bytesPerMs, silenceByte } from '../../audio/format.ts';
+import type { Cancel, Clock } from '../../clock.ts';
+
+const PIECE_MS = 100;
+
+/**
+ * Sends silence when nothing else is sent. A session goes on only with the audio that it is given: without any it does
+ * not say what it was asked to say, nor take in what it was told (livekit/agents#7239).
+ */
+export class KeepAwake {
+  readonly #clock: Clock;
+  readonly #afterMs: number;
+  readonly #silence: Uint8Array;
+  readonly #send: (bytes: Uint8Array) => void;
+  readonly #look = (): void => this.#onLook();
+  #lastAt: number;
+  #timer: Cancel | undefined;
+
+  constructor(clock: Clock, format: AudioFormat, afterMs: number, send: (bytes: Uint8Array) => void) {
+    this.#clock = clock;
+    this.#afterMs = afterMs;
+    this.#silence = new Uint8Array(PIECE_MS * bytesPerMs(format)).fill(silenceByte(format));
+    this.#send = send;
+    this.#lastAt = clock.now();
+    this.#timer = clock.after(afterMs, this.#look);
+  }
+
+  /** Audio of the caller was sent. */
+  heard(): void {
+    this.#lastAt = this.#clock.now();
+  }
+
+  close(): void {
+    this.#timer?.();
+  }
+
+  #onLook(): void {
+    const restMs = this.#lastAt + this.#afterMs - this.#clock.now();
+    if (restMs > 0) {
+      this.#timer = this.#clock.after(Math.ceil(restMs), this.#look);
+      return;
+    }
+    this.#timer = this.#clock.after(PIECE_MS, this.#look);
+    this.#send(this.#silence);
+  }
+}

@@ -1,0 +1,79 @@
+import type { TextOptions } from '../../provider.ts';
+
+/** An append may have 500 tokens; counted with a margin, since the count is a guess. */
+const MOST_TOKENS = 450;
+const ASCII_TOKENS = 0.4;
+const OTHER_TOKENS = 1.2;
+
+function costOf(unit: number): number {
+  return unit < 0x80 ? ASCII_TOKENS : OTHER_TOKENS;
+}
+
+/** About how many tokens a text has, rather too many than too few. */
+export function tokensOf(text: string): number {
+  let tokens = 0;
+  for (let i = 0; i < text.length; i++) tokens += costOf(text.charCodeAt(i));
+  return tokens;
+}
+
+/** How many characters of the text, from `from` on, have at most `most` tokens; never half of a character. */
+function fitting(text: string, from: number, most: number): number {
+  let tokens = 0;
+  let at = from;
+  while (at < text.length) {
+    tokens += costOf(text.charCodeAt(at));
+    if (tokens > most) break;
+    at += 1;
+  }
+  const isHalf = at < text.length && (text.charCodeAt(at - 1) & 0xfc00) === 0xd800;
+  return isHalf ? at - 1 : at;
+}
+
+/** Where a piece that could reach to `to` had better end: after a sentence, else after a word. */
+function breakBefore(text: string, from: number, to: number): number {
+  const piece = text.slice(from, to);
+  const least = piece.length / 2;
+  const sentence = Math.max(...['. ', '! ', '? ', '\n', '。', '、'].map((end) => piece.lastIndexOf(end)));
+  if (sentence >= least) return from + sentence + 1;
+  const word = piece.lastIndexOf(' ');
+  return word >= least ? from + word + 1 : to;
+}
+
+/** The text in pieces that can be appended one after the other. */
+export function pieces(text: string): readonly string[] {
+  const parts: string[] = [];
+  for (let from = 0; from < text.length; ) {
+    const most = fitting(text, from, MOST_TOKENS);
+    const to = most >= text.length ? most : breakBefore(text, from, most);
+    parts.push(text.slice(from, to).trim());
+    from = to;
+  }
+  return parts.filter((part) => part !== '');
+}
+
+/** The beginning of a text, of at most `most` tokens. */
+export function shortened(text: string, most: number): string {
+  const to = fitting(text, 0, most);
+  return to < text.length ? text.slice(0, to) : text;
+}
+
+/** What the model reads when a text of ours or keys of the telephone come in. */
+export function textFor(text: string, { role, respond, digits }: TextOptions): string {
+  const isKeys = text.trim() === '' && digits !== undefined;
+  const words = isKeys ? `The caller pressed ${digits} on the telephone keypad.` : text;
+  const told = role === 'user' && !isKeys ? `The caller sends this message: ${words}` : words;
+  return respond ? `${told}\nSpeak to the caller about this now.` : told;
+}
+
+/** What the model is told when the caller had spoken last and another session died over it. */
+export const ANSWER_NOW = 'The caller has spoken last and waits for you: answer them now.';
+
+/** The output of a handler that failed, in a form that the model cannot take for a good result. */
+export function toolOutput(output: string, isError: boolean): string {
+  return isError && !output.trimStart().startsWith('{') ? JSON.stringify({ error: output }) : output;
+}
+
+/** A function call that this session has not made, and its result. */
+export function pastCall(name: string, args: string, output: string): string {
+  return `The function ${name} was called with ${args} and returned: ${output}`;
+}
