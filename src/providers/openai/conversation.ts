@@ -248,7 +248,8 @@ export class Conversation {
 
   #onHeard({ itemId, text, mode, usage }: Extract<ServerEvent, { readonly type: 'heard' }>): void {
     if (mode === 'piece') this.#heard.piece(itemId, text);
-    else if (mode === 'soFar' || this.#ports.dialect.rewritesHeard) this.#heard.soFar(itemId, text);
+    else if (mode === 'soFar') this.#heard.soFar(itemId, text);
+    else if (this.#ports.dialect.rewritesHeard) this.#heard.said(itemId, text);
     else this.#heard.whole(itemId, text);
     if (usage === undefined) return;
     const model = this.#ports.shape().transcriptionModel ?? UNKNOWN_TRANSCRIBER;
@@ -258,7 +259,7 @@ export class Conversation {
   #onSpeechStarted(itemId: string | undefined): void {
     this.#moment += 1;
     this.#speechAt = this.#moment;
-    this.#heard.settle(itemId);
+    this.#heard.begin(itemId);
     this.#troubles.tried();
     this.#sequencer.speechStarted();
     this.#speechOpen = true;
@@ -280,7 +281,7 @@ export class Conversation {
     if (event.type === 'audio') {
       const bytes = Buffer.from(event.delta, 'base64');
       if (item.received === 0) item.contentIndex = event.contentIndex;
-      if (item.received === 0) this.#heard.settle();
+      if (item.received === 0 && response.bornAt > this.#speechAt) this.#heard.answered();
       if (bytes.length > 0) this.#responses.audio(response, item, bytes);
     } else if (event.type === 'audioDone' || event.type === 'itemClosed') {
       this.#responses.complete(response, item);
@@ -293,7 +294,7 @@ export class Conversation {
     const response = this.#responses.find(event.responseId) ?? this.#created(event.responseId, event.token);
     if (response.lost) this.#onLateDone(event, response);
     if (response.done) return;
-    this.#heard.settle();
+    if (response.bornAt > this.#speechAt) this.#heard.answered();
     this.#responses.finish(response);
     this.#correct(this.#responses.unheard(response));
     const failure = this.#failures.judge(event, response);

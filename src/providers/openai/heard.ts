@@ -18,10 +18,18 @@ const MOST_TURNS = 32;
 export class HeardWords {
   readonly #tell: (itemId: string, text: string, final: boolean) => void;
   readonly #turns = new Map<string, Heard>();
+  /** The turn that the caller is in, or that was not answered yet. */
+  #open: string | undefined;
 
   /** `tell`: a piece to append, or with `final` the whole. */
   constructor(tell: (itemId: string, text: string, final: boolean) => void) {
     this.#tell = tell;
+  }
+
+  /** The caller begins another turn, of that name where the server has one. */
+  begin(itemId: string | undefined): void {
+    this.settle(itemId);
+    this.#open = itemId;
   }
 
   /** What comes next. */
@@ -51,7 +59,19 @@ export class HeardWords {
     this.#tell(itemId, text, true);
   }
 
-  /** Something came that only comes after the caller's turn: what was told last is the whole. */
+  /** What is said to be the whole, by a server that may yet say otherwise before it answers. */
+  said(itemId: string, text: string): void {
+    if (itemId === this.#open) this.soFar(itemId, text);
+    else this.whole(itemId, text);
+  }
+
+  /** The turn is answered: what was told last is the whole. */
+  answered(): void {
+    this.#open = undefined;
+    this.settle();
+  }
+
+  /** Nothing more comes but of one turn: what was told last of the others is the whole. */
   settle(except?: string): void {
     for (const [itemId, turn] of this.#turns) {
       if (itemId !== except && turn.soFar !== undefined) this.whole(itemId, turn.soFar);

@@ -365,10 +365,12 @@ function withToken(message: Fields, token: string): Fields {
   return { ...message, response: { ...response, metadata: { [TOKEN_KEY]: token } } };
 }
 
+/** Some servers put the message where others put an object that has it. */
 function errorOfBody(body: string): unknown {
   try {
     const parsed: unknown = JSON.parse(body);
-    return isFields(parsed) ? parsed['error'] : undefined;
+    const error = isFields(parsed) ? parsed['error'] : undefined;
+    return typeof error === 'string' ? { message: error } : error;
   } catch {
     return undefined;
   }

@@ -116,7 +116,10 @@ export interface OpenAiSimulatorOptions {
   readonly keepAudio?: boolean;
   /** How many events a connection remembers for `sent`, `received` and `next()`; default 2000. */
   readonly keepEvents?: number;
-  /** The model; undefined: the default answer. Must not throw. */
+  /**
+   * The model; undefined: the default answer. Must not throw. Of a text that the client has written for the agent to say it
+   * decides everything but the words.
+   */
   readonly respond?: (turn: Turn) => ResponsePlan | undefined;
   /** The transcriber; only asked when the session has transcription on. */
   readonly hear?: (speech: { readonly index: number; readonly heardMs: number }) => Hearing | undefined;

@@ -63,10 +63,11 @@ export class Responder implements Stage {
     this.#begin(kind, EMPTY, heardMs, undefined);
   }
 
-  /** Says a text without asking the model; throws a Refusal when a response is active. */
-  recite(transcript: string): void {
+  /** Says a text that the client has written; throws a Refusal when a response is active. */
+  recite(text: string): void {
     this.#checkFree();
-    this.#start({ transcript }, this.#turn('prompt', EMPTY, 0, undefined));
+    const turn = this.#turn(this.#kind(), EMPTY, 0, undefined);
+    this.#start(recital(text, this.#core.settings.respond(turn)), turn);
   }
 
   /** The active response sends nothing any more, not even its end. */
@@ -160,11 +161,9 @@ export class Responder implements Stage {
     input: readonly JsonObject[] | undefined,
   ): void {
     const turn = this.#turn(kind, request, kind === 'user-turn' ? heardMs : 0, input);
+    const planned = this.#core.settings.respond(turn);
     const written = writtenFor(request);
-    const plan =
-      written === undefined
-        ? (this.#core.settings.respond(turn) ?? defaultPlan(turn))
-        : { transcript: written };
+    const plan = written === undefined ? (planned ?? defaultPlan(turn)) : recital(written, planned);
     this.#start(plan, turn, input);
   }
 
@@ -268,6 +267,12 @@ export class Responder implements Stage {
     });
     if (run.isInConversation) this.#ended(run);
   }
+}
+
+/** The words are the client's; how they sound and how it ends is the script's. */
+function recital(transcript: string, planned: ResponsePlan | undefined): ResponsePlan {
+  const { outputs: _, toolCalls: __, ...rest } = planned ?? {};
+  return { ...rest, transcript };
 }
 
 /** What the client has written for the agent to say. */
