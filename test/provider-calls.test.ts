@@ -95,7 +95,8 @@ describe.concurrent.each(CELLS)('a call by $name', ({ style, subject }) => {
     await call.untilQuiet(300);
     const report = await call.hangUp();
     expect(report.outcome).toBe('completed');
-    expect(call.heard.length / 8).toBeLessThan(GREETING_MS + 7000);
+    // Of the eight seconds of the answer at least one was not heard.
+    expect(report.heardBytes / 8).toBeLessThan(GREETING_MS + 7000 + 500);
     expect((await on.event('ended')).reason).toBe('caller-hung-up');
     expect(peer.complaints()).toEqual([]);
     await peer.closed;

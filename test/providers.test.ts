@@ -25,8 +25,6 @@ const CALL = { name: 'lookup', args: { what: 'the time' }, callId: 'call_one' };
 const OTHER = { name: 'lookup', args: { what: 'the place' }, callId: 'call_two' };
 
 describe.concurrent.each(SUBJECTS)('$name', (subject) => {
-  const { capabilities } = subject;
-
   async function start(script: Script): Promise<Stage> {
     const stage = await subject.start(script);
     hosts.set(subject.name, [...(hosts.get(subject.name) ?? []), stage.host]);
@@ -152,11 +150,13 @@ describe.concurrent.each(SUBJECTS)('$name', (subject) => {
     });
     on.userSays();
     const call = await on.line.next('toolCall');
-    on.line.sendVoice(500);
-    on.line.cut(0);
-    if (capabilities.cancelsTools) {
+    expect(on.peer.callOff !== undefined).toBe(subject.capabilities.cancelsTools);
+    if (on.peer.callOff !== undefined) {
+      on.peer.callOff(call.callId);
       expect((await on.line.next('toolCallsCancelled')).callIds).toEqual([call.callId]);
     }
+    on.line.sendVoice(500);
+    on.line.cut(0);
     on.line.session.sendToolResult(call.callId, {
       output: '{"error":"cancelled"}',
       isError: true,

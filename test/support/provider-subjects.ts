@@ -55,6 +55,8 @@ export interface Peer {
   readonly receivedAudioMs: number;
   /** All of it, in the input format of the session; empty without `keepAudio`. */
   receivedAudio(): Uint8Array;
+  /** The service calls a function off by itself; undefined: it has no words for that. */
+  readonly callOff?: (callId: string) => void;
   readonly isOpen: boolean;
   readonly closed: Promise<unknown>;
 }

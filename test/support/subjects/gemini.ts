@@ -1,0 +1,105 @@
+import { createGeminiProvider } from '../../../src/providers/gemini.ts';
+import {
+  type ConversationTurn,
+  type FaultRule,
+  type GeminiSimulatorOptions,
+  type SimulatedConnection,
+  startGeminiSimulator,
+} from '../../../src/sim/gemini.ts';
+import { type Peer, type Refusal, type Script, type Subject, scripted } from '../provider-subjects.ts';
+
+/** Gemini Live, in each of its generations. */
+
+const KEY = 'gemini-key-for-tests';
+const SESSION_MS = 600_000;
+
+/** What the service does instead of opening a session. */
+const REFUSED: Readonly<Record<Refusal, GeminiSimulatorOptions>> = {
+  auth: { apiKey: 'another-key' },
+  config: { models: ['some-other-model'] },
+  quota: {
+    faults: [
+      {
+        when: { after: 'connect' },
+        do: 'close',
+        code: 1011,
+        reason: 'You exceeded your current quota, please check your plan and billing details.',
+      },
+    ],
+  },
+  rate: { faults: [{ when: { after: 'connect' }, do: 'http', status: 429 }] },
+  down: { faults: [{ when: { after: 'connect' }, do: 'http', status: 503 }] },
+};
+
+function wordsOf({ parts }: ConversationTurn): string {
+  return parts
+    .map((part) => (typeof part['text'] === 'string' ? part['text'] : JSON.stringify(part)))
+    .join('');
+}
+
+function peerOf(connection: SimulatedConnection): Peer {
+  return {
+    seen: () => connection.conversation.map((turn) => ({ role: turn.role, text: wordsOf(turn) })),
+    toolResults: () =>
+      connection.toolResponses.map(({ id, response }) => ({
+        callId: id,
+        output: JSON.stringify(response['output'] ?? response),
+      })),
+    complaints: () => (connection.refusal === undefined ? [] : [connection.refusal]),
+    get received() {
+      return connection.received.map(({ event }) => event);
+    },
+    get receivedAudioMs() {
+      return connection.receivedAudioMs;
+    },
+    receivedAudio: () => connection.receivedAudio(),
+    callOff: (callId) => connection.inject({ toolCallCancellation: { ids: [callId] } }),
+    get isOpen() {
+      return connection.isOpen;
+    },
+    closed: connection.closed,
+  };
+}
+
+function simulation(script: Script): GeminiSimulatorOptions {
+  const { respond, hear } = scripted(script);
+  const refusal = script.refuse === undefined ? {} : REFUSED[script.refuse];
+  const faults: FaultRule[] = [...(refusal.faults ?? []), ...(script.faults ?? [])];
+  return {
+    firstAudioMs: 5,
+    speedFactor: 'burst',
+    // It is taken for played as soon as it is sent, unless an answer says how fast it comes.
+    waitsForPlayback: script.answers?.some(({ speedFactor }) => speedFactor !== undefined) ?? false,
+    respond: () => {
+      const { speedFactor, ...plan } = respond();
+      return speedFactor === undefined ? plan : { ...plan, speedFactor };
+    },
+    hear: () => ({ ...hear(), after: 20 }),
+    sessionMs: SESSION_MS,
+    keepAudio: script.keepAudio ?? false,
+    ...(script.handshakeDelayMs === undefined ? {} : { handshakeDelayMs: script.handshakeDelayMs }),
+    ...(script.expiringAfterMs === undefined ? {} : { goAwayMs: SESSION_MS - script.expiringAfterMs }),
+    ...refusal,
+    faults,
+  };
+}
+
+export function geminiSubject(name: string, model: string): Subject {
+  const provider = (baseUrl: string, connectTimeoutMs?: number) =>
+    createGeminiProvider({ apiKey: KEY, baseUrl, model, connectTimeoutMs });
+  return {
+    name,
+    capabilities: provider('ws://127.0.0.1').capabilities,
+    published: { module: '@google/genai', type: 'LiveClientMessage' },
+    silenceMs: 1000,
+    async start(script) {
+      const simulator = await startGeminiSimulator(simulation(script));
+      return {
+        host: new URL(simulator.url).host,
+        provider: provider(simulator.url, script.connectTimeoutMs),
+        nextPeer: async () => peerOf(await simulator.nextConnection()),
+        [Symbol.asyncDispose]: () => simulator.close(),
+      };
+    },
+  };
+}
