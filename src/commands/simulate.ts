@@ -5,6 +5,7 @@ import { CARRIER_HELP, simulateCarrier } from './simulate-carrier.ts';
 import { GEMINI_HELP, simulateGemini } from './simulate-gemini.ts';
 import { NOVA_HELP, simulateNova } from './simulate-nova.ts';
 import { OPENAI_HELP, simulateOpenAi } from './simulate-openai.ts';
+import { OPENAI_LIVE_HELP, simulateOpenAiLive } from './simulate-openai-live.ts';
 
 interface Simulation {
   readonly help: string;
@@ -14,6 +15,7 @@ interface Simulation {
 /** The providers that can be played; the help shows them in this order. */
 const PROVIDERS: Readonly<Record<string, Simulation>> = {
   openai: { help: OPENAI_HELP, run: simulateOpenAi },
+  'openai-live': { help: OPENAI_LIVE_HELP, run: simulateOpenAiLive },
   gemini: { help: GEMINI_HELP, run: simulateGemini },
   nova: { help: NOVA_HELP, run: simulateNova },
 };

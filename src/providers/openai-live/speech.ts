@@ -111,7 +111,7 @@ export class Speech {
 
   #sound(bytes: Uint8Array): void {
     const open = this.#open;
-    if (open === undefined) return;
+    if (open === undefined || open.cut) return;
     const { responseId, itemId } = open;
     this.#options.emit({ type: 'audio', responseId, itemId, bytes });
   }
