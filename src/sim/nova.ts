@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { BridgeError } from '../errors.ts';
 import { withResolvers } from './common/event-log.ts';
@@ -193,5 +199,7 @@ function refuse(stream: ServerHttp2Stream, status: number, errorType: string, bo
   stream.respond({ ':status': status, 'content-type': 'application/json', 'x-amzn-errortype': errorType });
   // The client goes on sending until it reads the answer; nobody needs that.
   stream.resume();
-  stream.end(body);
+  stream.end(body, () => {
+    if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+  });
 }

@@ -15,6 +15,9 @@ export const MODEL = 'amazon.nova-2-sonic-v1:0';
 export const PROMPT = 'prompt-1';
 export const AUDIO = 'audio-1';
 
+/** Without one the SDK writes every error of a stream to the console. */
+const QUIET = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
 /** How the stream ended, as the SDK shows it. */
 export interface StreamEnd {
   readonly error: Error | undefined;
@@ -41,6 +44,7 @@ export class NovaClient {
   constructor(url: string, options: { accessKeyId?: string; model?: string } = {}) {
     this.#client = new BedrockRuntimeClient({
       region: 'us-east-1',
+      logger: QUIET,
       endpoint: url,
       credentials: { accessKeyId: options.accessKeyId ?? 'AKIATEST', secretAccessKey: 'secret' },
     });

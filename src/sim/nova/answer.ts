@@ -17,11 +17,11 @@ export interface Stage {
   readonly scheduler: Scheduler;
   readonly output: Output;
   readonly toolArguments: 'single' | 'double';
-  /** The first audio of a message is about to be sent. */
+  /** A message is about to be spoken. */
   messageBegun(message: SpokenMessage): void;
   audioSent(message: SpokenMessage, bytes: Uint8Array, ms: number): void;
   /** The audio of a sentence is complete: its FINAL text may come. */
-  sentenceSent(text: string, stopReason: StopReason): void;
+  sentenceSent(message: SpokenMessage, text: string, stopReason: StopReason): void;
   toolCalled(toolUseId: string, name: string, args: string): void;
   /** Everything that was planned has been sent. */
   answerDone(answer: Answer): void;
@@ -137,7 +137,7 @@ export class Answer {
 
   #open(step: SentenceStep): void {
     const { output } = this.#stage;
-    if (this.#sentBytes === 0 || step.message.startMs === undefined) this.#stage.messageBegun(step.message);
+    if (step.message.startMs === undefined) this.#stage.messageBegun(step.message);
     this.#sentBytes = step.fromByte;
     if (step.text !== '') output.text('ASSISTANT', 'SPECULATIVE', step.text, 'PARTIAL_TURN');
     this.#contentId = output.openAudio();
@@ -150,8 +150,8 @@ export class Answer {
     const ms = msOf(bytes.length, format);
     this.#sentBytes = to;
     if (ms > 0) {
-      this.#stage.audioSent(step.message, bytes, ms);
       this.#stage.output.audio(contentId, bytes);
+      this.#stage.audioSent(step.message, bytes, ms);
     }
     if (to >= step.toByte && !this.#isOver) this.#close(step, contentId);
     return ms / speedFactor;
@@ -161,7 +161,7 @@ export class Answer {
     this.#contentId = undefined;
     this.#at++;
     this.#stage.output.close(contentId, 'AUDIO', step.stopReason);
-    if (step.text !== '') this.#stage.sentenceSent(step.text, step.stopReason);
+    if (step.text !== '') this.#stage.sentenceSent(step.message, step.text, step.stopReason);
   }
 
   #call(call: PlannedCall): void {

@@ -147,6 +147,8 @@ export interface NovaSimulatorOptions {
   readonly headersAtFirstOutput?: boolean;
   /** Models that the server has; any other is refused. Default: all names are good. */
   readonly models?: readonly string[];
+  /** Voices that the model has; any other is refused. Default: all names are good. */
+  readonly voices?: readonly string[];
   /** Silence that ends the caller's turn, per `endpointingSensitivity`, in ms; 1500, 1750 and 2000. Only HIGH is documented. */
   readonly endpointWaitsMs?: Readonly<Record<'HIGH' | 'MEDIUM' | 'LOW', number>>;
   /** Factor on `endpointWaitsMs`, so that tests are quick; default 1. */

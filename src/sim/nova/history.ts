@@ -12,6 +12,8 @@ export class SpokenMessage {
   /** Where in all audio that was sent this message begins, in ms; undefined before its first piece. */
   startMs: number | undefined;
   sentMs = 0;
+  /** So many of its sentences have had their FINAL text. */
+  told = 0;
   readonly sentences: readonly Sentence[];
   #cutMs: number | undefined;
 
@@ -42,6 +44,14 @@ export class SpokenMessage {
       .join(' ');
   }
 
+  /** The words that were heard of the sentence that the caller is in; empty when its FINAL text was sent already. */
+  openPart(totalMs: number): string {
+    const heard = this.heardMs(totalMs);
+    const index = this.sentences.findIndex(({ toMs }) => toMs > heard);
+    const sentence = this.sentences[index];
+    return sentence === undefined || index < this.told ? '' : heardPart(sentence, heard);
+  }
+
   view(totalMs: number): HistoryEntry {
     const heard = this.heardMs(totalMs);
     const shown = { role: 'ASSISTANT', source: 'speech', text: this.textUntil(heard) } as const;
@@ -50,7 +60,7 @@ export class SpokenMessage {
 }
 
 /** The words of a sentence that fall into the first `heardMs` of its message; each takes the same time. */
-export function heardPart(sentence: Sentence, heardMs: number): string {
+function heardPart(sentence: Sentence, heardMs: number): string {
   if (heardMs >= sentence.toMs) return sentence.text;
   if (heardMs <= sentence.fromMs) return '';
   const words = sentence.text.split(' ');
@@ -83,10 +93,10 @@ export class History {
     return this.#entries.map((entry) => (entry instanceof SpokenMessage ? entry.view(totalMs) : entry));
   }
 
-  /** How many came since the model last answered; from now on it knows them. */
-  takeNew(): number {
-    const fresh = this.#entries.length - this.#known;
+  /** How many the model knew when it last answered; from now on it knows all. */
+  takeKnown(): number {
+    const known = this.#known;
     this.#known = this.#entries.length;
-    return fresh;
+    return known;
   }
 }

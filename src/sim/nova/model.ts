@@ -15,9 +15,10 @@ import type {
   Turn,
   TurnKind,
 } from './api.ts';
+import { Refusal } from './check.ts';
 import { Ears, type EarsListener } from './ears.ts';
 import { errorOf } from './faults.ts';
-import { History, heardPart, type SpokenMessage } from './history.ts';
+import { History, type SpokenMessage } from './history.ts';
 import type { IntakeHost } from './intake.ts';
 import { Output, type StopReason } from './output.ts';
 import { defaultPlan } from './plan.ts';
@@ -70,6 +71,8 @@ export class Model implements IntakeHost, EarsListener, Stage {
   #started: JsonObject = {};
   #answer: Answer | undefined;
   #wanted: TurnKind | undefined;
+  /** An interruption that the caller's speech has set off, but that has not come yet. */
+  #bargeIn: Cancel | undefined;
   #answers = 0;
   #speeches = 0;
   #heardMs = 0;
@@ -123,6 +126,8 @@ export class Model implements IntakeHost, EarsListener, Stage {
 
   promptStarted(body: JsonObject): void {
     const session = sessionOf(this.#started, body);
+    if (this.#settings.voices?.includes(session.voice) === false)
+      throw new Refusal('Received invalid voiceId');
     this.session = session;
     this.tools = toolsOf(body);
     this.output.promptName = session.promptName;
@@ -186,10 +191,11 @@ export class Model implements IntakeHost, EarsListener, Stage {
 
   callerStarted(): void {
     if (this.#settings.bargeInDelayMs === 0) this.#interrupt();
-    else this.#later(this.#settings.bargeInDelayMs, () => this.#interrupt());
+    else this.#bargeIn = this.#later(this.#settings.bargeInDelayMs, () => this.#interrupt());
   }
 
   callerStopped(heardMs: number): void {
+    if (this.#bargeIn !== undefined) this.#interrupt();
     this.#heardMs = heardMs;
     const hearing = this.#settings.hear({ index: this.#speeches++, heardMs }) ?? {};
     const text = hearing.transcript ?? defaultTranscript(heardMs);
@@ -228,7 +234,7 @@ export class Model implements IntakeHost, EarsListener, Stage {
   /** Carries out a plan that no turn asked for; false when an answer is being made. */
   speak(plan: ResponsePlan): boolean {
     if (this.#answer !== undefined || this.session === undefined) return false;
-    this.#history.takeNew();
+    this.#history.takeKnown();
     this.#answers++;
     this.#start(plan, this.session);
     return true;
@@ -243,12 +249,16 @@ export class Model implements IntakeHost, EarsListener, Stage {
     this.#afterAnswer = [];
   }
 
-  #later(ms: number, run: () => void, among = this.#timers): void {
+  #later(ms: number, run: () => void, among = this.#timers): Cancel {
     const cancel = this.scheduler.after(ms, () => {
       among.delete(cancel);
       run();
     });
     among.add(cancel);
+    return () => {
+      cancel();
+      among.delete(cancel);
+    };
   }
 
   #want(kind: TurnKind): void {
@@ -267,7 +277,7 @@ export class Model implements IntakeHost, EarsListener, Stage {
 
   #turn(kind: TurnKind, session: SessionConfig): Turn {
     const items = this.history;
-    const fresh = this.#history.takeNew();
+    const known = this.#history.takeKnown();
     return {
       index: this.#answers++,
       kind,
@@ -275,7 +285,7 @@ export class Model implements IntakeHost, EarsListener, Stage {
       instructions: this.system,
       heardMs: kind === 'user-turn' ? this.#heardMs : 0,
       items,
-      newItems: items.slice(items.length - fresh),
+      newItems: items.slice(known).filter(({ role }) => role !== 'ASSISTANT'),
       tools: this.tools,
       session,
     };
@@ -295,6 +305,8 @@ export class Model implements IntakeHost, EarsListener, Stage {
 
   /** The caller speaks: what he does not want to hear any more ends, and he is told so. */
   #interrupt(): void {
+    this.#bargeIn?.();
+    this.#bargeIn = undefined;
     const answer = this.#answer;
     const heardMs = this.#totalHeardMs;
     const isHeard = this.isSpeaking && (this.#settings.interruptsSent || answer !== undefined);
@@ -311,23 +323,16 @@ export class Model implements IntakeHost, EarsListener, Stage {
     const late = this.lateDeltas;
     this.lateDeltas = 0;
     answer?.interrupt(late);
-    for (const message of cut) this.#tellCut(message, heardMs);
+    for (const part of cut.map((message) => message.openPart(heardMs))) {
+      if (part !== '') this.output.text('ASSISTANT', 'FINAL', part, 'INTERRUPTED');
+    }
     this.#tellUsage();
     this.#finishCompletion();
-  }
-
-  /** The FINAL text of the sentence that the caller heard a part of. */
-  #tellCut(message: SpokenMessage, totalMs: number): void {
-    const heardMs = message.heardMs(totalMs);
-    const sentence = message.sentences.find(({ toMs }) => toMs > heardMs);
-    const part = sentence === undefined ? '' : heardPart(sentence, heardMs);
-    if (part !== '') this.output.text('ASSISTANT', 'FINAL', part, 'INTERRUPTED');
   }
 
   messageBegun(message: SpokenMessage): void {
     this.output.begin();
     this.#history.add(message);
-    this.#history.takeNew();
     message.startMs = this.#playback.sentMs;
   }
 
@@ -339,11 +344,18 @@ export class Model implements IntakeHost, EarsListener, Stage {
     this.#host.audioSent(ms);
   }
 
-  sentenceSent(text: string, stopReason: StopReason): void {
+  sentenceSent(message: SpokenMessage, text: string, stopReason: StopReason): void {
     this.#usage.text('output', text);
-    const tell = (): void => this.output.text('ASSISTANT', 'FINAL', text, stopReason);
-    if (this.#settings.finalTextAt === 'sent') tell();
-    else this.#later(this.#playback.remainingMs(this.scheduler.now()), tell, this.#finals);
+    this.#whenHeard(() => {
+      message.told++;
+      this.output.text('ASSISTANT', 'FINAL', text, stopReason);
+    });
+  }
+
+  /** At once, or when the caller has heard what was sent. */
+  #whenHeard(run: () => void): void {
+    if (this.#settings.finalTextAt === 'sent') run();
+    else this.#later(this.#playback.remainingMs(this.scheduler.now()), run, this.#finals);
   }
 
   toolCalled(toolUseId: string, name: string, args: string): void {
@@ -363,7 +375,7 @@ export class Model implements IntakeHost, EarsListener, Stage {
       this.#host.fail(answer.plan.error ?? errorOf('modelStreamErrorException'));
       return;
     }
-    this.#finishCompletion();
+    this.#whenHeard(() => this.#finishCompletion());
     const wanted = this.#wanted;
     this.#wanted = undefined;
     if (wanted !== undefined) this.#begin(wanted);

@@ -18,6 +18,7 @@ export interface Settings {
   readonly handshakeDelayMs: number;
   readonly headersAtFirstOutput: boolean;
   readonly models: readonly string[] | undefined;
+  readonly voices: readonly string[] | undefined;
   readonly endpointWaitsMs: Readonly<Record<'HIGH' | 'MEDIUM' | 'LOW', number>>;
   readonly endpointScale: number;
   readonly completions: 'once' | 'per-turn';
@@ -53,6 +54,7 @@ const DEFAULTS = {
   handshakeDelayMs: 0,
   headersAtFirstOutput: false,
   models: undefined,
+  voices: undefined,
   endpointWaitsMs: { HIGH: 1_500, MEDIUM: 1_750, LOW: 2_000 },
   endpointScale: 1,
   completions: 'once',

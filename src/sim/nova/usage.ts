@@ -5,42 +5,54 @@ const MS_PER_TOKEN = 40;
 const LETTERS_PER_TOKEN = 4;
 
 interface Tokens {
-  speechTokens: number;
-  textTokens: number;
+  readonly speechTokens: number;
+  readonly textTokens: number;
 }
 
-function none(): Tokens {
-  return { speechTokens: 0, textTokens: 0 };
+const NONE: Tokens = Object.freeze({ speechTokens: 0, textTokens: 0 });
+
+/** One direction of what a session uses. */
+class Side {
+  speechMs = 0;
+  textTokens = 0;
+  #told = NONE;
+
+  get total(): Tokens {
+    return { speechTokens: Math.ceil(this.speechMs / MS_PER_TOKEN), textTokens: this.textTokens };
+  }
+
+  /** What came since this was last asked. */
+  takeDelta(): Tokens {
+    const { total } = this;
+    const told = this.#told;
+    this.#told = total;
+    return {
+      speechTokens: total.speechTokens - told.speechTokens,
+      textTokens: total.textTokens - told.textTokens,
+    };
+  }
 }
 
 /** What a session has used, and what of it has not been told yet. */
 export class UsageCount {
-  readonly #total = { input: none(), output: none() };
-  #delta = { input: none(), output: none() };
+  readonly #sides = { input: new Side(), output: new Side() };
 
   speech(direction: 'input' | 'output', ms: number): void {
-    this.#add(direction, 'speechTokens', Math.ceil(ms / MS_PER_TOKEN));
+    this.#sides[direction].speechMs += ms;
   }
 
   text(direction: 'input' | 'output', text: string): void {
-    this.#add(direction, 'textTokens', Math.ceil(text.length / LETTERS_PER_TOKEN));
-  }
-
-  #add(direction: 'input' | 'output', kind: keyof Tokens, tokens: number): void {
-    this.#delta[direction][kind] += tokens;
-    this.#total[direction][kind] += tokens;
+    this.#sides[direction].textTokens += Math.ceil(text.length / LETTERS_PER_TOKEN);
   }
 
   /** The fields of a `usageEvent`; what it tells is not told again as `delta`. Undefined: there is nothing new. */
   take(): JsonObject | undefined {
-    const delta = this.#delta;
-    const { input, output } = delta;
-    if (input.speechTokens + input.textTokens + output.speechTokens + output.textTokens === 0)
-      return undefined;
-    this.#delta = { input: none(), output: none() };
-    const total = { input: { ...this.#total.input }, output: { ...this.#total.output } };
-    const totalInputTokens = total.input.speechTokens + total.input.textTokens;
-    const totalOutputTokens = total.output.speechTokens + total.output.textTokens;
+    const { input, output } = this.#sides;
+    const delta = { input: input.takeDelta(), output: output.takeDelta() };
+    if (sum(delta.input) + sum(delta.output) === 0) return undefined;
+    const total = { input: input.total, output: output.total };
+    const totalInputTokens = sum(total.input);
+    const totalOutputTokens = sum(total.output);
     return {
       details: { delta, total },
       totalInputTokens,
@@ -48,4 +60,8 @@ export class UsageCount {
       totalTokens: totalInputTokens + totalOutputTokens,
     };
   }
+}
+
+function sum({ speechTokens, textTokens }: Tokens): number {
+  return speechTokens + textTokens;
 }
