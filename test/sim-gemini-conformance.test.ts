@@ -15,15 +15,15 @@ import {
 } from '../src/sim/gemini.ts';
 import {
   answer,
-  connect,
-  content,
   declare,
   FAST,
+  GeminiClient,
   type Message,
   MODEL_25,
   MODEL_31,
   say,
   sendAudio,
+  setupOf,
   silence,
   speech,
   start,
@@ -74,9 +74,31 @@ describe('the published types', () => {
       await client.next('goAway');
       seen.push(...client.messages);
     }
-    await using vertex = await startGeminiSimulator({ ...FAST, cancelsToolCalls: true });
-    const { client } = await connect(vertex, declare('f'), MODEL_25);
-    seen.push(...client.messages, { toolCallCancellation: { ids: ['a'] } });
+    await using vertex = await startGeminiSimulator({
+      ...FAST,
+      respond: () => ({ toolCalls: [{ name: 'f', args: {} }] }),
+    });
+    const client = new GeminiClient(vertex.vertexUrl, { authorization: 'Bearer t' });
+    await client.opened;
+    const path = 'projects/p/locations/l/publishers/google/models/gemini-live-2.5-flash-native-audio';
+    const transparent = { sessionResumption: { transparent: true } };
+    await client.ask(setupOf({ ...declare('f'), ...transparent }, path), 'setupComplete');
+    await client.ask(say('Call.'), 'toolCall');
+    (await vertex.nextConnection()).callerStarts();
+    await client.next('turnComplete');
+    seen.push(...client.messages);
+    const contents = new Set(seen.flatMap(({ serverContent }) => Object.keys(serverContent ?? {})));
+    expect([...contents].sort()).toEqual([
+      'generationComplete',
+      'inputTranscription',
+      'interactionStatus',
+      'interimInputTranscription',
+      'interrupted',
+      'modelTurn',
+      'outputTranscription',
+      'turnComplete',
+      'turnCompleteReason',
+    ]);
     const names = new Set(seen.flatMap((message) => Object.keys(message)));
     expect([...names].sort()).toEqual([
       'goAway',
@@ -334,14 +356,5 @@ describe('Google’s own client', () => {
         .catch(() => {});
     });
     expect(end).toEqual({ code: 1007, reason: 'API key not valid. Please pass a valid API key.' });
-  });
-});
-
-describe('a client of its own making', () => {
-  it('is spoken to by history in the way of 3.1', async () => {
-    await using line = await start({}, { historyConfig: { initialHistoryInClientContent: true } }, MODEL_31);
-    line.client.send(content(true, ['user', 'Hi.'], ['model', 'Hello.']));
-    await line.client.ask(say('Go on.'), 'turnComplete');
-    expect(line.connection.conversation).toHaveLength(4);
   });
 });

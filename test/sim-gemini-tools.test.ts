@@ -80,11 +80,10 @@ describe('a function that blocks', () => {
     ]);
   });
 
-  it('may be answered silently, which ends the turn', async () => {
+  it('is spoken about even when it asks for silence, for that is ignored', async () => {
     await using line = await called(calling({ toolCalls: [call('a')] }), MODEL_25);
-    const { client } = line;
-    await client.ask(answer('a', 'f', { scheduling: 'SILENT' }), 'turnComplete');
-    expect(client.story()).not.toContain('modelTurn');
+    await line.client.ask(answer('a', 'f', { scheduling: 'SILENT' }), 'turnComplete');
+    expect(line.client.story()).toContain('modelTurn');
   });
 
   it('is called off when the caller interrupts; an answer that comes all the same is swallowed', async () => {
@@ -168,7 +167,7 @@ describe('a function that does not block', () => {
       const done = await line.client.next('turnComplete');
       expect(line.connection.state).toBe('idle');
       if (model === MODEL_38) {
-        expect(done).toMatchObject({ serverContent: { interactionStatus: 'REQUIRES_ACTION' } });
+        expect(done).toMatchObject({ serverContent: { interactionStatus: 'IDLE' } });
       }
       await line.client.ask(say('Meanwhile?'), 'modelTurn');
       await line.client.ask(answer('a', 'f'), 'modelTurn');
@@ -222,6 +221,33 @@ describe('a function that does not block', () => {
     expect(line.connection.pendingCalls).toEqual([]);
   });
 
+  it('is spoken about over the caller in 2.5, and after him in 3.8', async () => {
+    const said: Record<string, unknown> = {};
+    for (const model of [MODEL_25, MODEL_38]) {
+      const fields = tools([{ name: 'f', behavior }]);
+      await using line = await called(calling({ toolCalls: [call('a')] }), model, fields);
+      await line.client.next('turnComplete');
+      const since = line.client.messages.length;
+      line.connection.callerStarts();
+      line.client.send(answer('a', 'f', { scheduling: 'INTERRUPT' }));
+      await line.connection.next('toolResponse');
+      if (model === MODEL_38) line.connection.callerStops();
+      await line.client.next('turnComplete', since);
+      said[model] = line.connection.conversation.at(-1)?.parts[0]?.['text'];
+    }
+    expect(said).toEqual({ [MODEL_25]: 'tool-result', [MODEL_38]: 'user-turn' });
+  });
+
+  it('lets a model that thinks on complete a turn with every utterance', async () => {
+    const message = { type: 'message', audioMs: 100 } as const;
+    const outputs = [message, { type: 'function_call', ...call('a') }, message] as const;
+    const model = 'models/gemini-3.8-live-extended-thinking';
+    await using line = await called(calling({ outputs }), model, declare('f'));
+    await line.client.next('usageMetadata');
+    await line.client.ask(answer('a', 'f'), 'usageMetadata');
+    expect(line.client.all('interactionStatus')).toEqual(['IN_PROGRESS', 'IN_PROGRESS', 'IDLE']);
+  });
+
   it('may answer in several parts', async () => {
     await using line = await called(calling({ toolCalls: [call('a')] }), MODEL_38);
     await line.client.ask(answer('a', 'f', { willContinue: true }), 'modelTurn');
@@ -268,6 +294,9 @@ describe('an answer', () => {
     await client.ask(say('Call.'), 'toolCall');
     const response = { name: 'f', response: { output: 1 } };
     await client.ask({ toolResponse: { functionResponses: [response] } }, 'turnComplete');
+    client.send({ toolResponse: { functionResponses: [{ ...response, scheduling: 'SILENT' }] } });
+    const words = `Unknown name "scheduling" at 'tool_response.function_responses[0]': Cannot find field.`;
+    expect((await client.closed).reason).toBe(`Invalid JSON payload received. ${words}`);
   });
 
   it('reaches the script as what is new', async () => {

@@ -409,10 +409,10 @@ describe('the model’s turn', () => {
   });
 
   it.each([
-    [MODEL_25, 1],
-    [MODEL_31, 2],
-    [MODEL_38, 2],
-  ])('has as many parts in an event as %s sends, whatever the order of the words', async (model, count) => {
+    [MODEL_25, 1, undefined],
+    [MODEL_31, 2, {}],
+    [MODEL_38, 2, { turnComplete: true, interactionStatus: 'IDLE' }],
+  ])('has parts, words and tokens in such messages as %s sends', async (model, count, wanted) => {
     for (const words of ['mixed', 'ahead', 'behind'] as const) {
       await using line = await start(
         { words, respond: () => ({ audioMs: 1_000, transcript: 'One two three four five six seven.' }) },
@@ -427,8 +427,9 @@ describe('the model’s turn', () => {
       const story = line.client.story();
       const isBehind = story.lastIndexOf('outputTranscription') > story.indexOf('generationComplete');
       expect(isBehind).toBe(words === 'behind');
-      // 3.x packs the count of tokens into the last message, 2.5 sends it alone.
-      expect(Object.keys(line.client.messages.at(-1) ?? {})).toHaveLength(count);
+      await line.client.next('usageMetadata');
+      const tokens = line.client.messages.find(({ usageMetadata }) => usageMetadata !== undefined);
+      expect(tokens?.['serverContent']).toEqual(wanted);
     }
   });
 
@@ -591,19 +592,20 @@ describe('an interruption', () => {
     expect(line.connection.conversation.map(({ role }) => role)).toEqual(['user', 'model', 'user', 'model']);
   });
 
-  it('can come from the client, by text and, where the generation allows it, by content', async () => {
+  it('can come from the client, by text and by content', async () => {
     await using text = await speaking();
     text.client.send(say('Stop.'));
     await text.client.next('interrupted');
-    await using new38 = await speaking();
-    new38.client.send(content(false, ['user', 'A note.']));
-    await new38.connection.next('clientContent');
-    expect(new38.connection.state).toBe('generating');
-    new38.client.send(content(true, ['user', 'An order.']));
-    await new38.client.next('interrupted');
-    await using old25 = await speaking({}, {}, MODEL_25);
-    old25.client.send(content(false, ['user', 'A note.']));
-    await old25.client.next('interrupted');
+    await using whole = await speaking({ contentInterrupts: false });
+    whole.client.send(content(false, ['user', 'A note.']));
+    await whole.connection.next('clientContent');
+    expect(whole.connection.state).toBe('generating');
+    whole.client.send(content(true, ['user', 'An order.']));
+    await whole.client.next('interrupted');
+    await using part = await speaking();
+    part.client.send(content(false));
+    await part.client.next('interrupted');
+    expect(part.connection.conversation.at(-1)).toMatchObject({ role: 'model', interrupted: true });
   });
 
   it('can be preceded by a turnComplete that comes too early', async () => {

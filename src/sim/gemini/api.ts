@@ -155,6 +155,11 @@ export interface GeminiSimulatorOptions {
   readonly interruptedMs?: number;
   /** A `turnComplete` comes when so much audio of a turn was sent, and the turn goes on (googleapis/python-genai#2117). */
   readonly prematureTurnCompleteMs?: number;
+  /**
+   * `clientContent` cuts a turn off even when it does not end the caller's turn; default true, as the published types
+   * have it. Unsure for 3.8, whose guide says it of finished turns only.
+   */
+  readonly contentInterrupts?: boolean;
   /** Calls of an interrupted turn are called off; otherwise they stay open, and block. Default true. */
   readonly cancelsToolCalls?: boolean;
   /**

@@ -2,6 +2,7 @@ import { isObject, type JsonObject } from '../common/json.ts';
 import type { PlannedCall } from '../common/plan.ts';
 import type { ToolResponse } from './api.ts';
 import type { Core } from './core.ts';
+import { unknownName } from './proto.ts';
 import { invalid } from './wire.ts';
 
 interface Call {
@@ -69,6 +70,9 @@ export class Calls {
   answer(body: JsonObject): Answered {
     const given = body['functionResponses'];
     if (!Array.isArray(given) || given.length === 0) throw invalid('toolResponse without functionResponses');
+    if (this.#core.config.isVertex) {
+      for (const [index, response] of given.entries()) this.#checkVertex(response, index);
+    }
     const pairs = given.map((response: JsonObject) => ({ response, call: this.#find(response) }));
     if (new Set(pairs.map(({ call }) => call)).size < pairs.length)
       throw invalid('one call is answered twice');
@@ -84,13 +88,21 @@ export class Calls {
   }
 
   #close(response: JsonObject, call: Call): ToolResponse['scheduling'] {
-    const scheduling = (response['scheduling'] ?? 'WHEN_IDLE') as ToolResponse['scheduling'];
+    const given = (response['scheduling'] ?? 'WHEN_IDLE') as ToolResponse['scheduling'];
+    // Of a function that blocks it is ignored: the model speaks about it in any case.
+    const scheduling = call.isBlocking ? 'WHEN_IDLE' : given;
     const result = isObject(response['response']) ? response['response'] : {};
     // A function that does not hold the model up may answer in several parts.
     call.isOpen = call.isOpen && response['willContinue'] === true && !call.isBlocking;
     // What was called off is answered only once as well.
     if (!call.isOpen) this.#calls.splice(this.#calls.indexOf(call), 1);
-    this.responses.push({ id: call.id, name: call.name, response: result, scheduling, isLate: call.isLate });
+    this.responses.push({
+      id: call.id,
+      name: call.name,
+      response: result,
+      scheduling: given,
+      isLate: call.isLate,
+    });
     this.#core.conversation.add({
       role: 'user',
       parts: [{ functionResponse: { id: call.id, name: call.name, response: result } }],
@@ -100,6 +112,15 @@ export class Calls {
       interrupted: false,
     });
     return scheduling;
+  }
+
+  /** Vertex AI knows fewer fields (livekit/agents#3784); the newest models are documented with `scheduling`. */
+  #checkVertex(response: JsonObject, index: number): void {
+    const unknown =
+      this.#core.config.generation.name === '3.8' ? ['willContinue'] : ['willContinue', 'scheduling'];
+    for (const name of unknown) {
+      if (response[name] !== undefined) throw unknownName(name, `tool_response.function_responses[${index}]`);
+    }
   }
 
   #find(response: JsonObject): Call {

@@ -43,6 +43,7 @@ export interface Settings {
   readonly interruption: 'prompt' | 'late' | 'absent' | 'after-turn-complete';
   readonly interruptedMs: number;
   readonly prematureTurnCompleteMs: number;
+  readonly contentInterrupts: boolean;
   readonly cancelsToolCalls: boolean;
   readonly inputDuringCall: 'heard' | 1008 | 1011;
   readonly keepAudio: boolean;
@@ -88,6 +89,7 @@ const DEFAULTS = {
   interruption: 'prompt',
   interruptedMs: 600,
   prematureTurnCompleteMs: Number.POSITIVE_INFINITY,
+  contentInterrupts: true,
   cancelsToolCalls: true,
   inputDuringCall: 'heard',
   keepAudio: false,

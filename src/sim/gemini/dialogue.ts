@@ -169,7 +169,7 @@ export class Dialogue implements EarsHost, TurnStage {
       if (isComplete) this.#historyOver();
       return;
     }
-    if (isComplete || generation.unfinishedContentInterrupts) this.#turn?.cut('prompt');
+    if (isComplete || this.#core.settings.contentInterrupts) this.#turn?.cut('prompt');
     if (!isComplete) return;
     const kind = wasEmpty ? 'greeting' : this.#core.conversation.hasFresh ? 'text' : 'prompt';
     this.#ask({ kind, heardMs: 0 });
@@ -201,13 +201,12 @@ export class Dialogue implements EarsHost, TurnStage {
     const turn = this.#turn;
     const { unblocked, wish } = this.calls.answer(body);
     if (turn?.state === 'waiting') {
-      if (!unblocked) return;
-      if (wish === 'none') turn.finish();
-      else this.#run(turn, { kind: 'tool-result', heardMs: 0 });
+      if (unblocked) this.#run(turn, { kind: 'tool-result', heardMs: 0 });
       return;
     }
     if (wish === 'at-once') turn?.cut('prompt');
-    if (wish !== 'none') this.#ask({ kind: 'tool-result', heardMs: 0 });
+    const talksOver = wish === 'at-once' && this.#core.config.generation.talksOver;
+    if (wish !== 'none') this.#ask({ kind: 'tool-result', heardMs: 0 }, talksOver);
     else this.#next();
     if (!this.isBusy) this.#host.busy(false);
   }
@@ -261,16 +260,17 @@ export class Dialogue implements EarsHost, TurnStage {
   }
 
   /** Has the model take its turn, now or when it can. */
-  #ask(wish: Wish): void {
+  #ask(wish: Wish, talksOver = false): void {
     // A turn of the caller is more than what was wished before; the model sees both.
     if (this.#wish === undefined || wish.kind === 'user-turn') this.#wish = wish;
-    this.#next();
+    this.#next(talksOver);
   }
 
-  #next(): void {
+  #next(talksOver = false): void {
     const wish = this.#wish;
     if (wish === undefined || this.#isClosed) return;
-    if (this.#turn !== undefined || this.calls.isBlocked || this.ears.isSpeaking) return;
+    if (this.#turn !== undefined || this.calls.isBlocked) return;
+    if (this.ears.isSpeaking && !talksOver) return;
     this.#wish = undefined;
     this.#fitContext();
     this.#run(new ModelTurn(this.#core, this), wish);

@@ -3,8 +3,6 @@ export interface Generation {
   readonly name: '2.5' | '3.1' | '3.8';
   /** `history`: only before the conversation, and only when the setup announced it with `historyConfig`. */
   readonly clientContent: 'any-time' | 'history';
-  /** `clientContent` cuts a turn off even when it does not end the caller's turn. */
-  readonly unfinishedContentInterrupts: boolean;
   /** Turns of `clientContent` may have the role `system`. */
   readonly systemRole: boolean;
   readonly contextUpdate: boolean;
@@ -18,6 +16,13 @@ export interface Generation {
   readonly mediaChunks: boolean;
   /** Several parts in one event and several things in one message. */
   readonly packs: boolean;
+  /**
+   * How tokens are told: in a message of their own, in one with an empty `serverContent` (livekit/agents#5251), or with
+   * `turnComplete`.
+   */
+  readonly usage: 'alone' | 'empty-content' | 'with-turn';
+  /** A function that answers with INTERRUPT is spoken about over the caller; otherwise the caller finishes first. */
+  readonly talksOver: boolean;
   /** `interactionStatus` comes with `turnComplete`. */
   readonly interactionStatus: boolean;
 }
@@ -26,7 +31,6 @@ const GENERATIONS: Readonly<Record<Generation['name'], Generation>> = {
   '2.5': {
     name: '2.5',
     clientContent: 'any-time',
-    unfinishedContentInterrupts: true,
     systemRole: true,
     contextUpdate: false,
     behavior: 'BLOCKING',
@@ -36,12 +40,13 @@ const GENERATIONS: Readonly<Record<Generation['name'], Generation>> = {
     thinking: 'thinkingBudget',
     mediaChunks: true,
     packs: false,
+    usage: 'alone',
+    talksOver: true,
     interactionStatus: false,
   },
   '3.1': {
     name: '3.1',
     clientContent: 'history',
-    unfinishedContentInterrupts: false,
     systemRole: false,
     contextUpdate: false,
     behavior: 'BLOCKING',
@@ -51,12 +56,13 @@ const GENERATIONS: Readonly<Record<Generation['name'], Generation>> = {
     thinking: 'thinkingLevel',
     mediaChunks: false,
     packs: true,
+    usage: 'empty-content',
+    talksOver: false,
     interactionStatus: false,
   },
   '3.8': {
     name: '3.8',
     clientContent: 'any-time',
-    unfinishedContentInterrupts: false,
     systemRole: false,
     contextUpdate: true,
     behavior: 'NON_BLOCKING',
@@ -66,6 +72,8 @@ const GENERATIONS: Readonly<Record<Generation['name'], Generation>> = {
     thinking: 'none',
     mediaChunks: false,
     packs: true,
+    usage: 'with-turn',
+    talksOver: false,
     interactionStatus: true,
   },
 };

@@ -128,13 +128,23 @@ export class ModelTurn {
     const bytes = spoken.step();
     const ms = this.#account(bytes);
     if (this.state !== 'generating') return 0;
-    if (spoken.isDone) {
-      if (settings.words !== 'behind') spoken.flush();
-      this.#open = undefined;
-      this.#at++;
-    }
+    if (spoken.isDone) this.#said(spoken);
     if (!this.#wasPremature && this.#sentMs >= settings.prematureTurnCompleteMs) this.completeEarly();
     return ms / (plan.speedFactor === undefined ? settings.speedFactor : speedOf(plan.speedFactor));
+  }
+
+  #said(spoken: Spoken): void {
+    if (this.#core.settings.words !== 'behind') spoken.flush();
+    this.#open = undefined;
+    this.#at++;
+    // A model that goes on thinking completes a turn with every utterance, and says that this is not all.
+    if (this.#thinksOn && this.#at < this.#steps.length) {
+      this.#core.content({ turnComplete: true, interactionStatus: 'IN_PROGRESS' });
+    }
+  }
+
+  get #thinksOn(): boolean {
+    return this.#core.config.model.includes('extended-thinking');
   }
 
   #account(bytes: Uint8Array): number {
@@ -245,17 +255,22 @@ export class ModelTurn {
   #turnComplete(reason: string | undefined): void {
     const { generation } = this.#core.config;
     const why = reason === undefined ? {} : { turnCompleteReason: reason };
-    const open = this.#stage.calls.pending.length > 0;
-    const status = generation.interactionStatus
-      ? { interactionStatus: open ? 'REQUIRES_ACTION' : 'IDLE' }
-      : {};
+    const goesOn = this.#thinksOn && this.#stage.calls.pending.length > 0;
+    const status = generation.interactionStatus ? { interactionStatus: goesOn ? 'IN_PROGRESS' : 'IDLE' } : {};
     const content = { turnComplete: true, ...why, ...status };
     const usageMetadata = this.#usage();
-    if (generation.packs) {
-      this.#core.content(content, { usageMetadata });
-    } else {
-      this.#core.emit({ usageMetadata });
-      this.#core.content(content);
+    switch (generation.usage) {
+      case 'alone':
+        this.#core.emit({ usageMetadata });
+        this.#core.content(content);
+        break;
+      case 'empty-content':
+        this.#core.content(content);
+        this.#core.content({}, { usageMetadata });
+        break;
+      case 'with-turn':
+        this.#core.content(content, { usageMetadata });
+        break;
     }
   }
 
