@@ -11,6 +11,7 @@ import {
 import type { OpenAiSimulatorOptions } from '../src/sim/openai.ts';
 import { silence, speech } from './support/openai-client.ts';
 import { requestOf, SimHost, TOOL } from './support/openai-line.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
 
 /** Every relative of OpenAI against a server that plays it, checks each field it is sent, and knows no other. */
 
@@ -482,6 +483,39 @@ describe('xAI', () => {
     expect(second.of('warning').map(({ code }) => code)).toEqual(['resume_failed']);
     expect(second.connection.items).toHaveLength(1);
     expect((await second.next('resumable')).handle).not.toBe('conv_of_yesterday');
+  });
+
+  it('is told of the conversation when it refuses to go on with it', async () => {
+    await using on = await start({
+      faults: [{ when: { after: 'connect' }, do: 'http', status: 404, connection: 1 }],
+    });
+    const history = [{ type: 'message', role: 'assistant', text: 'Hello.' }] as const;
+    const second = await on.host.dial(on.provider, { resume: 'conv_of_yesterday', history });
+    await second.connection.next('conversation.item.added');
+    expect(second.of('warning').map(({ code }) => code)).toEqual(['resume_refused']);
+    expect(second.connection.items).toHaveLength(1);
+  });
+
+  it('is not dialled twice for a key that is wrong', async () => {
+    await using on = await start({ apiKey: KEY });
+    const provider = createXaiProvider({ apiKey: 'other', baseUrl: on.host.sim.url });
+    await expect(on.host.dial(provider, { resume: 'conv_1' })).rejects.toMatchObject({
+      code: 'PROVIDER_AUTH',
+    });
+    expect((await on.host.dial(on.provider)).connection.index).toBe(2);
+  });
+
+  it('announces the end of a session that does not say when it ends', async () => {
+    await using host = await SimHost.start({ dialect: 'xai' });
+    const clock = new VirtualClock();
+    // Short enough that the socket does not look for a sign of life meanwhile.
+    const times = { maxSessionMs: 25_000, expiryMarginMs: 10_000 };
+    const provider = createXaiProvider({ apiKey: KEY, baseUrl: host.sim.url, ...times });
+    const line = await host.dial(provider, {}, clock);
+    clock.advance(14_999);
+    expect(line.of('expiring')).toEqual([]);
+    clock.advance(1);
+    expect(line.of('expiring')).toEqual([{ type: 'expiring', inMs: 10_000 }]);
   });
 
   it('keeps nothing where that is not wanted', async () => {

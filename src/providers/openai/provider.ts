@@ -1,4 +1,11 @@
-import type { ProviderFacts, RealtimeProvider } from '../../provider.ts';
+import { BridgeError } from '../../errors.ts';
+import type {
+  ConnectRequest,
+  ProviderEvent,
+  ProviderFacts,
+  ProviderSession,
+  RealtimeProvider,
+} from '../../provider.ts';
 import { type OptionChecks, optionsOf } from '../common/options.ts';
 import { type Access, admit, type Ticket } from './access.ts';
 import type { Dialect } from './dialect.ts';
@@ -50,9 +57,9 @@ export function familyProvider(
   options: FamilyOptions,
   member: FamilyMember,
 ): RealtimeProvider {
-  const { facts, dialect, access } = member;
+  const { facts, dialect } = member;
   const maxSessionMs = member.maxSessionMs ?? facts.capabilities.maxSessionMs;
-  const common: Omit<SessionSetup, 'url' | 'model' | 'headers' | 'scrub'> = Object.freeze({
+  const common: CommonSetup = Object.freeze({
     dialect,
     voice: options.voice,
     transcriptionModel: options.transcriptionModel ?? member.transcriptionModel,
@@ -76,14 +83,38 @@ export function familyProvider(
     }),
     model: member.model,
     async connect(request, sink, signal) {
-      const url = member.address(request.model, dialect.resumes ? request.resume : undefined);
-      const model = member.modelInSession ? (request.model ?? member.model) : undefined;
-      const go = (ticket: Ticket): ReturnType<typeof OpenAiSession.connect> =>
-        OpenAiSession.connect({ ...common, ...ticket, url, model }, request, sink, signal);
-      if (typeof access !== 'function') return go(access);
-      return go(await admit(access, request.clock, common.connectTimeoutMs, signal));
+      const connect = (asked: ConnectRequest): Promise<ProviderSession> =>
+        open(member, common, asked, sink, signal);
+      if (!dialect.resumes || request.resume === undefined) return connect(request);
+      try {
+        return await connect(request);
+      } catch (thrown) {
+        // A conversation that is not known any more can still be told.
+        if (!(thrown instanceof BridgeError) || thrown.code !== 'PROVIDER_CONFIG') throw thrown;
+        const message = `the provider does not go on with the conversation: ${thrown.plainMessage}`;
+        sink({ type: 'warning', code: 'resume_refused', message });
+        return connect({ ...request, resume: undefined });
+      }
     },
   };
+}
+
+type CommonSetup = Omit<SessionSetup, 'url' | 'model' | 'headers' | 'scrub'>;
+
+async function open(
+  member: FamilyMember,
+  common: CommonSetup,
+  request: ConnectRequest,
+  sink: (event: ProviderEvent) => void,
+  signal: AbortSignal,
+): Promise<ProviderSession> {
+  const { access, dialect } = member;
+  const url = member.address(request.model, dialect.resumes ? request.resume : undefined);
+  const model = member.modelInSession ? (request.model ?? member.model) : undefined;
+  const go = (ticket: Ticket): Promise<ProviderSession> =>
+    OpenAiSession.connect({ ...common, ...ticket, url, model }, request, sink, signal);
+  if (typeof access !== 'function') return go(access);
+  return go(await admit(access, request.clock, common.connectTimeoutMs, signal));
 }
 
 /** @param facts of the provider that messages are about */
