@@ -54,9 +54,11 @@ export {
   type ProviderDefinition,
   type ProviderEntry,
 } from './provider-registry.ts';
+export { createGeminiProvider } from './providers/gemini.ts';
 export { createLocalProvider } from './providers/local.ts';
 export { createNovaProvider } from './providers/nova.ts';
 export { createOpenAiProvider } from './providers/openai.ts';
+export { createOpenAiLiveProvider } from './providers/openai-live.ts';
 export {
   createAzureOpenAiProvider,
   createAzureVoiceLiveProvider,

@@ -97,6 +97,10 @@ function sessionWords({ maxSessionMs, announcesEnd }: ProviderCapabilities): str
 function historyWords(history: ProviderCapabilities['history']): string {
   if (history === undefined) return 'no limit known';
   const { maxItems, maxCharacters } = history;
-  const items = Number.isFinite(maxItems) ? `${maxItems} items, ` : '';
-  return `${items}${maxCharacters} characters`;
+  return `${count(maxItems)} items, ${count(maxCharacters)} characters`;
+}
+
+/** `16,384`. */
+function count(value: number): string {
+  return value.toLocaleString('en-US');
 }

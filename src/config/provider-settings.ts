@@ -55,6 +55,12 @@ export const PROVIDER_SETTINGS = {
     },
     { name: 'OPENAI_LIVE_MODEL', fallback: 'gpt-live-1', text: 'model' },
     { name: 'OPENAI_LIVE_VOICE', fallback: 'the model decides', text: 'voice of the agent' },
+    {
+      name: 'OPENAI_LIVE_DELEGATION_MODEL',
+      fallback: 'gpt-5.6-luna',
+      text: 'model that calls the functions for the voice',
+    },
+    { name: 'OPENAI_LIVE_SESSION', fallback: '', text: 'raw session fields merged last, a JSON object' },
   ],
   gemini: [
     { name: 'GEMINI_API_KEY', fallback: '', text: 'key of Google AI Studio' },

@@ -21,6 +21,9 @@ export interface ProviderSections {
     readonly baseUrl: string | undefined;
     readonly model: string | undefined;
     readonly voice: string | undefined;
+    /** Calls the functions for the voice. */
+    readonly delegationModel: string | undefined;
+    readonly session: Readonly<Record<string, unknown>>;
   };
   readonly gemini: {
     readonly apiKey: string | undefined;
@@ -105,6 +108,8 @@ export function readProviders(read: Reader): ProviderSections {
       baseUrl: read.url('OPENAI_LIVE_BASE_URL', SOCKET),
       model: read.text('OPENAI_LIVE_MODEL'),
       voice: read.text('OPENAI_LIVE_VOICE'),
+      delegationModel: read.text('OPENAI_LIVE_DELEGATION_MODEL'),
+      session: read.object('OPENAI_LIVE_SESSION'),
     },
     gemini: readGemini(read),
     nova: readNova(read),

@@ -61,6 +61,33 @@ const inworld: Maker = {
   },
 };
 
+const openaiLive: Maker = {
+  title: 'OpenAI Live',
+  facts: async () => (await import('../providers/openai-live/facts.ts')).OPENAI_LIVE,
+  async create(config) {
+    const { createOpenAiLiveProvider } = await import('../providers/openai-live.ts');
+    const { apiKey = NO_KEY, delegationModel, ...rest } = config.openaiLive;
+    return createOpenAiLiveProvider({
+      ...rest,
+      apiKey,
+      delegation: { type: 'responses', model: delegationModel },
+    });
+  },
+};
+
+const gemini: Maker = {
+  title: 'Gemini Live',
+  facts: async () => (await import('../providers/gemini/facts.ts')).GEMINI,
+  async create(config) {
+    const { createGeminiProvider } = await import('../providers/gemini.ts');
+    const { apiKey = NO_KEY, accessToken, ...rest } = config.gemini;
+    // Vertex AI takes no keys, and a key for something else may be there all the same.
+    return rest.platform === 'vertex'
+      ? createGeminiProvider({ ...rest, accessToken: accessToken ?? NO_KEY })
+      : createGeminiProvider({ ...rest, apiKey, accessToken });
+  },
+};
+
 const nova: Maker = {
   title: 'Amazon Nova 2 Sonic',
   facts: async () => (await import('../providers/nova/facts.ts')).NOVA,
@@ -80,8 +107,10 @@ const local: Maker = {
   create: async () => (await import('../providers/local.ts')).createLocalProvider(),
 };
 
-const MAKERS: Readonly<Partial<Record<ProviderName, Maker>>> = {
+const MAKERS: Readonly<Record<ProviderName, Maker>> = {
   openai,
+  'openai-live': openaiLive,
+  gemini,
   nova,
   xai,
   azure,
@@ -97,9 +126,8 @@ export interface BuiltInProvider extends ProviderEntry {
 
 /** The providers of this program, with what the environment lacks for each. Loads none of them. */
 export function builtInProviders(config: ProviderSections): readonly BuiltInProvider[] {
-  return PROVIDERS.flatMap((name: ProviderName) => {
+  return PROVIDERS.map((name) => {
     const maker = MAKERS[name];
-    if (maker === undefined) return [];
     const lacking = lacksOf(name, config);
     return {
       name,
