@@ -147,6 +147,7 @@ export class GeminiSession implements ProviderSession {
     const session = new GeminiSession(settings, request, dial, setup, shape, sink);
     const onAbort = (): void => session.#fail(abortError(limit.signal.reason));
     limit.signal.addEventListener('abort', onAbort, { once: true });
+    if (limit.signal.aborted) onAbort();
     await session.#ready;
     return session;
   }
