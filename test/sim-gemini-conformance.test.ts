@@ -336,7 +336,7 @@ describe('Google’s own client', () => {
     await using line = await single({});
     const goAway = line.until((message) => message.goAway);
     line.connection.goAway(9_500);
-    expect((await goAway).goAway).toEqual({ timeLeft: '9.5s' });
+    expect((await goAway).goAway).toEqual({ timeLeft: '9.500s' });
     line.session.sendToolResponse({ functionResponses: [{ id: 'x', name: 'y', response: {} }] });
     expect(await line.closed).toEqual({ code: 1007, reason: 'Request contains an invalid argument.' });
     expect(line.connection.refusal).toContain('no open call');

@@ -168,7 +168,7 @@ describe('a connection', () => {
   it('is told at once when it is shorter than the time ahead', async () => {
     await using line = await timed({ sessionMs: 9_500 });
     line.clock.advance(5);
-    expect(await line.client.next('goAway')).toEqual({ goAway: { timeLeft: '9.5s' } });
+    expect(await line.client.next('goAway')).toEqual({ goAway: { timeLeft: '9.500s' } });
   });
 
   it('carries a conversation of 15 minutes at most, over all connections, unless it is compressed', async () => {

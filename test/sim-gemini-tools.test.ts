@@ -112,6 +112,17 @@ describe('a function that blocks', () => {
     expect(kinds).toEqual(['greeting', 'user-turn', 'text']);
   });
 
+  it('can be called off by the service alone, which ends the turn', async () => {
+    await using line = await called(calling({ toolCalls: [call('a'), call('b')] }), MODEL_25);
+    expect(line.connection.cancelCalls(['b', 'z'])).toEqual(['b']);
+    expect(line.connection.state).toBe('waiting');
+    expect(line.connection.cancelCalls()).toEqual(['a']);
+    await line.client.next('turnComplete');
+    expect(line.client.all('toolCallCancellation')).toEqual([{ ids: ['b'] }, { ids: ['a'] }]);
+    expect(line.client.story()).not.toContain('interrupted');
+    await line.client.ask(say('Go on.'), 'modelTurn');
+  });
+
   it('blocks for good when it is neither called off nor answered', async () => {
     const kinds: string[] = [];
     const options = { ...calling({ toolCalls: [call('a')] }, kinds), cancelsToolCalls: false };

@@ -376,7 +376,7 @@ describe('the caller’s speech', () => {
     expect(story.indexOf('inputTranscription')).toBeGreaterThan(story.indexOf('turnComplete'));
     expect(line.client.all('voiceActivity')).toEqual([
       { voiceActivityType: 'ACTIVITY_START', audioOffset: '0s' },
-      { voiceActivityType: 'ACTIVITY_END', audioOffset: '0.8s' },
+      { voiceActivityType: 'ACTIVITY_END', audioOffset: '0.800s' },
     ]);
   });
 });

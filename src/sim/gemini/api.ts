@@ -244,6 +244,8 @@ export interface SimulatedConnection {
   inject(message: JsonObject): void;
   /** Begins a turn that nobody asked for; false when one is under way or a function is waited for. */
   speak(plan: ResponsePlan): boolean;
+  /** Calls functions off though nobody interrupted: those of these ids that have no answer, or all. Returns which. */
+  cancelCalls(ids?: readonly string[]): readonly string[];
   /** As if speech had been found in the audio, whatever was received. */
   callerStarts(): void;
   /** Ends what `callerStarts` began. */

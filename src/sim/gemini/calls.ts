@@ -66,6 +66,11 @@ export class Calls {
     return cancels ? open.map((call) => call.id) : [];
   }
 
+  /** The service calls off those of `ids` that are open, or all; returns which ones. */
+  cancel(ids: readonly string[] | undefined): readonly string[] {
+    return this.interrupt(ids ?? this.pending, true);
+  }
+
   /** Takes the body of a `toolResponse`. Throws a Refusal, and changes nothing, when one of them answers no call. */
   answer(body: JsonObject): Answered {
     const given = body['functionResponses'];

@@ -16,7 +16,7 @@ import type { FaultRule } from './faults.ts';
 import { Life } from './life.ts';
 import { type ClientMessage, readMessage } from './messages.ts';
 import type { Sessions } from './sessions.ts';
-import { fitReason, invalid, logged, namesOf, Refusal, without } from './wire.ts';
+import { duration, fitReason, invalid, logged, loggedAudio, namesOf, Refusal, without } from './wire.ts';
 
 /** What a connection is made of. */
 export interface ConnectionParts {
@@ -173,6 +173,10 @@ export class Connection implements SimulatedConnection, FaultTarget, DialogueHos
     return this.#core.isSetUp && this.#dialogue.speak(plan);
   }
 
+  cancelCalls(ids?: readonly string[]): readonly string[] {
+    return this.#dialogue.cancelCalls(ids);
+  }
+
   callerStarts(): void {
     this.#dialogue.ears.simulateStart();
   }
@@ -212,7 +216,7 @@ export class Connection implements SimulatedConnection, FaultTarget, DialogueHos
   }
 
   goAway(leftMs: number): void {
-    this.emit({ goAway: { timeLeft: `${leftMs / 1000}s` } });
+    this.emit({ goAway: { timeLeft: duration(leftMs) } });
   }
 
   omit(types: readonly string[]): void {
@@ -252,7 +256,7 @@ export class Connection implements SimulatedConnection, FaultTarget, DialogueHos
     if (message === undefined) return;
     const delayMs = this.#delayed.size === 0 ? undefined : this.#delayOf(message);
     if (delayMs === undefined) this.transmit(message);
-    else this.#timers.push(this.#scheduler.after(delayMs, () => this.transmit(message)));
+    else this.#scheduler.after(delayMs, () => this.transmit(message));
   }
 
   #delayOf(message: JsonObject): number | undefined {
@@ -269,7 +273,7 @@ export class Connection implements SimulatedConnection, FaultTarget, DialogueHos
     const text = JSON.stringify(message);
     this.#socket.send(this.#settings.frames === 'text' ? text : Buffer.from(text));
     const names = namesOf(message);
-    for (const name of names) this.#note('sent', name, message, true);
+    for (const name of names) this.#note('sent', logged(name, message), true);
     for (const name of names) this.#happened(name, message);
   }
 
@@ -287,9 +291,8 @@ export class Connection implements SimulatedConnection, FaultTarget, DialogueHos
     this.#life.busy(isBusy);
   }
 
-  #note(direction: LoggedEvent['direction'], name: string, message: JsonObject, remember: boolean): void {
-    const atMs = this.#scheduler.now() - this.#openedMs;
-    const entry = { direction, atMs, event: logged(name, message) };
+  #note(direction: LoggedEvent['direction'], event: TypedEvent, remember: boolean): void {
+    const entry = { direction, atMs: this.#scheduler.now() - this.#openedMs, event };
     this.#log.add(entry, remember);
     this.#onEvent?.(this, entry);
   }
@@ -318,11 +321,14 @@ export class Connection implements SimulatedConnection, FaultTarget, DialogueHos
   #onRead(message: ClientMessage): void {
     const whole = { [message.kind]: message.body };
     const names = namesOf(whole);
-    for (const name of names) this.#note('received', name, whole, name !== AUDIO_FRAME);
+    for (const name of names) {
+      const isAudio = name === AUDIO_FRAME;
+      this.#note('received', isAudio ? loggedAudio(name, message.body) : logged(name, whole), !isAudio);
+    }
     this.#life.countMessage();
     if (!names.some((name) => this.#isIgnored(name))) this.#take(message);
     for (const name of names) this.#happened(name, undefined);
-    if (names[0] !== AUDIO_FRAME) return;
+    if (!names.includes(AUDIO_FRAME)) return;
     for (const rule of this.#script.reached('appendMs', this.receivedAudioMs)) act(this, rule, undefined);
   }
 

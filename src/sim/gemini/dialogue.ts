@@ -211,6 +211,17 @@ export class Dialogue implements EarsHost, TurnStage {
     if (!this.isBusy) this.#host.busy(false);
   }
 
+  /** The service calls functions off by itself; returns which ones. */
+  cancelCalls(given?: readonly string[]): readonly string[] {
+    const ids = this.calls.cancel(given);
+    if (ids.length === 0) return ids;
+    this.#core.emit({ toolCallCancellation: { ids } });
+    if (this.#turn?.state === 'waiting' && !this.calls.isBlocked) this.#turn.finish();
+    if (!this.isBusy) this.#host.busy(false);
+    this.#nextOrEnd();
+    return ids;
+  }
+
   callerStarted(): void {
     const { settings, config } = this.#core;
     const turn = this.#turn;

@@ -3,7 +3,7 @@ import type { JsonObject } from '../common/json.ts';
 import { msOf, type SpeechListener, VoiceActivity } from '../common/voice-activity.ts';
 import type { Core } from './core.ts';
 import type { Detection } from './setup.ts';
-import { invalid, Refusal } from './wire.ts';
+import { duration, invalid, Refusal } from './wire.ts';
 
 const DEFAULT_RATE = 16_000;
 /** The detector itself waits for so much speech before it reports any. */
@@ -161,7 +161,6 @@ export class Ears implements SpeechListener {
 
   #signal(voiceActivityType: string, atMs: number): void {
     if (!this.#core.settings.voiceActivity) return;
-    const audioOffset = `${Math.max(0, atMs) / 1000}s`;
-    this.#core.emit({ voiceActivity: { voiceActivityType, audioOffset } });
+    this.#core.emit({ voiceActivity: { voiceActivityType, audioOffset: duration(atMs) } });
   }
 }

@@ -21,9 +21,18 @@ export class Sessions {
   }
 
   save(dice: Dice, session: SavedSession): string {
+    this.#dropOld();
     const handle = dice.id('handle');
     this.#saved.set(handle, { session, untilMs: this.#now() + this.#lifeMs });
     return handle;
+  }
+
+  /** The oldest come first, and all live equally long. */
+  #dropOld(): void {
+    for (const [handle, { untilMs }] of this.#saved) {
+      if (untilMs > this.#now()) return;
+      this.#saved.delete(handle);
+    }
   }
 
   find(handle: string): SavedSession | undefined {

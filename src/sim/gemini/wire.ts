@@ -37,6 +37,12 @@ export function fitReason(reason: string): string {
   return bytes.subarray(0, end).toString();
 }
 
+/** A protobuf Duration as JSON has it: `60s`, `9.500s`. */
+export function duration(ms: number): string {
+  const whole = Math.max(0, Math.round(ms));
+  return whole % 1000 === 0 ? `${whole / 1000}s` : `${(whole / 1000).toFixed(3)}s`;
+}
+
 /** Members of a message that are known by the names of their own members. */
 const NESTED: Readonly<Record<string, string>> = { serverContent: '', realtimeInput: 'realtimeInput.' };
 
@@ -73,6 +79,14 @@ export function without(message: JsonObject, names: ReadonlySet<string>): JsonOb
 export function logged(type: string, message: JsonObject): TypedEvent {
   const { bytes, view } = withoutAudio(message);
   return bytes === 0 ? { type, ...view } : { type, bytes, ...view };
+}
+
+/** The same for the one message that comes fifty times a second. */
+export function loggedAudio(type: string, body: JsonObject): TypedEvent {
+  const audio = isObject(body['audio']) ? body['audio'] : {};
+  const { data, mimeType } = audio;
+  const bytes = typeof data === 'string' ? Buffer.byteLength(data, 'base64') : 0;
+  return { type, bytes, realtimeInput: { audio: { mimeType, bytes } } };
 }
 
 function withoutAudio(message: JsonObject): { readonly bytes: number; readonly view: JsonObject } {
