@@ -85,6 +85,8 @@ export interface InworldOptions extends FamilyOptions {
   readonly baseUrl?: string | undefined;
   /** The model that thinks, such as `openai/gpt-4o-mini`; undefined: the service decides. */
   readonly model?: string | undefined;
+  /** Longest session, which is not documented; default: as long as the session says of itself. */
+  readonly maxSessionMs?: number | undefined;
 }
 
 function azureAccess(check: OptionChecks, { apiKey, token, headers }: FamilyOptions & AzureAccess): Access {
@@ -243,6 +245,7 @@ export function createInworldProvider(options: InworldOptions): RealtimeProvider
     modelInSession: true,
     // Whatever it hears with; the name is one of its documented models.
     transcriptionModel: 'assemblyai/universal-streaming-multilingual',
+    maxSessionMs: options.maxSessionMs,
     endsUnsaid: true,
   });
 }

@@ -79,5 +79,6 @@ export const INWORLD: ServerDialect = {
   lacks: [],
   namesConversation: false,
   rewritesHeard: false,
-  namesEnd: false,
+  // Not documented; its session is that of OpenAI otherwise.
+  namesEnd: true,
 };
