@@ -158,6 +158,8 @@ export class Link {
   }
 
   #onEnd(): void {
+    // A reset by the client ends the reading as well; it is told by `close`.
+    if (this.#stream.aborted || this.#stream.destroyed) return;
     if (this.#reader.pending > 0 && !this.#isBroken) {
       this.#listener.broken(new BridgeError('BAD_FRAME', 'event stream: it ends within a message'));
     }
