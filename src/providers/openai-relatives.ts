@@ -29,7 +29,9 @@ export interface AzureVoiceLiveOptions extends FamilyOptions, AzureAccess {
   readonly endpoint: string;
   readonly model?: string | undefined;
   /** In the place of a model: an agent of a Foundry project, which has instructions of its own. */
-  readonly agent?: { readonly name: string; readonly project: string } | undefined;
+  readonly agent?:
+    | { readonly name: string; readonly project: string; readonly version?: string | undefined }
+    | undefined;
   /** Default `2026-07-15`. */
   readonly apiVersion?: string | undefined;
   /**
@@ -160,6 +162,7 @@ export function createAzureVoiceLiveProvider(options: AzureVoiceLiveOptions): Re
     if (agent !== undefined) {
       url.searchParams.set('agent-name', agent.name);
       url.searchParams.set('agent-project-name', agent.project);
+      if (agent.version !== undefined) url.searchParams.set('agent-version', agent.version);
       return url;
     }
     const name = wanted ?? model ?? '';
