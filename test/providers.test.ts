@@ -248,7 +248,7 @@ describe.concurrent.each(SUBJECTS)('$name', (subject) => {
 
   it('waits for a handshake that is only slow', async ({ expect }) => {
     await using on = await open({ handshakeDelayMs: 150, connectTimeoutMs: 20_000, answers: [ANSWER] });
-    on.line.session.say('What time is it?');
+    on.line.session.sendText('What time is it?', { role: 'user', respond: true });
     await on.line.untilSaid('assistant: It is noon.');
     expect(on.peer.complaints()).toEqual([]);
   });
@@ -263,7 +263,11 @@ describe.concurrent.each(SUBJECTS)('$name', (subject) => {
 
   it('is missed when its connection stands and says nothing', async ({ expect }) => {
     await using on = await open(
-      { faults: [{ when: { after: 'audioMs', value: 200 }, do: 'stall' }], answers: [ANSWER] },
+      {
+        faults: [{ when: { after: 'audioMs', value: 200 }, do: 'stall' }],
+        connectTimeoutMs: 600_000,
+        answers: [ANSWER],
+      },
       {
         clock: fastClock(60),
       },

@@ -78,6 +78,46 @@ export interface Subject {
   start(script: Script): Promise<Stage>;
 }
 
+/** What all simulators tell of a connection. */
+interface SimulatedConnection {
+  readonly received: readonly { readonly event: Readonly<Record<string, unknown>> }[];
+  readonly receivedAudioMs: number;
+  receivedAudio(): Uint8Array;
+  readonly isOpen: boolean;
+  readonly closed: Promise<unknown>;
+}
+
+type PeerBase = Pick<Peer, 'received' | 'receivedAudioMs' | 'receivedAudio' | 'isOpen' | 'closed'>;
+
+/** That part of a peer which is the same everywhere; it always tells how things are now. */
+export class PeerOn implements PeerBase {
+  readonly #connection: SimulatedConnection;
+
+  constructor(connection: SimulatedConnection) {
+    this.#connection = connection;
+  }
+
+  get received(): readonly Readonly<Record<string, unknown>>[] {
+    return this.#connection.received.map(({ event }) => event);
+  }
+
+  get receivedAudioMs(): number {
+    return this.#connection.receivedAudioMs;
+  }
+
+  get isOpen(): boolean {
+    return this.#connection.isOpen;
+  }
+
+  get closed(): Promise<unknown> {
+    return this.#connection.closed;
+  }
+
+  receivedAudio(): Uint8Array {
+    return this.#connection.receivedAudio();
+  }
+}
+
 /** Answers and transcripts of a script, in order, as every simulator asks for them. */
 export function scripted({ answers = [], heard = [] }: Script) {
   let answered = 0;

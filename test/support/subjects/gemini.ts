@@ -6,7 +6,14 @@ import {
   type SimulatedConnection,
   startGeminiSimulator,
 } from '../../../src/sim/gemini.ts';
-import { type Peer, type Refusal, type Script, type Subject, scripted } from '../provider-subjects.ts';
+import {
+  type Peer,
+  PeerOn,
+  type Refusal,
+  type Script,
+  type Subject,
+  scripted,
+} from '../provider-subjects.ts';
 
 /** Gemini Live, in each of its generations. */
 
@@ -38,7 +45,7 @@ function wordsOf({ parts }: ConversationTurn): string {
 }
 
 function peerOf(connection: SimulatedConnection): Peer {
-  return {
+  return Object.assign(new PeerOn(connection), {
     seen: () => connection.conversation.map((turn) => ({ role: turn.role, text: wordsOf(turn) })),
     toolResults: () =>
       connection.toolResponses.map(({ id, response }) => ({
@@ -46,19 +53,8 @@ function peerOf(connection: SimulatedConnection): Peer {
         output: JSON.stringify(response['output'] ?? response),
       })),
     complaints: () => (connection.refusal === undefined ? [] : [connection.refusal]),
-    get received() {
-      return connection.received.map(({ event }) => event);
-    },
-    get receivedAudioMs() {
-      return connection.receivedAudioMs;
-    },
-    receivedAudio: () => connection.receivedAudio(),
-    callOff: (callId) => connection.inject({ toolCallCancellation: { ids: [callId] } }),
-    get isOpen() {
-      return connection.isOpen;
-    },
-    closed: connection.closed,
-  };
+    callOff: (callId: string) => connection.inject({ toolCallCancellation: { ids: [callId] } }),
+  });
 }
 
 function simulation(script: Script): GeminiSimulatorOptions {

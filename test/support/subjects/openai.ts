@@ -1,4 +1,4 @@
-import { createOpenAiProvider, type OpenAiOptions } from '../../../src/providers/openai.ts';
+import type { RealtimeProvider } from '../../../src/provider.ts';
 import {
   type FaultRule,
   type OpenAiSimulatorOptions,
@@ -7,6 +7,7 @@ import {
 } from '../../../src/sim/openai.ts';
 import {
   type Peer,
+  PeerOn,
   type Refusal,
   type Script,
   type Seen,
@@ -38,7 +39,7 @@ function seen(connection: SimulatedConnection): Seen[] {
 }
 
 function peerOf(connection: SimulatedConnection): Peer {
-  return {
+  return Object.assign(new PeerOn(connection), {
     seen: () => seen(connection),
     toolResults: () =>
       connection.items
@@ -50,21 +51,10 @@ function peerOf(connection: SimulatedConnection): Peer {
         .map(({ event }) => event['error'] as { readonly code?: unknown })
         // A cancel that comes too late is in the nature of things.
         .filter(({ code }) => code !== 'response_cancel_not_active'),
-    get received() {
-      return connection.received.map(({ event }) => event);
-    },
-    get receivedAudioMs() {
-      return connection.receivedAudioMs;
-    },
-    receivedAudio: () => connection.receivedAudio(),
-    get isOpen() {
-      return connection.isOpen;
-    },
-    closed: connection.closed,
-  };
+  });
 }
 
-function simulation(script: Script): OpenAiSimulatorOptions {
+function simulation(script: Script, sessionMs: number): OpenAiSimulatorOptions {
   const { respond, hear } = scripted(script);
   const faults: FaultRule[] = [...(script.faults ?? [])];
   if (script.refuse !== undefined) {
@@ -84,42 +74,50 @@ function simulation(script: Script): OpenAiSimulatorOptions {
     },
     hear: () => ({ ...hear(), after: 20 }),
     faults,
-    sessionMs: SESSION_MS,
+    sessionMs,
     keepAudio: script.keepAudio ?? false,
     ...(script.handshakeDelayMs === undefined ? {} : { handshakeDelayMs: script.handshakeDelayMs }),
   };
 }
 
-/** @param more of the simulator and of the provider, for one of the family */
-export function openAiSubject(
-  name: string,
-  more: {
-    readonly sim?: OpenAiSimulatorOptions;
-    readonly provider?: Partial<OpenAiOptions>;
-    readonly published?: Subject['published'];
-  } = {},
-): Subject {
-  const provider = (url: string, script?: Script) =>
-    createOpenAiProvider({
-      apiKey: 'key-for-tests',
-      baseUrl: url,
-      model: 'gpt-realtime-2.1',
-      ...more.provider,
-      ...(script?.connectTimeoutMs === undefined ? {} : { connectTimeoutMs: script.connectTimeoutMs }),
-      ...(script?.expiringAfterMs === undefined
-        ? {}
-        : { expiryMarginMs: SESSION_MS - script.expiringAfterMs }),
-    });
+/** Where a simulator is to be reached, and what a script has to say to the provider. */
+export interface FamilyPlace {
+  readonly url: string;
+  /** Of the resource, as Azure has it. */
+  readonly endpoint: string;
+  readonly connectTimeoutMs: number | undefined;
+  readonly expiryMarginMs: number | undefined;
+}
+
+export interface FamilyMember {
+  readonly sim?: OpenAiSimulatorOptions;
+  readonly published?: Subject['published'];
+  provider(place: FamilyPlace): RealtimeProvider;
+}
+
+export const KEY = 'key-for-tests';
+
+export function openAiSubject(name: string, member: FamilyMember): Subject {
+  const nowhere = { connectTimeoutMs: undefined, expiryMarginMs: undefined };
+  const { capabilities } = member.provider({
+    url: 'ws://127.0.0.1',
+    endpoint: 'http://127.0.0.1',
+    ...nowhere,
+  });
+  const sessionMs = capabilities.maxSessionMs ?? SESSION_MS;
   return {
     name,
-    capabilities: provider('ws://127.0.0.1').capabilities,
-    published: more.published,
-    silenceMs: 700,
+    capabilities,
+    published: member.published,
+    silenceMs: 1200,
     async start(script) {
-      const simulator = await startOpenAiSimulator({ ...simulation(script), ...more.sim });
+      const simulator = await startOpenAiSimulator({ ...simulation(script, sessionMs), ...member.sim });
+      const { expiringAfterMs, connectTimeoutMs } = script;
+      const expiryMarginMs = expiringAfterMs && sessionMs - expiringAfterMs;
+      const endpoint = `http://127.0.0.1:${simulator.port}`;
       return {
         host: new URL(simulator.url).host,
-        provider: provider(simulator.url, script),
+        provider: member.provider({ url: simulator.url, endpoint, connectTimeoutMs, expiryMarginMs }),
         nextPeer: async () => peerOf(await simulator.nextConnection()),
         [Symbol.asyncDispose]: () => simulator.close(),
       };

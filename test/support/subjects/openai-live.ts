@@ -1,64 +1,48 @@
-import { OPENAI_LIVE } from '../../src/providers/openai-live/facts.ts';
-import { createOpenAiLiveProvider } from '../../src/providers/openai-live.ts';
+import { createOpenAiLiveProvider } from '../../../src/providers/openai-live.ts';
 import {
   type FaultRule,
   type OpenAiLiveSimulatorOptions,
   type SimulatedLiveConnection,
   startOpenAiLiveSimulator,
-} from '../../src/sim/openai-live.ts';
+} from '../../../src/sim/openai-live.ts';
 import {
   type Peer,
+  PeerOn,
   type Refusal,
   type Script,
-  type Seen,
   type Subject,
   scripted,
-} from './provider-subjects.ts';
+} from '../provider-subjects.ts';
 
-/** OpenAI Live beside its simulator. */
+/** OpenAI Live: one stream in real time. */
 
 const ERRORS = {
   auth: 'invalid_api_key',
   config: 'model_not_found',
-  quota: 'credit_balance_exhausted',
+  quota: 'insufficient_quota',
   rate: 'rate_limit_exceeded',
   down: 'server_error',
 } as const satisfies Record<Refusal, string>;
 
-const SESSION_MS = 7_200_000;
+const SESSION_MS = 3_600_000;
 
 function textOf(item: Readonly<Record<string, unknown>>): string {
   const content = Array.isArray(item['content']) ? item['content'] : [];
-  return content.map((part) => part.text ?? '').join('');
-}
-
-function seen(connection: SimulatedLiveConnection): Seen[] {
-  return connection.items
-    .filter(({ type }) => type === 'message')
-    .map((item) => ({ role: String(item['role']), text: textOf(item) }));
+  return `${item['text'] ?? ''}${content.map((part) => part.text ?? '').join('')}`;
 }
 
 function peerOf(connection: SimulatedLiveConnection): Peer {
-  return {
-    seen: () => seen(connection),
+  return Object.assign(new PeerOn(connection), {
+    seen: () => connection.items.map((item) => ({ role: String(item['role']), text: textOf(item) })),
     toolResults: () =>
-      connection.items
+      connection.received
+        .filter(({ event }) => event.type === 'response.item.create')
+        .map(({ event }) => event['item'] as Readonly<Record<string, unknown>>)
         .filter(({ type }) => type === 'function_call_output')
         .map((item) => ({ callId: String(item['call_id']), output: String(item['output']) })),
     complaints: () =>
       connection.sent.filter(({ event }) => event.type === 'error').map(({ event }) => event['error']),
-    get received() {
-      return connection.received.map(({ event }) => event);
-    },
-    get receivedAudioMs() {
-      return connection.receivedAudioMs;
-    },
-    receivedAudio: () => connection.receivedAudio(),
-    get isOpen() {
-      return connection.isOpen;
-    },
-    closed: connection.closed,
-  };
+  });
 }
 
 function simulation(script: Script): OpenAiLiveSimulatorOptions {
@@ -73,12 +57,12 @@ function simulation(script: Script): OpenAiLiveSimulatorOptions {
     });
   }
   return {
-    firstAudioMs: 0,
-    // Its stream has one pace for everything; that of the service would have the tests wait for every second of speech.
-    inputClock: false,
-    speedFactor: 10,
-    usageMs: 300,
-    respond,
+    firstAudioMs: 5,
+    respond: () => {
+      // It has one speed.
+      const { speedFactor: _, ...plan } = respond();
+      return plan;
+    },
     hear,
     faults,
     sessionMs: SESSION_MS,
@@ -87,25 +71,25 @@ function simulation(script: Script): OpenAiLiveSimulatorOptions {
   };
 }
 
-export function openAiLiveSubject(): Subject {
+export function openAiLiveSubject(name: string): Subject {
+  const provider = (baseUrl: string, { connectTimeoutMs, expiringAfterMs }: Script = {}) =>
+    createOpenAiLiveProvider({
+      apiKey: 'key-for-tests',
+      baseUrl,
+      connectTimeoutMs,
+      quietMs: 400,
+      ...(expiringAfterMs === undefined ? {} : { expiryMarginMs: SESSION_MS - expiringAfterMs }),
+    });
   return {
-    name: OPENAI_LIVE.title,
-    capabilities: OPENAI_LIVE.capabilities,
+    name,
+    capabilities: provider('ws://127.0.0.1').capabilities,
     published: { module: 'openai/resources/live/live', type: 'ClientEvent' },
     silenceMs: 700,
     async start(script) {
       const simulator = await startOpenAiLiveSimulator(simulation(script));
-      const provider = createOpenAiLiveProvider({
-        apiKey: 'key-for-tests',
-        baseUrl: simulator.url,
-        ...(script.connectTimeoutMs === undefined ? {} : { connectTimeoutMs: script.connectTimeoutMs }),
-        ...(script.expiringAfterMs === undefined
-          ? {}
-          : { expiryMarginMs: SESSION_MS - script.expiringAfterMs }),
-      });
       return {
         host: new URL(simulator.url).host,
-        provider,
+        provider: provider(simulator.url, script),
         nextPeer: async () => peerOf(await simulator.nextConnection()),
         [Symbol.asyncDispose]: () => simulator.close(),
       };
