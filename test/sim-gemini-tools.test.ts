@@ -310,6 +310,24 @@ describe('an answer', () => {
     expect((await client.closed).reason).toBe(`Invalid JSON payload received. ${words}`);
   });
 
+  it('goes by names where calls have no ids, in their order', async () => {
+    const options = { ...calling({ toolCalls: [call('a'), call('b'), call('c', 'g')] }), omitsCallIds: true };
+    await using line = await called(options, MODEL_25);
+    const [{ functionCalls }] = line.client.all('toolCall') as [{ functionCalls: unknown }];
+    expect(functionCalls).toEqual([
+      { name: 'f', args: { of: 'a' } },
+      { name: 'f', args: { of: 'b' } },
+      { name: 'g', args: { of: 'c' } },
+    ]);
+    const functionResponses = ['g', 'f', 'f'].map((name, n) => ({ name, response: { n } }));
+    await line.client.ask({ toolResponse: { functionResponses } }, 'turnComplete');
+    expect(line.connection.toolResponses.map(({ id, response }) => [id, response['n']])).toEqual([
+      ['c', 0],
+      ['a', 1],
+      ['b', 2],
+    ]);
+  });
+
   it('reaches the script as what is new', async () => {
     const fresh: unknown[] = [];
     await using line = await called(

@@ -19,6 +19,7 @@ import {
   start,
   tools,
 } from './support/gemini-client.ts';
+import { seeded } from './support/signal.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 const LIVE = '/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent';
@@ -261,6 +262,53 @@ describe('a message', () => {
     await using line = await start();
     line.client.socket.send(frame);
     expect(await line.client.closed).toEqual({ code: 1007, reason: expect.stringContaining(words) });
+  });
+
+  it('of any shape is answered or ends the session, and breaks nothing else', async () => {
+    const dice = seeded(7);
+    const pick = <T>(list: readonly T[]): T => list[Math.floor(dice() * list.length)] as T;
+    const kinds = ['realtimeInput', 'clientContent', 'toolResponse', 'contextUpdate', 'setup', 'x'];
+    const names = [
+      'audio',
+      'text',
+      'turns',
+      'parts',
+      'role',
+      'data',
+      'mimeType',
+      'turnComplete',
+      'activityEnd',
+    ];
+    const more = [
+      'functionResponses',
+      'id',
+      'response',
+      'mediaChunks',
+      'tools',
+      'systemInstruction',
+      '__proto__',
+    ];
+    const value = (depth: number): unknown => {
+      const leaf = pick<unknown>([null, '', 'user', 'audio/pcm', 0, -1, 1e99, true, [], {}, 'AAAA']);
+      if (depth === 0 || dice() < 0.3) return leaf;
+      if (dice() < 0.3) return [value(depth - 1), value(depth - 1)];
+      return Object.fromEntries([
+        [pick([...names, ...more]), value(depth - 1)],
+        [pick(names), value(depth - 1)],
+      ]);
+    };
+    await using sim = await startGeminiSimulator({ firstAudioMs: 0, speedFactor: 'burst' });
+    for (const model of [MODEL_25, MODEL_31, MODEL_38]) {
+      for (let i = 0; i < 60; i++) {
+        const { client } = await connect(sim, {}, model);
+        for (let k = 0; k < 3; k++) client.send({ [pick(kinds)]: value(4) });
+        client.socket.send('{');
+        const { code } = await client.closed;
+        expect(code).toBe(1007);
+      }
+    }
+    const { client } = await connect(sim);
+    await client.ask(say('Still there?'), 'turnComplete');
   });
 
   it('comes in a binary frame by default, in a text frame on demand, and is taken from either', async () => {
@@ -577,6 +625,18 @@ describe('an interruption', () => {
     const story = told.filter((name) => names.includes(name)).filter((name, i, all) => name !== all[i - 1]);
     expect(story).toEqual(wanted);
     expect(connection.state).toBe('idle');
+  });
+
+  it('can come before there is anything to hear', async () => {
+    const clock = new VirtualClock();
+    await using line = await start({ clock, firstAudioMs: 500 });
+    line.client.send(say('Hello.'));
+    await line.connection.next('realtimeInput.text');
+    clock.advance(200);
+    line.connection.callerStarts();
+    await line.client.next('turnComplete');
+    expect(line.client.story().slice(0, 3)).toEqual(['setupComplete', 'interrupted', 'turnComplete']);
+    expect(line.connection.conversation).toHaveLength(1);
   });
 
   it('happens only when the client wants it', async () => {

@@ -160,6 +160,8 @@ export interface GeminiSimulatorOptions {
    * have it. Unsure for 3.8, whose guide says it of finished turns only.
    */
   readonly contentInterrupts?: boolean;
+  /** Function calls come without `id`, and are answered by their names; default false. Unsure: for Vertex AI alone. */
+  readonly omitsCallIds?: boolean;
   /** Calls of an interrupted turn are called off; otherwise they stay open, and block. Default true. */
   readonly cancelsToolCalls?: boolean;
   /**

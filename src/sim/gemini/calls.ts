@@ -14,6 +14,13 @@ interface Call {
   isOpen: boolean;
 }
 
+/** A call as it stands on the wire, when its id is told. */
+export interface MadeCall {
+  readonly id: string;
+  readonly name: string;
+  readonly args: unknown;
+}
+
 /** What became of one message of function responses. */
 export interface Answered {
   /** All calls that the model stands still for are answered now, and were not before. */
@@ -42,14 +49,14 @@ export class Calls {
     return this.#calls.some((call) => call.isOpen && call.isBlocking);
   }
 
-  /** Registers calls and returns them in wire shape. A function that was never declared blocks like the others. */
-  make(planned: readonly PlannedCall[]): readonly JsonObject[] {
+  /** Registers calls and returns them with their ids. A function that was never declared blocks like the others. */
+  make(planned: readonly PlannedCall[]): readonly MadeCall[] {
     const { config, dice } = this.#core;
-    return planned.map((plan) => {
-      const id = plan.callId ?? `function-call-${Math.floor(dice.roll() * 1e18)}`;
-      const isBlocking = config.blocking.get(plan.name) ?? config.generation.behavior === 'BLOCKING';
-      this.#calls.push({ id, name: plan.name, isBlocking, isLate: false, isOpen: true });
-      return { id, name: plan.name, args: argumentsOf(plan.args) };
+    return planned.map(({ name, args, callId }) => {
+      const id = callId ?? `function-call-${Math.floor(dice.roll() * 1e18)}`;
+      const isBlocking = config.blocking.get(name) ?? config.generation.behavior === 'BLOCKING';
+      this.#calls.push({ id, name, isBlocking, isLate: false, isOpen: true });
+      return { id, name, args: argumentsOf(args) };
     });
   }
 
@@ -78,9 +85,9 @@ export class Calls {
     if (this.#core.config.isVertex) {
       for (const [index, response] of given.entries()) this.#checkVertex(response, index);
     }
-    const pairs = given.map((response: JsonObject) => ({ response, call: this.#find(response) }));
-    if (new Set(pairs.map(({ call }) => call)).size < pairs.length)
-      throw invalid('one call is answered twice');
+    const taken = new Set<Call>();
+    const pairs = given.map((response: JsonObject) => ({ response, call: this.#find(response, taken) }));
+    if (taken.size < pairs.length) throw invalid('one call is answered twice');
     const wasBlocked = this.isBlocked;
     let wish: Answered['wish'] = 'none';
     for (const { response, call } of pairs) {
@@ -128,10 +135,19 @@ export class Calls {
     }
   }
 
-  #find(response: JsonObject): Call {
+  /** Without ids the calls of one name are answered in their order, those first that wait for it. */
+  #find(response: JsonObject, taken: Set<Call>): Call {
     const { id, name } = response;
-    if (id === undefined && !this.#core.config.isVertex) throw invalid('a function response needs its id');
-    const call = this.#calls.find((known) => (id === undefined ? known.name === name : known.id === id));
+    const { config, settings } = this.#core;
+    if (id === undefined && !config.isVertex && !settings.omitsCallIds) {
+      throw invalid('a function response needs its id');
+    }
+    const named = this.#calls.filter((known) => known.name === name && !taken.has(known));
+    const call =
+      id === undefined
+        ? (named.find(({ isOpen }) => isOpen) ?? named[0])
+        : this.#calls.find((known) => known.id === id);
+    if (call !== undefined) taken.add(call);
     if (call === undefined) throw invalid('a function response answers no open call');
     if (name !== undefined && name !== call.name)
       throw invalid('a function response has the name of another');

@@ -178,7 +178,7 @@ export class Connection implements SimulatedConnection, FaultTarget, DialogueHos
   }
 
   callerStarts(): void {
-    this.#dialogue.ears.simulateStart();
+    if (this.#life.isReady) this.#dialogue.ears.simulateStart();
   }
 
   callerStops(): void {

@@ -44,6 +44,7 @@ export interface Settings {
   readonly interruptedMs: number;
   readonly prematureTurnCompleteMs: number;
   readonly contentInterrupts: boolean;
+  readonly omitsCallIds: boolean;
   readonly cancelsToolCalls: boolean;
   readonly inputDuringCall: 'heard' | 1008 | 1011;
   readonly keepAudio: boolean;
@@ -90,6 +91,7 @@ const DEFAULTS = {
   interruptedMs: 600,
   prematureTurnCompleteMs: Number.POSITIVE_INFINITY,
   contentInterrupts: true,
+  omitsCallIds: false,
   cancelsToolCalls: true,
   inputDuringCall: 'heard',
   keepAudio: false,

@@ -156,12 +156,14 @@ export class ModelTurn {
   }
 
   #call(planned: Parameters<Calls['make']>[0], round: Round): void {
-    const functionCalls = this.#stage.calls.make(planned);
-    for (const call of functionCalls) {
+    const made = this.#stage.calls.make(planned);
+    for (const call of made) {
       round.calls.push({ functionCall: call });
-      this.#callIds.push(String(call['id']));
+      this.#callIds.push(call.id);
       this.#textTokens += textTokens(JSON.stringify(call));
     }
+    const { omitsCallIds } = this.#core.settings;
+    const functionCalls = omitsCallIds ? made.map(({ name, args }) => ({ name, args })) : made;
     // The audio before a call ends like that of a turn, though the turn goes on (livekit/agents#4699).
     if (round.spoken.length > 0) this.#core.content({ generationComplete: true });
     this.#core.emit({ toolCall: { functionCalls } });
