@@ -1,4 +1,4 @@
-import type { Clock } from '../../clock.ts';
+import type { Cancel, Clock } from '../../clock.ts';
 
 export interface CallerWordsPorts {
   readonly clock: Clock;
@@ -8,12 +8,14 @@ export interface CallerWordsPorts {
   emit(itemId: string, text: string, final: boolean): void;
 }
 
-/** Words that come later than this after the end of the answer to them are new ones. */
-const LATE_MS = 3_000;
+/** So long after the answer to a turn the first of its words may come; later ones are new. */
+const MISSED_MS = 3_000;
+/** So long after the answer to a turn, or after each other, the rest of its words may come. */
+const LATE_MS = 500;
 
 /**
- * What the caller says, as items. Words come without any order, often when the answer to them has begun, so a turn of
- * the caller takes its place before the answer even if nothing of it is known yet.
+ * What the caller says, as items. Words come without any order, often when the answer to them has begun or is over, so
+ * a turn of the caller takes its place before the answer even if nothing of it is known yet.
  */
 export class CallerWords {
   readonly #ports: CallerWordsPorts;
@@ -21,8 +23,8 @@ export class CallerWords {
   #text = '';
   /** The answer to it has begun. */
   #answered = false;
-  /** When that answer was over and no word of the turn had come. */
-  #missedAt: number | undefined;
+  /** Runs when the answer is over. */
+  #endTimer: Cancel | undefined;
 
   constructor(ports: CallerWordsPorts) {
     this.#ports = ports;
@@ -35,13 +37,12 @@ export class CallerWords {
 
   /** A piece to append. */
   piece(text: string): void {
-    if (this.#missedAt !== undefined && this.#ports.clock.now() - this.#missedAt > LATE_MS) this.#close();
     this.#ports.emit(this.#open(), text, false);
     this.#text += text;
-    if (this.#missedAt !== undefined) this.#close();
+    if (this.#endTimer !== undefined) this.#endAfter(LATE_MS);
   }
 
-  /** A turn begins: the one before it is over. */
+  /** A turn begins: the one before it is over. Returns its item. */
   started(): string {
     if (this.#answered) this.#close();
     return this.#open();
@@ -55,11 +56,28 @@ export class CallerWords {
     this.#answered = true;
   }
 
-  /** The answer is over, or was cut off by the next turn. */
-  turnOver(): void {
-    if (!this.#answered) return;
-    if (this.#text === '') this.#missedAt ??= this.#ports.clock.now();
-    else this.#close();
+  /** The answer is over: the rest of the words may still come. */
+  answerOver(): void {
+    if (this.#answered && this.#endTimer === undefined) {
+      this.#endAfter(this.#text === '' ? MISSED_MS : LATE_MS);
+    }
+  }
+
+  /** The caller cuts in: what comes now is the next turn, unless the words of this one are still to come. */
+  cutIn(): void {
+    if (this.#answered && this.#text !== '') this.#close();
+    else this.answerOver();
+  }
+
+  /** No timer is left. */
+  close(): void {
+    this.#endTimer?.();
+    this.#endTimer = undefined;
+  }
+
+  #endAfter(ms: number): void {
+    this.#endTimer?.();
+    this.#endTimer = this.#ports.clock.after(ms, () => this.#close());
   }
 
   #open(): string {
@@ -70,10 +88,10 @@ export class CallerWords {
   #close(): void {
     const itemId = this.#itemId;
     const text = this.#text;
+    this.close();
     this.#itemId = undefined;
     this.#text = '';
     this.#answered = false;
-    this.#missedAt = undefined;
     if (itemId !== undefined && text !== '') this.#ports.emit(itemId, text, true);
   }
 }

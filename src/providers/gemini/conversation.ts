@@ -178,11 +178,12 @@ export class Conversation {
     this.#requests.doom();
     const wanted = this.#wanted;
     if (this.#turns.cut(heard) && wanted !== undefined) this.#requests.unheard(wanted);
-    this.#caller.turnOver();
+    this.#caller.cutIn();
   }
 
   /** Nothing is sent any more. */
   close(): void {
+    this.#caller.close();
     this.#requests.close();
     this.#turns.close();
     this.#speechTimer?.();
@@ -246,7 +247,7 @@ export class Conversation {
     // Before anybody is told: they will give up what was asked for, which may have to be asked again.
     if (!this.#turns.isOpen) this.#requests.cutByService();
     if (!this.#turns.isCut) this.#requests.callerSpeaks(false);
-    this.#caller.turnOver();
+    this.#caller.cutIn();
     this.#turns.interrupted();
     this.#requests.pump();
   }
@@ -254,7 +255,7 @@ export class Conversation {
   #onTurnComplete(reason: string | undefined): void {
     this.#usage.nextTurn();
     if (this.#turns.turnComplete(reason)) {
-      this.#caller.turnOver();
+      this.#caller.answerOver();
       return;
     }
     const asked = this.#requests.endedEmpty();
