@@ -39,8 +39,8 @@ export function requestOf(over: Partial<ConnectRequest> = {}): ConnectRequest {
   };
 }
 
-/** Vowel-like sound, as everybody's detector of voice takes it for speech. */
-function voiced(ms: number): Uint8Array {
+/** Vowel-like sound, as everybody's detector of voice takes it for speech: 8 kHz PCM16. */
+export function voiced(ms: number): Uint8Array {
   const pcm = Buffer.alloc(ms * 16);
   for (let i = 0; i < ms * 8; i++) {
     const t = i / 8000;

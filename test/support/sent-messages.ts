@@ -1,9 +1,11 @@
 import { WebSocket } from 'ws';
 import { oneOfEach } from './published-types.ts';
 
-/** Everything that WebSocket clients of this process send, by the host that they talk to. */
+/** What WebSocket clients of this process send, by whose server it is that they talk to. */
 export class SentMessages {
-  readonly #byHost = new Map<string, unknown[]>();
+  /** Who has which host: the system gives ports again. */
+  readonly #owners = new Map<string, string>();
+  readonly #byOwner = new Map<string, unknown[]>();
   readonly #send = WebSocket.prototype.send;
 
   constructor() {
@@ -15,9 +17,14 @@ export class SentMessages {
     });
   }
 
-  /** One of each shape that was sent to any of these hosts. */
-  to(hosts: readonly string[]): unknown[] {
-    return hosts.flatMap((host) => this.#byHost.get(host) ?? []);
+  /** From now on this host is that of `owner`. */
+  listen(host: string, owner: string): void {
+    this.#owners.set(host, owner);
+  }
+
+  /** One of each shape that was sent to this owner; undefined: it had no host. */
+  to(owner: string): readonly unknown[] | undefined {
+    return this.#byOwner.get(owner);
   }
 
   stop(): void {
@@ -27,7 +34,8 @@ export class SentMessages {
   #keep(socket: WebSocket, data: unknown): void {
     // Sockets of servers have no address.
     if (typeof data !== 'string' || !URL.canParse(socket.url)) return;
-    const { host } = new URL(socket.url);
-    this.#byHost.set(host, oneOfEach([...(this.#byHost.get(host) ?? []), JSON.parse(data)]));
+    const owner = this.#owners.get(new URL(socket.url).host);
+    if (owner === undefined) return;
+    this.#byOwner.set(owner, oneOfEach([...(this.#byOwner.get(owner) ?? []), JSON.parse(data)]));
   }
 }

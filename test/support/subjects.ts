@@ -41,7 +41,8 @@ export const SUBJECTS: readonly Subject[] = [
   }),
   openAiSubject('Inworld', {
     sim: { dialect: 'inworld' },
-    provider: ({ url, ...place }) => createInworldProvider({ apiKey, baseUrl: url, ...place }),
+    provider: ({ url, ...place }) =>
+      createInworldProvider({ apiKey, baseUrl: url, maxSessionMs: 3_600_000, ...place }),
   }),
   openAiLiveSubject('OpenAI Live'),
   geminiSubject('Gemini Live 3.8', 'gemini-3.8-live'),
