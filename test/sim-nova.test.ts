@@ -10,6 +10,7 @@ import {
   speech,
   tool,
 } from './support/nova-client.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
 
 const TEXT = { mediaType: 'text/plain' };
 const HISTORY_FIRST = 'Chat history should be sent completely before streaming audio.';
@@ -423,6 +424,55 @@ describe('a session', () => {
     expect(connection.receivedAudio()).toEqual(pcm);
   });
 
+  it('knows how long a client fell silent, and how far it is behind', async () => {
+    const clock = new VirtualClock();
+    await using place = await connected({ clock });
+    const { client, connection } = place;
+    client.begin();
+    const hear = async (): Promise<void> => {
+      const came = connection.next('audioInput');
+      client.say(silence(20));
+      await came;
+    };
+    await hear();
+    clock.advance(20);
+    await hear();
+    clock.advance(300);
+    await hear();
+    expect(connection.audio).toMatchObject({
+      chunks: 3,
+      audioMs: 60,
+      loudMs: 0,
+      longestGapMs: 300,
+      behindMs: 280,
+    });
+  });
+
+  it('tells what it heard when the script says so, also after the answer', async () => {
+    await using place = await connected({
+      interruptsSent: false,
+      respond: () => ({ transcript: 'Answer.', audioMs: 100 }),
+      hear: ({ index, heardMs }) => ({
+        transcript: `${index}: ${heardMs}`,
+        after: index === 0 ? 'response' : 200,
+      }),
+    });
+    const { client } = place;
+    client.begin();
+    for (const heard of ['0: 400', '1: 400']) {
+      client.say(turn());
+      await client.next('textOutput', ({ content }) => content === heard);
+    }
+    expect(client.all('textOutput').map(({ content }) => content)).toEqual([
+      'Answer.',
+      'Answer.',
+      '0: 400',
+      'Answer.',
+      'Answer.',
+      '1: 400',
+    ]);
+  });
+
   it('speaks in the rate that was asked for', async () => {
     for (const rate of [8_000, 16_000, 24_000]) {
       await using place = await connected({ respond: () => ({ audioMs: 300 }) });
@@ -592,19 +642,25 @@ describe('functions', () => {
 
   it('outlive an interruption', async () => {
     await using place = await connected({
-      respond: ({ kind }) =>
-        kind === 'tool-result'
-          ? { transcript: 'Result.' }
-          : { toolCalls: [{ name: 'a', args: {}, callId: 'id-1' }], transcript: 'Long.', audioMs: 60_000 },
+      respond: ({ kind }) => {
+        if (kind === 'tool-result') return { transcript: 'Result.' };
+        if (kind === 'user-turn') return {};
+        const call = { type: 'function_call', name: 'a', args: {}, callId: 'id-1' } as const;
+        return { outputs: [call, { type: 'message', transcript: 'Long.', audioMs: 60_000 }] };
+      },
     });
     const { client, connection } = place;
     client.begin({ tools: ['a'] });
-    connection.next('toolUse').catch(() => {});
     client.text('USER', 'do it', true);
     await client.next('audioOutput');
     connection.callerStarts();
     await client.next('contentEnd', ({ stopReason }) => stopReason === 'INTERRUPTED');
-    expect(connection.openToolCalls).toEqual([]);
+    expect(connection.openToolCalls).toEqual(['id-1']);
+    client.result('id-1', '{"done":true}');
+    await connection.next('toolResult');
+    connection.callerStops();
+    await client.next('textOutput', ({ role }) => role === 'USER');
+    expect(connection.toolResults).toHaveLength(1);
   });
 });
 
