@@ -128,11 +128,13 @@ export class Functions {
   }
 
   #call({ responseId, calls }: Run): void {
-    const fresh = calls.filter(({ callId }) => !this.#known.has(callId));
+    const fresh: WireCall[] = [];
     // All of them are open before the first result comes: those who answer at once must not be gone on without.
-    for (const { callId } of fresh) {
-      this.#known.add(callId);
-      this.#open.add(callId);
+    for (const call of calls) {
+      if (this.#known.has(call.callId)) continue;
+      this.#known.add(call.callId);
+      this.#open.add(call.callId);
+      fresh.push(call);
     }
     for (const call of fresh) this.#options.emit({ type: 'toolCall', responseId, ...call });
   }
