@@ -168,7 +168,10 @@ export interface NovaSimulatorOptions {
   readonly toolArguments?: 'single' | 'double';
   /** Every message is written in pieces of so many bytes; default: whole. */
   readonly splitBytes?: number;
-  /** Most text in one `textInput` of the history, and in all of it, in bytes; default 1024 and 40 KiB. */
+  /**
+   * Most text in one `textInput` of the history, and in all of it, in bytes; default 1024 and 40 KiB, as the page on chat
+   * history has it. Other clients (pipecat, strands-agents) count on 50 KB and 200 KB.
+   */
   readonly historyBytes?: { readonly perInput: number; readonly total: number };
   /** Keep all audio, both ways, for `receivedAudio()` and `sentAudio()`; default false. */
   readonly keepAudio?: boolean;

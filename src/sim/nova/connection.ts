@@ -26,6 +26,7 @@ import { Intake, readEvent } from './intake.ts';
 import { Link } from './link.ts';
 import { namesOf, withoutAudio } from './log-view.ts';
 import { Model, type ModelHost } from './model.ts';
+import { uuid } from './output.ts';
 import type { Settings } from './settings.ts';
 
 /** What a connection is made of. */
@@ -83,15 +84,11 @@ export class Connection implements SimulatedConnection, FaultTarget, ModelHost {
     const { promise, resolve } = withResolvers<ConnectionEnd>();
     this.closed = promise;
     this.#settle = resolve;
-    this.#talk = new Model({
-      host: this,
-      settings: parts.settings,
-      scheduler: parts.scheduler,
-      dice: new Dice(parts.settings.seed * 1_000_003 + parts.index),
-      voice: parts.voice,
-    });
+    const { settings, scheduler, voice } = parts;
+    const dice = new Dice(settings.seed * 1_000_003 + parts.index);
+    this.#talk = new Model({ host: this, settings, scheduler, dice, voice });
     this.#intake = new Intake(this.#talk);
-    this.#link = new Link(parts.stream, parts.settings.splitBytes, {
+    this.#link = new Link(parts.stream, uuid(dice), settings.splitBytes, {
       came: (bytes) => this.#onBytes(bytes),
       broken: (error) => this.#refuse(new Refusal(error.plainMessage)),
       ended: () => this.#onInputEnd(),
