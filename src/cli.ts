@@ -1,20 +1,23 @@
 #!/usr/bin/env node
-import { call } from './commands/call.ts';
-import { carriers } from './commands/carriers.ts';
-import { check } from './commands/check.ts';
 import type { Command, Terminal } from './commands/command.ts';
-import { demo } from './commands/demo.ts';
-import { dial } from './commands/dial.ts';
-import { providers } from './commands/providers.ts';
-import { serve } from './commands/serve.ts';
-import { simulate } from './commands/simulate.ts';
 import { BridgeError } from './errors.ts';
 import { packageVersion } from './package-file.ts';
 
-const COMMANDS: readonly Command[] = [serve, check, call, dial, simulate, demo, providers, carriers];
+/** In the order of the help. Only the one that is asked for is loaded: all of them would take longer than to start. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ['serve', async () => (await import('./commands/serve.ts')).serve],
+  ['check', async () => (await import('./commands/check.ts')).check],
+  ['call', async () => (await import('./commands/call.ts')).call],
+  ['dial', async () => (await import('./commands/dial.ts')).dial],
+  ['simulate', async () => (await import('./commands/simulate.ts')).simulate],
+  ['demo', async () => (await import('./commands/demo.ts')).demo],
+  ['providers', async () => (await import('./commands/providers.ts')).providers],
+  ['carriers', async () => (await import('./commands/carriers.ts')).carriers],
+]);
 
-function usage(): string {
-  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);
+async function usage(): Promise<string> {
+  const commands = await Promise.all([...COMMANDS.values()].map((load) => load()));
+  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);
   return `patchcord: phone calls to realtime voice models\n\n${lines.join('\n')}\n\npatchcord COMMAND --help says more.\n`;
 }
 
@@ -22,16 +25,16 @@ function usage(): string {
 async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined || name === '--help' || name === 'help') {
-    terminal.out(usage());
+    terminal.out(await usage());
     return name === undefined ? 2 : 0;
   }
   if (name === '--version') {
     terminal.out(`${packageVersion()}\n`);
     return 0;
   }
-  const command = COMMANDS.find((candidate) => candidate.name === name);
+  const command = await COMMANDS.get(name)?.();
   if (command === undefined) {
-    terminal.err(`patchcord: ${JSON.stringify(name)} is not a command\n\n${usage()}`);
+    terminal.err(`patchcord: ${JSON.stringify(name)} is not a command\n\n${await usage()}`);
     return 2;
   }
   if (rest.includes('--help')) {
@@ -79,7 +82,7 @@ process.exitCode = await main(argv, {
   },
 });
 
-if (COMMANDS.find(({ name }) => name === argv[0])?.importsModules === true) {
+if ((await COMMANDS.get(argv[0] ?? '')?.())?.importsModules === true) {
   // Not before the last word has been written: a pipe takes its time.
   process.stdout.write('', () => process.stderr.write('', () => process.exit()));
 }
