@@ -140,12 +140,12 @@ describe('patchcord call', () => {
 
 describe('patchcord simulate', () => {
   it.each([
-    [[], /wanted one of openai, twilio, telnyx, plivo/],
-    [['gemini'], /found "gemini", wanted one of openai/],
+    [[], /wanted one of openai, openai-live, gemini, nova, twilio, telnyx, plivo/],
+    [['soup'], /found "soup", wanted one of openai/],
     [['plivo', '--callee', 'nobody'], /--callee: found "nobody", wanted human, machine/],
     [['plivo', '--transfer', 'x'], /--transfer: found "x", wanted completed, busy/],
     [['openai', '--port', '99999'], /--port: found "99999", wanted a whole number from 0 to 65535/],
-    [['openai', '--dialect', 'alpha'], /--dialect: found "alpha", wanted ga or beta/],
+    [['openai', '--dialect', 'alpha'], /--dialect: found "alpha", wanted one of ga, beta, xai/],
     [['openai', '--faults', 'missing.json'], /--faults missing\.json: cannot be read as JSON/],
   ])('refuses %j and says why', async (argv, message) => {
     await expect(start(simulate, argv).exit).rejects.toThrow(message);

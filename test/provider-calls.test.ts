@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'vitest';
+import { describe, type ExpectStatic, it } from 'vitest';
 import { type AudioFormat, MULAW_8K } from '../src/audio/format.ts';
 import { decodeG711, encodeG711 } from '../src/audio/g711.ts';
 import { resampleWhole } from '../src/audio/offline.ts';
@@ -13,7 +13,12 @@ import { SUBJECTS } from './support/subjects.ts';
 /** One call by each way in which a number can be connected, with each provider: everything but the carrier and the model. */
 
 const CELLS = STYLES.flatMap((style) =>
-  SUBJECTS.map((subject) => ({ name: `${style.name} with ${subject.name}`, style, subject })),
+  // The generations of Gemini differ in what test/providers.test.ts holds them to.
+  SUBJECTS.filter(({ name }) => !/Gemini Live [23]\.[15]/.test(name)).map((subject) => ({
+    name: `${style.name} with ${subject.name}`,
+    style,
+    subject,
+  })),
 );
 
 const recording = readWav(readFileSync(new URL('../fixtures/speech/librivox-0880.wav', import.meta.url)));
@@ -22,6 +27,7 @@ const question = resampleWhole(recording.channel(0), recording.rate, 8000).slice
 
 const GREETING_MS = 900;
 const greeting = sweep(GREETING_MS, 24_000);
+const greeting8k = Int16Array.from({ length: greeting.length / 3 }, (_, i) => greeting[i * 3] ?? 0);
 
 function converted(bytes: Uint8Array, from: AudioFormat, to: AudioFormat): Uint8Array {
   const transcoder = createTranscoder(from, to);
@@ -33,8 +39,43 @@ function at8k(bytes: Uint8Array, format: AudioFormat): Int16Array {
   return samplesOf(converted(bytes, format, { encoding: 'pcm16', rate: 8000 }));
 }
 
+/** Both ends of `piece` are in `whole`, as far apart as they were: nothing is missing, and nothing was put in. */
+function expectSame(expect: ExpectStatic, piece: Int16Array, whole: Int16Array): void {
+  const [first, last] = [800, 5600].map((at) => find(piece.subarray(at, at + 600), whole));
+  expect(first?.likeness).toBeGreaterThan(0.97);
+  expect(last?.likeness).toBeGreaterThan(0.97);
+  expect((last?.at ?? 0) - (first?.at ?? 0)).toBe(4800);
+}
+
+/** Lets so many through at a time: each is a call in real time, and they share two cores. */
+class Gate {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(atOnce: number) {
+    this.#free = atOnce;
+  }
+
+  async enter(): Promise<Disposable> {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return {
+      [Symbol.dispose]: () => {
+        const next = this.#waiting.shift();
+        if (next === undefined) this.#free += 1;
+        else next();
+      },
+    };
+  }
+}
+
+const gate = new Gate(6);
+
 describe.concurrent.each(CELLS)('a call by $name', ({ style, subject }) => {
-  it('goes both ways complete, calls a function, and lets the caller cut in', async ({ expect }) => {
+  it('goes both ways complete, calls a function, and lets the caller cut in', { timeout: 120_000 }, async ({
+    expect,
+  }) => {
+    using _ = await gate.enter();
     const asked: unknown[] = [];
     await using stage = await subject.start({
       keepAudio: true,
@@ -65,25 +106,10 @@ describe.concurrent.each(CELLS)('a call by $name', ({ style, subject }) => {
 
     expect(await call.untilHeard(GREETING_MS)).toBe(true);
     await call.untilQuiet(300);
-    const heard = decodeG711('mulaw', call.heard);
-    const wanted = Int16Array.from({ length: greeting.length / 3 }, (_, i) => greeting[i * 3] ?? 0);
-    const [first, last] = [400, 5600].map((at) => find(wanted.subarray(at, at + 1200), heard));
-    expect(first?.likeness).toBeGreaterThan(0.97);
-    expect(last?.likeness).toBeGreaterThan(0.97);
-    expect((last?.at ?? 0) - (first?.at ?? 0)).toBe(5200);
 
     await call.speak(question);
     await on.event('tool', ({ outcome }) => outcome === 'done');
     expect(asked).toEqual([{ what: 'the weather' }]);
-    const input = inputOf(on.log);
-    const up = at8k(peer.receivedAudio(), input);
-    // Through the same filters, whose delay is no whole number of samples.
-    const asked8k = at8k(converted(encodeG711('mulaw', question), MULAW_8K, input), input);
-    const [begun, ended] = [1600, 6000].map((at) => find(asked8k.subarray(at, at + 1600), up));
-    expect(begun?.likeness).toBeGreaterThan(0.97);
-    expect(ended?.likeness).toBeGreaterThan(0.97);
-    expect((ended?.at ?? 0) - (begun?.at ?? 0)).toBe(4400);
-
     const before = call.heard.length;
     await expect.poll(() => call.heard.length, { timeout: 10_000 }).toBeGreaterThan(before + 8 * 1200);
     await call.speak(question);
@@ -100,6 +126,11 @@ describe.concurrent.each(CELLS)('a call by $name', ({ style, subject }) => {
     expect((await on.event('ended')).reason).toBe('caller-hung-up');
     expect(peer.complaints()).toEqual([]);
     await peer.closed;
+    expectSame(expect, greeting8k, decodeG711('mulaw', call.heard));
+    const input = inputOf(on.log);
+    // Through the same filters, whose delay is no whole number of samples.
+    const asked8k = at8k(converted(encodeG711('mulaw', question), MULAW_8K, input), input);
+    expectSame(expect, asked8k, at8k(peer.receivedAudio(), input));
   });
 });
 

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { BridgeError } from '../errors.ts';
-import { type FaultRule, startOpenAiSimulator } from '../sim/openai.ts';
+import { startOpenAiSimulator } from '../sim/openai.ts';
 import { readArguments, type Terminal, wholeNumber } from './command.ts';
+import { playUntilInterrupted, readFaults, showEvents } from './simulated-provider.ts';
 
-export const OPENAI_HELP = `patchcord simulate openai [--port N] [--api-key KEY] [--first-audio-ms N] [--speed N] [--dialect ga|beta] [--faults FILE] [--quiet]
+export const OPENAI_HELP = `patchcord simulate openai [--port N] [--api-key KEY] [--first-audio-ms N] [--speed N] [--dialect NAME] [--faults FILE] [--quiet]
 
   An OpenAI Realtime server for trying and testing without a key: it hears when somebody speaks, answers with babble and a
   transcript of what it heard, and keeps the rules of the real one. Give its URL to a bridge as OPENAI_BASE_URL. Every event
@@ -13,9 +13,11 @@ export const OPENAI_HELP = `patchcord simulate openai [--port N] [--api-key KEY]
   --api-key         refuses every other key; default: any key is good
   --first-audio-ms  from the start of a response to its first audio; default 250
   --speed           how much faster than it is heard audio is sent; default 4
-  --dialect         ga, or beta with the old event names
+  --dialect         ga; beta with the old event names; xai, voice-live or inworld, as these speak it
   --faults          JSON file: a list of faults such as {"when":{"after":"audioMs","value":800},"do":"drop"}
 `;
+
+const DIALECTS = ['ga', 'beta', 'xai', 'voice-live', 'inworld'] as const;
 
 /** Plays OpenAI Realtime until it is interrupted. */
 export async function simulateOpenAi(argv: readonly string[], terminal: Terminal): Promise<number> {
@@ -28,9 +30,13 @@ export async function simulateOpenAi(argv: readonly string[], terminal: Terminal
     faults: { type: 'string' },
     quiet: { type: 'boolean', default: false },
   });
-  const { dialect } = values;
-  if (dialect !== 'ga' && dialect !== 'beta') {
-    throw new BridgeError('BAD_INPUT', `--dialect: found ${JSON.stringify(dialect)}, wanted ga or beta`);
+  const dialect = DIALECTS.find((known) => known === values.dialect);
+  if (dialect === undefined) {
+    const wanted = DIALECTS.join(', ');
+    throw new BridgeError(
+      'BAD_INPUT',
+      `--dialect: found ${JSON.stringify(values.dialect)}, wanted one of ${wanted}`,
+    );
   }
   await using simulator = await startOpenAiSimulator({
     port: wholeNumber('port', values.port, 0, 65_535),
@@ -39,41 +45,7 @@ export async function simulateOpenAi(argv: readonly string[], terminal: Terminal
     dialect,
     ...(values['api-key'] === undefined ? {} : { apiKey: values['api-key'] }),
     ...(values.faults === undefined ? {} : { faults: await readFaults(values.faults) }),
-    ...(values.quiet
-      ? {}
-      : {
-          onEvent: ({ index }, { direction, atMs, event }) => {
-            const arrow = direction === 'received' ? '▶' : '◀';
-            terminal.err(
-              `${String(index).padStart(3)} ${(atMs / 1000).toFixed(3).padStart(8)} ${arrow} ${event.type}\n`,
-            );
-          },
-        }),
+    ...(values.quiet ? {} : { onEvent: showEvents(terminal) }),
   });
-  terminal.out(`listening on ${simulator.url}\n`);
-  await new Promise<void>((resolve) => {
-    terminal.onInterrupt(resolve);
-  });
-  return 0;
-}
-
-async function readFaults(file: string): Promise<readonly FaultRule[]> {
-  const wrong = (what: string, cause?: unknown): BridgeError =>
-    new BridgeError(
-      'BAD_INPUT',
-      `--faults ${file}: ${what}, wanted a JSON list of {"when":{"after":…},"do":…}`,
-      { cause },
-    );
-  let rules: unknown;
-  try {
-    rules = JSON.parse(await readFile(file, 'utf8'));
-  } catch (cause) {
-    throw wrong('cannot be read as JSON', cause);
-  }
-  if (!Array.isArray(rules)) throw wrong(`found a ${typeof rules}`);
-  for (const [index, rule] of rules.entries()) {
-    if (typeof rule?.do !== 'string' || typeof rule?.when?.after !== 'string')
-      throw wrong(`entry ${index} is not a fault`);
-  }
-  return rules;
+  return await playUntilInterrupted(simulator.url, terminal);
 }
