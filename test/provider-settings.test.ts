@@ -61,7 +61,7 @@ interface Case {
 
 const KEY = 'the-key';
 
-/** For each provider, every setting with a value that is not its default. */
+/** For each provider, every setting, mostly with a value that is not its default. */
 const CASES: Readonly<Record<Exclude<(typeof PROVIDERS)[number], 'local'>, Case>> = {
   openai: {
     start: () => placeOf(startOpenAiSimulator()),
@@ -161,7 +161,7 @@ const CASES: Readonly<Record<Exclude<(typeof PROVIDERS)[number], 'local'>, Case>
     sent: ['"voice":"sage"', '"max_output_tokens":321'],
   },
   'azure-voice-live': {
-    start: () => placeOf(startOpenAiSimulator({ dialect: 'voice-live' })),
+    start: () => placeOf(startOpenAiSimulator()),
     env: ({ origin }) => ({
       AZURE_VOICE_LIVE_ENDPOINT: `http://${origin}`,
       AZURE_VOICE_LIVE_API_KEY: KEY,
@@ -175,15 +175,15 @@ const CASES: Readonly<Record<Exclude<(typeof PROVIDERS)[number], 'local'>, Case>
     sent: ['en-US-AvaMultilingualNeural', '"temperature":0.7'],
   },
   inworld: {
-    start: () => placeOf(startOpenAiSimulator({ dialect: 'inworld' })),
-    env: ({ url }) => ({
+    start: () => placeOf(startOpenAiSimulator()),
+    env: ({ origin }) => ({
       INWORLD_API_KEY: KEY,
-      INWORLD_BASE_URL: url,
+      INWORLD_BASE_URL: `ws://${origin}/api/v1/realtime/session`,
       INWORLD_MODEL: 'openai/gpt-4o-mini',
       INWORLD_VOICE: 'Clive',
       INWORLD_SESSION: '{"max_output_tokens":321}',
     }),
-    bare: ({ url }) => ({ INWORLD_BASE_URL: url }),
+    bare: ({ origin }) => ({ INWORLD_BASE_URL: `ws://${origin}/api/v1/realtime/session` }),
     // Named in the session, not in the address.
     model: '',
     headers: { authorization: `Basic ${KEY}` },
