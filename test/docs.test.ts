@@ -109,7 +109,17 @@ describe('README.md', () => {
     const named = tableRows(page, '| command | what it does |').map(([cell]) =>
       cell?.split(' ')[1]?.replace('`', ''),
     );
-    expect(named).toEqual(['serve', 'check', 'call', 'dial', 'simulate', 'simulate', 'demo', 'providers', 'carriers']);
+    expect(named).toEqual([
+      'serve',
+      'check',
+      'call',
+      'dial',
+      'simulate',
+      'simulate',
+      'demo',
+      'providers',
+      'carriers',
+    ]);
   });
 });
 
