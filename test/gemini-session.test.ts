@@ -501,11 +501,23 @@ describe('what was heard', () => {
     await line.peer.tell(speech(2_000), spoken('One two three four five six seven eight.'));
     line.session.interrupt([heardOf(line, 500)]);
     await line.peer.tell(speech(3_000), generated);
+    line.clock.advance(5_000);
     expect(line.peer.kinds()).toEqual([]);
     await line.peer.tell(complete);
     await line.peer.settle();
-    expect(only(texts(line.peer))).toMatch(/0\.5 seconds of your last answer, up to: "One two"/);
     expect(only(texts(line.peer))).toMatch(CUT);
+  });
+
+  it('is not told when the turn is over before it could have been played: the service has noticed', async () => {
+    const line = await open();
+    await line.peer.tell(speech(4_000), spoken('One two three four five six seven eight.'), generated);
+    line.clock.advance(600);
+    line.session.interrupt([heardOf(line, 500)]);
+    line.clock.advance(600);
+    await line.peer.tell(complete, interrupted);
+    await line.peer.tell(speech(100));
+    expect(line.peer.kinds()).toEqual([]);
+    expect(line.of('audio')).toHaveLength(2);
   });
 
   it('is told from within the event that says so, and only once', async () => {

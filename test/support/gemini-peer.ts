@@ -14,9 +14,8 @@ export type Message = Record<string, unknown>;
 
 export const KEY = 'AIza-test-0123456789abcdef';
 
-/** 20 ms of what the service hears, and of what it speaks. */
+/** 20 ms of what the service hears. */
 export const FRAME_IN = 640;
-export const FRAME_OUT = 960;
 
 /** What a client message is. */
 function kindOf(message: Message): string {

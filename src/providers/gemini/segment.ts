@@ -80,3 +80,14 @@ export function isPremature(segment: Segment, reason: string | undefined): boole
     segment.received > 0
   );
 }
+
+/** The clocks of both sides, and the way between them. */
+const EARLY_MS = 500;
+
+/**
+ * Whether a turn that is over, without a word about it, was cut off by the service. It takes a turn for over when it
+ * takes it for played, so that one which the caller cut in on and which ends before that has been.
+ */
+export function wasCutOff(segment: Segment, at: number): boolean {
+  return segment.cut && (!segment.generated || at - segment.firstAt < totalMs(segment) - EARLY_MS);
+}

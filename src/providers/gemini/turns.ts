@@ -3,7 +3,7 @@ import type { Cancel, Clock } from '../../clock.ts';
 import type { HeardItem, ProviderEvent, ResponseStatus } from '../../provider.ts';
 import { OUTPUT } from './facts.ts';
 import type { Origin } from './requests.ts';
-import { isPremature, newSegment, type Segment, statusOf, totalMs } from './segment.ts';
+import { isPremature, newSegment, type Segment, statusOf, totalMs, wasCutOff } from './segment.ts';
 import { cutAtWord } from './texts.ts';
 
 export interface TurnsPorts {
@@ -134,7 +134,8 @@ export class Turns {
   /** The service cut itself off. */
   interrupted(): void {
     const now = this.#ports.clock.now();
-    this.#strayUntil = now + STRAY_MS;
+    // It may come when the turn is over, and then nothing more of that turn does.
+    if (this.#open !== undefined || this.#turn.length > 0) this.#strayUntil = now + STRAY_MS;
     this.#stopEnd();
     const segment = this.#open ?? this.#last;
     if (segment === undefined) {
@@ -278,9 +279,9 @@ export class Turns {
   #endTurn(): void {
     const turn = this.#turn;
     this.#turn = [];
-    const end = { at: this.#ports.clock.now(), cutOff: false };
+    const at = this.#ports.clock.now();
     for (const segment of turn) {
-      segment.end ??= end;
+      segment.end ??= { at, cutOff: wasCutOff(segment, at) };
       this.#judge(segment, segment.end.cutOff);
     }
     this.#ports.over();
