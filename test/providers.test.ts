@@ -6,6 +6,8 @@ import { fastClock, ProviderLine, requestOf, voiced } from './support/provider-l
 import type { Answer, Refusal, Script, Stage } from './support/provider-subjects.ts';
 import { typeMistakes } from './support/published-types.ts';
 import { SentMessages } from './support/sent-messages.ts';
+import { GEMINI_TYPES } from './support/subjects/gemini.ts';
+import { NOVA_TYPES } from './support/subjects/nova.ts';
 import { OPENAI_TYPES, SUBJECTS } from './support/subjects.ts';
 
 /** The same sentences for every provider, through its simulator. */
@@ -41,7 +43,13 @@ describe.concurrent.each(SUBJECTS)('$name', (subject) => {
   async function start(script: Script): Promise<Stage> {
     const stage = await subject.start(script);
     sent.listen(stage.host, subject.name);
-    return stage;
+    return {
+      ...stage,
+      async [Symbol.asyncDispose]() {
+        sent.add(subject.name, stage.sent?.() ?? []);
+        await stage[Symbol.asyncDispose]();
+      },
+    };
   }
 
   /** A session, the other end of it, and a caller who has not said anything. */
@@ -390,7 +398,13 @@ describe('what is sent in all of these', () => {
       { type: 'session.update', session: { type: 'realtime', audio: { input: { codec: 'pcmu' } } } },
       { type: 'input_audio_buffer.append', audio: 7 },
     ];
-    const mistakes = await typeMistakes([{ name: 'OpenAI', ...OPENAI_TYPES, messages }]);
-    expect(mistakes.join('\n')).toMatch(/temperature[\s\S]*codec[\s\S]*number/);
+    const block = { promptName: 'p', contentName: 'c' };
+    const mistakes = await typeMistakes([
+      { name: 'OpenAI', ...OPENAI_TYPES, messages },
+      { name: 'Gemini', ...GEMINI_TYPES, messages: [{ setup: { generationConfig: { voice: 'Puck' } } }] },
+      { name: 'Nova', ...NOVA_TYPES, messages: [{ event: { contentEnd: { ...block, stopReason: 'END' } } }] },
+    ]);
+    expect(mistakes.join('\n')).toMatch(/temperature[\s\S]*codec[\s\S]*number[\s\S]*Gemini: [\s\S]*Nova: /);
+    expect(mistakes).toHaveLength(5);
   });
 });

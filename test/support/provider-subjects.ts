@@ -62,6 +62,8 @@ export interface Peer {
 }
 
 export interface Stage extends AsyncDisposable {
+  /** What came that is no message of a WebSocket. */
+  sent?(): readonly unknown[];
   /** Host and port of the simulator. */
   readonly host: string;
   readonly provider: RealtimeProvider;

@@ -31,6 +31,7 @@ const OPTIONS = {
     noEmit: true,
     skipLibCheck: true,
     types: [],
+    allowImportingTsExtensions: true,
   },
   files: ['messages.ts'],
 };

@@ -22,7 +22,12 @@ export class SentMessages {
     this.#owners.set(host, owner);
   }
 
-  /** One of each shape that was sent to this owner; undefined: it had no host. */
+  /** What was sent by other ways. */
+  add(owner: string, messages: readonly unknown[]): void {
+    this.#byOwner.set(owner, oneOfEach([...(this.#byOwner.get(owner) ?? []), ...messages]));
+  }
+
+  /** One of each shape that was sent to this owner; undefined: nothing was. */
   to(owner: string): readonly unknown[] | undefined {
     return this.#byOwner.get(owner);
   }
@@ -36,6 +41,6 @@ export class SentMessages {
     if (typeof data !== 'string' || !URL.canParse(socket.url)) return;
     const owner = this.#owners.get(new URL(socket.url).host);
     if (owner === undefined) return;
-    this.#byOwner.set(owner, oneOfEach([...(this.#byOwner.get(owner) ?? []), JSON.parse(data)]));
+    this.add(owner, [JSON.parse(data)]);
   }
 }

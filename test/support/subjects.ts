@@ -24,6 +24,7 @@ export const SUBJECTS: readonly Subject[] = [
   }),
   openAiSubject('a server with the old names', {
     sim: { dialect: 'beta' },
+    published: { module: 'openai/resources/beta/realtime/realtime', type: 'RealtimeClientEvent' },
     provider: ({ url, ...place }) =>
       createOpenAiProvider({ apiKey, model, dialect: 'beta', baseUrl: url, ...place }),
   }),

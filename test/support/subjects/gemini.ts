@@ -17,6 +17,8 @@ import {
 
 /** Gemini Live, in each of its generations. */
 
+export const GEMINI_TYPES = { module: '@google/genai', type: 'LiveClientMessage' };
+
 const KEY = 'gemini-key-for-tests';
 const SESSION_MS = 600_000;
 
@@ -86,7 +88,7 @@ export function geminiSubject(name: string, model: string): Subject {
   return {
     name,
     capabilities: provider('ws://127.0.0.1').capabilities,
-    published: { module: '@google/genai', type: 'LiveClientMessage' },
+    published: GEMINI_TYPES,
     silenceMs: 1000,
     async start(script) {
       const simulator = await startGeminiSimulator(simulation(script));

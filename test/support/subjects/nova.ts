@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { createNovaProvider } from '../../../src/providers/nova.ts';
 import {
   type FaultRule,
@@ -15,6 +16,11 @@ import {
 } from '../provider-subjects.ts';
 
 /** Amazon Nova 2 Sonic. */
+
+export const NOVA_TYPES = {
+  module: fileURLToPath(new URL('../published/nova.ts', import.meta.url)),
+  type: 'NovaInput',
+};
 
 const MAX_SESSION_MS = 480_000;
 
@@ -62,6 +68,12 @@ function simulation(script: Script): NovaSimulatorOptions {
   };
 }
 
+/** As it was sent, but for the audio. */
+function wired({ type, body }: Readonly<Record<string, unknown>>): unknown {
+  const { bytes, ...rest } = body as Readonly<Record<string, unknown>>;
+  return { event: { [String(type)]: bytes === undefined ? rest : { ...rest, content: '' } } };
+}
+
 export function novaSubject(name: string): Subject {
   const provider = (endpoint: string, { connectTimeoutMs, expiringAfterMs }: Script = {}) =>
     createNovaProvider({
@@ -74,7 +86,7 @@ export function novaSubject(name: string): Subject {
   return {
     name,
     capabilities: provider('http://127.0.0.1').capabilities,
-    published: undefined,
+    published: NOVA_TYPES,
     silenceMs: 900,
     async start(script) {
       const simulator = await startNovaSimulator(simulation(script));
@@ -82,6 +94,8 @@ export function novaSubject(name: string): Subject {
       return {
         host: new URL(simulator.url).host,
         provider: made,
+        sent: () =>
+          simulator.connections.flatMap(({ received }) => received.map(({ event }) => wired(event))),
         nextPeer: async () => peerOf(await simulator.nextConnection()),
         async [Symbol.asyncDispose]() {
           await made.close();
