@@ -39,6 +39,8 @@ export class Ears implements SpeechListener {
   #appends = 0;
   #turns = 0;
   #startMs: number | undefined;
+  /** Loud audio since the caller began to speak. */
+  #loudMs = 0;
   #simulatedMs: number | undefined;
   #nowMs = 0;
   #waiting: Waiting[] = [];
@@ -77,9 +79,10 @@ export class Ears implements SpeechListener {
     return msOf(this.#queuedBytes, this.#format);
   }
 
-  /** Since when the caller has been speaking, in ms of the session; undefined while nobody speaks. */
-  get speakingSinceMs(): number | undefined {
-    return this.#simulatedMs ?? this.#startMs;
+  /** How long the caller has been talking, in ms without the pauses; undefined while nobody does. */
+  get talkedMs(): number | undefined {
+    if (this.#simulatedMs !== undefined) return this.#nowMs - this.#simulatedMs;
+    return this.#startMs === undefined ? undefined : this.#loudMs;
   }
 
   /** Adds base64 audio; throws a Refusal when it is none. */
@@ -97,11 +100,13 @@ export class Ears implements SpeechListener {
     const piece = this.#shift(bytesIn(ms, this.#format));
     this.#nowMs += ms;
     this.#activity.push(isDeaf || this.muted ? piece.fill(silenceByte(this.#format)) : piece);
+    this.#loudMs += this.#activity.takeLoudMs();
     this.#tellDue();
   }
 
   speechStarted(startMs: number): void {
     this.#startMs = startMs;
+    this.#loudMs = 0;
     if (this.#simulatedMs === undefined) this.#host.callerStarted();
   }
 
@@ -113,7 +118,7 @@ export class Ears implements SpeechListener {
 
   /** Speech that the script says is there. */
   simulateStart(): void {
-    if (this.speakingSinceMs !== undefined) return;
+    if (this.talkedMs !== undefined) return;
     this.#simulatedMs = this.#nowMs;
     this.#host.callerStarted();
   }

@@ -193,9 +193,8 @@ export class LiveSession implements EarsHost, BackendHost {
 
   /** Once for each frame of the stream: the model reacts to what it hears. */
   #beforeFrame(): void {
-    const since = this.ears.speakingSinceMs;
-    if (since === undefined || this.mouth.playsFixture) return;
-    const talkedMs = this.timelineMs - since;
+    const { talkedMs } = this.ears;
+    if (talkedMs === undefined || this.mouth.playsFixture) return;
     const { yieldMs, backchannelMs } = this.#core.settings;
     if (this.#courses.size > 0 && this.mouth.busy && talkedMs >= yieldMs) this.#yield();
     else if (backchannelMs !== undefined && talkedMs >= backchannelMs * (this.#backchannels + 1)) {

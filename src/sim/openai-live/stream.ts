@@ -73,6 +73,9 @@ export class Stream {
     // What a frame sets off may append input again.
     if (this.#pumping) return;
     this.#pumping = true;
+    // A frame that is late is made up for; what was lost because nothing came is not.
+    const now = this.#core.scheduler.now();
+    if (this.#nextMs < now - this.#stepMs) this.#nextMs = now;
     while (this.#running && this.#hasInput && this.#nextMs <= this.#core.scheduler.now()) this.#frame();
     this.#pumping = false;
     if (!this.#running || !this.#hasInput || this.#timer !== undefined) return;
@@ -93,9 +96,7 @@ export class Stream {
     const { deltaMs, silentFrames, keepAudio } = this.#core.settings;
     const startMs = this.positionMs;
     this.#frames++;
-    // A frame that is late may be made up for by the next one, but what was lost in a pause is not.
-    const now = this.#core.scheduler.now();
-    this.#nextMs = Math.max(this.#nextMs + this.#stepMs, now - this.#stepMs);
+    this.#nextMs += this.#stepMs;
     this.#ears.take(deltaMs, this.#mouth.playsFixture);
     this.#takeSteps(startMs);
     this.#beforeFrame();
