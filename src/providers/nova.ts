@@ -16,6 +16,8 @@ export interface NovaOptions {
   readonly endpoint?: string | undefined;
   /** Undefined: the chain of the AWS SDK. A Bedrock API key is not enough: every event is signed with these keys. */
   readonly credentials?: AwsCredentials | undefined;
+  /** Of the files of the AWS command line, for region and credentials; undefined: the one that the environment names. */
+  readonly profile?: string | undefined;
   /** `amazon.nova-2-sonic-v1:0`, or an inference profile. */
   readonly model?: string | undefined;
   /** For requests that name none; `matthew`. */
@@ -170,6 +172,7 @@ export function createNovaProvider(given: NovaOptions = {}): NovaProvider {
     region: regionOf(given.region),
     endpoint: endpointOf(given.endpoint),
     credentials,
+    profile: given.profile,
     idleMs: choice.maxSessionMs + 60_000,
   });
   const setup: SessionSetup = Object.freeze({ ...choice, link, sessions, scrub: scrubberOf(credentials) });

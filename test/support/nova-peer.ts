@@ -75,7 +75,7 @@ export class Peer {
   #rest: Buffer = Buffer.alloc(0);
   #taken = 0;
   readonly #waiting: { name: string; resolve: (message: Message) => void }[] = [];
-  #audioWaiting: { bytes: number; resolve: () => void }[] = [];
+  #audioWaiting: (() => void)[] = [];
   #inputEnd: () => void = () => undefined;
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
@@ -98,9 +98,14 @@ export class Peer {
   }
 
   /** Resolves when so much audio has come in all. */
-  heard(bytes: number): Promise<void> {
-    if (this.audioBytes >= bytes) return Promise.resolve();
-    return new Promise((resolve) => this.#audioWaiting.push({ bytes, resolve }));
+  async heard(bytes: number): Promise<void> {
+    while (this.audioBytes < bytes) await new Promise<void>((resolve) => this.#audioWaiting.push(resolve));
+  }
+
+  /** Resolves when a piece of audio has come that ends like this. */
+  async heardEnd(bytes: Uint8Array): Promise<void> {
+    const ends = (audio: Buffer): boolean => audio.subarray(-bytes.length).equals(bytes);
+    while (!this.#audio.some(ends)) await new Promise<void>((resolve) => this.#audioWaiting.push(resolve));
   }
 
   /** The next event of this name that no earlier call returned or passed over. */
@@ -183,9 +188,7 @@ export class Peer {
   #hear(audio: Buffer): void {
     this.#audio.push(audio);
     this.audioSizes.push(audio.length);
-    const heard = this.audioBytes;
-    for (const one of this.#audioWaiting) if (one.bytes <= heard) one.resolve();
-    this.#audioWaiting = this.#audioWaiting.filter((one) => one.bytes > heard);
+    for (const wake of this.#audioWaiting.splice(0)) wake();
   }
 }
 
@@ -294,6 +297,10 @@ export interface Line {
   next<T extends ProviderEvent['type']>(type: T): Promise<Extract<ProviderEvent, { type: T }>>;
   /** Everything that the peer said so far was read. */
   settle(): Promise<void>;
+  /** Everything that the session sent so far was read by the peer. Sends two bytes of audio. */
+  sent(): Promise<void>;
+  /** Time goes on, and the network has a part in it. */
+  pass(ms: number): Promise<void>;
 }
 
 /** Collects events, to be waited for. */
@@ -324,6 +331,7 @@ export class Told {
 }
 
 let settled = 0;
+let marks = 0;
 
 export async function open(
   over: Partial<ConnectRequest> = {},
@@ -345,7 +353,12 @@ export async function open(
     told.sink,
     new AbortController().signal,
   );
-  cleanups.push(() => session.close('test over'));
+  cleanups.push(() => {
+    const closing = session.close('test over');
+    // Nobody says goodbye to it.
+    clock.advance(2_000);
+    return closing;
+  });
   const peer = await coming;
   return {
     server,
@@ -355,6 +368,19 @@ export async function open(
     events: told.events,
     of: (type) => told.of(type),
     next: (type) => told.next(type),
+    sent: () => {
+      // Audio leaves after all that was put before it.
+      marks += 1;
+      const mark = Uint8Array.of(marks & 0xff, 0x40 + ((marks >> 8) & 0x3f));
+      session.sendAudio(mark);
+      return peer.heardEnd(mark);
+    },
+    pass: async (ms) => {
+      for (let left = ms; left > 0; left -= 100) {
+        clock.advance(Math.min(left, 100));
+        for (let i = 0; i < 4; i += 1) await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
     settle: async () => {
       // A usage report is the one thing that says something at any time and changes nothing.
       settled += 1;

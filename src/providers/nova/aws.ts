@@ -17,6 +17,7 @@ export interface AwsSettings {
   readonly endpoint: string | undefined;
   /** Undefined: the SDK's own chain (environment, profile, container, instance). */
   readonly credentials: AwsCredentials | undefined;
+  readonly profile: string | undefined;
   /** Longer than any session: the SDK drops a connection that is idle for so long, and calls that a normal end. */
   readonly idleMs: number;
 }
@@ -69,6 +70,16 @@ class Line {
     this.#socket?.destroy();
   }
 }
+
+/** Otherwise it writes to the console that a stream failed, which whoever opened it is told anyway. */
+const nothing = (): void => undefined;
+const SILENT = Object.freeze({
+  trace: nothing,
+  debug: nothing,
+  info: nothing,
+  warn: nothing,
+  error: nothing,
+});
 
 const KEEP_ALIVE_MS = 15_000;
 
@@ -174,10 +185,12 @@ export class AwsLink {
   }
 
   #makeClient(sdk: Sdk): BedrockRuntimeClient {
-    const { region, endpoint, credentials, idleMs } = this.#settings;
+    const { region, endpoint, credentials, profile, idleMs } = this.#settings;
     return new sdk.BedrockRuntimeClient({
+      logger: SILENT,
       ...(region === undefined ? {} : { region }),
       ...(endpoint === undefined ? {} : { endpoint }),
+      ...(profile === undefined ? {} : { profile }),
       ...(credentials === undefined ? {} : { credentials: keysOf(credentials) }),
       // The settings of its own HTTP/2 handler, which so need not be a dependency.
       requestHandler: {

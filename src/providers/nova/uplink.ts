@@ -171,7 +171,7 @@ export class Uplink implements AsyncIterable<InputChunk> {
       this.#timer = undefined;
       if (this.#envelope === undefined) return;
       const now = this.#options.clock.now();
-      if (this.#isStalled(now)) return;
+      if (this.#waitsSince(now)) this.#lookAgain();
       const quietMs = now - this.#lastAudioAt;
       this.#filling = quietMs >= (this.#filling ? SILENCE_MS : GAP_MS);
       if (this.#filling) this.#fill(Math.min(quietMs, MOST_SILENCE_MS), now);
@@ -188,12 +188,19 @@ export class Uplink implements AsyncIterable<InputChunk> {
     }
   }
 
-  #isStalled(now: number): boolean {
-    const forMs = now - this.#lastTakenAt;
+  #waitsSince(now: number): boolean {
     const waits = this.#events.length > 0 || this.#backlog.bytes > 0;
-    if (!waits || forMs < this.#options.stallMs) return false;
-    this.#options.stalled(Math.round(forMs));
-    return true;
+    return waits && now - this.#lastTakenAt >= this.#options.stallMs;
+  }
+
+  // Timers run before the network after the process was held up: whoever wants to take what waits gets the chance.
+  #lookAgain(): void {
+    setImmediate(() => {
+      const now = this.#options.clock.now();
+      if (this.#ended || !this.#waitsSince(now)) return;
+      this.drop();
+      this.#options.stalled(Math.round(now - this.#lastTakenAt));
+    });
   }
 }
 
