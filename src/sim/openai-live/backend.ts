@@ -174,7 +174,7 @@ class BackendRun {
       item: { ...item, status: 'in_progress', arguments: '' },
     });
     this.#emit('response.function_call_arguments.delta', { ...place, delta: text });
-    this.#emit('response.function_call_arguments.done', { ...place, name, arguments: text });
+    this.#emit('response.function_call_arguments.done', { ...place, arguments: text });
     const done = { ...item, status: status === 'completed' ? 'completed' : 'incomplete', arguments: text };
     this.#emit('response.output_item.done', { output_index: place.output_index, item: done });
     this.#host.added(done);
