@@ -13,6 +13,7 @@ import {
   open,
   result,
   speech,
+  spoken,
   texts,
   toolCall,
 } from './support/gemini-peer.ts';
@@ -140,6 +141,19 @@ describe('what the agent is to say', () => {
     await line.peer.tell(...answer(4));
     expect(asked(line)).toEqual([false, true]);
     expect(texts(line.peer).filter((text) => text.includes('goodbye'))).toHaveLength(2);
+  });
+
+  it('does not wait for the end of what nobody is to hear', async () => {
+    const line = await open();
+    line.session.sendText('The caller pressed 1.', say(true));
+    await line.peer.next('text');
+    line.session.interrupt([]);
+    line.session.sendText('The caller pressed 2.', say(true));
+    await line.peer.tell(speech(100, 1));
+    await line.peer.next('text');
+    await line.peer.tell(interrupted, complete, ...answer(2));
+    expect(line.of('audio').map(({ bytes }) => bytes[0])).toEqual([2]);
+    expect(asked(line)).toEqual([true]);
   });
 
   it('never costs the caller the answer to what they said when they cut in', async () => {
@@ -336,6 +350,14 @@ describe('the conversation so far', () => {
     expect(asked(line)).toEqual([true]);
   });
 
+  it('is asked about once more when no answer comes', async () => {
+    const line = await open({ history: HISTORY.slice(0, 2) });
+    await line.peer.next('clientContent');
+    await pass(line, 10_000);
+    await line.peer.next('text');
+    expect(texts(line.peer).at(-1)).toMatch(/answer now/);
+  });
+
   it('is announced to 3.1, closed there, and answered on demand', async () => {
     const line = await open({ history: HISTORY.slice(0, 2) }, MIDDLE);
     expect(line.setup).toMatchObject({ historyConfig: { initialHistoryInClientContent: true } });
@@ -385,6 +407,17 @@ describe('function calls', () => {
     expect(responses(line)).toEqual([{ id: 'c1', name: 'lookup', response: { output: { open: true } } }]);
     await line.peer.tell(...answer(2));
     expect(asked(line)).toEqual([false, true]);
+  });
+
+  it('are followed by an answer that has its words even when they come before its sound', async () => {
+    const line = await open(TOOLS, OLD);
+    await line.peer.tell(speech(100), spoken('Wait.'), toolCall('c1'));
+    line.clock.advance(400);
+    await line.peer.tell(spoken(' late'));
+    line.session.sendToolResult('c1', result('1'));
+    await line.peer.tell(spoken('It is '), speech(100), spoken('open.'), generated, complete);
+    const finals = line.of('transcript').filter(({ role, final }) => final && role === 'assistant');
+    expect(finals.map(({ text }) => text)).toEqual(['Wait.', 'It is open.']);
   });
 
   it('may be all that an answer is', async () => {

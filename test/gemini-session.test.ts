@@ -309,11 +309,12 @@ describe('an answer', () => {
     await pass(line, 30_000);
     expect(line.of('responseDone')).toMatchObject([{ status: 'failed', reason: 'lost' }]);
     expect(warnings(line)).toEqual(['response_lost']);
-    line.session.say('one');
-    await line.peer.next('text');
-    await pass(line, 10_000);
-    await line.peer.next('text');
-    line.clock.advance(10_000);
+    await line.peer.tell(speech(100), generated, complete);
+    for (const _ of [1, 2]) {
+      await line.peer.tell(speech(100));
+      await pass(line, 25_000);
+      line.clock.advance(5_000);
+    }
     expect(await line.peer.closed).toBe(1000);
     expect(line.of('closed')).toMatchObject([{ expected: false, error: { code: 'PROVIDER_UNAVAILABLE' } }]);
   });

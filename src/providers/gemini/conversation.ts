@@ -113,6 +113,7 @@ export class Conversation {
         this.#onWords(event.role, event.text);
         return;
       case 'generated':
+        this.#losses = 0;
         this.#turns.generated();
         return;
       case 'interrupted':
@@ -155,8 +156,9 @@ export class Conversation {
 
   /** Asks for an answer to what is already in the conversation. @param sent the history has asked for it by itself */
   respond(sent: boolean): void {
-    if (sent) this.#requests.asked();
-    else this.#requests.ask({ text: ANSWER_NOW, isSpeech: false, insist: false });
+    const wanted = { text: ANSWER_NOW, isSpeech: false, insist: false };
+    if (sent) this.#requests.asked(wanted);
+    else this.#requests.ask(wanted);
   }
 
   sendToolResult(callId: string, result: ToolResult): void {
@@ -217,7 +219,6 @@ export class Conversation {
   #onBegin(): { readonly asked: boolean; readonly unwanted: boolean } {
     this.#wanted = this.#requests.next;
     const origin = this.#requests.began();
-    this.#losses = 0;
     if (!origin.asked) {
       this.#caller.answered();
       this.#closeSpeech(false);

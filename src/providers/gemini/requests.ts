@@ -90,9 +90,9 @@ export class Requests {
     this.pump();
   }
 
-  /** An answer was asked for in another way. */
-  asked(): void {
-    this.#pending.push({ wanted: undefined, attempts: 0, at: this.#now(), unwantedUntil: WANTED });
+  /** An answer was asked for in another way; it is asked for in this one if it does not come. */
+  asked(wanted: Wanted): void {
+    this.#pending.push({ wanted, attempts: 1, at: this.#now(), unwantedUntil: WANTED });
     this.#watch();
   }
 

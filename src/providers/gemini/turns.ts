@@ -100,7 +100,7 @@ export class Turns {
     const open = this.#open;
     if (open !== undefined) {
       this.#append(open, text);
-    } else if (this.#turn.length === 0 && this.#strayUntil === undefined) {
+    } else if (this.#strayUntil === undefined) {
       this.#early = { text: this.#early.text + text, at: this.#ports.clock.now() };
     }
   }
@@ -121,6 +121,7 @@ export class Turns {
 
   /** The model waits for what it has called: what it says next is another answer. */
   callsAnswered(): void {
+    this.#early = { text: '', at: 0 };
     if (this.#open?.called === true) this.#finish(this.#open, 'completed', undefined);
   }
 
@@ -236,6 +237,8 @@ export class Turns {
     this.#early = { text: '', at: 0 };
     if (text !== '' && now - at < EARLY_MS) this.#append(segment, text);
     this.#watch(SILENT_MS);
+    // What waits may cut it off.
+    if (unwanted) this.#ports.over();
     return segment;
   }
 
