@@ -49,7 +49,6 @@ export type {
 } from './provider.ts';
 export { type ProviderHooks, withHooks } from './provider-hooks.ts';
 export {
-  type ClosableProvider,
   defineProvider,
   type ProviderDefinition,
   type ProviderEntry,

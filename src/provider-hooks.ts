@@ -38,6 +38,9 @@ export function withHooks(provider: RealtimeProvider, ...hooks: readonly Provide
         throw thrown;
       }
     },
+    async close() {
+      await provider.close?.();
+    },
   };
 }
 

@@ -1,12 +1,7 @@
 import { foundWords, meant } from './agents-file/words.ts';
 import { BridgeError } from './errors.ts';
 import type { ProviderFacts, RealtimeProvider } from './provider.ts';
-
-/** A provider that may have something to give back when nobody needs it any more. */
-export type ClosableProvider = RealtimeProvider & {
-  /** Idempotent, never rejects. */
-  close?(): Promise<void>;
-};
+import { type ProviderHooks, withHooks } from './provider-hooks.ts';
 
 /** One provider that a service can be asked for by name. Nothing is made, or loaded, before somebody asks. */
 export interface ProviderEntry {
@@ -17,7 +12,7 @@ export interface ProviderEntry {
   /** What it lacks to be used, such as the name of a variable of the environment; undefined: nothing. */
   readonly lacks: string | undefined;
   facts(): Promise<ProviderFacts>;
-  create(): ClosableProvider | Promise<ClosableProvider>;
+  create(): RealtimeProvider | Promise<RealtimeProvider>;
 }
 
 /** A provider of one's own, for `createBridge({ providers })`. */
@@ -25,7 +20,7 @@ export interface ProviderDefinition {
   /** That of a built-in provider takes its place. Its sessions go by this name in reports, prices and logs. */
   readonly name: string;
   /** Called at most once per service, when the first agent needs it. A `close()` that it has is called at the end. */
-  readonly create: () => ClosableProvider | Promise<ClosableProvider>;
+  readonly create: () => RealtimeProvider | Promise<RealtimeProvider>;
   /** Default: the name. */
   readonly title?: string | undefined;
   /** What it lacks to be used; undefined: nothing. */
@@ -98,16 +93,19 @@ export interface RegistryOptions {
   readonly own?: readonly ProviderEntry[] | undefined;
   /** One that the program has made, and also closes. */
   readonly given?: RealtimeProvider | undefined;
+  /** Told of all sessions, whoever holds them. */
+  readonly hooks?: readonly ProviderHooks[] | undefined;
 }
 
 /** The providers of a service by name, each made when somebody first asks for it: all of them would cost start-up time. */
 export class ProviderRegistry {
   readonly #entries: ReadonlyMap<string, ProviderEntry>;
   readonly #given: RealtimeProvider | undefined;
-  readonly #made = new Map<string, Promise<ClosableProvider>>();
+  readonly #hooks: readonly ProviderHooks[];
+  readonly #made = new Map<string, Promise<RealtimeProvider>>();
 
   /** Throws BAD_CONFIG when the program brings two of one name. */
-  constructor({ builtIn, own = [], given }: RegistryOptions) {
+  constructor({ builtIn, own = [], given, hooks = [] }: RegistryOptions) {
     const brought = given === undefined ? own : [entryOf(given), ...own];
     const names = brought.map(({ name }) => name);
     const twice = names.find((name, i) => names.indexOf(name) !== i);
@@ -116,7 +114,8 @@ export class ProviderRegistry {
     }
     const rest = builtIn.filter(({ name }) => !names.includes(name));
     this.#entries = new Map([...brought, ...rest].map((entry) => [entry.name, entry]));
-    this.#given = given;
+    this.#given = given && withHooks(given, ...hooks);
+    this.#hooks = hooks;
   }
 
   /** Own ones first. */
@@ -147,7 +146,7 @@ export class ProviderRegistry {
     if (entry.lacks !== undefined) throw new BridgeError('BAD_CONFIG', notSet(entry.lacks));
     let made = this.#made.get(name);
     if (made === undefined) {
-      made = make(entry);
+      made = make(entry, this.#hooks);
       this.#made.set(name, made);
       // The next version of an agents file may find it working.
       made.catch(() => this.#made.delete(name));
@@ -165,9 +164,9 @@ function notSet(lacks: string): string {
   return `${lacks} ${lacks.includes(' and ') ? 'are' : 'is'} not set`;
 }
 
-async function make(entry: ProviderEntry): Promise<ClosableProvider> {
+async function make(entry: ProviderEntry, hooks: readonly ProviderHooks[]): Promise<RealtimeProvider> {
   try {
-    return underName(entry.name, await entry.create());
+    return withHooks(underName(entry.name, await entry.create()), ...hooks);
   } catch (thrown) {
     throw BridgeError.from(thrown, 'BAD_CONFIG');
   }
@@ -177,7 +176,7 @@ async function make(entry: ProviderEntry): Promise<ClosableProvider> {
  * Agents, prices and reports know a provider by the name of its entry: two entries may hold the same kind of provider
  * with different settings.
  */
-function underName(name: string, provider: ClosableProvider): ClosableProvider {
+function underName(name: string, provider: RealtimeProvider): RealtimeProvider {
   if (provider.name === name) return provider;
   return {
     name,

@@ -121,6 +121,8 @@ export interface RealtimeProvider {
     sink: (event: ProviderEvent) => void,
     signal: AbortSignal,
   ): Promise<ProviderSession>;
+  /** Gives back what sessions share; those that are open end with PROVIDER_CLOSED. Idempotent, never rejects. */
+  close?(): Promise<void>;
 }
 
 /** How much of one item of the agent's speech was heard when it was cut off. */

@@ -20,6 +20,7 @@ import { createOperators } from './operators.ts';
 import { Pacer } from './pacer.ts';
 import type { PlaceOrder } from './placed-calls.ts';
 import type { RealtimeProvider } from './provider.ts';
+import type { ProviderHooks } from './provider-hooks.ts';
 import type { ProviderEntry } from './provider-registry.ts';
 import { Reception } from './reception.ts';
 import { soleAgent } from './roster.ts';
@@ -37,6 +38,8 @@ export interface BridgeOptions {
   readonly provider?: RealtimeProvider | string;
   /** Providers of one's own, which agents of a file may name too; see `defineProvider`. */
   readonly providers?: readonly ProviderEntry[];
+  /** Told of every session with a provider. */
+  readonly hooks?: readonly ProviderHooks[];
   /** Default: made from the configuration. Nothing to do with an agents file. */
   readonly agent?: Agent;
   /** Functions that the model may call, beside the built-in ones; agents of a file have to list them. */
@@ -93,7 +96,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const clock = options.clock ?? systemClock;
   const metrics = createMetrics();
   const pacer = new Pacer(clock);
-  const providers = providersOf(config, options.provider, options.providers);
+  const providers = providersOf(config, options);
   const tools = options.tools ?? [];
   // Agents of a file are no line check, also where nothing else can be had.
   const isLineCheck = config.agentsFile === undefined && providers.usual === 'local';

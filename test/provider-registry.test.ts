@@ -16,6 +16,7 @@ import { startExchange } from '../src/sim/phone.ts';
 import { makeFolder } from './support/agents-folder.ts';
 import { emitModules } from './support/emit-modules.ts';
 import { ManualProvider } from './support/manual-provider.ts';
+import { requestOf } from './support/provider-line.ts';
 
 /** An entry that writes down what is done with it. */
 function counted(name: string, own: Partial<ProviderEntry> = {}) {
@@ -36,6 +37,26 @@ function counted(name: string, own: Partial<ProviderEntry> = {}) {
 }
 
 describe('a provider registry', () => {
+  it('tells hooks of the sessions of every provider, whoever made it, and still closes it', async () => {
+    const used = counted('used');
+    const given = new ManualProvider();
+    const told: string[] = [];
+    const hooks = [{ onError: ({ code }: BridgeError) => told.push(code) }];
+    const registry = new ProviderRegistry({ builtIn: [used.entry], given, hooks });
+    const { signal } = new AbortController();
+    const request = requestOf();
+    const made = await registry.named('used');
+    await expect(made.connect(request, () => undefined, signal)).rejects.toThrow('not today');
+    const opening = (await registry.named('manual')).connect(request, () => undefined, signal);
+    await given.ready();
+    given.emit({ type: 'error', error: new BridgeError('PROVIDER_REJECTED', 'no'), fatal: false });
+    expect(told).toEqual(['PROVIDER_UNAVAILABLE', 'PROVIDER_REJECTED']);
+    expect([made.name, (await registry.named('manual')).name]).toEqual(['used', 'manual']);
+    await (await opening).close('over');
+    await registry.close();
+    expect(used.seen.closed).toBe(1);
+  });
+
   it('makes a provider when it is first asked for, once, and closes it at the end', async () => {
     const used = counted('used');
     const unused = counted('unused');

@@ -2,14 +2,15 @@ import { PROVIDERS, type ProviderName } from '../config/provider-settings.ts';
 import { lacksOf, type ProviderSections } from '../config/providers.ts';
 import type { Config } from '../config.ts';
 import type { ProviderFacts, RealtimeProvider } from '../provider.ts';
-import { type ClosableProvider, type ProviderEntry, ProviderRegistry } from '../provider-registry.ts';
+import type { ProviderHooks } from '../provider-hooks.ts';
+import { type ProviderEntry, ProviderRegistry } from '../provider-registry.ts';
 
 /** How one built-in provider is had. Both load its module, and that of no other. */
 interface Maker {
   /** That of its facts, which need not be loaded for it. */
   readonly title: string;
   facts(): Promise<ProviderFacts>;
-  create(config: ProviderSections): Promise<ClosableProvider>;
+  create(config: ProviderSections): Promise<RealtimeProvider>;
 }
 
 // A server on this machine may not ask for a key, but protocols want one to be sent.
@@ -150,17 +151,20 @@ export interface ServiceProviders {
   readonly usual: string;
 }
 
+/** What a program says of providers; see `BridgeOptions`. */
+export interface OwnProviders {
+  readonly provider?: RealtimeProvider | string | undefined;
+  readonly providers?: readonly ProviderEntry[] | undefined;
+  readonly hooks?: readonly ProviderHooks[] | undefined;
+}
+
 /**
  * `provider`: one that the program has made, or the name of a known one; else the one of the configuration. Throws
  * BAD_CONFIG for a name that is not known, and when the program brings two of one name.
  */
-export function providersOf(
-  config: Config,
-  provider: RealtimeProvider | string | undefined,
-  own: readonly ProviderEntry[] | undefined,
-): ServiceProviders {
+export function providersOf(config: Config, { provider, providers, hooks }: OwnProviders): ServiceProviders {
   const given = typeof provider === 'string' ? undefined : provider;
-  const registry = new ProviderRegistry({ builtIn: builtInProviders(config), own, given });
+  const registry = new ProviderRegistry({ builtIn: builtInProviders(config), own: providers, given, hooks });
   const usual = typeof provider === 'string' ? provider : (given?.name ?? config.provider);
   return { registry, usual: registry.entry(usual).name };
 }
