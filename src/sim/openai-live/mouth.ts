@@ -138,7 +138,8 @@ export class Mouth {
 
   #quiet(length: number): Uint8Array {
     if (this.#silence === undefined) return new Uint8Array(length).fill(silenceByte(this.#format));
-    const bytes = cut(this.#silence, this.#silenceAt, this.#silenceAt + length).slice();
+    // A copy, also of a Buffer, whose slices share its memory.
+    const bytes = new Uint8Array(cut(this.#silence, this.#silenceAt, this.#silenceAt + length));
     this.#silenceAt += length;
     return bytes;
   }
