@@ -123,8 +123,8 @@ export interface AgentText {
   readonly silenceMs: number;
 }
 
-/** Voice of 80 ms is heard 80 to 140 ms after it began; a second is what echo cancellers need, and callers for their hello. */
-export const BARGE_IN: BargeInPolicy = { detector: 'auto', minSpeechMs: 80, guardMs: 1000 };
+/** Voice of 60 ms is heard 70 to 150 ms after it began; a second is what echo cancellers need, and callers for their hello. */
+export const BARGE_IN: BargeInPolicy = { detector: 'auto', minSpeechMs: 60, guardMs: 1000 };
 
 /** A model that calls more functions than this at once is confused, or wants to be expensive. */
 const TOOLS_AT_ONCE = 4;

@@ -10,23 +10,42 @@ export interface OnsetListener {
 
 export interface OnsetDetectorOptions {
   readonly listener: OnsetListener;
-  /** Voice, that is sound with a pitch, needed before it is speech; 80 ms when not given. */
+  /** Voice, that is sound with a pitch, needed before it is speech; 60 ms when not given. */
   readonly minSpeechMs?: number | undefined;
   /** Silence after which a speaker has stopped; 600 ms when not given. */
   readonly hangoverMs?: number | undefined;
 }
 
-/** A frame with less is noise, whatever its colour. */
-const PERIODIC = 0.6;
+/** A frame with less has no pitch; one that goes on with the pitch before it needs a little less. */
+const PERIODIC = 0.5;
+const PERIODIC_STILL = 0.45;
+const SAME_PITCH = 0.15;
+/** A frame counts in full from `PERIODIC_FULL` on, and a little more when it is clearer still. */
+const PERIODIC_NONE = 0.2;
+const PERIODIC_FULL = 0.7;
+const LARGEST_WEIGHT = 1.25;
 /** Sound that is as steady as this for 100 ms comes from a machine. */
 const STEADY = 0.8;
-/** A plosive's closure does not end the voice that is being counted. */
-const LONGEST_GAP_FRAMES = 4;
+/** Hum is known at once: by its periods in ms (100, 120, 60 and 150 Hz), its purity and its even level. */
+const HUM_PERIODS_MS = [10, 25 / 3, 50 / 3, 20 / 3] as const;
+const HUM_PERIODICITY = 0.95;
+const HUM_STEP_MS = 0.2;
+const HUM_CHANGE_DB = 1;
 /** From one frame to the next a pitch changes by less. */
 const LARGEST_STEP = 0.25;
-/** Of a cough or a slammed door the loud part is noise, and what of it has a pitch is fainter; speech is the other way round. */
+/** A plosive's closure does not end the voice that is being counted. */
+const LONGEST_GAP_FRAMES = 2;
+/** Voice is about the loudest of what is said; a slammed door only grows fainter. A click, over within a frame, says nothing. */
 const BELOW_PEAK_DB = 6;
 const PEAK_DECAY_DB = 0.4;
+/**
+ * Of a cough the loud part is noise, and what has a pitch is hardly louder; speech is the other way round. Voice that is
+ * not clearly louder than the noise just before it counts for a third.
+ */
+const NOISY = 0.6;
+const ABOVE_NOISE_DB = 3;
+const NOISE_DECAY_DB = 0.3;
+const DOUBTFUL = 1 / 3;
 /** What is this much weaker than the loudest frame is reverberation, or a likelihood that dies away. */
 const RANGE_DB = 35;
 /** Nobody speaks this long without a breath: it is noise, whose level is learned anew. */
@@ -37,25 +56,29 @@ export class OnsetDetector {
   readonly #detector: VoiceDetector = createVoiceDetector({ rate: 8000 });
   readonly #voicing = new Voicing();
   readonly #listener: OnsetListener;
-  readonly #minFrames: number;
+  readonly #minWeight: number;
   readonly #hangoverFrames: number;
   readonly #frame: Int16Array;
   #filled = 0;
   #leastDbm0 = Number.NEGATIVE_INFINITY;
   #speaking = false;
-  #voicedFrames = 0;
+  /** Voice so far, in frames, each by how sure it is. */
+  #voice = 0;
   #gap = 0;
-  #period = 0;
+  #periodMs = 0;
+  /** Loudest sound and loudest noise of late, dBm0: of two frames in a row the weaker one, and fading with time. */
   #peak = Number.NEGATIVE_INFINITY;
-  #before = Number.NEGATIVE_INFINITY;
+  #noisePeak = Number.NEGATIVE_INFINITY;
+  #levelBefore = Number.NEGATIVE_INFINITY;
+  #noiseBefore = Number.NEGATIVE_INFINITY;
   #loudest = Number.NEGATIVE_INFINITY;
   #quietFrames = 0;
   #spokenFrames = 0;
 
   constructor(options: OnsetDetectorOptions) {
-    const { listener, minSpeechMs = 80, hangoverMs = 600 } = options;
+    const { listener, minSpeechMs = 60, hangoverMs = 600 } = options;
     this.#listener = listener;
-    this.#minFrames = Math.max(1, Math.ceil(minSpeechMs / VOICE_FRAME_MS));
+    this.#minWeight = Math.max(1, minSpeechMs / VOICE_FRAME_MS);
     this.#hangoverFrames = Math.max(1, Math.ceil(hangoverMs / VOICE_FRAME_MS));
     this.#frame = new Int16Array(this.#detector.frameSize);
   }
@@ -84,7 +107,7 @@ export class OnsetDetector {
 
   /** Counts the voice anew, as if nobody had spoken so far. */
   forgetVoice(): void {
-    this.#voicedFrames = 0;
+    this.#voice = 0;
     this.#gap = 0;
   }
 
@@ -96,43 +119,61 @@ export class OnsetDetector {
   }
 
   #take(frame: VoiceFrame, voiced: Voiced): void {
-    this.#followPeak(frame);
-    if (this.#isVoice(frame, voiced)) this.#count(voiced);
-    else this.#pass(frame);
+    const level = frame.tonal ? Number.NEGATIVE_INFINITY : frame.levelDbm0;
+    const hum = this.#isHum(level, voiced);
+    this.#follow(level, frame.speech && voiced.periodicity < NOISY);
+    if (!hum && this.#isVoice(frame, voiced)) this.#count(level, voiced);
+    else this.#pass(hum || frame.tonal);
     if (this.#speaking) this.#listenForEnd(frame);
   }
 
-  #followPeak(frame: VoiceFrame): void {
-    const level = frame.tonal ? Number.NEGATIVE_INFINITY : frame.levelDbm0;
-    // A click is over within a frame, and hides no speech.
-    this.#peak = Math.max(this.#peak - PEAK_DECAY_DB, Math.min(level, this.#before));
-    this.#before = level;
+  #follow(level: number, noisy: boolean): void {
+    const noise = noisy ? level : Number.NEGATIVE_INFINITY;
+    this.#peak = Math.max(this.#peak - PEAK_DECAY_DB, Math.min(level, this.#levelBefore));
+    this.#noisePeak = Math.max(this.#noisePeak - NOISE_DECAY_DB, Math.min(noise, this.#noiseBefore));
+    this.#levelBefore = level;
+    this.#noiseBefore = noise;
+  }
+
+  #isHum(level: number, { periodicity, periodMs }: Voiced): boolean {
+    if (periodicity < HUM_PERIODICITY || Math.abs(level - this.#levelBefore) >= HUM_CHANGE_DB) return false;
+    for (let i = 0; i < HUM_PERIODS_MS.length; i++) {
+      if (Math.abs(periodMs - HUM_PERIODS_MS[i]!) <= HUM_STEP_MS) return true;
+    }
+    return false;
   }
 
   #isVoice(frame: VoiceFrame, voiced: Voiced): boolean {
+    const still = this.#voice > 0 && this.#gap <= 1 && this.#isNear(voiced.periodMs, SAME_PITCH);
     return (
       frame.speech &&
-      voiced.periodicity >= PERIODIC &&
+      voiced.periodicity >= (still ? PERIODIC_STILL : PERIODIC) &&
       voiced.steadiness < STEADY &&
       frame.levelDbm0 >= this.#leastDbm0 &&
       frame.levelDbm0 >= this.#peak - BELOW_PEAK_DB
     );
   }
 
-  #count({ periodMs }: Voiced): void {
-    const near = Math.abs(periodMs - this.#period) <= LARGEST_STEP * this.#period;
-    this.#voicedFrames =
-      near || this.#voicedFrames === 0 ? this.#voicedFrames + 1 : Math.max(1, this.#voicedFrames);
-    this.#period = periodMs;
+  #isNear(periodMs: number, share: number): boolean {
+    return Math.abs(periodMs - this.#periodMs) <= share * this.#periodMs;
+  }
+
+  #count(level: number, { periodicity, periodMs }: Voiced): void {
+    const clear = (periodicity - PERIODIC_NONE) / (PERIODIC_FULL - PERIODIC_NONE);
+    const sure = level >= this.#noisePeak + ABOVE_NOISE_DB ? 1 : DOUBTFUL;
+    if (this.#voice === 0 || this.#isNear(periodMs, LARGEST_STEP)) {
+      this.#voice += sure * Math.min(clear, LARGEST_WEIGHT);
+    }
+    this.#periodMs = periodMs;
     this.#gap = 0;
-    if (this.#voicedFrames < this.#minFrames) return;
+    if (this.#voice < this.#minWeight) return;
     this.#speaking = true;
     this.#listener.onVoice();
   }
 
-  #pass(frame: VoiceFrame): void {
+  #pass(artificial: boolean): void {
     this.#gap += 1;
-    if (frame.tonal || this.#gap > LONGEST_GAP_FRAMES) this.#voicedFrames = 0;
+    if (artificial || this.#gap > LONGEST_GAP_FRAMES) this.#voice = 0;
   }
 
   #listenForEnd(frame: VoiceFrame): void {

@@ -15,18 +15,18 @@ export interface Voiced {
 
 /** Samples of one frame: 20 ms at 8 kHz. */
 const FRAME = 160;
-/** Everything below is done at 4 kHz: the harmonics up to 1 kHz say what the pitch is, whatever the line cuts off. */
+/** Everything below is done at 4 kHz: the harmonics up to 1.7 kHz say what the pitch is, whatever the line cuts off. */
 const STEP = 2;
 const SHORTEST_LAG = 10;
 const LONGEST_LAG = 67;
-/** What is compared, in samples at 4 kHz: 30 ms, so that even the lowest voice fits in nearly twice. */
-const WINDOW = 120;
+/** What is compared, in samples at 4 kHz: 20 ms. More is surer of noise, and later. */
+const WINDOW = 80;
 /** 100 ms: five periods of 50 Hz and six of 60 Hz. */
 const HUM_LAG = 400;
 /** Of equally good periods the shortest is the pitch, the others are its multiples. */
 const AS_GOOD = 0.92;
 const TAPS = 25;
-const CUT_OFF_HZ = 900;
+const CUT_OFF_HZ = 1700;
 /** Pole of two filters that take away what lies below 200 Hz: rumble is noise in so narrow a band that it has periods. */
 const BLOCKING = 0.75;
 
