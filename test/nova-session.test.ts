@@ -404,6 +404,28 @@ describe('text to the model', () => {
     expect(asked(line)).toHaveLength(1);
   });
 
+  it('waits for the answer to what the caller said into the answer before', async () => {
+    const line = await open();
+    await tell(
+      line,
+      text('a', 'ASSISTANT', 'SPECULATIVE', 'Well,'),
+      contentStart('aa', 'AUDIO', 'ASSISTANT'),
+    );
+    line.session.say('Are you there?');
+    await tell(
+      line,
+      heard('u', 'Mm-hm.'),
+      audioOutput('aa', piece(1)),
+      contentEnd('aa', 'AUDIO', 'END_TURN'),
+    );
+    await line.pass(2_900);
+    await line.sent();
+    expect(asked(line)).toEqual([]);
+    await line.pass(100);
+    await line.sent();
+    expect(asked(line)).toHaveLength(1);
+  });
+
   it('is asked for once more when nothing comes of it, and then the session is of no use', async () => {
     const line = await open();
     line.session.say('Hello.');
@@ -557,6 +579,18 @@ describe('the caller cuts in', () => {
     expect(spoken(line)).toEqual([]);
     expect(types(line)).not.toContain('responseStarted');
     expect(asked(line)).toHaveLength(1);
+  });
+
+  it('before the agent has said what was asked of it, and it never does: what comes after does not wait long', async () => {
+    const line = await open();
+    line.session.say('Are you there?');
+    await line.sent();
+    line.session.interrupt([]);
+    line.session.sendText('', { role: 'user', respond: true, digits: '1' });
+    await line.pass(3_000);
+    await line.sent();
+    expect(asked(line)).toHaveLength(2);
+    expect(warnings(line)).toEqual([]);
   });
 
   it('before the agent has said what has to be said: it is said after the turn of the caller', async () => {

@@ -43,7 +43,7 @@ const LOST_MS = 10_000;
 const SILENT_MS = 15_000;
 /** One that nobody wants any more; what waits behind it is wanted. */
 const UNWANTED_MS = 5_000;
-/** A text that wants no answer mostly gets none. */
+/** What wants no answer, or none any more, mostly gets none. */
 const QUIET_MS = 3_000;
 /** Nothing tells how long a caller speaks who has cut in; when their words come, the answer to them is waited for. */
 const FLOOR_MS = 3_000;
@@ -132,6 +132,8 @@ export class Requests {
     this.#open = false;
     this.#answered = undefined;
     this.#pump();
+    // What keeps the next request back now is another thing.
+    this.#watch();
   }
 
   /** What is left of the open answer is thrown away. @param unheard nothing of it came before */
@@ -150,6 +152,7 @@ export class Requests {
     const kept = this.#queue.filter((wanted) => wanted.kind !== 'say' || wanted.insist);
     this.#queue.splice(0, this.#queue.length, ...kept);
     if (this.#asked?.kind === 'say' && !this.#asked.insist) this.#asked.doomed = true;
+    this.#watch();
   }
 
   /** Nothing is sent any more and no timer is left. */
@@ -185,7 +188,8 @@ export class Requests {
     if (this.#open) return this.#lastSign + (this.#unwanted ? UNWANTED_MS : SILENT_MS);
     if (this.#expectedUntil > 0) return this.#expectedUntil;
     if (this.#asked !== undefined) {
-      return this.#lastSign + (this.#asked.kind === 'quiet' ? QUIET_MS : LOST_MS);
+      const idle = this.#asked.kind === 'quiet' || this.#asked.doomed;
+      return this.#lastSign + (idle ? QUIET_MS : LOST_MS);
     }
     if (this.#results !== 'none') {
       return this.#lastSign + (this.#results === 'quiet' ? QUIET_MS : LOST_MS);
