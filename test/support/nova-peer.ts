@@ -330,9 +330,6 @@ export class Told {
   }
 }
 
-let settled = 0;
-let marks = 0;
-
 export async function open(
   over: Partial<ConnectRequest> = {},
   options: Partial<NovaOptions> = {},
@@ -360,6 +357,8 @@ export async function open(
     return closing;
   });
   const peer = await coming;
+  let settled = 0;
+  let marks = 0;
   return {
     server,
     peer,

@@ -207,7 +207,11 @@ export class Conversation {
   }
 
   #onHeard(contentId: string, text: string): void {
-    if (this.#sentTexts.includes(text.trim())) return;
+    const echoed = this.#sentTexts.indexOf(text.trim());
+    if (echoed >= 0) {
+      this.#sentTexts.splice(echoed, 1);
+      return;
+    }
     if (contentId !== this.#heardId) this.#heard = '';
     this.#heardId = contentId;
     this.#heard += addition(this.#heard, text);
