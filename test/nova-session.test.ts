@@ -123,6 +123,18 @@ describe('audio to the model', () => {
     expect(rest.every((byte) => byte === 9)).toBe(true);
   });
 
+  it('is not torn apart by silence when the process stood still and all of it comes at once', async () => {
+    const line = await open();
+    line.session.sendAudio(piece(7));
+    await line.peer.heard(1_600);
+    // The timer runs first; then the network is read, within the same turn of the event loop.
+    line.clock.advance(900);
+    for (let i = 0; i < 9; i += 1) line.session.sendAudio(piece(8));
+    await line.peer.heard(1_600 + 9 * 1_600);
+    await line.sent();
+    expect(line.peer.audio.subarray(1_600, 1_600 + 9 * 1_600).every((byte) => byte === 8)).toBe(true);
+  });
+
   it('is not made up for a pause of the whole process', async () => {
     const line = await open();
     line.clock.advance(400);

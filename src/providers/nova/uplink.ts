@@ -169,14 +169,26 @@ export class Uplink implements AsyncIterable<InputChunk> {
   #watch(ms: number): void {
     this.#timer = this.#options.clock.after(ms, () => {
       this.#timer = undefined;
-      if (this.#envelope === undefined) return;
       const now = this.#options.clock.now();
-      if (this.#waitsSince(now)) this.#lookAgain();
-      const quietMs = now - this.#lastAudioAt;
-      this.#filling = quietMs >= (this.#filling ? SILENCE_MS : GAP_MS);
-      if (this.#filling) this.#fill(Math.min(quietMs, MOST_SILENCE_MS), now);
-      this.#watch(this.#filling ? SILENCE_MS : Math.max(1, GAP_MS - quietMs));
+      const late = now - this.#lastAudioAt >= (this.#filling ? SILENCE_MS : GAP_MS);
+      // Timers run before the network after the process was held up: what the caller said meanwhile has to come first.
+      if (late || this.#waitsSince(now)) setImmediate(() => this.#look());
+      else this.#look();
     });
+  }
+
+  #look(): void {
+    if (this.#envelope === undefined || this.#ended || this.#timer !== undefined) return;
+    const now = this.#options.clock.now();
+    if (this.#waitsSince(now)) {
+      this.drop();
+      this.#options.stalled(Math.round(now - this.#lastTakenAt));
+      return;
+    }
+    const quietMs = now - this.#lastAudioAt;
+    this.#filling = quietMs >= (this.#filling ? SILENCE_MS : GAP_MS);
+    if (this.#filling) this.#fill(Math.min(quietMs, MOST_SILENCE_MS), now);
+    this.#watch(this.#filling ? SILENCE_MS : Math.max(1, GAP_MS - quietMs));
   }
 
   #fill(ms: number, now: number): void {
@@ -191,16 +203,6 @@ export class Uplink implements AsyncIterable<InputChunk> {
   #waitsSince(now: number): boolean {
     const waits = this.#events.length > 0 || this.#backlog.bytes > 0;
     return waits && now - this.#lastTakenAt >= this.#options.stallMs;
-  }
-
-  // Timers run before the network after the process was held up: whoever wants to take what waits gets the chance.
-  #lookAgain(): void {
-    setImmediate(() => {
-      const now = this.#options.clock.now();
-      if (this.#ended || !this.#waitsSince(now)) return;
-      this.drop();
-      this.#options.stalled(Math.round(now - this.#lastTakenAt));
-    });
   }
 }
 
