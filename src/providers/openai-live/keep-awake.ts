@@ -13,8 +13,11 @@ export class KeepAwake {
   readonly #silence: Uint8Array;
   readonly #send: (bytes: Uint8Array) => void;
   readonly #look = (): void => this.#onLook();
+  // Timers run before the network after the process was held up: what the caller said meanwhile has to come first.
+  readonly #fill = (): void => this.#onQuiet();
   #lastAt: number;
   #timer: Cancel | undefined;
+  #closed = false;
 
   constructor(clock: Clock, format: AudioFormat, afterMs: number, send: (bytes: Uint8Array) => void) {
     this.#clock = clock;
@@ -31,16 +34,30 @@ export class KeepAwake {
   }
 
   close(): void {
+    this.#closed = true;
     this.#timer?.();
   }
 
+  get #restMs(): number {
+    return this.#lastAt + this.#afterMs - this.#clock.now();
+  }
+
   #onLook(): void {
-    const restMs = this.#lastAt + this.#afterMs - this.#clock.now();
-    if (restMs > 0) {
-      this.#timer = this.#clock.after(Math.ceil(restMs), this.#look);
+    if (this.#restMs > 0) this.#lookAfter(this.#restMs);
+    else setImmediate(this.#fill);
+  }
+
+  #onQuiet(): void {
+    if (this.#closed) return;
+    if (this.#restMs > 0) {
+      this.#lookAfter(this.#restMs);
       return;
     }
-    this.#timer = this.#clock.after(PIECE_MS, this.#look);
+    this.#lookAfter(PIECE_MS);
     this.#send(this.#silence);
+  }
+
+  #lookAfter(ms: number): void {
+    this.#timer = this.#clock.after(Math.ceil(ms), this.#look);
   }
 }
