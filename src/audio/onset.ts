@@ -42,9 +42,9 @@ const PEAK_DECAY_DB = 0.4;
  * Of a cough the loud part is noise, and what has a pitch is hardly louder; speech is the other way round. Voice that is
  * not clearly louder than the noise just before it counts for a third.
  */
-const NOISY = 0.6;
+const NOISY = 0.7;
 const ABOVE_NOISE_DB = 3;
-const NOISE_DECAY_DB = 0.3;
+const NOISE_DECAY_DB = 0.15;
 const DOUBTFUL = 1 / 3;
 /** What is this much weaker than the loudest frame is reverberation, or a likelihood that dies away. */
 const RANGE_DB = 35;
@@ -66,11 +66,12 @@ export class OnsetDetector {
   #voice = 0;
   #gap = 0;
   #periodMs = 0;
-  /** Loudest sound and loudest noise of late, dBm0: of two frames in a row the weaker one, and fading with time. */
+  /** Loudest sound and loudest noise of late, dBm0: of two and of three frames in a row the weakest, fading with time. */
   #peak = Number.NEGATIVE_INFINITY;
   #noisePeak = Number.NEGATIVE_INFINITY;
   #levelBefore = Number.NEGATIVE_INFINITY;
   #noiseBefore = Number.NEGATIVE_INFINITY;
+  #noiseBeforeThat = Number.NEGATIVE_INFINITY;
   #loudest = Number.NEGATIVE_INFINITY;
   #quietFrames = 0;
   #spokenFrames = 0;
@@ -130,8 +131,12 @@ export class OnsetDetector {
   #follow(level: number, noisy: boolean): void {
     const noise = noisy ? level : Number.NEGATIVE_INFINITY;
     this.#peak = Math.max(this.#peak - PEAK_DECAY_DB, Math.min(level, this.#levelBefore));
-    this.#noisePeak = Math.max(this.#noisePeak - NOISE_DECAY_DB, Math.min(noise, this.#noiseBefore));
+    this.#noisePeak = Math.max(
+      this.#noisePeak - NOISE_DECAY_DB,
+      Math.min(noise, this.#noiseBefore, this.#noiseBeforeThat),
+    );
     this.#levelBefore = level;
+    this.#noiseBeforeThat = this.#noiseBefore;
     this.#noiseBefore = noise;
   }
 

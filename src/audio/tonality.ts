@@ -1,7 +1,5 @@
 /** Share of a frame's power in its two strongest lines from which it is a tone. */
 const TONE_PURITY = 0.97;
-/** Two lines this much above the noise: what the noise adds to a tone is no reason to take it for something else. */
-const TONE_SNR = 4;
 /** Bins to each side of a peak that belong to it under a Hann window. */
 const LINE_BINS = 2;
 /** Two lines of a voice are harmonics of one pitch; those of signalling tones avoid just that. */
@@ -30,9 +28,8 @@ export class Tonality {
   /**
    * Whether the same two lines, or one, have held nearly all power for some frames.
    * @param lines the power spectrum of the next frame
-   * @param noise the part of that power which is noise
    */
-  isTonal(lines: Float64Array, noise: number): boolean {
+  isTonal(lines: Float64Array): boolean {
     this.#lines = lines;
     let total = 0;
     for (let k = 1; k < lines.length; k++) total += lines[k]!;
@@ -41,8 +38,7 @@ export class Tonality {
     const firstPower = this.#lineAt(first, -1);
     const secondPower = this.#lineAt(second, first);
     const power = firstPower + secondPower;
-    // Silence has no noise that would have to be got used to, and counts as the beginning of a tone.
-    const pure = total === 0 || (power >= TONE_PURITY * (total - noise) && power >= TONE_SNR * noise);
+    const pure = power >= TONE_PURITY * total;
     const voice =
       secondPower > SECOND_LINE * firstPower &&
       isHarmonic(this.#placeOf(first, -1), this.#placeOf(second, first));

@@ -104,13 +104,6 @@ class NoiseTracker {
     return this.#seen >= LEARNING_FRAMES;
   }
 
-  /** Power of the noise in all bands together. */
-  get total(): number {
-    let sum = 0;
-    for (let b = 0; b < BANDS; b++) sum += this.noise[b]!;
-    return sum;
-  }
-
   reset(): void {
     this.#seen = 0;
     this.#frame = 0;
@@ -232,7 +225,7 @@ class LikelihoodDetector implements VoiceDetector {
       return frame;
     }
     this.#analyse();
-    frame.tonal = this.#tonality.isTonal(this.#lines, this.#tracker.ready ? this.#tracker.total : 0);
+    frame.tonal = this.#tonality.isTonal(this.#lines);
     // What a tone leaves behind in the likelihood would be voice when the tone stops.
     if (frame.tonal) frame.likelihood = 0;
     else if (this.#tracker.ready) this.#judge();
