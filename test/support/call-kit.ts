@@ -18,6 +18,7 @@ import { BridgeError } from '../../src/errors.ts';
 import { createLog } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { Pacer } from '../../src/pacer.ts';
+import type { ProviderCapabilities } from '../../src/provider.ts';
 import { Reception } from '../../src/reception.ts';
 import { soleAgent } from '../../src/roster.ts';
 import type { Session } from '../../src/session.ts';
@@ -73,6 +74,8 @@ export interface KitOptions {
   readonly agent?: Partial<Agent>;
   readonly machine?: MachinePolicy;
   readonly maxCalls?: number;
+  /** Of the provider, where it is not as usual. */
+  readonly provider?: Partial<ProviderCapabilities>;
   readonly logLevel?: 'trace' | 'info';
 }
 
@@ -83,7 +86,7 @@ export function createKit(options: KitOptions = {}) {
   const clock = new VirtualClock();
   const pacer = new Pacer(clock);
   const metrics = createMetrics();
-  const provider = new ManualProvider();
+  const provider = new ManualProvider(undefined, options.provider);
   const lines: string[] = [];
   const log = createLog(options.logLevel ?? 'trace', { write: (line: string) => lines.push(line) });
   const plain = fakeCarrier();

@@ -29,7 +29,7 @@ export class ManualProvider implements RealtimeProvider {
   #ready: (session: ProviderSession) => void = () => undefined;
   #fail: (error: BridgeError) => void = () => undefined;
 
-  constructor(maxSessionMs?: number) {
+  constructor(maxSessionMs?: number, capabilities: Partial<ProviderCapabilities> = {}) {
     this.capabilities = {
       inputs: [MULAW_8K],
       outputs: [MULAW_8K],
@@ -43,6 +43,7 @@ export class ManualProvider implements RealtimeProvider {
       maxSessionMs,
       announcesEnd: false,
       history: undefined,
+      ...capabilities,
     };
   }
 
