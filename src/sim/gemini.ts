@@ -5,26 +5,24 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { BridgeError } from '../errors.ts';
 import { withResolvers } from './common/event-log.ts';
-import { FaultScript } from './common/fault-script.ts';
+import { checkScript, FaultScript } from './common/fault-script.ts';
 import { Scheduler } from './common/scheduler.ts';
 import { Voice } from './common/voice.ts';
 import { type Door, GEMINI_PATH, readDoor, VERTEX_PATH } from './gemini/address.ts';
 import type { GeminiSimulator, GeminiSimulatorOptions, SimulatedConnection } from './gemini/api.ts';
 import { Connection } from './gemini/connection.ts';
 import { resolveOptions, type Settings } from './gemini/core.ts';
-import { checkScript } from './gemini/fault-actions.ts';
-import { type CloseFrame, knownFault } from './gemini/faults.ts';
+import { type CloseFrame, FAULT_ACTIONS, knownFault } from './gemini/faults.ts';
 import { Sessions } from './gemini/sessions.ts';
 import { fitReason } from './gemini/wire.ts';
 
 export type { LoggedEvent } from './common/event-log.ts';
-export type { PlannedCall, PlannedMessage } from './common/plan.ts';
+export type { PlannedCall, PlannedMessage, PlannedOutput } from './common/plan.ts';
 export type {
   ConversationTurn,
   GeminiSimulator,
   GeminiSimulatorOptions,
   Hearing,
-  PlannedOutput,
   ResponsePlan,
   SimulatedConnection,
   ToolResponse,
@@ -81,7 +79,7 @@ class Simulator implements GeminiSimulator {
 
   constructor(options: GeminiSimulatorOptions) {
     this.#settings = resolveOptions(options);
-    checkScript(this.#settings.faults);
+    checkScript(this.#settings.faults, FAULT_ACTIONS);
     this.#onEvent = options.onEvent;
     this.#scheduler = new Scheduler(this.#settings.clock);
     this.#voice = new Voice(this.#settings.seed);

@@ -14,12 +14,12 @@ import { Scheduler } from './common/scheduler.ts';
 import { Voice } from './common/voice.ts';
 import type { NovaSimulator, NovaSimulatorOptions, SimulatedConnection } from './nova/api.ts';
 import { Connection } from './nova/connection.ts';
-import { checkScript, type FaultRule } from './nova/faults.ts';
+import { checkFaults, type FaultRule } from './nova/faults.ts';
 import { errorTypeOf, readWish } from './nova/request.ts';
 import { resolveOptions, type Settings } from './nova/settings.ts';
 
 export type { LoggedEvent } from './common/event-log.ts';
-export type { PlannedCall, PlannedMessage } from './common/plan.ts';
+export type { PlannedCall, PlannedMessage, PlannedOutput } from './common/plan.ts';
 export type {
   AudioStatistics,
   Hearing,
@@ -28,7 +28,6 @@ export type {
   NovaEvent,
   NovaSimulator,
   NovaSimulatorOptions,
-  PlannedOutput,
   ReceivedResult,
   ResponsePlan,
   SessionConfig,
@@ -67,7 +66,7 @@ class Simulator implements NovaSimulator {
 
   constructor(options: NovaSimulatorOptions) {
     this.#settings = resolveOptions(options);
-    checkScript(this.#settings.faults);
+    checkFaults(this.#settings.faults);
     this.#onEvent = options.onEvent;
     this.#scheduler = new Scheduler(this.#settings.clock);
     this.#voice = new Voice(this.#settings.seed);

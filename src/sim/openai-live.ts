@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { BridgeError } from '../errors.ts';
 import { withResolvers } from './common/event-log.ts';
-import { FaultScript } from './common/fault-script.ts';
+import { checkScript, FaultScript } from './common/fault-script.ts';
 import { Scheduler } from './common/scheduler.ts';
 import { Voice } from './common/voice.ts';
 import type {
@@ -15,13 +15,12 @@ import type {
 } from './openai-live/api.ts';
 import { Connection } from './openai-live/connection.ts';
 import { resolveOptions, type Settings } from './openai-live/core.ts';
-import { checkScript } from './openai-live/fault-actions.ts';
+import { FAULT_ACTIONS } from './openai-live/faults.ts';
 
 export type {
   Hearing,
   OpenAiLiveSimulator,
   OpenAiLiveSimulatorOptions,
-  PlannedOutput,
   ResponsePlan,
   SimulatedDelegation,
   SimulatedLiveConnection,
@@ -73,7 +72,7 @@ class Simulator implements OpenAiLiveSimulator {
 
   constructor(options: OpenAiLiveSimulatorOptions) {
     this.#settings = resolveOptions(options);
-    checkScript(this.#settings.faults);
+    checkScript(this.#settings.faults, FAULT_ACTIONS);
     this.#onEvent = options.onEvent;
     this.#scheduler = new Scheduler(this.#settings.clock);
     this.#voice = new Voice(this.#settings.seed);

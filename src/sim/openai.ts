@@ -6,7 +6,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { BridgeError } from '../errors.ts';
 import { Dice } from './common/dice.ts';
 import { withResolvers } from './common/event-log.ts';
-import { FaultScript } from './common/fault-script.ts';
+import { checkScript, FaultScript } from './common/fault-script.ts';
 import { Scheduler } from './common/scheduler.ts';
 import { Voice } from './common/voice.ts';
 import type { OpenAiSimulator, OpenAiSimulatorOptions, SimulatedConnection } from './openai/api.ts';
@@ -14,18 +14,16 @@ import { Connection } from './openai/connection.ts';
 import { resolveOptions, type Settings } from './openai/core.ts';
 import { DIALECTS } from './openai/dialects.ts';
 import { DOORS, type Door, type HttpRefusal, pathOf, protocolsOf, type Wish } from './openai/doors.ts';
-import { checkScript } from './openai/fault-actions.ts';
-import { knownFault } from './openai/faults.ts';
+import { FAULT_ACTIONS, knownFault } from './openai/faults.ts';
 import { Shelf } from './openai/shelf.ts';
 import type { WireError } from './openai/wire.ts';
 
 export type { LoggedEvent } from './common/event-log.ts';
-export type { PlannedCall, PlannedMessage } from './common/plan.ts';
+export type { PlannedCall, PlannedMessage, PlannedOutput } from './common/plan.ts';
 export type {
   Hearing,
   OpenAiSimulator,
   OpenAiSimulatorOptions,
-  PlannedOutput,
   ResponsePlan,
   SimulatedConnection,
   Truncation,
@@ -92,7 +90,7 @@ class Simulator implements OpenAiSimulator {
 
   constructor(options: OpenAiSimulatorOptions) {
     this.#settings = resolveOptions(options);
-    checkScript(this.#settings.faults);
+    checkScript(this.#settings.faults, FAULT_ACTIONS);
     this.#onEvent = options.onEvent;
     this.#scheduler = new Scheduler(this.#settings.clock);
     this.#voice = new Voice(this.#settings.seed);

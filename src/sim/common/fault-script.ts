@@ -1,3 +1,5 @@
+import { BridgeError } from '../../errors.ts';
+
 /** One line of a fault script, as far as its moment goes. */
 export interface TimedRule {
   /**
@@ -53,5 +55,27 @@ export class FaultScript<R extends TimedRule> {
       due.push(armed.rule);
     }
     return due;
+  }
+}
+
+const NEEDS_VALUE: readonly string[] = ['ms', 'audioMs', 'appendMs'];
+
+/** Throws BAD_INPUT for a script that can never do what it says; `actions`: every action that there is, by its name. */
+export function checkScript(
+  rules: readonly (TimedRule & { readonly do: string })[],
+  actions: Readonly<Record<string, true>>,
+): void {
+  for (const rule of rules) {
+    const { after, value } = rule.when;
+    if (!Object.hasOwn(actions, rule.do)) {
+      const wanted = Object.keys(actions).join(', ');
+      throw new BridgeError('BAD_INPUT', `unknown fault ${JSON.stringify(rule.do)}, wanted one of ${wanted}`);
+    }
+    if (rule.do === 'http' && after !== 'connect') {
+      throw new BridgeError('BAD_INPUT', `fault 'http' is only possible at 'connect', found '${after}'`);
+    }
+    if (NEEDS_VALUE.includes(after) && value === undefined) {
+      throw new BridgeError('BAD_INPUT', `fault '${rule.do}' after '${after}' needs a value in ms`);
+    }
   }
 }

@@ -18,6 +18,79 @@ export interface PlannedMessage {
   readonly phase?: 'commentary' | 'final_answer';
 }
 
+/** One output of a planned response. */
+export type PlannedOutput =
+  | ({ readonly type: 'message' } & PlannedMessage)
+  | ({ readonly type: 'function_call' } & PlannedCall);
+
+/** What a planned response consists of, in either way to write it. */
+export interface PlannedOutputs extends PlannedMessage {
+  readonly outputs?: readonly PlannedOutput[];
+  readonly toolCalls?: readonly PlannedCall[];
+}
+
+/** The outputs of a plan in order, whichever way it was written. */
+export function outputsOf(plan: PlannedOutputs): readonly PlannedOutput[] {
+  if (plan.outputs !== undefined) return plan.outputs;
+  const outputs: PlannedOutput[] = [];
+  const { audioMs, audio, transcript, phase } = plan;
+  if (audioMs !== undefined || audio !== undefined || transcript !== undefined) {
+    outputs.push({
+      type: 'message',
+      ...(audioMs === undefined ? {} : { audioMs }),
+      ...(audio === undefined ? {} : { audio }),
+      ...(transcript === undefined ? {} : { transcript }),
+      ...(phase === undefined ? {} : { phase }),
+    });
+  }
+  for (const call of plan.toolCalls ?? []) outputs.push({ type: 'function_call', ...call });
+  return outputs;
+}
+
+/** One step of a turn: something is said, or functions are called together. */
+export type Step =
+  | { readonly type: 'message'; readonly message: PlannedMessage }
+  | { readonly type: 'calls'; readonly calls: readonly PlannedCall[] };
+
+/** The steps of a plan in order; calls that follow each other are one step. */
+export function stepsOf(plan: PlannedOutputs): readonly Step[] {
+  const steps: Step[] = [];
+  for (const output of outputsOf(plan)) {
+    const last = steps.at(-1);
+    if (output.type === 'message') steps.push({ type: 'message', message: output });
+    else if (last?.type === 'calls') {
+      steps[steps.length - 1] = { type: 'calls', calls: [...last.calls, output] };
+    } else steps.push({ type: 'calls', calls: [output] });
+  }
+  return steps;
+}
+
+/** A turn, as far as the model needs it to say something without a script. */
+interface PlainTurn {
+  readonly kind: 'greeting' | 'user-turn' | 'text' | 'tool-result' | 'prompt' | 'idle';
+  readonly heardMs: number;
+}
+
+/** What the model says when no script says otherwise. */
+export function defaultPlan(turn: PlainTurn): PlannedMessage {
+  switch (turn.kind) {
+    case 'greeting':
+      return { transcript: 'Hello, this is the simulator. Say something.', audioMs: 2_400 };
+    case 'user-turn': {
+      const seconds = (turn.heardMs / 1000).toFixed(1);
+      return { transcript: `I heard ${seconds} seconds of speech.`, audioMs: 2_000 };
+    }
+    case 'text':
+      return { transcript: 'I have read what you wrote.', audioMs: 1_600 };
+    case 'tool-result':
+      return { transcript: 'The function has answered.', audioMs: 1_600 };
+    case 'prompt':
+      return { transcript: 'I have nothing new to say.', audioMs: 1_600 };
+    case 'idle':
+      return { transcript: 'Are you still there?', audioMs: 1_200 };
+  }
+}
+
 /** How long the babble of a message is, in ms. */
 export function babbleMs(message: PlannedMessage): number {
   if (message.audioMs !== undefined) return message.audioMs;
@@ -27,6 +100,11 @@ export function babbleMs(message: PlannedMessage): number {
 /** What the transcriber makes of speech when no script says otherwise. */
 export function defaultTranscript(heardMs: number): string {
   return `Speech of ${(heardMs / 1000).toFixed(1)} seconds.`;
+}
+
+/** Speed as a plain number: a burst is infinitely fast. */
+export function speedOf(speed: number | 'burst'): number {
+  return speed === 'burst' ? Number.POSITIVE_INFINITY : speed;
 }
 
 /** How a connection ended. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { LoggedEvent, TypedEvent } from '../common/event-log.ts';
 import type { JsonObject } from '../common/json.ts';
-import type { ConnectionEnd, PlannedCall, PlannedMessage } from '../common/plan.ts';
+import type { ConnectionEnd, PlannedOutputs } from '../common/plan.ts';
 import type { CloseFrame, FaultRule } from './faults.ts';
 
 /** Why the model takes its turn. */
@@ -50,18 +50,11 @@ export interface Turn {
   readonly tools: readonly JsonObject[];
 }
 
-/** One thing that the model does in its turn; calls that follow each other go out in one message. */
-export type PlannedOutput =
-  | ({ readonly type: 'message' } & PlannedMessage)
-  | ({ readonly type: 'function_call' } & PlannedCall);
-
 /**
  * What the model does in one turn. Without `outputs`, the message of `audioMs`, `audio` and `transcript` comes first
  * (when one of them is given), then `toolCalls`. An empty plan is a turn without output.
  */
-export interface ResponsePlan extends PlannedMessage {
-  readonly outputs?: readonly PlannedOutput[];
-  readonly toolCalls?: readonly PlannedCall[];
+export interface ResponsePlan extends PlannedOutputs {
   /** It decides not to answer: nothing at all is sent. */
   readonly silent?: boolean;
   /** It says what it thinks first, as a part with `thought`. */

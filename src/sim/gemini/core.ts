@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../clock.ts';
 import type { Dice } from '../common/dice.ts';
 import type { JsonObject } from '../common/json.ts';
+import { speedOf } from '../common/plan.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import type { Voice } from '../common/voice.ts';
 import type { GeminiSimulatorOptions, Hearing, ResponsePlan, Turn } from './api.ts';
@@ -52,11 +53,6 @@ export interface Settings {
   readonly respond: (turn: Turn) => ResponsePlan | undefined;
   readonly hear: (speech: { readonly index: number; readonly heardMs: number }) => Hearing | undefined;
   readonly faults: readonly FaultRule[];
-}
-
-/** Times of audio and of speed as plain numbers: a burst is infinitely fast. */
-export function speedOf(speed: number | 'burst'): number {
-  return speed === 'burst' ? Number.POSITIVE_INFINITY : speed;
 }
 
 const DEFAULTS = {

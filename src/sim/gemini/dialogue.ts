@@ -1,13 +1,12 @@
 import type { Cancel } from '../../clock.ts';
 import { isObject, type JsonObject } from '../common/json.ts';
-import { defaultTranscript } from '../common/plan.ts';
+import { defaultPlan, defaultTranscript } from '../common/plan.ts';
 import type { ConversationTurn, Hearing, ResponsePlan, TurnKind } from './api.ts';
 import { Calls } from './calls.ts';
 import type { Core } from './core.ts';
 import { Ears, type EarsHost } from './ears.ts';
 import type { ClientMessage } from './messages.ts';
 import { ModelTurn, type TurnStage } from './model-turn.ts';
-import { defaultPlan } from './plan.ts';
 import { updateContext } from './setup.ts';
 import { words } from './spoken.ts';
 import { invalid, Refusal } from './wire.ts';
@@ -312,7 +311,7 @@ export class Dialogue implements EarsHost, TurnStage {
       fresh,
       tools: config.tools,
     };
-    const plan = settings.respond(asked) ?? defaultPlan(asked);
+    const plan: ResponsePlan = settings.respond(asked) ?? defaultPlan(asked);
     if (plan.silent !== true) this.#start(turn, plan);
     else if (this.#turn === turn) turn.finish();
   }

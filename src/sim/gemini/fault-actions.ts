@@ -1,6 +1,6 @@
-import { assertNever, BridgeError } from '../../errors.ts';
+import { assertNever } from '../../errors.ts';
 import type { JsonObject } from '../common/json.ts';
-import { FAULT_ACTIONS, type FaultRule, knownFault } from './faults.ts';
+import { type FaultRule, knownFault } from './faults.ts';
 
 const HUGE_BYTES = 2 * 1024 * 1024;
 const GO_AWAY_MS = 60_000;
@@ -111,25 +111,4 @@ function sendUnknown(target: FaultTarget, type: string, inContent: boolean): voi
 function sendAgain(target: FaultTarget, cause: JsonObject | undefined): void {
   const message = cause ?? target.lastSent;
   if (message !== undefined) target.transmit(message);
-}
-
-/** Throws BAD_INPUT for a script that can never do what it says. */
-export function checkScript(rules: readonly FaultRule[]): void {
-  for (const rule of rules) {
-    if (!Object.hasOwn(FAULT_ACTIONS, rule.do)) {
-      const wanted = Object.keys(FAULT_ACTIONS).join(', ');
-      throw new BridgeError('BAD_INPUT', `unknown fault ${JSON.stringify(rule.do)}, wanted one of ${wanted}`);
-    }
-    if (rule.do === 'http' && rule.when.after !== 'connect') {
-      throw new BridgeError(
-        'BAD_INPUT',
-        `fault 'http' is only possible at 'connect', found '${rule.when.after}'`,
-      );
-    }
-    const needsValue =
-      rule.when.after === 'ms' || rule.when.after === 'audioMs' || rule.when.after === 'appendMs';
-    if (needsValue && rule.when.value === undefined) {
-      throw new BridgeError('BAD_INPUT', `fault '${rule.do}' after '${rule.when.after}' needs a value in ms`);
-    }
-  }
 }

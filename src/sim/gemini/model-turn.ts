@@ -1,12 +1,12 @@
 import { PCM16_24K } from '../../audio/format.ts';
 import type { Cancel } from '../../clock.ts';
 import type { JsonObject } from '../common/json.ts';
+import { type Step, speedOf, stepsOf } from '../common/plan.ts';
 import { msOf } from '../common/voice-activity.ts';
 import type { ConversationTurn, ResponsePlan } from './api.ts';
 import type { Calls } from './calls.ts';
 import { audioTokens, type Slot, textTokens } from './conversation.ts';
-import { type Core, speedOf } from './core.ts';
-import { type Step, stepsOf } from './plan.ts';
+import type { Core } from './core.ts';
 import { Spoken } from './spoken.ts';
 
 /** What a turn of the model needs of the session that it belongs to. */

@@ -1,14 +1,14 @@
 import type { AudioFormat } from '../../audio/format.ts';
 import type { Cancel } from '../../clock.ts';
 import type { Dice } from '../common/dice.ts';
-import { babbleMs, type PlannedCall } from '../common/plan.ts';
+import { babbleMs, outputsOf, type PlannedCall, type PlannedOutput } from '../common/plan.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import { cut, type Track, type Voice } from '../common/voice.ts';
 import { bytesIn, msOf } from '../common/voice-activity.ts';
-import type { PlannedOutput, ResponsePlan } from './api.ts';
+import type { ResponsePlan } from './api.ts';
 import { type Sentence, SpokenMessage } from './history.ts';
 import { type Output, type StopReason, uuid } from './output.ts';
-import { outputsOf, sentencesOf } from './plan.ts';
+import { sentencesOf } from './plan.ts';
 
 /** What the session offers to an answer. */
 export interface Stage {

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { LoggedEvent } from '../common/event-log.ts';
 import type { JsonObject } from '../common/json.ts';
-import type { ConnectionEnd, PlannedCall, PlannedMessage } from '../common/plan.ts';
+import type { ConnectionEnd, PlannedOutputs } from '../common/plan.ts';
 import type { FaultRule } from './faults.ts';
 
 /**
@@ -77,19 +77,12 @@ export interface Turn {
   readonly session: SessionConfig;
 }
 
-/** One output, in order. */
-export type PlannedOutput =
-  | ({ readonly type: 'message' } & PlannedMessage)
-  | ({ readonly type: 'function_call' } & PlannedCall);
-
 /**
  * What the model does in one turn. Without `outputs`, the message of `audioMs`, `audio` and `transcript` comes first
  * (when one of them is given), then `toolCalls`. Speech goes on while functions run. An empty plan is an answer
  * without output.
  */
-export interface ResponsePlan extends PlannedMessage {
-  readonly outputs?: readonly PlannedOutput[];
-  readonly toolCalls?: readonly PlannedCall[];
+export interface ResponsePlan extends PlannedOutputs {
   /** `failed`: after the outputs the stream ends with `error`. Default `completed`. */
   readonly status?: 'completed' | 'failed';
   /** Default: a modelStreamErrorException. */

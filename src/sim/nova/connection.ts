@@ -1,5 +1,6 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Cancel } from '../../clock.ts';
+import { Detours } from '../common/detours.ts';
 import { Dice } from '../common/dice.ts';
 import { EventLog, type LoggedEvent, withResolvers } from '../common/event-log.ts';
 import { FaultScript } from '../common/fault-script.ts';
@@ -19,7 +20,6 @@ import type {
   ToolSpec,
 } from './api.ts';
 import { Refusal } from './check.ts';
-import { Detours } from './detours.ts';
 import { act, type FaultTarget } from './fault-actions.ts';
 import { errorOf, type FaultRule } from './faults.ts';
 import { Intake, readEvent } from './intake.ts';
@@ -63,7 +63,7 @@ export class Connection implements SimulatedConnection, FaultTarget, ModelHost {
   readonly #onEvent: ConnectionParts['onEvent'];
   readonly #openedMs: number;
   readonly #timers: Cancel[] = [];
-  readonly #detours = new Detours();
+  readonly #detours = new Detours<NovaError>();
   readonly #settle: (end: ConnectionEnd) => void;
   #state: 'open' | 'muted' | 'stalled' | 'closing' | 'closed' = 'open';
   #how = '';

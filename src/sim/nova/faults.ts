@@ -1,4 +1,5 @@
 import { BridgeError } from '../../errors.ts';
+import { checkScript } from '../common/fault-script.ts';
 import type { NovaError, NovaEvent } from './api.ts';
 
 /**
@@ -114,24 +115,12 @@ export function errorOf(error: KnownError | NovaError): NovaError {
   return typeof error === 'string' ? { name: error, message: KNOWN_ERRORS[error] } : error;
 }
 
-const TIMED: readonly string[] = ['ms', 'audioMs', 'appendMs'];
-
 /** Throws BAD_INPUT for a script that can never do what it says. */
-export function checkScript(rules: readonly FaultRule[]): void {
+export function checkFaults(rules: readonly FaultRule[]): void {
+  checkScript(rules, FAULT_ACTIONS);
   for (const rule of rules) {
-    const { after, value } = rule.when;
-    if (!Object.hasOwn(FAULT_ACTIONS, rule.do)) {
-      const wanted = Object.keys(FAULT_ACTIONS).join(', ');
-      throw new BridgeError('BAD_INPUT', `unknown fault ${JSON.stringify(rule.do)}, wanted one of ${wanted}`);
-    }
-    if (rule.do === 'http' && after !== 'connect') {
-      throw new BridgeError('BAD_INPUT', `fault 'http' is only possible at 'connect', found '${after}'`);
-    }
     if ((rule.do === 'error' || rule.do === 'refuse') && typeof rule.error === 'string') {
       checkError(rule.error);
-    }
-    if (TIMED.includes(after) && value === undefined) {
-      throw new BridgeError('BAD_INPUT', `fault '${rule.do}' after '${after}' needs a value in ms`);
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { Cancel } from '../../clock.ts';
 import type { Dice } from '../common/dice.ts';
 import type { JsonObject } from '../common/json.ts';
-import { defaultTranscript } from '../common/plan.ts';
+import { defaultPlan, defaultTranscript, speedOf } from '../common/plan.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import type { Voice } from '../common/voice.ts';
 import { Answer, type Stage } from './answer.ts';
@@ -21,10 +21,9 @@ import { errorOf } from './faults.ts';
 import { History, type SpokenMessage } from './history.ts';
 import type { IntakeHost } from './intake.ts';
 import { Output, type StopReason } from './output.ts';
-import { defaultPlan } from './plan.ts';
 import { Playback } from './playback.ts';
 import { rateOf, sessionOf, toolsOf } from './session.ts';
-import { type Settings, speedOf } from './settings.ts';
+import type { Settings } from './settings.ts';
 import { UsageCount } from './usage.ts';
 
 /** How long the transcript of the caller's turn takes at most when no script says otherwise, in ms. */

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../../clock.ts';
+import { speedOf } from '../common/plan.ts';
 import type { Hearing, NovaSimulatorOptions, ResponsePlan, Turn } from './api.ts';
 import type { FaultRule } from './faults.ts';
 
@@ -33,11 +34,6 @@ export interface Settings {
   readonly respond: (turn: Turn) => ResponsePlan | undefined;
   readonly hear: (speech: { readonly index: number; readonly heardMs: number }) => Hearing | undefined;
   readonly faults: readonly FaultRule[];
-}
-
-/** Speed as a plain number: a burst is infinitely fast. */
-export function speedOf(speed: number | 'burst'): number {
-  return speed === 'burst' ? Number.POSITIVE_INFINITY : speed;
 }
 
 const DEFAULTS = {

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { LoggedEvent } from '../common/event-log.ts';
 import type { JsonObject } from '../common/json.ts';
-import type { ConnectionEnd, PlannedCall, PlannedMessage } from '../common/plan.ts';
+import type { ConnectionEnd, PlannedOutputs } from '../common/plan.ts';
 import type { FaultRule } from './faults.ts';
 import type { SessionConfig } from './session-config.ts';
 import type { CloseReason, WireError, WireEvent } from './wire.ts';
@@ -40,19 +40,12 @@ export interface Turn {
   readonly session: SessionConfig;
 }
 
-/** One thing that the model does, in order. */
-export type PlannedOutput =
-  | ({ readonly type: 'message' } & PlannedMessage)
-  | ({ readonly type: 'function_call' } & PlannedCall);
-
 /**
  * What the model does in one turn. Without `outputs`, the message of `audioMs`, `audio` and `transcript` comes first
  * (when one of them is given), then `toolCalls`: calls that follow each other are made by one response of the backend. An
  * empty plan is silence. In a session with client delegation all calls together are one delegation to the client.
  */
-export interface ResponsePlan extends PlannedMessage {
-  readonly outputs?: readonly PlannedOutput[];
-  readonly toolCalls?: readonly PlannedCall[];
+export interface ResponsePlan extends PlannedOutputs {
   /** How the response of the backend ends; default `completed`. A turn without function calls just stays silent. */
   readonly status?: 'completed' | 'incomplete' | 'failed';
   /** For `failed`. */

@@ -4,7 +4,7 @@ import type { JsonObject } from '../common/json.ts';
 import type { PlannedCall } from '../common/plan.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import type { SimulatedDelegation } from './api.ts';
-import { PLAIN_FAILURE } from './plan.ts';
+import { knownFault } from './faults.ts';
 import type { Backend as BackendSettings } from './session-config.ts';
 import { tokensOf } from './tokens.ts';
 import { Refusal, type WireError } from './wire.ts';
@@ -156,7 +156,7 @@ class BackendRun {
   finish({ calls, text, status, error }: BackendOutput): readonly string[] {
     const ids = status === 'failed' ? [] : calls.map((call) => this.#call(call, status));
     if (text !== undefined && status !== 'failed') this.#say(text, status);
-    const wire = error ?? PLAIN_FAILURE;
+    const wire = error ?? knownFault('server_error').error;
     const why = status === 'failed' ? { code: wire.code, message: wire.message } : null;
     this.#emit(`response.${status}`, { response: this.#response(status, why, this.#usage()) });
     return ids;

@@ -1,5 +1,6 @@
 import type { RawData, WebSocket } from 'ws';
 import type { Cancel } from '../../clock.ts';
+import { Detours } from '../common/detours.ts';
 import { Dice } from '../common/dice.ts';
 import { EventLog, type LoggedEvent, withResolvers } from '../common/event-log.ts';
 import { FaultScript } from '../common/fault-script.ts';
@@ -28,11 +29,6 @@ export interface ConnectionParts {
   readonly onEvent: ((connection: SimulatedLiveConnection, logged: LoggedEvent) => void) | undefined;
 }
 
-interface Ignored {
-  left: number;
-  readonly error: WireError | undefined;
-}
-
 const EXPIRY: FaultRule = { when: { after: 'ms' }, do: 'end-session', reason: 'expired' };
 const DELTA = 'session.output_audio.delta';
 const APPEND = 'session.input_audio.append';
@@ -52,9 +48,7 @@ export class Connection implements SimulatedLiveConnection, FaultTarget, Command
   readonly #onEvent: ConnectionParts['onEvent'];
   readonly #openedMs: number;
   readonly #timers: Cancel[] = [];
-  readonly #omitted = new Set<string>();
-  readonly #delayed = new Map<string, number>();
-  readonly #ignored = new Map<string, Ignored>();
+  readonly #detours = new Detours<WireError>();
   readonly #settle: (end: ConnectionEnd) => void;
   #state: 'open' | 'muted' | 'stalled' | 'closing' | 'closed' = 'open';
   #last: WireEvent | undefined;
@@ -226,15 +220,15 @@ export class Connection implements SimulatedLiveConnection, FaultTarget, Command
   }
 
   omit(types: readonly string[]): void {
-    for (const type of types) this.#omitted.add(type);
+    this.#detours.omit(types);
   }
 
   delay(types: readonly string[], ms: number): void {
-    for (const type of types) this.#delayed.set(type, ms);
+    this.#detours.delay(types, ms);
   }
 
   ignore(type: string, count: number, error: WireError | undefined): void {
-    this.#ignored.set(type, { left: count, error });
+    this.#detours.ignore(type, count, error);
   }
 
   refuse(error: WireError): void {
@@ -252,11 +246,11 @@ export class Connection implements SimulatedLiveConnection, FaultTarget, Command
   }
 
   emit(type: string, fields: JsonObject): void {
-    if (this.#omitted.has(type)) return;
+    const waitMs = this.#detours.waitMs([type]);
+    if (waitMs === Number.POSITIVE_INFINITY) return;
     const event: WireEvent = { type, ...this.#eventId(type), ...fields };
-    const delayMs = this.#delayed.get(type);
-    if (delayMs === undefined) this.transmit(event);
-    else this.#scheduler.after(delayMs, () => this.transmit(event));
+    if (waitMs === 0) this.transmit(event);
+    else this.#scheduler.after(waitMs, () => this.transmit(event));
   }
 
   transmit(given: WireEvent): void {
@@ -308,9 +302,8 @@ export class Connection implements SimulatedLiveConnection, FaultTarget, Command
   }
 
   #isIgnored(event: WireEvent): boolean {
-    const ignored = this.#ignored.get(event.type);
+    const ignored = this.#detours.takeIgnored(event.type);
     if (ignored === undefined) return false;
-    if (--ignored.left <= 0) this.#ignored.delete(event.type);
     if (ignored.error !== undefined) this.#commands.refuse(ignored.error, event['event_id']);
     return true;
   }

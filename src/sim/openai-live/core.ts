@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import type { Dice } from '../common/dice.ts';
 import type { JsonObject } from '../common/json.ts';
+import { speedOf } from '../common/plan.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import type { Voice } from '../common/voice.ts';
 import type { Hearing, OpenAiLiveSimulatorOptions, ResponsePlan, Turn } from './api.ts';
@@ -61,12 +62,7 @@ const DEFAULTS = {
 
 /** Every setting of a simulator; throws BAD_INPUT for a stream that cannot be made. */
 export function resolveOptions(options: OpenAiLiveSimulatorOptions): Settings {
-  const speed = options.speedFactor ?? 1;
-  const settings = {
-    ...DEFAULTS,
-    ...options,
-    speedFactor: speed === 'burst' ? Number.POSITIVE_INFINITY : speed,
-  };
+  const settings = { ...DEFAULTS, ...options, speedFactor: speedOf(options.speedFactor ?? 1) };
   const { deltaMs, inputClock, speedFactor } = settings;
   if (!Number.isInteger(deltaMs) || deltaMs < 10 || deltaMs % 10 !== 0) {
     throw new BridgeError('BAD_INPUT', `deltaMs is ${deltaMs}, wanted a multiple of 10`);

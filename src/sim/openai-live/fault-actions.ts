@@ -1,5 +1,5 @@
-import { assertNever, BridgeError } from '../../errors.ts';
-import { FAULT_ACTIONS, type FaultRule, knownFault } from './faults.ts';
+import { assertNever } from '../../errors.ts';
+import { type FaultRule, knownFault } from './faults.ts';
 import type { CloseReason, WireError, WireEvent } from './wire.ts';
 
 const HUGE_BYTES = 2 * 1024 * 1024;
@@ -91,25 +91,4 @@ function sendError(target: FaultTarget, rule: Extract<FaultRule, { do: 'error' }
 
 function sendMalformed(target: FaultTarget, frame: string, binary: boolean): void {
   target.sendFrame(binary ? Buffer.from(frame) : frame);
-}
-
-/** Throws BAD_INPUT for a script that can never do what it says. */
-export function checkScript(rules: readonly FaultRule[]): void {
-  for (const rule of rules) {
-    if (!Object.hasOwn(FAULT_ACTIONS, rule.do)) {
-      const wanted = Object.keys(FAULT_ACTIONS).join(', ');
-      throw new BridgeError('BAD_INPUT', `unknown fault ${JSON.stringify(rule.do)}, wanted one of ${wanted}`);
-    }
-    if (rule.do === 'http' && rule.when.after !== 'connect') {
-      throw new BridgeError(
-        'BAD_INPUT',
-        `fault 'http' is only possible at 'connect', found '${rule.when.after}'`,
-      );
-    }
-    const needsValue =
-      rule.when.after === 'ms' || rule.when.after === 'audioMs' || rule.when.after === 'appendMs';
-    if (needsValue && rule.when.value === undefined) {
-      throw new BridgeError('BAD_INPUT', `fault '${rule.do}' after '${rule.when.after}' needs a value in ms`);
-    }
-  }
 }

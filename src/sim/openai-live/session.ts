@@ -1,7 +1,7 @@
 import type { AudioFormat } from '../../audio/format.ts';
 import type { Cancel } from '../../clock.ts';
 import type { JsonObject } from '../common/json.ts';
-import { babbleMs, type PlannedMessage } from '../common/plan.ts';
+import { babbleMs, type PlannedMessage, type Step, stepsOf } from '../common/plan.ts';
 import type { Track } from '../common/voice.ts';
 import { bytesIn } from '../common/voice-activity.ts';
 import type { ResponsePlan, Turn, TurnKind } from './api.ts';
@@ -9,7 +9,7 @@ import { Backend, type BackendHost } from './backend.ts';
 import type { Core } from './core.ts';
 import { Ears, type EarsHost } from './ears.ts';
 import { Mouth } from './mouth.ts';
-import { defaultPlan, type Step, stepsOf } from './plan.ts';
+import { defaultPlan } from './plan.ts';
 import { backendOf, formatOf, type SessionConfig } from './session-config.ts';
 import { Stream } from './stream.ts';
 

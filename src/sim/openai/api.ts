@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { LoggedEvent } from '../common/event-log.ts';
 import type { JsonObject } from '../common/json.ts';
-import type { ConnectionEnd, PlannedCall, PlannedMessage } from '../common/plan.ts';
+import type { ConnectionEnd, PlannedOutputs } from '../common/plan.ts';
 import type { DialectName } from './dialect.ts';
 import type { FaultRule } from './faults.ts';
 import type { SessionConfig } from './session-config.ts';
@@ -44,18 +44,11 @@ export interface Turn {
   readonly request: JsonObject;
 }
 
-/** One output item, in the order of `output_index`. */
-export type PlannedOutput =
-  | ({ readonly type: 'message' } & PlannedMessage)
-  | ({ readonly type: 'function_call' } & PlannedCall);
-
 /**
  * What the model does in one turn. Without `outputs`, the message of `audioMs`, `audio` and `transcript` comes first
  * (when one of them is given), then `toolCalls`. An empty plan is a response without output.
  */
-export interface ResponsePlan extends PlannedMessage {
-  readonly outputs?: readonly PlannedOutput[];
-  readonly toolCalls?: readonly PlannedCall[];
+export interface ResponsePlan extends PlannedOutputs {
   /** How it ends when nobody cancels it; default `completed`. */
   readonly status?: 'completed' | 'incomplete' | 'failed';
   /** For `incomplete`; default `max_output_tokens`. */

@@ -1,5 +1,6 @@
 import type { RawData, WebSocket } from 'ws';
 import type { Cancel } from '../../clock.ts';
+import { Detours } from '../common/detours.ts';
 import { Dice } from '../common/dice.ts';
 import { EventLog, type LoggedEvent, withResolvers } from '../common/event-log.ts';
 import { FaultScript } from '../common/fault-script.ts';
@@ -35,11 +36,6 @@ export interface ConnectionParts {
   readonly onEvent: ((connection: SimulatedConnection, logged: LoggedEvent) => void) | undefined;
 }
 
-interface Ignored {
-  left: number;
-  readonly error: WireError | undefined;
-}
-
 const EXPIRY: FaultRule = { when: { after: 'ms' }, do: 'error', error: 'session_expired' };
 
 /** One WebSocket: frames to events and back, the log of them, and the faults on the way. */
@@ -60,9 +56,7 @@ export class Connection implements SimulatedConnection, FaultTarget {
   readonly #onEvent: ConnectionParts['onEvent'];
   readonly #openedMs: number;
   readonly #timers: Cancel[] = [];
-  readonly #omitted = new Set<string>();
-  readonly #delayed = new Map<string, number>();
-  readonly #ignored = new Map<string, Ignored>();
+  readonly #detours = new Detours<WireError>();
   readonly #settle: (end: ConnectionEnd) => void;
   #state: 'open' | 'muted' | 'stalled' | 'closing' | 'closed' = 'open';
   #last: WireEvent | undefined;
@@ -229,11 +223,11 @@ export class Connection implements SimulatedConnection, FaultTarget {
   }
 
   omit(types: readonly string[]): void {
-    for (const type of types) this.#omitted.add(type);
+    this.#detours.omit(types);
   }
 
   delay(types: readonly string[], ms: number): void {
-    for (const type of types) this.#delayed.set(type, ms);
+    this.#detours.delay(types, ms);
   }
 
   lateDeltas(count: number): void {
@@ -245,7 +239,7 @@ export class Connection implements SimulatedConnection, FaultTarget {
   }
 
   ignore(type: string, count: number, error: WireError | undefined): void {
-    this.#ignored.set(type, { left: count, error });
+    this.#detours.ignore(type, count, error);
   }
 
   abandonResponse(): void {
@@ -261,11 +255,11 @@ export class Connection implements SimulatedConnection, FaultTarget {
   }
 
   emit(type: string, fields: JsonObject): void {
-    if (this.#omitted.has(type)) return;
+    const waitMs = this.#detours.waitMs([type]);
+    if (waitMs === Number.POSITIVE_INFINITY) return;
     const event: WireEvent = { type, event_id: this.#core.dice.id('event'), ...fields };
-    const delayMs = this.#delayed.get(type);
-    if (delayMs === undefined) this.transmit(event);
-    else this.#scheduler.after(delayMs, () => this.transmit(event));
+    if (waitMs === 0) this.transmit(event);
+    else this.#scheduler.after(waitMs, () => this.transmit(event));
   }
 
   transmit(given: WireEvent): void {
@@ -320,9 +314,8 @@ export class Connection implements SimulatedConnection, FaultTarget {
   }
 
   #isIgnored(event: WireEvent): boolean {
-    const ignored = this.#ignored.get(event.type);
+    const ignored = this.#detours.takeIgnored(event.type);
     if (ignored === undefined) return false;
-    if (--ignored.left <= 0) this.#ignored.delete(event.type);
     if (ignored.error !== undefined) this.#dialogue.refuse(ignored.error, event['event_id']);
     return true;
   }

@@ -1,5 +1,5 @@
-import { assertNever, BridgeError } from '../../errors.ts';
-import { FAULT_ACTIONS, type FaultRule, knownFault } from './faults.ts';
+import { assertNever } from '../../errors.ts';
+import { type FaultRule, knownFault } from './faults.ts';
 import type { WireError, WireEvent } from './wire.ts';
 
 const HUGE_BYTES = 2 * 1024 * 1024;
@@ -105,25 +105,4 @@ function sendAgain(target: FaultTarget, cause: WireEvent | undefined): void {
   // Only what the server sent has an id of ours; a client's event is never echoed.
   const event = cause?.['event_id'] === target.lastSent?.['event_id'] ? cause : target.lastSent;
   if (event !== undefined) target.transmit(event);
-}
-
-/** Throws BAD_INPUT for a script that can never do what it says. */
-export function checkScript(rules: readonly FaultRule[]): void {
-  for (const rule of rules) {
-    if (!Object.hasOwn(FAULT_ACTIONS, rule.do)) {
-      const wanted = Object.keys(FAULT_ACTIONS).join(', ');
-      throw new BridgeError('BAD_INPUT', `unknown fault ${JSON.stringify(rule.do)}, wanted one of ${wanted}`);
-    }
-    if (rule.do === 'http' && rule.when.after !== 'connect') {
-      throw new BridgeError(
-        'BAD_INPUT',
-        `fault 'http' is only possible at 'connect', found '${rule.when.after}'`,
-      );
-    }
-    const needsValue =
-      rule.when.after === 'ms' || rule.when.after === 'audioMs' || rule.when.after === 'appendMs';
-    if (needsValue && rule.when.value === undefined) {
-      throw new BridgeError('BAD_INPUT', `fault '${rule.do}' after '${rule.when.after}' needs a value in ms`);
-    }
-  }
 }

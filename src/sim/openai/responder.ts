@@ -1,10 +1,10 @@
 import { isObject, type JsonObject } from '../common/json.ts';
+import { defaultPlan, speedOf } from '../common/plan.ts';
 import type { ResponsePlan, Turn, TurnKind } from './api.ts';
 import { notOneOf } from './check.ts';
 import { checkItem, type Entry, silentEntry } from './conversation.ts';
-import { type Core, speedOf } from './core.ts';
+import type { Core } from './core.ts';
 import { InputCount, instructionPart, itemPart } from './input-count.ts';
-import { defaultPlan } from './plan.ts';
 import { ResponseRun, type ResponseSpec, type Stage } from './response-run.ts';
 import { audioFormat, checkReasoning, type WireFormat } from './session-config.ts';
 import { Refusal, type WireError } from './wire.ts';

@@ -2,10 +2,12 @@ import type { AudioFormat } from '../../audio/format.ts';
 import type { Cancel } from '../../clock.ts';
 import type { Dice } from '../common/dice.ts';
 import type { JsonObject } from '../common/json.ts';
+import { outputsOf, type PlannedOutput } from '../common/plan.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import type { Voice } from '../common/voice.ts';
-import type { PlannedOutput, ResponsePlan } from './api.ts';
+import type { ResponsePlan } from './api.ts';
 import type { Entry } from './conversation.ts';
+import { knownFault } from './faults.ts';
 import type { InputTokens } from './input-count.ts';
 import {
   Budget,
@@ -15,7 +17,6 @@ import {
   SpokenMessage,
   WrittenMessage,
 } from './outputs.ts';
-import { outputsOf, PLAIN_FAILURE } from './plan.ts';
 import type { WireError } from './wire.ts';
 
 /** What the session offers to a response. */
@@ -197,7 +198,7 @@ export class ResponseRun implements OutputHost {
 
   #finishAsPlanned(): void {
     const { status, reason, error } = this.spec.plan;
-    if (status === 'failed') this.fail(error ?? PLAIN_FAILURE);
+    if (status === 'failed') this.fail(error ?? knownFault('server_error').error);
     else if (status === 'incomplete') {
       this.#finish('incomplete', { type: 'incomplete', reason: reason ?? 'max_output_tokens' });
     } else this.complete();

@@ -1,15 +1,13 @@
-import type { NovaError } from './api.ts';
-
-interface Ignored {
+interface Ignored<E> {
   readonly left: number;
-  readonly error: NovaError | undefined;
+  readonly error: E | undefined;
 }
 
-/** Which events of a connection do not take their usual way, because a script wants it so. */
-export class Detours {
+/** Which events of a connection do not take their usual way, because a script wants it so; `E`: an error on the wire. */
+export class Detours<E> {
   readonly #omitted = new Set<string>();
   readonly #delayed = new Map<string, number>();
-  readonly #ignored = new Map<string, Ignored>();
+  readonly #ignored = new Map<string, Ignored<E>>();
 
   omit(types: readonly string[]): void {
     for (const type of types) this.#omitted.add(type);
@@ -19,7 +17,7 @@ export class Detours {
     for (const type of types) this.#delayed.set(type, ms);
   }
 
-  ignore(type: string, count: number, error: NovaError | undefined): void {
+  ignore(type: string, count: number, error: E | undefined): void {
     this.#ignored.set(type, { left: count, error });
   }
 
@@ -30,7 +28,7 @@ export class Detours {
   }
 
   /** A client's event of this type is not to be handled: what happens instead. Undefined: it is handled. */
-  takeIgnored(type: string): { readonly error: NovaError | undefined } | undefined {
+  takeIgnored(type: string): { readonly error: E | undefined } | undefined {
     const ignored = this.#ignored.get(type);
     if (ignored === undefined) return undefined;
     if (ignored.left <= 1) this.#ignored.delete(type);
