@@ -1,12 +1,9 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
-import { BridgeError } from '../errors.ts';
-import { withResolvers } from './common/event-log.ts';
-import { checkScript, FaultScript } from './common/fault-script.ts';
+import type { IncomingMessage } from 'node:http';
+import type { WebSocket } from 'ws';
+import { Arrivals } from './common/arrivals.ts';
+import { checkScript } from './common/fault-script.ts';
 import { Scheduler } from './common/scheduler.ts';
+import { type Upgrade, UpgradeServer } from './common/upgrade-server.ts';
 import { Voice } from './common/voice.ts';
 import { type Door, GEMINI_PATH, readDoor, VERTEX_PATH } from './gemini/address.ts';
 import type { GeminiSimulator, GeminiSimulatorOptions, SimulatedConnection } from './gemini/api.ts';
@@ -31,17 +28,6 @@ export type {
 } from './gemini/api.ts';
 export type { CloseFrame, FaultAction, FaultMoment, FaultRule, KnownError } from './gemini/faults.ts';
 
-const MAX_FRAME_BYTES = 32 * 1024 * 1024;
-
-const SOCKET_OPTIONS = {
-  noServer: true,
-  clientTracking: false,
-  perMessageDeflate: false,
-  maxPayload: MAX_FRAME_BYTES,
-  /** How long a client may take to answer a close frame, in ms. */
-  closeTimeout: 2_000,
-};
-
 /** The service's words for callers that show nothing; the reason of a close has room for the first half only. */
 const NO_KEY: CloseFrame = {
   code: 1008,
@@ -63,18 +49,13 @@ export async function startGeminiSimulator(options: GeminiSimulatorOptions = {})
 }
 
 class Simulator implements GeminiSimulator {
-  readonly connections: SimulatedConnection[] = [];
   readonly #settings: Settings;
   readonly #onEvent: GeminiSimulatorOptions['onEvent'];
-  readonly #http: Server;
-  readonly #sockets = new Set<Duplex>();
-  readonly #upgrader = new WebSocketServer(SOCKET_OPTIONS);
+  readonly #server: UpgradeServer;
   readonly #scheduler: Scheduler;
   readonly #voice: Voice;
   readonly #sessions: Sessions;
-  readonly #waiters: ReturnType<typeof withResolvers<SimulatedConnection>>[] = [];
-  #attempts = 0;
-  #handedOut = 0;
+  readonly #arrivals = new Arrivals<SimulatedConnection>();
   #closing: Promise<void> | undefined;
 
   constructor(options: GeminiSimulatorOptions) {
@@ -84,25 +65,28 @@ class Simulator implements GeminiSimulator {
     this.#scheduler = new Scheduler(this.#settings.clock);
     this.#voice = new Voice(this.#settings.seed);
     this.#sessions = new Sessions(() => this.#scheduler.now(), this.#settings.handleMs);
-    this.#http = createServer((_request, response) => {
-      response.writeHead(404, { 'content-type': 'application/json' });
-      response.end(httpBody(404, 'Only WebSocket connections are served here.'));
+    this.#server = new UpgradeServer({
+      settings: this.#settings,
+      scheduler: this.#scheduler,
+      errorBody: httpBody,
+      onUpgrade: (upgrade) => this.#onUpgrade(upgrade),
     });
-    this.#http.on('connection', (socket) => this.#track(socket));
-    this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
   }
 
-  async listen(): Promise<void> {
-    this.#http.listen(this.#settings.port, this.#settings.host);
-    await once(this.#http, 'listening');
+  get connections(): readonly SimulatedConnection[] {
+    return this.#arrivals.list;
+  }
+
+  listen(): Promise<void> {
+    return this.#server.listen();
   }
 
   get port(): number {
-    return (this.#http.address() as AddressInfo | null)?.port ?? 0;
+    return this.#server.port;
   }
 
   get url(): string {
-    return `ws://${this.#settings.host}:${this.port}`;
+    return this.#server.url;
   }
 
   get liveUrl(): string {
@@ -114,17 +98,7 @@ class Simulator implements GeminiSimulator {
   }
 
   nextConnection(): Promise<SimulatedConnection> {
-    const ready = this.connections[this.#handedOut];
-    if (ready !== undefined) {
-      this.#handedOut++;
-      return Promise.resolve(ready);
-    }
-    const waiter = withResolvers<SimulatedConnection>();
-    // A test may end before it awaits; that alone is no failure.
-    waiter.promise.catch(() => {});
-    if (this.#closing === undefined) this.#waiters.push(waiter);
-    else waiter.reject(new BridgeError('CANCELLED', 'the simulator is closed'));
-    return waiter.promise;
+    return this.#arrivals.next();
   }
 
   forgetHandles(): void {
@@ -141,61 +115,28 @@ class Simulator implements GeminiSimulator {
   }
 
   async #close(): Promise<void> {
-    for (const { reject } of this.#waiters.splice(0)) {
-      reject(new BridgeError('CANCELLED', 'the simulator closed before a connection came'));
-    }
-    const stopped = once(this.#http, 'close');
-    this.#http.close();
+    this.#arrivals.close();
     for (const connection of this.connections) connection.drop();
-    for (const socket of this.#sockets) socket.destroy();
-    await Promise.all([stopped, ...this.connections.map((connection) => connection.closed)]);
+    await Promise.all([this.#server.close(), ...this.connections.map((connection) => connection.closed)]);
     this.#scheduler.stop();
   }
 
-  #track(socket: Duplex): void {
-    this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
-    // A client that cuts the connection is no error of ours.
-    socket.on('error', () => {});
-  }
-
-  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const index = this.#attempts++;
-    if (this.#isRefusedByScript(socket, index)) return;
+  #onUpgrade({ request, index, refuse, accept }: Upgrade): void {
     const door = readDoor(request.url ?? '/', request.headers);
     if (door === undefined) {
-      answer(socket, 404, httpBody(404, 'The requested URL was not found on this server.'));
+      refuse(404, httpBody(404, 'The requested URL was not found on this server.'));
       return;
     }
     const refusal = this.#refusal(door);
     if (refusal !== undefined && this.#settings.badKey === 'http' && refusal.code !== 1011) {
       const status = door.endpoint === 'gemini' ? (door.credential === undefined ? 403 : 400) : 401;
-      answer(socket, status, httpBody(status, refusal.reason ?? ''));
+      refuse(status, httpBody(status, refusal.reason ?? ''));
       return;
     }
-    const accept = (): void => {
-      this.#upgrader.handleUpgrade(request, socket, head, (ws) => {
-        if (refusal === undefined) this.#open(ws, request, door, index);
-        else refuse(ws, refusal);
-      });
-    };
-    if (this.#settings.handshakeDelayMs === 0) accept();
-    else this.#scheduler.after(this.#settings.handshakeDelayMs, accept);
-  }
-
-  #isRefusedByScript(socket: Duplex, index: number): boolean {
-    for (const rule of new FaultScript(this.#settings.faults, index).happened('connect')) {
-      if (rule.do === 'stall') return true;
-      if (rule.do === 'drop') {
-        socket.destroy();
-        return true;
-      }
-      if (rule.do === 'http') {
-        answer(socket, rule.status, rule.body ?? httpBody(rule.status, STATUS_CODES[rule.status] ?? 'Error'));
-        return true;
-      }
-    }
-    return false;
+    accept((ws) => {
+      if (refusal === undefined) this.#open(ws, request, door, index);
+      else shut(ws, refusal);
+    });
   }
 
   #refusal(door: Door): CloseFrame | undefined {
@@ -220,12 +161,8 @@ class Simulator implements GeminiSimulator {
       sessions: this.#sessions,
       onEvent: this.#onEvent,
     });
-    this.connections.push(connection);
+    this.#arrivals.add(connection);
     connection.open();
-    const waiter = this.#waiters.shift();
-    if (waiter === undefined) return;
-    this.#handedOut++;
-    waiter.resolve(connection);
   }
 }
 
@@ -242,14 +179,7 @@ function httpBody(code: number, message: string): string {
   return JSON.stringify({ error: { code, message, status: STATUSES[code] ?? 'INTERNAL' } });
 }
 
-function answer(socket: Duplex, status: number, body: string): void {
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
-}
-
-function refuse(socket: WebSocket, { code, reason }: CloseFrame): void {
+function shut(socket: WebSocket, { code, reason }: CloseFrame): void {
   socket.on('error', () => {});
   socket.close(code, fitReason(reason ?? ''));
 }

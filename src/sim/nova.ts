@@ -7,8 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
-import { BridgeError } from '../errors.ts';
-import { withResolvers } from './common/event-log.ts';
+import { Arrivals } from './common/arrivals.ts';
 import { FaultScript } from './common/fault-script.ts';
 import { Scheduler } from './common/scheduler.ts';
 import { Voice } from './common/voice.ts';
@@ -51,7 +50,6 @@ export async function startNovaSimulator(options: NovaSimulatorOptions = {}): Pr
 }
 
 class Simulator implements NovaSimulator {
-  readonly connections: SimulatedConnection[] = [];
   readonly #settings: Settings;
   readonly #onEvent: NovaSimulatorOptions['onEvent'];
   readonly #http: Http2Server;
@@ -59,9 +57,8 @@ class Simulator implements NovaSimulator {
   readonly #sockets = new Map<number, Socket>();
   readonly #scheduler: Scheduler;
   readonly #voice: Voice;
-  readonly #waiters: ReturnType<typeof withResolvers<SimulatedConnection>>[] = [];
+  readonly #arrivals = new Arrivals<SimulatedConnection>();
   #attempts = 0;
-  #handedOut = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: NovaSimulatorOptions) {
@@ -75,6 +72,10 @@ class Simulator implements NovaSimulator {
     this.#http.on('stream', (stream, headers) => this.#onStream(stream, headers));
     // A client that cuts the connection is no error of ours.
     this.#http.on('sessionError', () => {});
+  }
+
+  get connections(): readonly SimulatedConnection[] {
+    return this.#arrivals.list;
   }
 
   async listen(): Promise<void> {
@@ -91,17 +92,7 @@ class Simulator implements NovaSimulator {
   }
 
   nextConnection(): Promise<SimulatedConnection> {
-    const ready = this.connections[this.#handedOut];
-    if (ready !== undefined) {
-      this.#handedOut++;
-      return Promise.resolve(ready);
-    }
-    const waiter = withResolvers<SimulatedConnection>();
-    // A test may end before it awaits; that alone is no failure.
-    waiter.promise.catch(() => {});
-    if (this.#closing === undefined) this.#waiters.push(waiter);
-    else waiter.reject(new BridgeError('CANCELLED', 'the simulator is closed'));
-    return waiter.promise;
+    return this.#arrivals.next();
   }
 
   close(): Promise<void> {
@@ -114,9 +105,7 @@ class Simulator implements NovaSimulator {
   }
 
   async #close(): Promise<void> {
-    for (const { reject } of this.#waiters.splice(0)) {
-      reject(new BridgeError('CANCELLED', 'the simulator closed before a connection came'));
-    }
+    this.#arrivals.close();
     const stopped = once(this.#http, 'close');
     this.#http.close();
     for (const connection of this.connections) connection.drop();
@@ -179,12 +168,8 @@ class Simulator implements NovaSimulator {
       cutOff,
       onEvent: this.#onEvent,
     });
-    this.connections.push(connection);
+    this.#arrivals.add(connection);
     connection.open();
-    const waiter = this.#waiters.shift();
-    if (waiter === undefined) return;
-    this.#handedOut++;
-    waiter.resolve(connection);
   }
 }
 

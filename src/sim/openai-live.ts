@@ -1,12 +1,9 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
-import { BridgeError } from '../errors.ts';
-import { withResolvers } from './common/event-log.ts';
-import { checkScript, FaultScript } from './common/fault-script.ts';
+import type { IncomingMessage } from 'node:http';
+import type { WebSocket } from 'ws';
+import { Arrivals } from './common/arrivals.ts';
+import { checkScript } from './common/fault-script.ts';
 import { Scheduler } from './common/scheduler.ts';
+import { type Upgrade, UpgradeServer } from './common/upgrade-server.ts';
 import { Voice } from './common/voice.ts';
 import type {
   OpenAiLiveSimulator,
@@ -30,18 +27,6 @@ export type {
 export type { FaultAction, FaultMoment, FaultRule, KnownError } from './openai-live/faults.ts';
 
 const PATH = '/v1/live/sessions';
-/** Above the 15 MiB that one event may hold. */
-const MAX_FRAME_BYTES = 32 * 1024 * 1024;
-
-const SOCKET_OPTIONS = {
-  noServer: true,
-  clientTracking: false,
-  perMessageDeflate: false,
-  maxPayload: MAX_FRAME_BYTES,
-  /** How long a client may take to answer a close frame, in ms. */
-  closeTimeout: 2_000,
-};
-
 /**
  * Starts a server that speaks the OpenAI Live protocol on the loopback interface. Without a script it answers every
  * turn with a speech-like babble and a transcript that says how much speech it heard, and says what it is given to say.
@@ -57,17 +42,12 @@ export async function startOpenAiLiveSimulator(
 }
 
 class Simulator implements OpenAiLiveSimulator {
-  readonly connections: SimulatedLiveConnection[] = [];
   readonly #settings: Settings;
   readonly #onEvent: OpenAiLiveSimulatorOptions['onEvent'];
-  readonly #http: Server;
-  readonly #sockets = new Set<Duplex>();
-  readonly #upgrader = new WebSocketServer(SOCKET_OPTIONS);
+  readonly #server: UpgradeServer;
   readonly #scheduler: Scheduler;
   readonly #voice: Voice;
-  readonly #waiters: ReturnType<typeof withResolvers<SimulatedLiveConnection>>[] = [];
-  #attempts = 0;
-  #handedOut = 0;
+  readonly #arrivals = new Arrivals<SimulatedLiveConnection>();
   #closing: Promise<void> | undefined;
 
   constructor(options: OpenAiLiveSimulatorOptions) {
@@ -76,39 +56,32 @@ class Simulator implements OpenAiLiveSimulator {
     this.#onEvent = options.onEvent;
     this.#scheduler = new Scheduler(this.#settings.clock);
     this.#voice = new Voice(this.#settings.seed);
-    this.#http = createServer((_request, response) => {
-      response.writeHead(404, { 'content-type': 'application/json' });
-      response.end(httpBody('Only WebSocket connections are served here.'));
+    this.#server = new UpgradeServer({
+      settings: this.#settings,
+      scheduler: this.#scheduler,
+      errorBody: (_status, message) => httpBody(message),
+      onUpgrade: (upgrade) => this.#onUpgrade(upgrade),
     });
-    this.#http.on('connection', (socket) => this.#track(socket));
-    this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
   }
 
-  async listen(): Promise<void> {
-    this.#http.listen(this.#settings.port, this.#settings.host);
-    await once(this.#http, 'listening');
+  get connections(): readonly SimulatedLiveConnection[] {
+    return this.#arrivals.list;
+  }
+
+  listen(): Promise<void> {
+    return this.#server.listen();
   }
 
   get port(): number {
-    return (this.#http.address() as AddressInfo | null)?.port ?? 0;
+    return this.#server.port;
   }
 
   get url(): string {
-    return `ws://${this.#settings.host}:${this.port}${PATH}`;
+    return this.#server.url + PATH;
   }
 
   nextConnection(): Promise<SimulatedLiveConnection> {
-    const ready = this.connections[this.#handedOut];
-    if (ready !== undefined) {
-      this.#handedOut++;
-      return Promise.resolve(ready);
-    }
-    const waiter = withResolvers<SimulatedLiveConnection>();
-    // A test may end before it awaits; that alone is no failure.
-    waiter.promise.catch(() => {});
-    if (this.#closing === undefined) this.#waiters.push(waiter);
-    else waiter.reject(new BridgeError('CANCELLED', 'the simulator is closed'));
-    return waiter.promise;
+    return this.#arrivals.next();
   }
 
   close(): Promise<void> {
@@ -121,47 +94,16 @@ class Simulator implements OpenAiLiveSimulator {
   }
 
   async #close(): Promise<void> {
-    for (const { reject } of this.#waiters.splice(0)) {
-      reject(new BridgeError('CANCELLED', 'the simulator closed before a connection came'));
-    }
-    const stopped = once(this.#http, 'close');
-    this.#http.close();
+    this.#arrivals.close();
     for (const connection of this.connections) connection.drop();
-    for (const socket of this.#sockets) socket.destroy();
-    await Promise.all([stopped, ...this.connections.map((connection) => connection.closed)]);
+    await Promise.all([this.#server.close(), ...this.connections.map((connection) => connection.closed)]);
     this.#scheduler.stop();
   }
 
-  #track(socket: Duplex): void {
-    this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
-    // A client that cuts the connection is no error of ours.
-    socket.on('error', () => {});
-  }
-
-  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const index = this.#attempts++;
-    for (const rule of new FaultScript(this.#settings.faults, index).happened('connect')) {
-      if (rule.do === 'stall') return;
-      if (rule.do === 'drop') {
-        socket.destroy();
-        return;
-      }
-      if (rule.do === 'http') {
-        answer(socket, rule.status, rule.body ?? httpBody(STATUS_CODES[rule.status] ?? 'Error'));
-        return;
-      }
-    }
+  #onUpgrade({ request, index, refuse, accept }: Upgrade): void {
     const refusal = this.#refusal(request);
-    if (refusal !== undefined) {
-      answer(socket, refusal.status, httpBody(refusal.message, refusal.code));
-      return;
-    }
-    const accept = (): void => {
-      this.#upgrader.handleUpgrade(request, socket, head, (ws) => this.#open(ws, request, index));
-    };
-    if (this.#settings.handshakeDelayMs === 0) accept();
-    else this.#scheduler.after(this.#settings.handshakeDelayMs, accept);
+    if (refusal === undefined) accept((ws) => this.#open(ws, request, index));
+    else refuse(refusal.status, httpBody(refusal.message, refusal.code));
   }
 
   /** How the service refuses a key at this address is not documented: here as its REST interface does. */
@@ -187,22 +129,11 @@ class Simulator implements OpenAiLiveSimulator {
       voice: this.#voice,
       onEvent: this.#onEvent,
     });
-    this.connections.push(connection);
+    this.#arrivals.add(connection);
     connection.open();
-    const waiter = this.#waiters.shift();
-    if (waiter === undefined) return;
-    this.#handedOut++;
-    waiter.resolve(connection);
   }
 }
 
 function httpBody(message: string, code: string | null = null): string {
   return JSON.stringify({ error: { message, type: 'invalid_request_error', param: null, code } });
-}
-
-function answer(socket: Duplex, status: number, body: string): void {
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
 }

@@ -1,13 +1,10 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
-import { BridgeError } from '../errors.ts';
+import type { IncomingMessage } from 'node:http';
+import type { WebSocket } from 'ws';
+import { Arrivals } from './common/arrivals.ts';
 import { Dice } from './common/dice.ts';
-import { withResolvers } from './common/event-log.ts';
-import { checkScript, FaultScript } from './common/fault-script.ts';
+import { checkScript } from './common/fault-script.ts';
 import { Scheduler } from './common/scheduler.ts';
+import { type Upgrade, UpgradeServer } from './common/upgrade-server.ts';
 import { Voice } from './common/voice.ts';
 import type { OpenAiSimulator, OpenAiSimulatorOptions, SimulatedConnection } from './openai/api.ts';
 import { Connection } from './openai/connection.ts';
@@ -32,20 +29,6 @@ export type {
 } from './openai/api.ts';
 export type { DialectName } from './openai/dialect.ts';
 export type { FaultAction, FaultMoment, FaultRule, KnownError } from './openai/faults.ts';
-
-/** Above the 15 MiB that one event may hold. */
-const MAX_FRAME_BYTES = 32 * 1024 * 1024;
-
-const SOCKET_OPTIONS = {
-  noServer: true,
-  clientTracking: false,
-  perMessageDeflate: false,
-  maxPayload: MAX_FRAME_BYTES,
-  /** How long a client may take to answer a close frame, in ms. */
-  closeTimeout: 2_000,
-  handleProtocols: (offered: ReadonlySet<string>): string | false =>
-    offered.has('realtime') ? 'realtime' : false,
-};
 
 const BETA_IS_GONE: WireError = {
   type: 'invalid_request_error',
@@ -74,18 +57,13 @@ export async function startOpenAiSimulator(options: OpenAiSimulatorOptions = {})
 }
 
 class Simulator implements OpenAiSimulator {
-  readonly connections: SimulatedConnection[] = [];
   readonly #settings: Settings;
   readonly #onEvent: OpenAiSimulatorOptions['onEvent'];
-  readonly #http: Server;
-  readonly #sockets = new Set<Duplex>();
-  readonly #upgrader = new WebSocketServer(SOCKET_OPTIONS);
+  readonly #server: UpgradeServer;
   readonly #scheduler: Scheduler;
   readonly #voice: Voice;
   readonly #shelf = new Shelf();
-  readonly #waiters: ReturnType<typeof withResolvers<SimulatedConnection>>[] = [];
-  #attempts = 0;
-  #handedOut = 0;
+  readonly #arrivals = new Arrivals<SimulatedConnection>();
   #closing: Promise<void> | undefined;
 
   constructor(options: OpenAiSimulatorOptions) {
@@ -94,39 +72,33 @@ class Simulator implements OpenAiSimulator {
     this.#onEvent = options.onEvent;
     this.#scheduler = new Scheduler(this.#settings.clock);
     this.#voice = new Voice(this.#settings.seed);
-    this.#http = createServer((_request, response) => {
-      response.writeHead(404, { 'content-type': 'application/json' });
-      response.end(httpBody('Only WebSocket connections are served here.'));
+    this.#server = new UpgradeServer({
+      settings: this.#settings,
+      scheduler: this.#scheduler,
+      errorBody: (_status, message) => httpBody(message),
+      protocol: 'realtime',
+      onUpgrade: (upgrade) => this.#onUpgrade(upgrade),
     });
-    this.#http.on('connection', (socket) => this.#track(socket));
-    this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
   }
 
-  async listen(): Promise<void> {
-    this.#http.listen(this.#settings.port, this.#settings.host);
-    await once(this.#http, 'listening');
+  get connections(): readonly SimulatedConnection[] {
+    return this.#arrivals.list;
+  }
+
+  listen(): Promise<void> {
+    return this.#server.listen();
   }
 
   get port(): number {
-    return (this.#http.address() as AddressInfo | null)?.port ?? 0;
+    return this.#server.port;
   }
 
   get url(): string {
-    return `ws://${this.#settings.host}:${this.port}${pathOf(this.#settings.dialect)}`;
+    return this.#server.url + pathOf(this.#settings.dialect);
   }
 
   nextConnection(): Promise<SimulatedConnection> {
-    const ready = this.connections[this.#handedOut];
-    if (ready !== undefined) {
-      this.#handedOut++;
-      return Promise.resolve(ready);
-    }
-    const waiter = withResolvers<SimulatedConnection>();
-    // A test may end before it awaits; that alone is no failure.
-    waiter.promise.catch(() => {});
-    if (this.#closing === undefined) this.#waiters.push(waiter);
-    else waiter.reject(new BridgeError('CANCELLED', 'the simulator is closed'));
-    return waiter.promise;
+    return this.#arrivals.next();
   }
 
   close(): Promise<void> {
@@ -139,57 +111,20 @@ class Simulator implements OpenAiSimulator {
   }
 
   async #close(): Promise<void> {
-    for (const { reject } of this.#waiters.splice(0)) {
-      reject(new BridgeError('CANCELLED', 'the simulator closed before a connection came'));
-    }
-    const stopped = once(this.#http, 'close');
-    this.#http.close();
+    this.#arrivals.close();
     for (const connection of this.connections) connection.drop();
-    for (const socket of this.#sockets) socket.destroy();
-    await Promise.all([stopped, ...this.connections.map((connection) => connection.closed)]);
+    await Promise.all([this.#server.close(), ...this.connections.map((connection) => connection.closed)]);
     this.#scheduler.stop();
   }
 
-  #track(socket: Duplex): void {
-    this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
-    // A client that cuts the connection is no error of ours.
-    socket.on('error', () => {});
-  }
-
-  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const index = this.#attempts++;
-    if (this.#breaks(socket, index)) return;
+  #onUpgrade({ request, index, refuse, accept }: Upgrade): void {
     const url = new URL(request.url ?? '/', 'http://localhost');
-    const visit = this.#visit(request, url, index);
-    if ('status' in visit) {
-      answer(socket, visit.status, httpBody(visit.message));
-      return;
-    }
-    const accept = (): void => {
-      this.#upgrader.handleUpgrade(request, socket, head, (ws) => this.#open(ws, visit));
-    };
-    if (this.#settings.handshakeDelayMs === 0) accept();
-    else this.#scheduler.after(this.#settings.handshakeDelayMs, accept);
+    const visit = this.#admit(request, url, index);
+    if ('status' in visit) refuse(visit.status, httpBody(visit.message));
+    else accept((ws) => this.#open(ws, visit));
   }
 
-  /** True: a fault of the script took the place of the handshake. */
-  #breaks(socket: Duplex, index: number): boolean {
-    for (const rule of new FaultScript(this.#settings.faults, index).happened('connect')) {
-      if (rule.do === 'stall') return true;
-      if (rule.do === 'drop') {
-        socket.destroy();
-        return true;
-      }
-      if (rule.do === 'http') {
-        answer(socket, rule.status, rule.body ?? httpBody(STATUS_CODES[rule.status] ?? 'Error'));
-        return true;
-      }
-    }
-    return false;
-  }
-
-  #visit(request: IncomingMessage, url: URL, index: number): Visit | HttpRefusal {
+  #admit(request: IncomingMessage, url: URL, index: number): Visit | HttpRefusal {
     const door = Object.hasOwn(DOORS, url.pathname) ? DOORS[url.pathname] : undefined;
     if (door === undefined) return { status: 404, message: `Invalid URL (GET ${url.pathname})` };
     const wish = door.wish(url);
@@ -219,12 +154,8 @@ class Simulator implements OpenAiSimulator {
       voice: this.#voice,
       onEvent: this.#onEvent,
     });
-    this.connections.push(connection);
+    this.#arrivals.add(connection);
     connection.open();
-    const waiter = this.#waiters.shift();
-    if (waiter === undefined) return;
-    this.#handedOut++;
-    waiter.resolve(connection);
   }
 
   /** Azure and the like do not even begin to talk. */
@@ -263,13 +194,6 @@ class Simulator implements OpenAiSimulator {
 
 function httpBody(message: string): string {
   return JSON.stringify({ error: { message, type: 'invalid_request_error', param: null, code: null } });
-}
-
-function answer(socket: Duplex, status: number, body: string): void {
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
 }
 
 function refuse(socket: WebSocket, fault: ReturnType<typeof knownFault>, dice: Dice): void {
