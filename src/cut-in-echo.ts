@@ -1,9 +1,10 @@
-import { type AudioFormat, bytesPerMs } from './audio/format.ts';
 import { dbm0, ZERO_DBM0_RMS } from './audio/tone.ts';
 import type { Transcoder } from './audio/transcode.ts';
 
 /** Levels are kept for pieces of the line of this length. */
 const SLOT_MS = 20;
+/** The same in PCM16 at 8 kHz. */
+const SLOT_BYTES = 320;
 /** More than the longest lead and the longest echo together: 10 s. */
 const SLOTS = 512;
 /** An echo comes back this long after it was due: networks, buffers, rooms. */
@@ -19,7 +20,6 @@ const AUDIBLE_RMS = ZERO_DBM0_RMS * 10 ** (-50 / 20);
  */
 export class PlayedLevel {
   readonly #decoder: Transcoder;
-  readonly #frameBytes: number;
   readonly #rms = new Float64Array(SLOTS);
   /** The newest slot that has a value, counted from time 0. */
   #newest = -1;
@@ -27,10 +27,9 @@ export class PlayedLevel {
   #end = Number.NEGATIVE_INFINITY;
   #since: number | undefined;
 
-  /** @param decoder from the line's format to PCM16 */
-  constructor(format: AudioFormat, decoder: Transcoder) {
+  /** @param decoder from the line's format to PCM16 at 8 kHz */
+  constructor(decoder: Transcoder) {
     this.#decoder = decoder;
-    this.#frameBytes = bytesPerMs(format) * SLOT_MS;
   }
 
   /** When the first audible sound was played; undefined: there was none. */
@@ -41,11 +40,11 @@ export class PlayedLevel {
   /** Audio that the carrier is given now. */
   play(bytes: Uint8Array, now: number): void {
     if (this.#end < now) this.#end = now;
-    for (let at = 0; at < bytes.length; at += this.#frameBytes) {
-      const piece =
-        at === 0 && bytes.length <= this.#frameBytes ? bytes : bytes.subarray(at, at + this.#frameBytes);
-      this.#note(rmsOf(this.#decoder.push(piece)));
-      this.#end += (piece.length / this.#frameBytes) * SLOT_MS;
+    const pcm = this.#decoder.push(bytes);
+    for (let at = 0; at < pcm.length; at += SLOT_BYTES) {
+      const to = Math.min(at + SLOT_BYTES, pcm.length);
+      this.#note(rmsOf(pcm, at, to));
+      this.#end += ((to - at) / SLOT_BYTES) * SLOT_MS;
     }
   }
 
@@ -83,12 +82,12 @@ function slotOf(ms: number): number {
   return Math.floor(ms / SLOT_MS);
 }
 
-/** Of PCM16 bytes, little-endian. */
-function rmsOf(bytes: Uint8Array): number {
+/** Of `bytes[from … to)`, PCM16, little-endian. */
+function rmsOf(bytes: Uint8Array, from: number, to: number): number {
   let energy = 0;
-  for (let i = 0; i + 1 < bytes.length; i += 2) {
+  for (let i = from; i + 1 < to; i += 2) {
     const sample = (((bytes[i] ?? 0) | ((bytes[i + 1] ?? 0) << 8)) << 16) >> 16;
     energy += sample * sample;
   }
-  return Math.sqrt((2 * energy) / Math.max(2, bytes.length));
+  return Math.sqrt((2 * energy) / (to - from));
 }

@@ -81,7 +81,7 @@ export class CutIn {
   /** What is played is to go through the leg that this returns. */
   attach(leg: CallLeg): PlayoutLeg {
     this.#leg = leg;
-    this.#played = new PlayedLevel(leg.output, this.#options.createTranscoder(leg.output, HEARD));
+    this.#played = new PlayedLevel(this.#options.createTranscoder(leg.output, HEARD));
     this.#listen();
     return this.#tapped(leg, this.#played);
   }
@@ -89,6 +89,7 @@ export class CutIn {
   detach(): void {
     this.#leg = undefined;
     this.#played = undefined;
+    this.#onQuiet();
     this.#listen();
   }
 
@@ -107,14 +108,15 @@ export class CutIn {
     this.#push(this.#detector, this.#decoder.push(bytes));
   }
 
-  /** Whoever is on the line is not listened to. */
+  /** Whoever is on the line is not listened to any more; if they spoke, they have stopped. */
   abandon(): void {
     this.#detector?.abandon();
-    this.#forget();
+    this.#onQuiet();
   }
 
   close(): void {
     this.#on = false;
+    this.#forget();
     this.detach();
   }
 

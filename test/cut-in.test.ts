@@ -322,14 +322,25 @@ describe('an ear for callers', () => {
     expect(told.slice(0, 2)).toEqual(['speech', 'cut in']);
   });
 
-  it('says nothing any more when it is closed, and forgets without a word whom it is not to listen to', () => {
+  it('is done with a caller whom it is not to listen to, or whose line is gone', () => {
+    const { hear, told, cutIn } = make();
+    const line = onLine(sentence('0880'), -18, -55).subarray(0, 20_000);
+    hear(line);
+    cutIn.abandon();
+    cutIn.abandon();
+    expect(told).toEqual(['speech', 'cut in', 'quiet']);
+    hear(line);
+    cutIn.detach();
+    expect(told).toEqual(['speech', 'cut in', 'quiet', 'speech', 'cut in', 'quiet']);
+  });
+
+  it('says nothing any more when it is closed', () => {
     const { hear, told, cutIn, clock } = make();
     const line = onLine(sentence('0880'), -18, -55);
     hear(line.subarray(0, 20_000));
-    cutIn.abandon();
+    cutIn.close();
     clock.advance(5000);
     expect(told).toEqual(['speech', 'cut in']);
-    cutIn.close();
     hear(line);
     expect(told).toHaveLength(2);
     expect(clock.pending).toBe(0);

@@ -135,6 +135,23 @@ describe('a voice detector', () => {
     expect(speech).toBeLessThanOrEqual(3);
   });
 
+  it.each([
+    [220, 440],
+    [180, 540],
+    [250, 500],
+  ])('knows a clear voice of two harmonics, %i and %i Hz, for no tone', (one, two) => {
+    const samples = new Int16Array(16_000);
+    createToneGenerator(8000, [
+      { hz: one, dbm0: -18 },
+      { hz: two, dbm0: -24 },
+    ]).fill(samples.subarray(8000), 8000);
+    const line = mix(samples, noise(16_000, 20));
+    const detector = createVoiceDetector({ rate: 8000 });
+    let tonal = 0;
+    for (let at = 0; at < line.length; at += 160) if (detector.process(line, at).tonal) tonal += 1;
+    expect(tonal).toBe(0);
+  });
+
   it('takes no noise for a tone or for voice, however it begins', () => {
     const detector = createVoiceDetector({ rate: 8000 });
     const line = new Float64Array(80_000);
