@@ -4,6 +4,7 @@ import { resampleWhole } from '../../src/audio/offline.ts';
 import { OnsetDetector } from '../../src/audio/onset.ts';
 import { ZERO_DBM0_RMS } from '../../src/audio/tone.ts';
 import { readWav } from '../../src/audio/wav.ts';
+import { packageFile } from '../../src/package-file.ts';
 import { rms, seeded, toInt16 } from './signal.ts';
 
 /** Speech on telephone lines, and when it begins, to measure a detector of onsets by. Samples are PCM16 at 8 kHz. */
@@ -16,7 +17,7 @@ const BLOCK = 80;
 
 /** A sentence of `fixtures/speech`. */
 export function sentence(name: (typeof SENTENCES)[number]): Int16Array {
-  const file = readWav(readFileSync(new URL(`../../fixtures/speech/librivox-${name}.wav`, import.meta.url)));
+  const file = readWav(readFileSync(packageFile(`fixtures/speech/librivox-${name}.wav`)));
   return resampleWhole(file.channel(0), file.rate, 8000);
 }
 
