@@ -15,3 +15,35 @@ export function fieldsOf(value: unknown): Fields {
 export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
+
+/** The text as JSON; undefined when it is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+// More than any answer has tokens, or any session seconds: whoever counts can tell, and can still add it up.
+const MOST = 1_000_000_000;
+
+/** A count of tokens or seconds as it can be charged; 0 for anything else. */
+export function countOf(value: unknown): number {
+  return typeof value === 'number' && value > 0 ? Math.min(value, MOST) : 0;
+}
+
+/** `over` on top of `base`, object by object; `under`: what a part of `over` is put on in the place of what is there. */
+export function merged(
+  base: Fields,
+  over: Fields,
+  under: (key: string, there: Fields, over: Fields) => Fields = (_key, there) => there,
+): Fields {
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    if (value === undefined || key === '__proto__') continue;
+    const there = result[key];
+    result[key] = isFields(value) && isFields(there) ? merged(under(key, there, value), value, under) : value;
+  }
+  return result;
+}

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../errors.ts';
 import { fieldsOf, isFields, textOf } from '../common/fields.ts';
+import { closeVerdict } from '../common/verdicts.ts';
 
 /** What the session had been through when it was closed. */
 export interface Circumstances {
@@ -26,9 +27,6 @@ function byReason(reason: string): ErrorCode | undefined {
   return REASONS.find(([pattern]) => pattern.test(reason))?.[1];
 }
 
-/** A session that cannot be gone on with in this way; 1007 and 1008 are also what a handle gets that is too old. */
-const OBJECTIONS: ReadonlySet<number> = new Set([1002, 1003, 1007, 1008, 1009, 1010]);
-
 /** Code of a socket that the service closed. */
 export function closeCode(code: number, reason: string, when: Circumstances): ErrorCode {
   const found = byReason(reason);
@@ -37,9 +35,8 @@ export function closeCode(code: number, reason: string, when: Circumstances): Er
   if (!when.whileConnecting && when.afterToolResult && code === 1008) return 'PROVIDER_CLOSED';
   if (when.announced && (found === undefined || found === 'PROVIDER_UNAVAILABLE')) return 'PROVIDER_EXPIRED';
   if (found !== undefined) return found;
-  if (OBJECTIONS.has(code)) return 'PROVIDER_CONFIG';
-  if (when.whileConnecting || code === 1011 || code === 1012 || code === 1013) return 'PROVIDER_UNAVAILABLE';
-  return 'PROVIDER_CLOSED';
+  // A session that cannot be gone on with in this way; 1007 and 1008 are also what a handle gets that is too old.
+  return closeVerdict(code, when.whileConnecting);
 }
 
 /** It may be the handle that was refused: the same again without it may succeed. */

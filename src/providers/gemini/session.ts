@@ -1,5 +1,5 @@
 import type { AudioFormat } from '../../audio/format.ts';
-import { type Cancel, type Clock, deadline } from '../../clock.ts';
+import { type Clock, deadline } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
 import type {
   ConnectRequest,
@@ -9,15 +9,17 @@ import type {
   TextOptions,
   ToolResult,
 } from '../../provider.ts';
+import { Expiry } from '../common/expiry.ts';
 import type { Fields } from '../common/fields.ts';
 import { abortError, networkError, type Scrub, scrubber } from '../common/network.ts';
 import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
+import { awaitsAnswer } from '../common/told.ts';
 import type { Address, Dial } from './address.ts';
 import { Conversation } from './conversation.ts';
 import { type Circumstances, closeCode, mayBeHandle, statusCode, wordsOfBody } from './errors.ts';
 import { HISTORY, INPUT, MAX_CONNECTION_MS, OUTPUT } from './facts.ts';
 import { buildSetup, readSetup, type SetupChoice, type SetupShape } from './setup.ts';
-import { awaitsAnswer, historyTurns } from './texts.ts';
+import { historyTurns } from './texts.ts';
 import { Uplink } from './uplink.ts';
 import { readMessage, type ServerEvent } from './wire.ts';
 
@@ -58,12 +60,12 @@ export class GeminiSession implements ProviderSession {
   readonly #socket: ProviderSocket;
   readonly #uplink: Uplink;
   readonly #conversation: Conversation;
+  readonly #expiry: Expiry;
   readonly #scrub: Scrub;
   readonly #host: string;
   readonly #ready: Promise<void>;
   #settle: { resolve: () => void; reject: (error: BridgeError) => void } | undefined;
   #stage: Stage = 'connecting';
-  #expiryTimer: Cancel | undefined;
   #announced = false;
   /** The newest handle that was told. */
   #resumeHandle: string | undefined;
@@ -85,6 +87,7 @@ export class GeminiSession implements ProviderSession {
     this.#clock = clock;
     this.#sink = sink;
     this.#host = dial.url.host;
+    this.#expiry = new Expiry(clock, settings.expiryMarginMs, (event) => this.#emit(event));
     this.#scrub = (text) => scrub(text.replace(SECRETS, '[key]'));
     this.#ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
@@ -226,7 +229,7 @@ export class GeminiSession implements ProviderSession {
         return;
       case 'goAway':
         this.#announced = true;
-        this.#expiryTimer?.();
+        this.#expiry.cancel();
         this.#emit({ type: 'expiring', inMs: event.leftMs });
         return;
       case 'resumption':
@@ -279,17 +282,13 @@ export class GeminiSession implements ProviderSession {
 
   /** In case the service says nothing: it drops connections after about 10 minutes. */
   #watchExpiry(): void {
-    const endsAt = this.#clock.now() + MAX_CONNECTION_MS;
-    const ms = Math.max(0, MAX_CONNECTION_MS - this.#settings.expiryMarginMs);
-    this.#expiryTimer = this.#clock.after(ms, () => {
-      this.#emit({ type: 'expiring', inMs: Math.max(0, Math.round(endsAt - this.#clock.now())) });
-    });
+    this.#expiry.expect(MAX_CONNECTION_MS);
   }
 
   /** Leaves `connecting` or `open`; no timer of the session runs afterwards. */
   #stop(stage: 'closing' | 'closed'): void {
     this.#stage = stage;
-    this.#expiryTimer?.();
+    this.#expiry.cancel();
     this.#conversation.close();
     this.#uplink.close();
   }

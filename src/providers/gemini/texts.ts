@@ -1,6 +1,6 @@
 import type { ConnectRequest, HistoryItem, TextOptions } from '../../provider.ts';
 import type { Fields } from '../common/fields.ts';
-import { languageName } from '../common/instructions.ts';
+import { textOrKeys, tongueOf } from '../common/told.ts';
 
 /**
  * Everything that is told goes under the caller's role, for newer models refuse the role `system`; what the caller has
@@ -17,18 +17,16 @@ export function turn(role: 'user' | 'model', texts: readonly string[]): Fields {
 
 /** What the model reads when a text of ours or keys of the telephone come in; empty: nothing. */
 export function textFor(text: string, options: TextOptions): string {
-  const nothing = text.trim() === '';
-  if (nothing && options.digits === undefined) return '';
-  const words = nothing ? `The caller pressed ${options.digits} on the telephone keypad.` : text;
-  return options.role === 'system' || nothing ? marked(words) : words;
+  const words = textOrKeys(text, options.digits);
+  if (words === undefined) return '';
+  return options.role === 'system' || words !== text ? marked(words) : words;
 }
 
 /** Has the model say `text` and nothing else. */
 export function sayText(text: string, language: ConnectRequest['language']): string {
-  const tongue = language === undefined ? 'the language of this conversation' : languageName(language);
   return (
     `[From the system, not said by the caller. Say to the caller now exactly the text between the lines below, in ` +
-    `${tongue}. Add nothing before or after it, do not answer it, do not mention this message, and do not call a ` +
+    `${tongueOf(language)}. Add nothing before or after it, do not answer it, do not mention this message, and do not call a ` +
     `function.]\n-----\n${text}\n-----`
   );
 }
@@ -111,12 +109,6 @@ export function historyTurns(
     else turns.push({ role, texts: [text] });
   }
   return turns.map(({ role, texts }) => turn(role, texts));
-}
-
-/** The caller has spoken last and got no answer, perhaps because the provider before this one died over it. */
-export function awaitsAnswer(history: readonly HistoryItem[]): boolean {
-  const last = history.findLast((item) => item.type === 'message' && item.role !== 'system');
-  return last?.type === 'message' && last.role === 'user';
 }
 
 /** The first `share` (0..1) of a text, ending at a word. */

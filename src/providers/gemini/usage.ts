@@ -1,12 +1,5 @@
 import type { Usage } from '../../provider.ts';
-import { type Fields, fieldsOf, isFields } from '../common/fields.ts';
-
-// More than any turn has tokens: whoever counts can tell, and can still add it up.
-const MOST = 1_000_000_000;
-
-function countOf(value: unknown): number {
-  return typeof value === 'number' && value > 0 ? Math.min(value, MOST) : 0;
-}
+import { countOf, type Fields, fieldsOf, isFields } from '../common/fields.ts';
 
 interface Counted {
   readonly text: number;

@@ -1,7 +1,7 @@
 import { type AudioFormat, formatName, RATES, sameFormat } from '../../audio/format.ts';
 import { BridgeError } from '../../errors.ts';
 import type { ConnectRequest, ToolDefinition, TurnDetection } from '../../provider.ts';
-import { type Fields, fieldsOf, isFields } from '../common/fields.ts';
+import { type Fields, fieldsOf, merged } from '../common/fields.ts';
 import { instructions } from '../common/instructions.ts';
 import { FORMATS } from './facts.ts';
 import { outputConfiguration } from './input.ts';
@@ -68,16 +68,6 @@ function toolConfiguration(tools: readonly ToolDefinition[], choice: ToolChoice)
   };
 }
 
-function merge(base: Fields, over: Fields): Fields {
-  const result: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    if (value === undefined || key === '__proto__') continue;
-    const below = result[key];
-    result[key] = isFields(value) && isFields(below) ? merge(below, value) : value;
-  }
-  return result;
-}
-
 function outputFormat(promptStart: Fields): AudioFormat {
   const found = fieldsOf(promptStart['audioOutputConfiguration'])['sampleRateHertz'];
   const rate = RATES.find((known) => known === found);
@@ -108,10 +98,10 @@ export function buildSession(request: ConnectRequest, choice: SessionChoice): Se
       ...toolConfiguration(request.tools, choice.toolChoice),
     },
   };
-  const merged = merge(merge(own, choice.session), request.overrides);
-  const promptStart = fieldsOf(merged['promptStart']);
+  const fields = merged(merged(own, choice.session), request.overrides);
+  const promptStart = fieldsOf(fields['promptStart']);
   return {
-    sessionStart: fieldsOf(merged['sessionStart']),
+    sessionStart: fieldsOf(fields['sessionStart']),
     promptStart,
     input,
     output: outputFormat(promptStart),

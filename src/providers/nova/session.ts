@@ -10,6 +10,7 @@ import type {
   TextOptions,
   ToolResult,
 } from '../../provider.ts';
+import { Expiry } from '../common/expiry.ts';
 import { abortError, type Scrub } from '../common/network.ts';
 import { WholeSamples } from '../common/whole-samples.ts';
 import type { AwsLink, AwsStream } from './aws.ts';
@@ -58,13 +59,13 @@ export class NovaSession implements ProviderSession {
   readonly #conversation: Conversation;
   readonly #reader = new ServerEventReader();
   readonly #samples = new WholeSamples();
+  readonly #expiry: Expiry;
   readonly #startedAt: number;
   readonly #ready: Promise<void>;
   #settle: { resolve: () => void; reject: (error: BridgeError) => void } | undefined;
   #stream: AwsStream | undefined;
   #stage: Stage = 'connecting';
   #sentTimer: Cancel | undefined;
-  #expiryTimer: Cancel | undefined;
   #closeTimer: Cancel | undefined;
   #closing: Promise<void> | undefined;
   #finish: () => void = () => undefined;
@@ -75,6 +76,7 @@ export class NovaSession implements ProviderSession {
     this.#clock = clock;
     this.#sink = sink;
     this.#startedAt = clock.now();
+    this.#expiry = new Expiry(clock, setup.expiryMarginMs, (event) => this.#emit(event));
     this.#shape = buildSession(request, setup);
     this.#past = pastConversation(request.history, setup.historyLimits);
     this.#writer = new PromptWriter(setup.historyLimits.bytesPerInput, randomUUID);
@@ -246,12 +248,7 @@ export class NovaSession implements ProviderSession {
 
   // The end is not announced.
   #watchExpiry(): void {
-    const { maxSessionMs, expiryMarginMs } = this.#setup;
-    const endsAt = this.#startedAt + maxSessionMs;
-    const inMs = Math.max(0, endsAt - expiryMarginMs - this.#clock.now());
-    this.#expiryTimer = this.#clock.after(inMs, () => {
-      this.#emit({ type: 'expiring', inMs: Math.max(0, Math.round(endsAt - this.#clock.now())) });
-    });
+    this.#expiry.expect(this.#startedAt + this.#setup.maxSessionMs - this.#clock.now());
   }
 
   #onStalled(ms: number): void {
@@ -263,7 +260,7 @@ export class NovaSession implements ProviderSession {
   #stop(stage: 'closing' | 'closed'): void {
     this.#stage = stage;
     this.#sentTimer?.();
-    this.#expiryTimer?.();
+    this.#expiry.cancel();
     this.#conversation.close();
   }
 

@@ -1,13 +1,12 @@
 import type { TextOptions, ToolResult } from '../../provider.ts';
-import { isFields } from '../common/fields.ts';
-import { languageName } from '../common/instructions.ts';
+import { isFields, jsonOf } from '../common/fields.ts';
+import { sayExactly, textOrKeys } from '../common/told.ts';
 import { note } from './history.ts';
 
 /** What the model reads when a text of ours or keys of the telephone come in; empty: there is nothing to tell. */
 export function textFor(text: string, { role, digits, respond }: TextOptions): string {
-  const own = text.trim();
-  if (own === '' && digits === undefined) return '';
-  const words = own === '' ? `The caller pressed ${digits} on the telephone keypad.` : own;
+  const words = textOrKeys(text.trim(), digits);
+  if (words === undefined) return '';
   // The roles of text in mid-call are the caller's and nobody's else, so what is not the caller's is marked.
   const marked = role === 'system' || digits !== undefined;
   if (respond) return marked ? note(words) : words;
@@ -16,11 +15,7 @@ export function textFor(text: string, { role, digits, respond }: TextOptions): s
 
 /** Has the model say `text` and nothing else. */
 export function sayText(text: string, language: string | undefined): string {
-  const tongue = language === undefined ? 'the language of this conversation' : languageName(language);
-  return note(
-    `Say to the caller now exactly the text between the lines below, in ${tongue}. ` +
-      `Add nothing before or after it, do not answer it, and do not call a function.\n-----\n${text}\n-----`,
-  );
+  return note(sayExactly(text, language));
 }
 
 /** The service has taken a result and says nothing. */
@@ -28,20 +23,12 @@ export const GO_ON = note('The result of the function is there. Go on with the c
 
 const SAY_NOTHING = 'Do not say anything about this result now.';
 
-function parsed(output: string): unknown {
-  try {
-    return JSON.parse(output);
-  } catch {
-    return undefined;
-  }
-}
-
 /**
  * A result as JSON text: anything else is refused with "Tool Response parsing error". One that is not to be spoken of
  * says so itself, because the service has no other way to be told.
  */
 export function resultJson({ output, isError, respond }: ToolResult): string {
-  const value = parsed(output);
+  const value = jsonOf(output);
   const named = isFields(value) ? value : { [isError ? 'error' : 'result']: value ?? output };
   if (!respond) return JSON.stringify({ ...named, instruction: SAY_NOTHING });
   return isFields(value) ? output : JSON.stringify(named);

@@ -1,6 +1,6 @@
 import { BridgeError } from '../../errors.ts';
 import type { Usage } from '../../provider.ts';
-import { type Fields, fieldsOf, isFields, textOf } from '../common/fields.ts';
+import { type Fields, fieldsOf, isFields, jsonOf, textOf } from '../common/fields.ts';
 import { UsageReader } from './usage.ts';
 
 /** What one block of output is: words of the caller, words planned or spoken by the agent, speech, a function call. */
@@ -44,14 +44,6 @@ const MOST_BLOCKS = 256;
 /** Digital silence, which may well come twice. */
 const SILENCE = /^A*=*$/;
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 function required(name: string, body: Fields, key: string): string {
   const value = body[key];
   if (typeof value === 'string' && value !== '') return value;
@@ -65,7 +57,7 @@ function required(name: string, body: Fields, key: string): string {
 function textKind(body: Fields): ContentKind {
   if (body['role'] === 'USER') return 'heard';
   const model = body['additionalModelFields'];
-  const fields = typeof model === 'string' ? fieldsOf(parseJson(model)) : fieldsOf(model);
+  const fields = typeof model === 'string' ? fieldsOf(jsonOf(model)) : fieldsOf(model);
   return fields['generationStage'] === 'SPECULATIVE' ? 'planned' : 'said';
 }
 
@@ -84,7 +76,7 @@ function kindOf(body: Fields): ContentKind | undefined {
 
 /** A signal in the clothes of a text; its spaces are not to be relied on. */
 function isInterruption(content: string): boolean {
-  return content.trimStart().startsWith('{') && fieldsOf(parseJson(content))['interrupted'] === true;
+  return content.trimStart().startsWith('{') && fieldsOf(jsonOf(content))['interrupted'] === true;
 }
 
 /**
@@ -94,9 +86,9 @@ function isInterruption(content: string): boolean {
 export function callArguments(content: unknown): string {
   if (typeof content !== 'string') return JSON.stringify(content ?? {});
   if (content.trim() === '') return '{}';
-  const once = parseJson(content);
+  const once = jsonOf(content);
   if (typeof once !== 'string') return content;
-  return isFields(parseJson(once)) ? once : content;
+  return isFields(jsonOf(once)) ? once : content;
 }
 
 /** Reads what the service sends on one stream, and drops what it sends twice. */
@@ -133,7 +125,7 @@ export class ServerEventReader {
   }
 
   #unwrap(bytes: Buffer): [string, Fields] {
-    const message = parseJson(bytes.toString());
+    const message = jsonOf(bytes.toString());
     if (!isFields(message)) {
       throw new BridgeError('BAD_FRAME', `an event of ${bytes.length} bytes is not a JSON object`);
     }

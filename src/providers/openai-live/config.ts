@@ -1,7 +1,7 @@
 import { type AudioFormat, formatName, PCM16_24K, sameFormat } from '../../audio/format.ts';
 import { BridgeError } from '../../errors.ts';
 import type { ConnectRequest, HistoryItem } from '../../provider.ts';
-import { type Fields, fieldsOf, isFields } from '../common/fields.ts';
+import { type Fields, fieldsOf, merged } from '../common/fields.ts';
 import { instructions } from '../common/instructions.ts';
 import { FORMATS, MOST_HISTORY_ITEMS, MOST_HISTORY_TOKENS } from './facts.ts';
 import { pastCall, shortened, tokensOf } from './texts.ts';
@@ -116,24 +116,8 @@ export function historyInput(history: readonly HistoryItem[]): readonly Fields[]
   return told;
 }
 
-/** The caller has spoken last and got no answer, perhaps because the provider before this one died over it. */
-export function awaitsAnswer(history: readonly HistoryItem[]): boolean {
-  const last = history.findLast((item) => item.type === 'message' && item.role !== 'system');
-  return last?.type === 'message' && last.role === 'user';
-}
-
-function merge(base: Fields, over: Fields): Fields {
-  const result: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    if (value === undefined || key === '__proto__') continue;
-    const below = result[key];
-    result[key] = isFields(value) && isFields(below) ? merge(baseFor(below, value), value) : value;
-  }
-  return result;
-}
-
 // Unknown fields are refused, and those of one kind of format or delegation are unknown to another kind.
-function baseFor(base: Fields, over: Fields): Fields {
+function under(_key: string, base: Fields, over: Fields): Fields {
   return over['type'] === undefined || over['type'] === base['type'] ? base : {};
 }
 
@@ -146,7 +130,7 @@ export function buildSession(request: ConnectRequest, choice: SessionChoice): Fi
     delegation: delegationFields(request, choice.delegation),
     input: historyInput(request.history),
   };
-  return merge(merge(own, choice.session), request.overrides);
+  return merged(merged(own, choice.session, under), request.overrides, under);
 }
 
 /** How audio goes in and out. Throws PROVIDER_CONFIG for a format that nothing here can read. */

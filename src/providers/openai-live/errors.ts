@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../errors.ts';
+import { closeVerdict, statusVerdict } from '../common/verdicts.ts';
 
 /** How the session treats a report: `fatal` ends it, `borne` is forgiven once, `rejected` concerns one message. */
 export type Severity = 'fatal' | 'borne' | 'rejected';
@@ -47,14 +48,8 @@ export function statusCode(
 ): ErrorCode {
   const found = report(bodyCode, bodyKind);
   if (found.severity === 'fatal') return found.code;
-  if (status === 401 || status === 403) return 'PROVIDER_AUTH';
-  if (status === 429) return 'PROVIDER_RATE_LIMITED';
-  if (status === 408 || status >= 500) return 'PROVIDER_UNAVAILABLE';
-  return 'PROVIDER_CONFIG';
+  return statusVerdict(status);
 }
-
-/** Closes that the maker's own client never tries again: the peer objects to what was said, not to the moment. */
-const OBJECTIONS: ReadonlySet<number> = new Set([1002, 1003, 1007, 1008, 1009, 1010]);
 
 /** Code of a socket that the provider closed without a word, from the close code and its reason. */
 export function closeCode(code: number, reason: string, whileConnecting: boolean): ErrorCode {
@@ -63,9 +58,8 @@ export function closeCode(code: number, reason: string, whileConnecting: boolean
     if (found?.severity === 'fatal') return found.code;
   }
   if (code === 3000) return 'PROVIDER_AUTH';
-  if (code === 4000 || OBJECTIONS.has(code)) return 'PROVIDER_CONFIG';
-  if (whileConnecting || code === 1011 || code === 1012 || code === 1013) return 'PROVIDER_UNAVAILABLE';
-  return 'PROVIDER_CLOSED';
+  if (code === 4000) return 'PROVIDER_CONFIG';
+  return closeVerdict(code, whileConnecting);
 }
 
 const END_REASONS: ReadonlyMap<string, string> = new Map([

@@ -2,9 +2,10 @@ import { BridgeError } from '../../errors.ts';
 import type { ProviderEvent, ToolResult } from '../../provider.ts';
 import type { Fields } from '../common/fields.ts';
 import type { Scrub } from '../common/network.ts';
+import { toolOutput } from '../common/told.ts';
 import type { Asks } from './asks.ts';
 import { report } from './errors.ts';
-import { pastCall, toolOutput } from './texts.ts';
+import { pastCall } from './texts.ts';
 import type { BackendEvent, WireCall } from './wire.ts';
 
 /** How a text is told to the voice: to be said, or to be known. */

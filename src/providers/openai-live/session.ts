@@ -9,6 +9,7 @@ import type {
   TextOptions,
   ToolResult,
 } from '../../provider.ts';
+import { Expiry } from '../common/expiry.ts';
 import { type Fields, isFields, textOf } from '../common/fields.ts';
 import { abortError, networkError, type Scrub } from '../common/network.ts';
 import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
@@ -50,6 +51,7 @@ export class OpenAiLiveSession implements ProviderSession {
   readonly #socket: ProviderSocket;
   readonly #reader = new ServerEventReader();
   readonly #samples = new WholeSamples();
+  readonly #expiry: Expiry;
   readonly #ready: Promise<void>;
   #settle: { resolve: () => void; reject: (error: BridgeError) => void } | undefined;
   #stage: Stage = 'connecting';
@@ -58,7 +60,7 @@ export class OpenAiLiveSession implements ProviderSession {
   #awake: KeepAwake | undefined;
   #messages = 0;
   #seconds = 0;
-  #timer: Cancel | undefined;
+  #goodbye: Cancel | undefined;
   #ending: Promise<void> | undefined;
 
   private constructor(setup: SessionSetup, request: ConnectRequest, sink: (event: ProviderEvent) => void) {
@@ -66,6 +68,7 @@ export class OpenAiLiveSession implements ProviderSession {
     this.#setup = setup;
     this.#request = request;
     this.#clock = request.clock;
+    this.#expiry = new Expiry(request.clock, setup.expiryMarginMs, (event) => this.#emit(event));
     this.#sink = sink;
     this.#format = readFormat(session);
     this.#ready = new Promise((resolve, reject) => {
@@ -143,7 +146,7 @@ export class OpenAiLiveSession implements ProviderSession {
     if (this.#stage === 'open') {
       this.#stop('closing');
       this.#send('close', { type: 'session.close' });
-      this.#timer = this.#clock.after(GOODBYE_MS, () => this.#socket.close());
+      this.#goodbye = this.#clock.after(GOODBYE_MS, () => this.#socket.close());
     }
     return this.#socket.finished;
   }
@@ -213,7 +216,7 @@ export class OpenAiLiveSession implements ProviderSession {
     if (event.type === 'usage') this.#charge(event.seconds);
     if (event.type !== 'ended') return;
     this.#charge(event.seconds ?? 0);
-    this.#timer?.();
+    this.#goodbye?.();
     this.#socket.close();
   }
 
@@ -255,13 +258,8 @@ export class OpenAiLiveSession implements ProviderSession {
 
   // No event announces the end of a session; a clock that is wrong must not make one end at its start.
   #watchExpiry(expiresAt: number | undefined): void {
-    const { maxSessionMs, expiryMarginMs } = this.#setup;
     const said = expiresAt === undefined ? 0 : expiresAt * 1000 - this.#clock.epoch();
-    const leftMs = said > 0 && said < DAY_MS ? said : maxSessionMs;
-    const endsAt = this.#clock.now() + leftMs;
-    this.#timer = this.#clock.after(Math.max(0, leftMs - expiryMarginMs), () => {
-      this.#emit({ type: 'expiring', inMs: Math.max(0, Math.round(endsAt - this.#clock.now())) });
-    });
+    this.#expiry.expect(said > 0 && said < DAY_MS ? said : this.#setup.maxSessionMs);
   }
 
   /** Leaves `connecting` or `open`; no timer of the session runs afterwards. */
@@ -269,7 +267,7 @@ export class OpenAiLiveSession implements ProviderSession {
     // What is open is told to its end while somebody listens.
     this.#dialogue?.close();
     this.#stage = stage;
-    this.#timer?.();
+    this.#expiry.cancel();
     this.#awake?.close();
   }
 
@@ -305,7 +303,7 @@ export class OpenAiLiveSession implements ProviderSession {
   #onEnded(end: SocketEnd): void {
     if (this.#stage === 'closing') {
       this.#stage = 'closed';
-      this.#timer?.();
+      this.#goodbye?.();
       this.#sink({ type: 'closed', expected: true, error: undefined });
       return;
     }

@@ -1,4 +1,5 @@
 import type { TextOptions } from '../../provider.ts';
+import { textOrKeys } from '../common/told.ts';
 
 /** An append may have 500 tokens; counted with a margin, since the count is a guess. */
 const MOST_TOKENS = 450;
@@ -60,18 +61,13 @@ export function shortened(text: string, most: number): string {
 /** What the model reads when a text of ours or keys of the telephone come in. */
 export function textFor(text: string, { role, respond, digits }: TextOptions): string {
   const isKeys = text.trim() === '' && digits !== undefined;
-  const words = isKeys ? `The caller pressed ${digits} on the telephone keypad.` : text;
+  const words = textOrKeys(text, digits) ?? text;
   const told = role === 'user' && !isKeys ? `The caller sends this message: ${words}` : words;
   return respond ? `${told}\nSpeak to the caller about this now.` : told;
 }
 
 /** What the model is told when the caller had spoken last and another session died over it. */
 export const ANSWER_NOW = 'The caller has spoken last and waits for you: answer them now.';
-
-/** The output of a handler that failed, in a form that the model cannot take for a good result. */
-export function toolOutput(output: string, isError: boolean): string {
-  return isError && !output.trimStart().startsWith('{') ? JSON.stringify({ error: output }) : output;
-}
 
 /** A function call that this session has not made, and its result. */
 export function pastCall(name: string, args: string, output: string): string {

@@ -1,6 +1,6 @@
 import { BridgeError } from '../../errors.ts';
 import type { Usage } from '../../provider.ts';
-import { type Fields, fieldsOf, isFields, textOf } from '../common/fields.ts';
+import { countOf, type Fields, fieldsOf, isFields, textOf } from '../common/fields.ts';
 
 export interface WireError {
   readonly code: string | undefined;
@@ -52,13 +52,6 @@ export type ServerEvent =
   | { readonly type: 'error'; readonly error: WireError };
 
 type Parse = (message: Fields) => ServerEvent | undefined;
-
-// More than any session has seconds, or any response tokens: whoever counts can tell, and can still add it up.
-const MOST = 1_000_000_000;
-
-function countOf(value: unknown): number {
-  return typeof value === 'number' && value > 0 ? Math.min(value, MOST) : 0;
-}
 
 function numberOf(value: unknown): number | undefined {
   return typeof value === 'number' ? value : undefined;

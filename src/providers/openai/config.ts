@@ -1,7 +1,7 @@
 import { type AudioFormat, formatName } from '../../audio/format.ts';
 import { BridgeError } from '../../errors.ts';
 import type { ConnectRequest } from '../../provider.ts';
-import { type Fields, fieldsOf, isFields, textOf } from '../common/fields.ts';
+import { type Fields, fieldsOf, isFields, merged, textOf } from '../common/fields.ts';
 import type { Dialect, SessionChoice } from './dialect.ts';
 import { readFlatFormat, readNestedFormat } from './formats.ts';
 
@@ -20,17 +20,6 @@ export interface SessionShape {
   readonly expiresAt: number | undefined;
 }
 
-function merge(base: Fields, over: Fields, dialect: Dialect): Fields {
-  const result: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    if (value === undefined || key === '__proto__') continue;
-    const below = result[key];
-    result[key] =
-      isFields(value) && isFields(below) ? merge(baseFor(key, below, value, dialect), value, dialect) : value;
-  }
-  return result;
-}
-
 // Keys of one kind of turn detection are refused by the other, so a change of kind starts from its own defaults.
 function baseFor(key: string, base: Fields, over: Fields, dialect: Dialect): Fields {
   const type = over['type'];
@@ -45,7 +34,8 @@ function baseFor(key: string, base: Fields, over: Fields, dialect: Dialect): Fie
 /** The `session` of `session.update`: complete, with the raw overrides of the options and of the request on top. */
 export function buildSession(request: ConnectRequest, choice: SessionChoice): Fields {
   const { dialect } = choice;
-  return merge(merge(dialect.session(request, choice), choice.session, dialect), request.overrides, dialect);
+  const under = (key: string, there: Fields, over: Fields): Fields => baseFor(key, there, over, dialect);
+  return merged(merged(dialect.session(request, choice), choice.session, under), request.overrides, under);
 }
 
 function formatOf(

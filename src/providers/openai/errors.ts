@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../errors.ts';
+import { closeVerdict, statusVerdict } from '../common/verdicts.ts';
 
 /**
  * How the session treats a report of the provider: `fatal` ends it, `sticky` is forgiven once, `busy` means that a
@@ -62,14 +63,8 @@ export function connectCode(code: string | undefined, kind: string | undefined):
 export function statusCode(status: number, bodyCode: string | undefined, bodyKind?: string): ErrorCode {
   const found = report(bodyCode, bodyKind);
   if (found.severity === 'fatal') return found.code;
-  if (status === 401 || status === 403) return 'PROVIDER_AUTH';
-  if (status === 429) return 'PROVIDER_RATE_LIMITED';
-  if (status === 408 || status >= 500) return 'PROVIDER_UNAVAILABLE';
-  return 'PROVIDER_CONFIG';
+  return statusVerdict(status);
 }
-
-/** Closes that the provider's own client never tries again: the peer objects to what was said, not to the moment. */
-const OBJECTIONS: ReadonlySet<number> = new Set([1002, 1003, 1007, 1008, 1009, 1010]);
 
 /** Code of a socket that the provider closed, from the close code and its reason (`type.code` or a sentence). */
 export function closeCode(code: number, reason: string, whileConnecting: boolean): ErrorCode {
@@ -79,7 +74,6 @@ export function closeCode(code: number, reason: string, whileConnecting: boolean
   }
   if (/maximum duration/i.test(reason)) return 'PROVIDER_EXPIRED';
   if (code === 3000) return 'PROVIDER_AUTH';
-  if (code === 4000 || OBJECTIONS.has(code)) return 'PROVIDER_CONFIG';
-  if (whileConnecting || code === 1011 || code === 1012 || code === 1013) return 'PROVIDER_UNAVAILABLE';
-  return 'PROVIDER_CLOSED';
+  if (code === 4000) return 'PROVIDER_CONFIG';
+  return closeVerdict(code, whileConnecting);
 }

@@ -1,8 +1,9 @@
 import { assertNever } from '../../errors.ts';
 import type { ToolResult } from '../../provider.ts';
 import type { Fields } from '../common/fields.ts';
+import { toolOutput } from '../common/told.ts';
 import { Calls } from './calls.ts';
-import { callItem, resultItem, toolOutput } from './messages.ts';
+import { callItem, resultItem } from './messages.ts';
 import type { Response } from './responses.ts';
 import type { Done, WireCall } from './wire.ts';
 

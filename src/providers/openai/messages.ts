@@ -1,7 +1,7 @@
 import { assertNever } from '../../errors.ts';
 import type { HistoryItem, TextOptions } from '../../provider.ts';
 import { type Fields, textOf } from '../common/fields.ts';
-import { languageName } from '../common/instructions.ts';
+import { sayExactly, textOrKeys } from '../common/told.ts';
 import type { Dialect } from './dialect.ts';
 import type { Correction } from './responses.ts';
 
@@ -66,16 +66,9 @@ export function historyItems(history: readonly HistoryItem[], dialect: Dialect):
   return items;
 }
 
-/** The caller has spoken last and got no answer, perhaps because the provider before this one died over it. */
-export function awaitsAnswer(history: readonly HistoryItem[]): boolean {
-  const last = history.findLast((item) => item.type === 'message' && item.role !== 'system');
-  return last?.type === 'message' && last.role === 'user';
-}
-
 /** What the model reads when a text of ours or keys of the telephone come in. */
 export function textFor(text: string, options: TextOptions): string {
-  if (text.trim() !== '' || options.digits === undefined) return text;
-  return `The caller pressed ${options.digits} on the telephone keypad.`;
+  return textOrKeys(text, options.digits) ?? text;
 }
 
 /** Under this name the fields of a request hold a text that the server speaks without the model. */
@@ -106,11 +99,7 @@ export function sayFields(text: string, saying: Saying): Fields {
 
 // Instructions of a response replace the session's.
 function orderFields(text: string, { dialect, instructions, language }: Saying): Fields {
-  const tongue = language === undefined ? 'the language of this conversation' : languageName(language);
-  const order =
-    `Say to the caller now exactly the text between the lines below, in ${tongue}. ` +
-    'Add nothing before or after it, do not answer it, and do not call a function.\n' +
-    `-----\n${text}\n-----`;
+  const order = sayExactly(text, language);
   return {
     instructions: instructions === '' ? order : `${instructions}\n\n${order}`,
     ...(dialect.quietsFunctions ? { tool_choice: 'none' } : {}),
@@ -134,9 +123,4 @@ export function correctionMessage(correction: Correction): Fields {
     content_index: correction.contentIndex,
     audio_end_ms: correction.endMs,
   };
-}
-
-/** The output of a handler that failed, in a form that the model cannot take for a good result. */
-export function toolOutput(output: string, isError: boolean): string {
-  return isError && !output.trimStart().startsWith('{') ? JSON.stringify({ error: output }) : output;
 }

@@ -1,5 +1,5 @@
 import { type AudioFormat, sameFormat } from '../../audio/format.ts';
-import { type Cancel, type Clock, deadline } from '../../clock.ts';
+import { type Clock, deadline } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
 import type {
   ConnectRequest,
@@ -9,15 +9,17 @@ import type {
   TextOptions,
   ToolResult,
 } from '../../provider.ts';
+import { Expiry } from '../common/expiry.ts';
 import { type Fields, isFields } from '../common/fields.ts';
 import { abortError, networkError, type Scrub } from '../common/network.ts';
 import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
+import { awaitsAnswer } from '../common/told.ts';
 import { WholeSamples } from '../common/whole-samples.ts';
 import { buildSession, readExpiry, readSession, type SessionShape } from './config.ts';
 import { Conversation } from './conversation.ts';
 import type { SessionChoice } from './dialect.ts';
 import { closeCode, connectCode, statusCode } from './errors.ts';
-import { awaitsAnswer, historyItems, type Topic } from './messages.ts';
+import { historyItems, type Topic } from './messages.ts';
 import { type ServerEvent, ServerEventReader, TOKEN_KEY, wireError } from './wire.ts';
 
 /** Everything that a session needs to know beside the request. */
@@ -56,17 +58,18 @@ export class OpenAiSession implements ProviderSession {
   #messages = 0;
   /** Requests carry their id as metadata, which the server gives back with the response. */
   #tagging = true;
-  #expiryTimer: Cancel | undefined;
   #expiresAt: number | undefined;
   #conversationId: string | undefined;
   #ending: Promise<void> | undefined;
   readonly #samples = new WholeSamples();
+  readonly #expiry: Expiry;
 
   private constructor(setup: SessionSetup, request: ConnectRequest, sink: (event: ProviderEvent) => void) {
     const session = buildSession(request, setup);
     this.#setup = setup;
     this.#request = request;
     this.#clock = request.clock;
+    this.#expiry = new Expiry(request.clock, setup.expiryMarginMs, (event) => this.#emit(event));
     this.#sink = sink;
     this.#shape = readSession(session, setup.dialect);
     this.#ready = new Promise((resolve, reject) => {
@@ -251,7 +254,7 @@ export class OpenAiSession implements ProviderSession {
     }
     if (this.#conversationId !== undefined) this.#tellResumable(this.#conversationId);
     if (this.#expiresAt === undefined && this.#setup.unsaidSessionMs !== undefined) {
-      this.#expireIn(this.#setup.unsaidSessionMs);
+      this.#expiry.expect(this.#setup.unsaidSessionMs);
     }
     this.#settle?.resolve();
     if (awaitsAnswer(history)) this.#conversation.respond();
@@ -282,15 +285,7 @@ export class OpenAiSession implements ProviderSession {
     this.#expiresAt = expiresAt;
     const said = expiresAt * 1000 - this.#clock.epoch();
     const leftMs = said > 0 && said < DAY_MS ? said : this.#setup.maxSessionMs;
-    if (leftMs !== undefined) this.#expireIn(leftMs);
-  }
-
-  #expireIn(leftMs: number): void {
-    const endsAt = this.#clock.now() + leftMs;
-    this.#expiryTimer?.();
-    this.#expiryTimer = this.#clock.after(Math.max(0, leftMs - this.#setup.expiryMarginMs), () => {
-      this.#emit({ type: 'expiring', inMs: Math.max(0, Math.round(endsAt - this.#clock.now())) });
-    });
+    if (leftMs !== undefined) this.#expiry.expect(leftMs);
   }
 
   /** Leaves `connecting` or `open`; no timer of the session runs afterwards. */
@@ -298,7 +293,7 @@ export class OpenAiSession implements ProviderSession {
     // It may have a last word.
     this.#conversation.close();
     this.#stage = stage;
-    this.#expiryTimer?.();
+    this.#expiry.cancel();
   }
 
   #fail(error: BridgeError): void {

@@ -1,17 +1,10 @@
 import type { Usage } from '../../provider.ts';
-import { type Fields, fieldsOf, isFields } from '../common/fields.ts';
+import { countOf, type Fields, fieldsOf, isFields } from '../common/fields.ts';
 
 /** What writing down the caller's words is charged for: by tokens, or by the seconds of the speech. */
 export interface HeardUsage {
   readonly usage: Usage;
   readonly seconds: number | undefined;
-}
-
-// More than any response has tokens, or any speech seconds: whoever counts can tell, and can still add it up.
-const MOST = 1_000_000_000;
-
-function countOf(value: unknown): number {
-  return typeof value === 'number' && value > 0 ? Math.min(value, MOST) : 0;
 }
 
 interface Counted {

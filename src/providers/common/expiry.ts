@@ -1,0 +1,30 @@
+import type { Cancel, Clock } from '../../clock.ts';
+import type { ProviderEvent } from '../../provider.ts';
+
+/** Announces the end of a session, as long before it as the settings say. */
+export class Expiry {
+  readonly #clock: Clock;
+  readonly #marginMs: number;
+  readonly #emit: (event: ProviderEvent) => void;
+  #cancel: Cancel | undefined;
+
+  constructor(clock: Clock, marginMs: number, emit: (event: ProviderEvent) => void) {
+    this.#clock = clock;
+    this.#marginMs = marginMs;
+    this.#emit = emit;
+  }
+
+  /** The session ends in `leftMs`, whatever was said of it before. */
+  expect(leftMs: number): void {
+    const endsAt = this.#clock.now() + leftMs;
+    this.#cancel?.();
+    this.#cancel = this.#clock.after(Math.max(0, leftMs - this.#marginMs), () => {
+      this.#emit({ type: 'expiring', inMs: Math.max(0, Math.round(endsAt - this.#clock.now())) });
+    });
+  }
+
+  /** Nothing is announced any more. */
+  cancel(): void {
+    this.#cancel?.();
+  }
+}
