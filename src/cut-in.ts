@@ -31,9 +31,13 @@ const GUARDED_SPEECH_MS = 600;
 const STALLED_MS = 1000;
 
 /** Whether the bridge listens for the caller's voice itself: asked to, or because such a provider tells late or never. */
-export function listensLocally(policy: BargeInPolicy, capabilities: ProviderCapabilities): boolean {
-  if (policy.detector !== 'auto') return policy.detector === 'local';
-  return capabilities.bargeIn !== 'speech-started' && capabilities.speech === 'turns';
+export function listensLocally(policy: BargeInPolicy, { bargeIn }: ProviderCapabilities): boolean {
+  return policy.detector === 'auto' ? bargeIn !== 'speech-started' : policy.detector === 'local';
+}
+
+/** Whether what it hears silences the agent: one that speaks in real time stops by itself, and may say "mhm". */
+function silencesAgent(policy: BargeInPolicy, { speech }: ProviderCapabilities): boolean {
+  return policy.detector === 'local' || speech === 'turns';
 }
 
 /**
@@ -45,6 +49,7 @@ export class CutIn {
   readonly #options: CutInOptions;
   readonly #samples = new Int16Array(160);
   #on = false;
+  #silences = false;
   #leg: CallLeg | undefined;
   #detector: OnsetDetector | undefined;
   #decoder: Transcoder | undefined;
@@ -70,6 +75,7 @@ export class CutIn {
   connect(capabilities: ProviderCapabilities): void {
     const was = this.#on;
     this.#on = listensLocally(this.#options.policy, capabilities);
+    this.#silences = silencesAgent(this.#options.policy, capabilities);
     if (was && this.#on) {
       if (this.#open) this.#options.onSpeech();
     } else if (this.#open) {
@@ -154,7 +160,7 @@ export class CutIn {
       this.#watch();
       onSpeech();
     }
-    if (agentSpeaks()) onCutIn();
+    if (this.#silences && agentSpeaks()) onCutIn();
   }
 
   /** Callers say "hello?" into the greeting, and echo cancellers have not heard enough to be of use. */
