@@ -268,6 +268,7 @@ export class Playout implements Paced {
   /** Gives the carrier what may be given now. */
   #pump(now: number): void {
     if (this.#isTooLittle(now)) return;
+    if (this.#isLeftOver(now)) this.#fillFrame();
     while (this.#queue.length >= this.#frameBytes) {
       const lead = (this.#sent - this.#heardBytes(now)) / this.#perMs;
       const room = Math.floor((this.#options.leadMs - lead) / FRAME_MS) * this.#frameBytes;
@@ -286,6 +287,20 @@ export class Playout implements Paced {
   #isTooLittle(now: number): boolean {
     if (this.#starting || this.#openResponses.size === 0 || this.#heardBytes(now) < this.#sent) return false;
     return this.#queue.length < FIRST_MS * this.#perMs && now - this.#queuedAt < FIRST_MS;
+  }
+
+  /** The line has run dry in the middle of a response, and less than a frame of what came waits for the rest of it. */
+  #isLeftOver(now: number): boolean {
+    const { length } = this.#queue;
+    return length > 0 && length < this.#frameBytes && !this.#starting && this.#heardBytes(now) >= this.#sent;
+  }
+
+  /** Otherwise it would be heard after the pause, as a click. The silence is none of the item's, but has its place in it. */
+  #fillFrame(): void {
+    const missing = this.#frameBytes - this.#queue.length;
+    this.#queue.pushValue(this.#silence, missing);
+    const last = this.#items.at(-1);
+    if (last !== undefined) last.end += missing;
   }
 
   #send(size: number, now: number): void {

@@ -71,6 +71,28 @@ describe('playout', () => {
     expect([...sent.subarray(440)]).toEqual(Array(40).fill(0xff));
   });
 
+  it('keeps no part of a frame back in a pause of a response: it would be heard after the pause, as a click', () => {
+    const { clock, leg, playout } = start();
+    playout.push('r', 'a', speech(110), 110);
+    clock.advance(200);
+    const sent = joined(leg.played);
+    expect(sent.length).toBe(120 * 8);
+    expect(sent.subarray(0, 880)).toEqual(speech(110));
+    expect([...sent.subarray(880)]).toEqual(Array(80).fill(0xff));
+    playout.push('r', 'a', speech(100, 880), 100);
+    clock.advance(60);
+    const [item] = playout.unfinished();
+    expect(item?.receivedMs).toBe(210);
+    expect(item?.playedMs).toBeGreaterThan(120);
+    expect(item?.playedMs).toBeLessThan(210);
+    clock.advance(500);
+    expect(playout.unfinished()).toEqual([{ itemId: 'a', playedMs: 210, receivedMs: 210 }]);
+    playout.endResponse('r');
+    clock.advance(500);
+    expect(joined(leg.played).length).toBe(220 * 8);
+    expect(playout.idle).toBe(true);
+  });
+
   it('waits for 60 ms of speech before it begins on an idle line, but not longer than that', () => {
     const { clock, leg, playout } = start();
     playout.push('r', 'a', speech(20), 20);
