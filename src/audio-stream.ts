@@ -49,6 +49,8 @@ export interface AudioStreamOptions {
   readonly functionMs?: number;
   /** Raw session fields by name of the provider, merged last: `{ openai: { … }, gemini: { … } }`. */
   readonly extensions?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** What the provider warns of, such as `audio_dropped`: it did not take all that went in. */
+  readonly onWarning?: (code: string, message: string) => void;
   /** How much of an item was heard, in ms; default: what was taken from `audio`. */
   readonly heardMs?: (itemId: string) => number;
   /** How long the agent may keep still, after the input has ended, before the stream ends; 3 s. */
@@ -74,6 +76,7 @@ export interface AudioStream extends AsyncDisposable {
 
 /** Input may be this far ahead of the clock: a file is not poured into a socket that takes it in real time. */
 const AHEAD_MS = 500;
+const PIECE_MS = 100;
 const CLOSING_SILENCE_MS = 1000;
 const MOST_TEXTS = 10_000;
 
@@ -222,10 +225,14 @@ class Run implements AudioStream {
       if (piece === undefined) return;
       if (piece.done === true) break;
       startedAt ??= this.#clock.now();
-      send(transcoder.push(piece.value));
-      sentMs += piece.value.length / perMs;
-      const aheadMs = sentMs - (this.#clock.now() - startedAt) - AHEAD_MS;
-      if (aheadMs > 0) await pause(this.#clock, aheadMs, signal);
+      // A whole recording may come in one piece, and no socket takes that at once.
+      for (let at = 0; at < piece.value.length && !signal.aborted; at += PIECE_MS * perMs) {
+        const part = piece.value.subarray(at, at + PIECE_MS * perMs);
+        send(transcoder.push(part));
+        sentMs += part.length / perMs;
+        const aheadMs = sentMs - (this.#clock.now() - startedAt) - AHEAD_MS;
+        if (aheadMs > 0) await pause(this.#clock, aheadMs, signal);
+      }
     }
     send(transcoder.flush());
     const silence = new Uint8Array(perMs * CLOSING_SILENCE_MS).fill(silenceByte(this.#inputFormat));
@@ -285,7 +292,9 @@ class Run implements AudioStream {
       case 'usage':
       case 'expiring':
       case 'resumable':
+        break;
       case 'warning':
+        this.#options.onWarning?.(event.code, event.message);
         break;
       default:
         assertNever(event);

@@ -232,6 +232,22 @@ describe('processAudioStream', () => {
     expect(input.returned).toBe(true);
   });
 
+  it('takes pieces of any size, and tells of what the provider could not take', async () => {
+    const warned: string[] = [];
+    const { provider, clock, input, stream } = await start({ onWarning: (code) => warned.push(code) });
+    input.say(10_000);
+    await settled();
+    expect(provider.audio.length / 8).toBe(600);
+    for (let i = 0; i < 20; i++) {
+      clock.advance(100);
+      await settled();
+    }
+    expect(provider.audio.length / 8).toBe(2600);
+    provider.emit({ type: 'warning', code: 'audio_dropped', message: '20 ms were dropped' });
+    expect(warned).toEqual(['audio_dropped']);
+    await stream.close();
+  });
+
   it('ends both iterations with the error of the provider, and frees everything', async () => {
     const { provider, clock, stream } = await start();
     const audio = all(stream.audio);
