@@ -7,7 +7,10 @@ import type { HeardItem, ProviderEvent, ProviderSession, RealtimeProvider } from
  * session (`hook_failed`), and the call goes on.
  */
 export interface ProviderHooks {
-  /** Somebody has finished saying something; `text` is the whole of it, as the provider wrote it down. */
+  /**
+   * Somebody has finished saying something; `text` is the whole of it, as the provider wrote it down. Told when the
+   * provider is sure of it: that of the caller often comes after the answer to it.
+   */
   onTurn?(turn: {
     readonly role: 'user' | 'assistant';
     readonly itemId: string;

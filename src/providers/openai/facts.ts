@@ -40,7 +40,7 @@ export const OPENAI: ProviderFacts = frozen({
   languages: 'Any that the model knows; it follows the caller unless it is told the language of the call.',
   onBargeIn: CUTS_AND_IS_TOLD,
   limits: [
-    'A session lasts 60 minutes and ends without a warning; the bridge goes on in a new one before that.',
+    'A session lasts 60 minutes and ends without a warning; the agent takes leave a minute before.',
     'A voice cannot be changed after the agent has spoken.',
     'G.711 goes through as it is; PCM16 only with 24 kHz.',
   ],
@@ -57,8 +57,8 @@ export const AZURE: ProviderFacts = frozen({
   onBargeIn: CUTS_AND_IS_TOLD,
   limits: [
     'It is asked for the name of a deployment, not of a model.',
-    'A session lasts 60 minutes and ends without a warning; the bridge goes on in a new one before that.',
-    'A server error may stay for the rest of a session; after the second one the bridge takes a new one.',
+    'A session lasts 60 minutes and ends without a warning; the agent takes leave a minute before.',
+    'A server error may stay for the rest of a session; after the second one the session is given up.',
   ],
 });
 
