@@ -1,13 +1,12 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../src/clock.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PROVIDER_SETTINGS, PROVIDERS } from '../src/config/provider-settings.ts';
 import { type Env, loadConfig } from '../src/config.ts';
-import type { ConnectRequest } from '../src/provider.ts';
 import { builtInProviders } from '../src/server/providers.ts';
 import { startGeminiSimulator } from '../src/sim/gemini.ts';
 import { startNovaSimulator } from '../src/sim/nova.ts';
 import { startOpenAiSimulator } from '../src/sim/openai.ts';
 import { startOpenAiLiveSimulator } from '../src/sim/openai-live.ts';
+import { requestOf } from './support/provider-request.ts';
 
 /** What a service got to see of one session. */
 interface Sight {
@@ -192,18 +191,7 @@ const CASES: Readonly<Record<Exclude<(typeof PROVIDERS)[number], 'local'>, Case>
 };
 const NAMES = Object.keys(CASES) as (keyof typeof CASES)[];
 
-const REQUEST: ConnectRequest = {
-  instructions: 'Be brief.',
-  voice: undefined,
-  language: undefined,
-  tools: [],
-  turnDetection: {},
-  transcribeCaller: true,
-  preferredFormats: [],
-  history: [],
-  overrides: {},
-  clock: systemClock,
-};
+const REQUEST = requestOf({ preferredFormats: [] });
 
 const open: AsyncDisposable[] = [];
 afterEach(async () => {
@@ -250,6 +238,13 @@ describe('the settings of a provider', () => {
       expect((await seen(name, env, place)).sent).toContain('Be brief.');
     },
   );
+
+  it('of nova sign every request, also beside a Bedrock API key', async () => {
+    const place = await placed('nova');
+    vi.stubEnv('AWS_BEARER_TOKEN_BEDROCK', 'bedrock-api-key-example');
+    const { headers } = await seen('nova', CASES.nova.env(place), place);
+    expect(headers['authorization']).toMatch(/^AWS4-HMAC-SHA256 Credential=AKIATEST\//);
+  });
 
   it('are all tried here, but for those that only one of two ways needs', () => {
     const place: Place = {

@@ -101,8 +101,9 @@ function dial(authority: URL, line: Line | undefined): Socket {
 
 /**
  * The AWS SDK, loaded when the first stream is wanted: it is large, and most bridges never need it. On Node 20 it then
- * warns once that releases from 2027 on want Node 22; that is for whoever runs the service to read, and the SDK's own
- * AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED=true silences it, so nothing here hides it.
+ * warns once that releases from 2027 on want Node 22. That can only be kept quiet by the SDK's own
+ * AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED=true, and the environment is not ours to change: docs/providers.md
+ * tells whoever runs the service.
  */
 export class AwsLink {
   readonly #settings: AwsSettings;
@@ -188,6 +189,8 @@ export class AwsLink {
     const { region, endpoint, credentials, profile, idleMs } = this.#settings;
     return new sdk.BedrockRuntimeClient({
       logger: SILENT,
+      // Events are signed; a Bedrock API key in the environment, which is for other uses, would be preferred otherwise.
+      authSchemePreference: ['sigv4'],
       ...(region === undefined ? {} : { region }),
       ...(endpoint === undefined ? {} : { endpoint }),
       ...(profile === undefined ? {} : { profile }),
