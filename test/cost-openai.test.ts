@@ -8,7 +8,8 @@ import { createOpenAiProvider } from '../src/providers/openai.ts';
 import { InputCount, type InputPart } from '../src/sim/openai/input-count.ts';
 import { startOpenAiSimulator } from '../src/sim/openai.ts';
 import { silence, speech } from './support/openai-client.ts';
-import { cleanUp, created, done, type Message, open } from './support/openai-peer.ts';
+import { created, done, type Message, open } from './support/openai-peer.ts';
+import { cleanUp } from './support/peers.ts';
 
 type UsageEvent = Extract<ProviderEvent, { type: 'usage' }>;
 

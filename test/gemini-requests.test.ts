@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { HistoryItem } from '../src/provider.ts';
 import {
-  cleanUp,
   complete,
   content,
   generated,
@@ -17,6 +16,7 @@ import {
   texts,
   toolCall,
 } from './support/gemini-peer.ts';
+import { cleanUp } from './support/peers.ts';
 
 afterEach(cleanUp);
 

@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { HeardItem } from '../src/provider.ts';
 import {
-  cleanUp,
   complete,
   content,
   FRAME_IN,
@@ -18,6 +17,7 @@ import {
   texts,
   toolCall,
 } from './support/gemini-peer.ts';
+import { cleanUp } from './support/peers.ts';
 
 afterEach(cleanUp);
 

@@ -7,9 +7,7 @@ import { languageCode } from '../src/providers/gemini/setup.ts';
 import { durationMs } from '../src/providers/gemini/wire.ts';
 import { createGeminiProvider, type GeminiOptions } from '../src/providers/gemini.ts';
 import {
-  cleanUp,
   dial,
-  failure,
   KEY,
   type Line,
   LOOKUP,
@@ -20,6 +18,7 @@ import {
   startServer,
   toolCall,
 } from './support/gemini-peer.ts';
+import { cleanUp, failure } from './support/peers.ts';
 
 afterEach(cleanUp);
 

@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { HistoryItem } from '../src/provider.ts';
 import { pastConversation } from '../src/providers/nova/history.ts';
 import { utf8Pieces, utf8Tail } from '../src/providers/nova/utf8.ts';
-import { cleanUp, open, sentence } from './support/nova-peer.ts';
+import { open, sentence } from './support/nova-peer.ts';
+import { cleanUp } from './support/peers.ts';
 
 afterEach(cleanUp);
 

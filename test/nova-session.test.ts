@@ -3,7 +3,6 @@ import {
   audio,
   audioOutput,
   chunk,
-  cleanUp,
   contentEnd,
   contentStart,
   heard,
@@ -15,6 +14,7 @@ import {
   toolUse,
   usage,
 } from './support/nova-peer.ts';
+import { cleanUp } from './support/peers.ts';
 
 afterEach(cleanUp);
 

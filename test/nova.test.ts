@@ -12,7 +12,6 @@ import { emitModules } from './support/emit-modules.ts';
 import {
   CREDENTIALS,
   chunk,
-  cleanUp,
   heard,
   open,
   request,
@@ -22,6 +21,7 @@ import {
   startServer,
   Told,
 } from './support/nova-peer.ts';
+import { cleanUp } from './support/peers.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 afterEach(cleanUp);

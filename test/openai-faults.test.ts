@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ProviderEvent } from '../src/provider.ts';
 import {
-  cleanUp,
   created,
   delta,
   done,
@@ -11,6 +10,7 @@ import {
   nextClosed,
   open,
 } from './support/openai-peer.ts';
+import { cleanUp } from './support/peers.ts';
 
 afterEach(cleanUp);
 

@@ -15,7 +15,8 @@ import {
   speech,
   words,
 } from './support/openai-live-peer.ts';
-import { cleanUp, error, type Message } from './support/openai-peer.ts';
+import { error, type Message } from './support/openai-peer.ts';
+import { cleanUp } from './support/peers.ts';
 
 afterEach(cleanUp);
 

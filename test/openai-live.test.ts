@@ -4,7 +4,8 @@ import type { HistoryItem } from '../src/provider.ts';
 import { OPENAI_LIVE } from '../src/providers/openai-live/facts.ts';
 import { createOpenAiLiveProvider } from '../src/providers/openai-live.ts';
 import { dial, LIVE_ID, open } from './support/openai-live-peer.ts';
-import { cleanUp, error, failure, KEY, type Message, startServer } from './support/openai-peer.ts';
+import { error, KEY, type Message, startServer } from './support/openai-peer.ts';
+import { cleanUp, failure } from './support/peers.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 afterEach(cleanUp);

@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import {
-  cleanUp,
   created,
   delta,
   done,
@@ -13,6 +12,7 @@ import {
   speechStarted,
   speechStopped,
 } from './support/openai-peer.ts';
+import { cleanUp } from './support/peers.ts';
 
 afterEach(cleanUp);
 

@@ -4,7 +4,6 @@ import type { ProviderEvent } from '../src/provider.ts';
 import { SERVER_EVENTS } from '../src/providers/openai/wire.ts';
 import {
   audioDone,
-  cleanUp,
   created,
   delta,
   done,
@@ -18,6 +17,7 @@ import {
   speechStarted,
   speechStopped,
 } from './support/openai-peer.ts';
+import { cleanUp } from './support/peers.ts';
 
 afterEach(cleanUp);
 

@@ -1,18 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { MULAW_8K, PCM16_24K } from '../src/audio/format.ts';
 import { createOpenAiProvider } from '../src/providers/openai.ts';
-import {
-  cleanUp,
-  dial,
-  error,
-  failure,
-  KEY,
-  type Line,
-  type Message,
-  open,
-  request,
-  startServer,
-} from './support/openai-peer.ts';
+import { dial, error, KEY, type Line, type Message, open, startServer } from './support/openai-peer.ts';
+import { cleanUp, failure } from './support/peers.ts';
+import { requestOf } from './support/provider-request.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 afterEach(cleanUp);
@@ -145,7 +136,11 @@ describe('connecting to OpenAI', () => {
   it('is cancelled by its signal, before it dials, while it dials and while it waits', async () => {
     const server = await startServer();
     const provider = createOpenAiProvider({ apiKey: KEY, baseUrl: server.url, model: 'm' });
-    const early = provider.connect(request(new VirtualClock()), () => undefined, AbortSignal.abort());
+    const early = provider.connect(
+      requestOf({ clock: new VirtualClock() }),
+      () => undefined,
+      AbortSignal.abort(),
+    );
     await expect(early).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(server.upgrades).toBe(0);
     const dialling = dial(server.url);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, symlinkSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,6 +13,10 @@ import { loadConfig } from '../src/config.ts';
 import { createBridge } from '../src/index.ts';
 import type { ProviderEntry } from '../src/provider-registry.ts';
 import { builtInProviders } from '../src/server/providers.ts';
+import { startGeminiSimulator } from '../src/sim/gemini.ts';
+import { startNovaSimulator } from '../src/sim/nova.ts';
+import { startOpenAiSimulator } from '../src/sim/openai.ts';
+import { startOpenAiLiveSimulator } from '../src/sim/openai-live.ts';
 import { startExchange } from '../src/sim/phone.ts';
 import { makeFolder } from './support/agents-folder.ts';
 import { emitModules } from './support/emit-modules.ts';
@@ -165,13 +169,29 @@ describe('the provider of the page', () => {
     await expect.poll(() => out + err, { timeout: 10_000 }).toMatch(/^listening on http/);
     const [, url] = /listening on (\S+)/.exec(out) ?? [];
     expect((await fetch(`${url}/readyz`, { headers: { connection: 'close' } })).status).toBe(200);
+    // It says itself how it is called.
+    const command = /^patchcord call --to (\S+) --secret (\S+)$/m;
+    await expect.poll(() => out).toMatch(command);
+    const [, webhookUrl = '', authToken] = command.exec(out) ?? [];
+    await using exchange = await startExchange();
+    const call = exchange.placeCall({ webhookUrl, authToken });
+    expect(await call.untilHeard(100)).toBe(true);
+    await call.hangUp();
     const exit = once(child, 'exit');
     child.kill('SIGTERM');
     expect(await exit).toEqual([0, null]);
   });
 
-  it('needs no call: a recording goes in, and an answer comes out', { timeout: 30_000 }, async () => {
-    const child = spawn(process.execPath, ['ask.js'], { cwd: folder.path });
+  /** What `ask.js` says and leaves behind, with its provider made in this way. */
+  async function asked(made: string): Promise<{ out: string; err: string; status: unknown; bytes: number }> {
+    const name = `ask-${made.replace(/\W.*/s, '')}.js`;
+    const shown = 'createLocalProvider()';
+    expect(ask.split(shown)).toHaveLength(2);
+    const maker = made.replace(/\(.*/s, '');
+    const text = ask.replace(shown, made).replace('createLocalProvider', maker);
+    writeFileSync(folder.at(name), text);
+    const env = { PATH: process.env['PATH'], AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' };
+    const child = spawn(process.execPath, [name], { cwd: folder.path, env });
     let out = '';
     let err = '';
     child.stdout.on('data', (data) => {
@@ -181,9 +201,40 @@ describe('the provider of the page', () => {
       err += data;
     });
     const [status] = await once(child, 'exit');
+    const bytes = status === 0 ? readFileSync(folder.at('answer.pcm')).length : 0;
+    return { out, err, status, bytes };
+  }
+
+  it('needs no call: a recording goes in, and an answer comes out', { timeout: 30_000 }, async () => {
+    const { out, err, status, bytes } = await asked('createLocalProvider()');
     expect([status, err]).toEqual([0, '']);
     expect(out).toMatch(/^assistant: Hello!$/m);
-    expect(readFileSync(folder.at('answer.pcm')).length).toBeGreaterThan(48_000);
+    expect(bytes).toBeGreaterThan(48_000);
+  });
+
+  it.each([
+    ['createOpenAiProvider', startOpenAiSimulator, (url: string) => ({ apiKey: 'any', baseUrl: url })],
+    [
+      'createOpenAiLiveProvider',
+      startOpenAiLiveSimulator,
+      (url: string) => ({ apiKey: 'any', baseUrl: url }),
+    ],
+    ['createGeminiProvider', startGeminiSimulator, (url: string) => ({ apiKey: 'any', baseUrl: url })],
+    [
+      'createNovaProvider',
+      startNovaSimulator,
+      (url: string) => ({
+        region: 'us-east-1',
+        endpoint: url,
+        credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
+      }),
+    ],
+  ] as const)('does so with %s in its place', { timeout: 30_000 }, async (maker, start, options) => {
+    await using simulator = await start();
+    const { out, err, status, bytes } = await asked(`${maker}(${JSON.stringify(options(simulator.url))})`);
+    expect([status, err]).toEqual([0, '']);
+    expect(out).toMatch(/^assistant: ./m);
+    expect(bytes).toBeGreaterThan(10_000);
   });
 
   it('has beside it a built-in one under another name', async () => {

@@ -9,6 +9,8 @@ import type { AddressInfo } from 'node:net';
 import { crc32 } from 'node:zlib';
 import type { ConnectRequest, ProviderEvent, ProviderSession } from '../../src/provider.ts';
 import { createNovaProvider, type NovaOptions } from '../../src/providers/nova.ts';
+import { Handout, whenOver } from './peers.ts';
+import { kept, requestOf } from './provider-request.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 /** A server of bidirectional event streams of which the test writes every event, and a client of it. */
@@ -192,16 +194,6 @@ export class Peer {
   }
 }
 
-type CleanUp = () => Promise<void> | void;
-
-// What one test opened. It belongs to the test that runs, and is empty between tests.
-const cleanups: CleanUp[] = [];
-
-/** For `afterEach`: nothing that a test opened survives it. */
-export async function cleanUp(): Promise<void> {
-  for (const clean of cleanups.splice(0).reverse()) await clean();
-}
-
 export interface Server {
   readonly url: string;
   /** Connections that are open. */
@@ -220,8 +212,7 @@ export interface ServerOptions {
 
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const http: Http2Server = createServer();
-  const peers: Peer[] = [];
-  const waiting: ((peer: Peer) => void)[] = [];
+  const peers = new Handout<Peer>();
   const sessions = new Set<Http2Session>();
   http.on('session', (session) => {
     sessions.add(session);
@@ -242,9 +233,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     }
     const peer = new Peer(stream, headers);
     if (options.late !== true) peer.accept();
-    const taker = waiting.shift();
-    if (taker === undefined) peers.push(peer);
-    else taker(peer);
+    peers.add(peer);
   });
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   let closing: Promise<void> | undefined;
@@ -255,34 +244,20 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     });
     return closing;
   };
-  cleanups.push(close);
+  whenOver(close);
   return {
     url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
     sessions,
-    peer() {
-      const peer = peers.shift();
-      return peer === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(peer);
-    },
+    peer: () => peers.next(),
     close,
   };
 }
 
 export const CREDENTIALS = { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'example-secret-0123456789' };
 
+/** The formats of the service are its own. */
 export function request(over: Partial<ConnectRequest> = {}): ConnectRequest {
-  return {
-    instructions: 'Be brief.',
-    voice: undefined,
-    language: undefined,
-    tools: [],
-    turnDetection: {},
-    transcribeCaller: true,
-    preferredFormats: [],
-    history: [],
-    overrides: {},
-    clock: new VirtualClock(),
-    ...over,
-  };
+  return requestOf({ preferredFormats: [], ...over });
 }
 
 /** A session and everything that it told. */
@@ -311,7 +286,7 @@ export class Told {
   #waiting: (() => void)[] = [];
 
   readonly sink = (event: ProviderEvent): void => {
-    this.events.push(event.type === 'audio' ? { ...event, bytes: event.bytes.slice() } : event);
+    this.events.push(kept(event));
     for (const wake of this.#waiting.splice(0)) wake();
   };
 
@@ -342,7 +317,7 @@ export async function open(
     credentials: CREDENTIALS,
     ...options,
   });
-  cleanups.push(() => provider.close());
+  whenOver(() => provider.close());
   const told = new Told();
   const coming = server.peer();
   const session = await provider.connect(
@@ -350,7 +325,7 @@ export async function open(
     told.sink,
     new AbortController().signal,
   );
-  cleanups.push(() => {
+  whenOver(() => {
     const closing = session.close('test over');
     // Nobody says goodbye to it.
     clock.advance(2_000);

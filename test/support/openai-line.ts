@@ -1,4 +1,3 @@
-import { MULAW_8K } from '../../src/audio/format.ts';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import type { ConnectRequest, ProviderEvent, ProviderSession, RealtimeProvider } from '../../src/provider.ts';
 import {
@@ -7,6 +6,7 @@ import {
   type SimulatedConnection,
   startOpenAiSimulator,
 } from '../../src/sim/openai.ts';
+import { requestOf as plainRequest } from './provider-request.ts';
 
 /** A provider of OpenAI's family against the simulator, which refuses what the real server refuses. */
 
@@ -17,19 +17,7 @@ export const TOOL = {
 };
 
 export function requestOf(over: Partial<ConnectRequest> = {}, clock: Clock = systemClock): ConnectRequest {
-  return {
-    instructions: 'Be brief.',
-    voice: undefined,
-    language: undefined,
-    tools: [TOOL],
-    turnDetection: {},
-    transcribeCaller: true,
-    preferredFormats: [MULAW_8K],
-    history: [],
-    overrides: {},
-    clock,
-    ...over,
-  };
+  return plainRequest({ tools: [TOOL], clock, ...over });
 }
 
 function isOf<T extends ProviderEvent['type']>(

@@ -3,7 +3,8 @@ import { bytesPerMs, silenceByte } from '../../src/audio/format.ts';
 import { encodeG711 } from '../../src/audio/g711.ts';
 import type { ConnectRequest, ProviderEvent, ProviderSession } from '../../src/provider.ts';
 import { createOpenAiLiveProvider, type OpenAiLiveOptions } from '../../src/providers/openai-live.ts';
-import { KEY, type Message, type Peer, request, startServer } from './openai-peer.ts';
+import { KEY, type Message, type Peer, startServer } from './openai-peer.ts';
+import { kept, requestOf } from './provider-request.ts';
 import { toBytes, tone } from './signal.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -25,9 +26,11 @@ export function dial(
   const events: ProviderEvent[] = [];
   const abort = new AbortController();
   const provider = createOpenAiLiveProvider({ apiKey: KEY, baseUrl: url, ...options });
-  const keep = (event: ProviderEvent): ProviderEvent =>
-    event.type === 'audio' ? { ...event, bytes: Uint8Array.from(event.bytes) } : event;
-  const connected = provider.connect(request(clock, over), (event) => events.push(keep(event)), abort.signal);
+  const connected = provider.connect(
+    requestOf({ clock, ...over }),
+    (event) => events.push(kept(event)),
+    abort.signal,
+  );
   connected.catch(() => undefined);
   return { clock, events, abort, connected };
 }

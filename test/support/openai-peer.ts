@@ -1,11 +1,9 @@
-import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { expect } from 'vitest';
-import { type WebSocket, WebSocketServer } from 'ws';
-import { MULAW_8K } from '../../src/audio/format.ts';
-import type { BridgeError } from '../../src/errors.ts';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { WebSocket } from 'ws';
 import type { ConnectRequest, ProviderEvent, ProviderSession } from '../../src/provider.ts';
 import { createOpenAiProvider, type OpenAiOptions } from '../../src/providers/openai.ts';
+import { type Server, type ServerOptions, serveSockets, whenOver } from './peers.ts';
+import { kept, requestOf } from './provider-request.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 /** A realtime server of which the test writes every message, and a client of it. */
@@ -85,84 +83,14 @@ export class Peer {
   }
 }
 
-type CleanUp = () => Promise<void> | void;
-
-// What one test opened. It belongs to the test that runs, and is empty between tests.
-const cleanups: CleanUp[] = [];
-
-/** For `afterEach`: nothing that a test opened survives it. */
-export async function cleanUp(): Promise<void> {
-  for (const clean of cleanups.splice(0).reverse()) await clean();
-}
-
-export interface Server {
-  readonly url: string;
-  /** Peers that nobody has taken with `peer`. */
-  peer(): Promise<Peer>;
-  readonly upgrades: number;
-}
-
-interface ServerOptions {
-  /** Answer the upgrade with this instead. */
-  readonly refuse?: { status: number; body: string };
-  /** Accept the connection and say nothing, not even HTTP. */
-  readonly mute?: boolean;
-}
-
-export async function startServer(options: ServerOptions = {}): Promise<Server> {
-  const http = createServer();
-  const sockets = new WebSocketServer({ noServer: true });
-  const peers: Peer[] = [];
-  const waiting: ((peer: Peer) => void)[] = [];
-  const state = { upgrades: 0 };
-  const raw = new Set<{ destroy(): void }>();
-  http.on('upgrade', (request, socket, head) => {
-    state.upgrades += 1;
-    raw.add(socket);
-    socket.on('error', () => undefined);
-    if (options.mute) return;
-    if (options.refuse) {
-      const { status, body } = options.refuse;
-      socket.end(`HTTP/1.1 ${status} No\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
-      return;
-    }
-    sockets.handleUpgrade(request, socket, head, (ws) => {
-      const peer = new Peer(ws, request.url ?? '', request.headers);
-      const next = waiting.shift();
-      if (next) next(peer);
-      else peers.push(peer);
-    });
-  });
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-  cleanups.push(async () => {
-    for (const socket of raw) socket.destroy();
-    await new Promise((resolve) => http.close(resolve));
-  });
+export async function startServer(options: ServerOptions = {}): Promise<Server<Peer>> {
+  const server = await serveSockets((socket, url, headers) => new Peer(socket, url, headers), options);
   return {
-    url: `ws://127.0.0.1:${(http.address() as AddressInfo).port}/v1/realtime`,
+    ...server,
+    url: `${server.url}/v1/realtime`,
     get upgrades() {
-      return state.upgrades;
+      return server.upgrades;
     },
-    peer() {
-      const peer = peers.shift();
-      return peer ? Promise.resolve(peer) : new Promise((resolve) => waiting.push(resolve));
-    },
-  };
-}
-
-export function request(clock: VirtualClock, over: Partial<ConnectRequest> = {}): ConnectRequest {
-  return {
-    instructions: 'Be brief.',
-    voice: undefined,
-    language: undefined,
-    tools: [],
-    turnDetection: {},
-    transcribeCaller: true,
-    preferredFormats: [MULAW_8K],
-    history: [],
-    overrides: {},
-    clock,
-    ...over,
   };
 }
 
@@ -182,14 +110,13 @@ export function dial(
   const events: ProviderEvent[] = [];
   const abort = new AbortController();
   const provider = createOpenAiProvider({ apiKey: KEY, baseUrl: url, model: 'gpt-realtime-2.1', ...options });
-  const connected = provider.connect(request(clock, over), (event) => events.push(keep(event)), abort.signal);
+  const connected = provider.connect(
+    requestOf({ clock, ...over }),
+    (event) => events.push(kept(event)),
+    abort.signal,
+  );
   connected.catch(() => undefined);
   return { clock, events, abort, connected };
-}
-
-/** Bytes of an audio event are only valid during the call. */
-function keep(event: ProviderEvent): ProviderEvent {
-  return event.type === 'audio' ? { ...event, bytes: Uint8Array.from(event.bytes) } : event;
 }
 
 export interface Line extends Attempt {
@@ -210,20 +137,13 @@ export async function open(
   const update = await peer.next('session.update');
   peer.say({ type: 'session.updated', session: { ...(update['session'] as Message), ...extra } });
   const session = await attempt.connected;
-  cleanups.push(() => {
+  whenOver(() => {
     const closing = session.close('test over');
     peer.socket.terminate();
     return closing;
   });
   const of: Line['of'] = (type) => attempt.events.filter((event): event is never => event.type === type);
   return { ...attempt, peer, session, update, of };
-}
-
-export async function failure(attempt: Attempt): Promise<BridgeError> {
-  return (await attempt.connected.then(
-    () => expect.unreachable('connect resolved'),
-    (error: unknown) => error,
-  )) as BridgeError;
 }
 
 export const created = (id: string, token?: unknown): Message => ({

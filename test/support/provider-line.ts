@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { type AudioFormat, bytesPerMs, MULAW_8K, silenceByte } from '../../src/audio/format.ts';
+import { type AudioFormat, bytesPerMs, silenceByte } from '../../src/audio/format.ts';
 import { createTranscoder } from '../../src/audio/transcode.ts';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import { BridgeError } from '../../src/errors.ts';
@@ -11,32 +11,21 @@ import type {
   RealtimeProvider,
 } from '../../src/provider.ts';
 import { Transcript } from '../../src/transcript.ts';
+import { kept, requestOf as plainRequest } from './provider-request.ts';
 
 /** A session with any provider, as a call holds it: it hears, speaks, and writes down what happens. */
 
 type Of<T extends ProviderEvent['type']> = Extract<ProviderEvent, { type: T }>;
 
-/** What a call would ask for. */
+const LOOKUP = {
+  name: 'lookup',
+  description: 'Looks something up.',
+  parameters: { type: 'object', properties: { what: { type: 'string' } }, required: ['what'] },
+} as const;
+
+/** What a call with one function would ask for. */
 export function requestOf(over: Partial<ConnectRequest> = {}): ConnectRequest {
-  return {
-    instructions: 'Be brief.',
-    voice: undefined,
-    language: undefined,
-    tools: [
-      {
-        name: 'lookup',
-        description: 'Looks something up.',
-        parameters: { type: 'object', properties: { what: { type: 'string' } }, required: ['what'] },
-      },
-    ],
-    turnDetection: {},
-    transcribeCaller: true,
-    preferredFormats: [MULAW_8K],
-    history: [],
-    overrides: {},
-    clock: systemClock,
-    ...over,
-  };
+  return plainRequest({ tools: [LOOKUP], ...over });
 }
 
 /** Vowel-like sound, as everybody's detector of voice takes it for speech: 8 kHz PCM16. */
@@ -189,7 +178,7 @@ class State {
     if (event.type === 'transcript') {
       this.transcript.text(event.role, event.itemId, event.text, event.final, this.events.length);
     }
-    this.events.push(event.type === 'audio' ? { ...event, bytes: event.bytes.slice() } : event);
+    this.events.push(kept(event));
     this.react(event);
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
