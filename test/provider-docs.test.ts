@@ -205,14 +205,15 @@ describe('the provider of the page', () => {
     return { out, err, status, bytes };
   }
 
-  it('needs no call: a recording goes in, and an answer comes out', { timeout: 30_000 }, async () => {
+  // Each lives as long as its conversation.
+  it.concurrent('needs no call: a recording goes in, and an answer comes out', { timeout: 30_000 }, async () => {
     const { out, err, status, bytes } = await asked('createLocalProvider()');
     expect([status, err]).toEqual([0, '']);
     expect(out).toMatch(/^assistant: Hello!$/m);
     expect(bytes).toBeGreaterThan(48_000);
   });
 
-  it.each([
+  it.concurrent.each([
     ['createOpenAiProvider', startOpenAiSimulator, (url: string) => ({ apiKey: 'any', baseUrl: url })],
     [
       'createOpenAiLiveProvider',
