@@ -165,6 +165,10 @@ class Run implements AudioStream {
       this.#over.signal,
     );
     this.#session = session;
+    if (this.#ended) {
+      await session.close('the stream is over');
+      throw new BridgeError('CANCELLED', 'the stream is not needed any more');
+    }
     this.#speech.from(session.output);
     if (greeting !== undefined) session.say(greeting);
   }

@@ -130,10 +130,13 @@ export function tellObserver(
   callId: string,
   event: CallEvent,
 ): void {
+  const failed = (error: unknown): void => log.error({ err: error }, 'a call observer threw');
   try {
-    observe?.(callId, event);
+    const told: unknown = observe?.(callId, event);
+    // Nobody waits for an observer, but one that is async may fail all the same.
+    if (told instanceof Promise) told.catch(failed);
   } catch (error) {
-    log.error({ err: error }, 'a call observer threw');
+    failed(error);
   }
 }
 

@@ -58,17 +58,23 @@ class Told {
     this.#sink = sink;
   }
 
-  each(tell: (hook: ProviderHooks) => void): void {
+  each(tell: (hook: ProviderHooks) => unknown): void {
     for (const hook of this.#hooks) {
       try {
-        tell(hook);
+        const told = tell(hook);
+        // Nobody waits for a hook, but one that is async may fail all the same.
+        if (told instanceof Promise) told.catch((thrown: unknown) => this.#failed(thrown));
       } catch (thrown) {
-        const { message } = BridgeError.from(thrown);
-        // Nothing comes after `closed`.
-        if (this.#closed) continue;
-        this.#sink({ type: 'warning', code: 'hook_failed', message: `a hook failed: ${message}` });
+        this.#failed(thrown);
       }
     }
+  }
+
+  #failed(thrown: unknown): void {
+    // Nothing comes after `closed`.
+    if (this.#closed) return;
+    const { message } = BridgeError.from(thrown);
+    this.#sink({ type: 'warning', code: 'hook_failed', message: `a hook failed: ${message}` });
   }
 
   event(event: ProviderEvent): void {

@@ -20,6 +20,7 @@ import type { Clock } from './clock.ts';
 import { connectRequest, modelFor } from './connect-request.ts';
 import { Conversation } from './conversation.ts';
 import { assertNever, BridgeError } from './errors.ts';
+import { failureDetail } from './failure-detail.ts';
 import { type AfterStreamEvent, isBridgeEnd, LastWord } from './last-word.ts';
 import { LeaveTaking } from './leave-taking.ts';
 import type { CallLeg, LegEvent } from './leg.ts';
@@ -351,8 +352,8 @@ export class Session {
   #providerLost(error: BridgeError | undefined): void {
     if (this.#endReason !== undefined || this.#lost !== undefined) return;
     const { code, message } = error ?? new BridgeError('PROVIDER_CLOSED', 'no reason given');
-    // Host, status and code are for whoever is paged; the adapter has taken keys out, and nobody's words are in it.
-    this.#deps.log.error({ code, detail: message }, 'provider failed');
+    // Host, status and code are for whoever is paged; the adapter has taken keys out.
+    this.#deps.log.error({ code, detail: failureDetail(message) }, 'provider failed');
     this.#agentLost('provider-failed');
   }
 

@@ -270,6 +270,37 @@ describe('processAudioStream', () => {
     await expect(late).rejects.toMatchObject({ code: 'CANCELLED' });
   });
 
+  it('closes a session that came when nobody wanted it any more', async () => {
+    const abort = new AbortController();
+    const late = new ManualProvider();
+    const opening = processAudioStream(
+      {
+        name: 'late',
+        capabilities: late.capabilities,
+        async connect(request, sink) {
+          const session = late.connect(request, sink, new AbortController().signal);
+          await late.ready();
+          abort.abort();
+          return session;
+        },
+      },
+      new Input(),
+      { signal: abort.signal },
+    );
+    await expect(opening).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(late.closedWith).toBe('the stream is over');
+  });
+
+  it('runs no more functions at once than anybody can want', async () => {
+    const { provider, stream } = await start({ onFunctionCall: () => new Promise(() => undefined) });
+    for (let i = 0; i < 65; i++) {
+      provider.emit({ type: 'toolCall', responseId: 'r', callId: `c${i}`, name: 'f', args: '{}' });
+    }
+    await settled();
+    expect(provider.results.map(({ callId, result }) => [callId, result.isError])).toEqual([['c64', true]]);
+    await stream.close();
+  });
+
   it('takes the next provider when one cannot be reached, and no other for a mistake of the program', async () => {
     await using down = await startOpenAiSimulator({
       faults: [{ when: { after: 'connect' }, do: 'http', status: 503 }],
@@ -367,6 +398,25 @@ describe('hooks', () => {
     expect(told).toEqual(['Hello']);
     expect(warnings).toEqual(['hook_failed: a hook failed: INTERNAL: hook broke', 'transcript']);
     await session.close('over');
+  });
+
+  it('that are async and fail are a warning as well', async () => {
+    const warnings: string[] = [];
+    const provider = new ManualProvider();
+    const hooked = withHooks(provider, {
+      onTurn: async () => {
+        throw new Error('hook broke later');
+      },
+    });
+    const stream = processAudioStream(hooked, new Input(), {
+      clock: new VirtualClock(),
+      onWarning: (code, message) => warnings.push(`${code}: ${message}`),
+    });
+    await provider.ready();
+    provider.emit({ type: 'transcript', role: 'user', itemId: 'u', text: 'Hello', final: true });
+    await settled();
+    expect(warnings).toEqual(['hook_failed: a hook failed: INTERNAL: hook broke later']);
+    await (await stream).close();
   });
 
   it('are told of a session that did not come about', async () => {

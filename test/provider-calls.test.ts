@@ -139,7 +139,9 @@ describe.concurrent.each(CELLS)('a call by $name', ({ style, subject }) => {
 });
 
 describe.concurrent.each(STYLES)('a call by $name with the line check', (style) => {
-  it('goes both ways complete, calls a function, and lets the caller cut in', { timeout: 120_000 }, async ({ expect }) => {
+  it('goes both ways complete, calls a function, and lets the caller cut in', { timeout: 120_000 }, async ({
+    expect,
+  }) => {
     using _ = await gate.enter();
     await using provider = createLocalProvider();
     await using on = await Service.start(style, { provider });

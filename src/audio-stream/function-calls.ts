@@ -18,6 +18,9 @@ export interface FunctionCallsOptions {
   answer(callId: string, result: ToolResult): void;
 }
 
+/** A model that calls more at once is confused. */
+const MOST_AT_ONCE = 64;
+const TOO_MANY = `not run: ${MOST_AT_ONCE} functions are running already`;
 /** A model gets no more of one result. */
 const MOST_CHARACTERS = 100_000;
 
@@ -37,6 +40,10 @@ export class FunctionCalls {
   /** Resolves when the model has been told, or nobody wants to know any more; never rejects. */
   async run(callId: string, name: string, args: string): Promise<void> {
     if (this.#running.has(callId)) return;
+    if (this.#running.size >= MOST_AT_ONCE) {
+      this.#options.answer(callId, { output: TOO_MANY, isError: true, respond: true });
+      return;
+    }
     const own = new AbortController();
     this.#running.set(callId, own);
     const result = await this.#result(callId, name, args, own.signal);
