@@ -200,6 +200,49 @@ describe('patchcord serve', () => {
     expect(await service.exit).toBe(0);
   });
 
+  it.each([
+    [{ GEMINI_PLATFORM: 'vertex', GEMINI_ACCESS_TOKEN: 'ya29.x' }, ['gemini', 'GEMINI_PROJECT']],
+    [{ NOVA_MODEL: 'amazon.nova-2-sonic-v1:0' }, ['nova', 'AWS_REGION']],
+    [{ OPENAI_LIVE_VOICE: 'willow' }, ['openai-live', 'OPENAI_API_KEY']],
+    [
+      { AZURE_OPENAI_API_KEY: 'k', OPENAI_MODEL: '' },
+      ['azure', 'AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_DEPLOYMENT'],
+    ],
+  ])('says what a provider lacks that is begun, and is not used: %j', async (env, [name, lacks]) => {
+    const argv = ['--port', '0', '--host', '127.0.0.1'];
+    const service = start(serve, argv, { ...env, LOG_LEVEL: 'silent' });
+    await service.listening;
+    await expect.poll(() => service.written.err).toContain('line check answers');
+    expect(service.written.err).toContain(`\n${name} is begun: lacks ${lacks}\n`);
+    expect(service.written.err).toContain(`line check answers; set ${lacks} for ${name}\n`);
+    expect(service.written.err.match(/is begun/g)).toHaveLength(1);
+    service.interrupt();
+    expect(await service.exit).toBe(0);
+  });
+
+  it.each([
+    ['of what many machines have', { AWS_REGION: 'us-east-1', AWS_PROFILE: 'work' }],
+    ['when a provider is named', { GEMINI_MODEL: 'gemini-3.8-live', PROVIDER: 'local' }],
+  ])('says nothing of the kind %s', async (_when, env) => {
+    const service = start(serve, ['--port', '0', '--host', '127.0.0.1'], { ...env, LOG_LEVEL: 'silent' });
+    await service.listening;
+    await expect.poll(() => service.written.err).toContain('line check answers');
+    expect(service.written.err).not.toContain('is begun');
+    service.interrupt();
+    expect(await service.exit).toBe(0);
+  });
+
+  it('says it beside a provider that does take the calls', async () => {
+    const env = { OPENAI_API_KEY: 'sk-x', XAI_VOICE: 'rex', LOG_LEVEL: 'silent' };
+    const service = start(serve, ['--port', '0', '--host', '127.0.0.1'], env);
+    await service.listening;
+    await expect.poll(() => service.written.err).toContain('on provider openai\n');
+    expect(service.written.err).toContain('\nxai is begun: lacks XAI_API_KEY\n');
+    expect(service.written.err).not.toContain('line check');
+    service.interrupt();
+    expect(await service.exit).toBe(0);
+  });
+
   it('refuses settings that cannot be used', async () => {
     await expect(start(serve, ['--port', 'x']).exit).rejects.toThrow(/BAD_CONFIG: PORT: found "x"/);
   });

@@ -242,6 +242,14 @@ describe('the settings of providers', () => {
     expect(lacksOf(name, loadConfig(env))).toEqual(wanted);
   });
 
+  it.each([
+    ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
+    ['AWS_SECRET_ACCESS_KEY', 'AWS_ACCESS_KEY_ID'],
+  ])('want %s and %s together, or none of them', (one, other) => {
+    const load = () => loadConfig({ AWS_REGION: 'us-east-1', [one]: 'x' });
+    expect(load).toThrow(`BAD_CONFIG: ${other}: found nothing, wanted that of the account of ${one}`);
+  });
+
   it('let Nova’s events be signed with anything for a server on this machine only', () => {
     const local = { AWS_ENDPOINT_URL_BEDROCK_RUNTIME: 'http://127.0.0.1:9000' };
     expect(loadConfig(local).nova).toMatchObject({

@@ -1,4 +1,5 @@
-import { type Config, loadConfig } from '../config.ts';
+import { type BegunProvider, begunProviders } from '../config/providers.ts';
+import { type Config, type Env, loadConfig } from '../config.ts';
 import { createLog } from '../log.ts';
 import { type Bridge, createBridge } from '../server.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
@@ -40,7 +41,7 @@ On SIGTERM or SIGINT it takes no new calls and lets live ones finish (DRAIN_SECO
     const stopped = untilInterrupted(terminal);
     const url = await bridge.listen();
     terminal.out(`listening on ${url}\n`);
-    terminal.err(introduction(config, bridge, url, values.insecure));
+    terminal.err(introduction({ config, bridge, url, insecure: values.insecure, env: terminal.env }));
     await stopped;
     terminal.err('draining: no new calls; send the signal again to end the live ones\n');
     const again = untilInterrupted(terminal);
@@ -55,15 +56,17 @@ function untilInterrupted(terminal: Terminal): Promise<void> {
   });
 }
 
+interface Started {
+  readonly config: Config;
+  readonly bridge: Bridge;
+  readonly url: string;
+  readonly insecure: boolean;
+  readonly env: Env;
+}
+
 /** What somebody who starts the service has to know before the first call. */
-function introduction(config: Config, bridge: Bridge, url: string, insecure: boolean): string {
-  const lines = [whoAnswers(config, bridge)];
-  if (bridge.providerName === 'local' && config.agentsFile === undefined) {
-    lines.push(
-      'no provider is configured: the built-in line check answers; set OPENAI_API_KEY or GEMINI_API_KEY for a voice agent',
-      '("patchcord providers" lists what else there is, and what each needs)',
-    );
-  }
+function introduction({ config, bridge, url, insecure, env }: Started): string {
+  const lines = [whoAnswers(config, bridge), ...aboutProviders(config, bridge, env)];
   if (insecure) lines.push('INSECURE: signatures are not checked, anybody who finds this address can call');
   const { localAuthToken } = bridge;
   if (localAuthToken !== undefined && !insecure) {
@@ -84,6 +87,29 @@ function introduction(config: Config, bridge: Bridge, url: string, insecure: boo
   }
   lines.push(...withoutRest(config));
   return `${lines.join('\n')}\n`;
+}
+
+/** Why it is not the provider that somebody may have meant. */
+function aboutProviders(config: Config, bridge: Bridge, env: Env): readonly string[] {
+  // Who names one has been told already what that one lacks.
+  const begun = (env['PROVIDER'] ?? '').trim() === '' ? begunProviders(env, config) : [];
+  const lines = begun.map(({ name, lacks }) => `${name} is begun: lacks ${listed(lacks)}`);
+  if (bridge.providerName !== 'local' || config.agentsFile !== undefined) return lines;
+  return [
+    ...lines,
+    `no provider is configured: the built-in line check answers; set ${advice(begun)}`,
+    '("patchcord providers" lists what else there is, and what each needs)',
+  ];
+}
+
+/** What has to be set for another answer than that of the line check. */
+function advice(begun: readonly BegunProvider[]): string {
+  if (begun.length === 0) return 'OPENAI_API_KEY or GEMINI_API_KEY for a voice agent';
+  return begun.map(({ name, lacks }) => `${listed(lacks)} for ${name}`).join(', or ');
+}
+
+function listed(names: readonly string[]): string {
+  return names.join(' and ');
 }
 
 function whoAnswers({ agentsFile }: Config, { agents, providerName }: Bridge): string {

@@ -1,6 +1,6 @@
 import { assertNever } from '../errors.ts';
-import { PROVIDERS, type ProviderName } from './provider-settings.ts';
-import type { Reader } from './reader.ts';
+import { PROVIDER_SETTINGS, PROVIDERS, type ProviderName } from './provider-settings.ts';
+import { type Env, Reader } from './reader.ts';
 
 /** What the environment says of each provider. Undefined, where nothing else is said: the provider's own default. */
 export interface ProviderSections {
@@ -190,7 +190,8 @@ function readCredentials(read: Reader): AwsCredentials | undefined {
   const accessKeyId = read.secret('AWS_ACCESS_KEY_ID');
   const secretAccessKey = read.secret('AWS_SECRET_ACCESS_KEY');
   const sessionToken = read.secret('AWS_SESSION_TOKEN');
-  // One without the other is no concern of ours as long as nobody asks for Nova, and the SDK says it when somebody does.
+  read.together('AWS_ACCESS_KEY_ID', ['AWS_SECRET_ACCESS_KEY']);
+  read.together('AWS_SECRET_ACCESS_KEY', ['AWS_ACCESS_KEY_ID']);
   if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
   return { accessKeyId, secretAccessKey, sessionToken };
 }
@@ -247,6 +248,12 @@ function lacksOfGemini(gemini: ProviderSections['gemini']): readonly string[] {
   });
 }
 
+/** What becomes known with the first call only; undefined: nothing. */
+export function laterOf(name: ProviderName, config: ProviderSections): string | undefined {
+  if (name !== 'nova' || config.nova.credentials !== undefined) return undefined;
+  return 'credentials are looked for at the first call';
+}
+
 /** A model, or an agent in its place, may stand in the address itself. */
 function namedIn(address: string | undefined, keys: readonly string[]): string | undefined {
   if (address === undefined || !URL.canParse(address)) return undefined;
@@ -292,6 +299,35 @@ const USUAL_ORDER: readonly ProviderName[] = [
   'inworld',
   'openai-live',
 ];
+
+/** A provider that somebody has begun to configure. */
+export interface BegunProvider {
+  readonly name: ProviderName;
+  /** Variables that it lacks still; at least one. */
+  readonly lacks: readonly string[];
+}
+
+/** Variables that many machines have for something else. */
+const FOR_ANYTHING: readonly string[] = [
+  'AWS_REGION',
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
+  'AWS_PROFILE',
+];
+
+/** Providers of which a variable is set that no other one has, and that lack something all the same. */
+export function begunProviders(env: Env, config: ProviderSections): readonly BegunProvider[] {
+  const read = new Reader(env);
+  const rows = PROVIDERS.flatMap((name) => PROVIDER_SETTINGS[name].map((row) => row.name));
+  const isOwn = (variable: (typeof rows)[number]): boolean =>
+    !FOR_ANYTHING.includes(variable) && rows.filter((row) => row === variable).length === 1;
+  return PROVIDERS.filter((name) =>
+    PROVIDER_SETTINGS[name].some((row) => isOwn(row.name) && read.text(row.name) !== undefined),
+  )
+    .map((name) => ({ name, lacks: lacksOf(name, config) }))
+    .filter(({ lacks }) => lacks.length > 0);
+}
 
 /** The provider of a service that names none. */
 export function usualProvider(config: ProviderSections): ProviderName {
