@@ -206,7 +206,9 @@ describe('the provider of the page', () => {
   }
 
   // Each lives as long as its conversation.
-  it.concurrent('needs no call: a recording goes in, and an answer comes out', { timeout: 30_000 }, async () => {
+  it.concurrent('needs no call: a recording goes in, and an answer comes out', {
+    timeout: 30_000,
+  }, async () => {
     const { out, err, status, bytes } = await asked('createLocalProvider()');
     expect([status, err]).toEqual([0, '']);
     expect(out).toMatch(/^assistant: Hello!$/m);

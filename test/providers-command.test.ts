@@ -26,6 +26,7 @@ async function run(argv: readonly string[] = [], env: Env = {}) {
 function tablesOf(out: string): string[][][] {
   return out
     .split('\n\n')
+    .filter((block) => !block.startsWith('*'))
     .map((block) => block.trimEnd().split('\n'))
     .map((lines) => lines.map((line) => line.split(/ {2,}/)));
 }
@@ -54,6 +55,19 @@ describe('patchcord providers', () => {
     expect(out).toMatch(/^azure +Azure OpenAI +- +lacks AZURE_OPENAI_ENDPOINT\n +AZURE_OPENAI_DEPLOYMENT$/m);
     expect(out).toMatch(/^local +Line check +- +can be used$/m);
     expect(out).not.toContain('secret');
+  });
+
+  it('says what the * means, and of Nova that its credentials are looked for with the first call', async () => {
+    const footnotes = async (env: Env) => (await run([], env)).out.split('\n\n')[1]?.split('\n');
+    const star = '* takes the calls of agents that name no provider';
+    const later = 'nova: credentials are looked for at the first call';
+    expect(await footnotes({})).toEqual([star, later]);
+    expect(await footnotes({ AWS_REGION: 'us-east-1', AWS_PROFILE: 'phones' })).toEqual([star, later]);
+    const keys = { AWS_ACCESS_KEY_ID: 'AKIATEST', AWS_SECRET_ACCESS_KEY: 'x' };
+    expect(await footnotes({ AWS_REGION: 'us-east-1', ...keys })).toEqual([star]);
+    const { providers: all } = JSON.parse((await run(['--json'])).out);
+    const said = all.filter((one: { later?: string }) => one.later !== undefined);
+    expect(said).toMatchObject([{ name: 'nova', later: 'credentials are looked for at the first call' }]);
   });
 
   it('prints the same as JSON, from the data', async () => {

@@ -1,4 +1,4 @@
-import { modelOf, type ProviderSections, readProvider, readProviders } from '../config/providers.ts';
+import { laterOf, modelOf, type ProviderSections, readProvider, readProviders } from '../config/providers.ts';
 import { Reader } from '../config/reader.ts';
 import type { ProviderFacts } from '../provider.ts';
 import { type BuiltInProvider, builtInProviders } from '../server/providers.ts';
@@ -13,7 +13,7 @@ export const providers: Command = {
 Prints every provider that can take calls, whether the environment has what it needs, and what it can do. The one with *
 takes the calls of agents that name none. docs/providers.md says how to configure each.
 
-  --json   prints JSON: {usual, mistakes, providers: [{name, title, lacks, model, capabilities, …}]}
+  --json   prints JSON: {usual, mistakes, providers: [{name, title, lacks, later, model, capabilities, …}]}
 `,
   async run(argv, terminal) {
     const { values } = readArguments(argv, { json: { type: 'boolean', default: false } });
@@ -28,6 +28,8 @@ interface Listed extends ProviderFacts {
   readonly name: string;
   /** What the environment lacks for it. */
   readonly lacks: string | undefined;
+  /** What becomes known with the first call only; undefined: nothing. */
+  readonly later: string | undefined;
   /** Of the environment, or its default; undefined: it has no models to choose from, or has to be told. */
   readonly model: string | undefined;
 }
@@ -54,20 +56,27 @@ async function overviewOf({ env }: Terminal): Promise<Overview> {
 async function listed(entry: BuiltInProvider, config: ProviderSections): Promise<Listed> {
   const { name, lacks } = entry;
   const facts = await entry.facts();
-  return { name, lacks, model: modelOf(name, config) ?? facts.defaultModel, ...facts };
+  const model = modelOf(name, config) ?? facts.defaultModel;
+  return { name, lacks, later: laterOf(name, config), model, ...facts };
 }
 
 function printText({ usual, mistakes, providers: all }: Overview, terminal: Terminal): void {
   const rows: readonly ListedProvider[] = all.map((one) => ({ name: one.name, facts: one }));
-  const blocks = [
-    [
-      ['provider', 'what it is', 'model', 'in this environment'],
-      ...all.flatMap((one) => stateRows(one, usual)),
-    ],
-    audioTable(rows),
-    turnTable(rows),
+  const states = [
+    ['provider', 'what it is', 'model', 'in this environment'],
+    ...all.flatMap((one) => stateRows(one, usual)),
   ];
-  terminal.out(blocks.map(plainTable).join('\n'));
+  const footnotes = [
+    '* takes the calls of agents that name no provider',
+    ...all.flatMap(({ name, later }) => (later === undefined ? [] : [`${name}: ${later}`])),
+  ];
+  const blocks = [
+    plainTable(states),
+    `${footnotes.join('\n')}\n`,
+    plainTable(audioTable(rows)),
+    plainTable(turnTable(rows)),
+  ];
+  terminal.out(blocks.join('\n'));
   terminal.err(mistakes.map((mistake) => `mistake: ${mistake}\n`).join(''));
 }
 
