@@ -14,8 +14,7 @@ export interface TurnsPorts {
   begins(): Origin;
   /** An answer or a turn is over, and nothing follows at once. */
   over(): void;
-  /** The model takes more for heard than was. */
-  /** @param atOnce the caller has just begun to speak: nothing is made that could be disturbed */
+  /** The model takes more for heard than was. `atOnce`: the caller has just begun, so nothing is made that it could disturb. */
   misled(heard: { readonly ms: number; readonly text: string }, atOnce: boolean): void;
   /** No sign of an answer under way for `ms`; it was given up. */
   lost(ms: number): void;
