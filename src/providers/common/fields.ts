@@ -1,3 +1,5 @@
+import { BridgeError } from '../../errors.ts';
+
 /** A JSON object of the provider, not looked at yet. */
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -22,6 +24,18 @@ export function jsonOf(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return undefined;
+  }
+}
+
+/** A message with settings as JSON. Throws PROVIDER_CONFIG for values that JSON does not have, such as a BigInt. */
+export function settingsText(message: Fields): string {
+  try {
+    return JSON.stringify(message);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.split('\n', 1)[0] : typeof cause;
+    throw new BridgeError('PROVIDER_CONFIG', `the session settings cannot be written as JSON: ${why}`, {
+      cause,
+    });
   }
 }
 

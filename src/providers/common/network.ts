@@ -3,12 +3,23 @@ import { BridgeError } from '../../errors.ts';
 /** Takes secrets out of text that came from outside: providers like to quote a part of the key. */
 export type Scrub = (text: string) => string;
 
-export function scrubber(secret: string): Scrub {
-  return (text) =>
-    text
-      .replaceAll(secret, '[key]')
-      .replace(/\b(?:sk|ek|rk)[-_][\w*.-]{4,}/g, '[key]')
-      .slice(0, 500);
+/** Secrets by their look, and by where they stand in an address. */
+const LOOKS: readonly (readonly [RegExp, string])[] = [
+  [/\b(?:sk|ek|rk)[-_][\w*.-]{4,}/g, '[key]'],
+  [/auth_tokens(?:\/|%2F)[\w.%-]+/gi, '[key]'],
+  [/([?&](?:access_token|key|token|api-key)=)[^&\s"]+/gi, '$1[key]'],
+];
+
+/** @param secrets also known as an address spells them */
+export function scrubber(...secrets: readonly string[]): Scrub {
+  const spellings = new Set(secrets.flatMap((secret) => [secret, encodeURIComponent(secret)]));
+  spellings.delete('');
+  return (text) => {
+    let clean = text;
+    for (const spelling of spellings) clean = clean.replaceAll(spelling, '[key]');
+    for (const [look, instead] of LOOKS) clean = clean.replace(look, instead);
+    return clean.slice(0, 500);
+  };
 }
 
 /** A network error without its stack of addresses; `AggregateError` has an empty message, so the code stands in. */
@@ -30,4 +41,18 @@ export function abortError(reason: unknown): BridgeError {
   if (reason instanceof BridgeError && (reason.code === 'TIMEOUT' || reason.code === 'CANCELLED'))
     return reason;
   return new BridgeError('CANCELLED', 'the session is not needed any more', { cause: reason });
+}
+
+/**
+ * What `connect` may reject with, see the contract: settings that cannot be used are those of the session here, and
+ * everything else is a session that is not to be had. `cause`: what was thrown.
+ */
+export function connectError(thrown: unknown): BridgeError {
+  const error = BridgeError.from(thrown);
+  const { code } = error;
+  if (code.startsWith('PROVIDER_') || code === 'TIMEOUT' || code === 'CANCELLED') return error;
+  const isConfig = code === 'BAD_CONFIG' || code === 'BAD_INPUT';
+  return new BridgeError(isConfig ? 'PROVIDER_CONFIG' : 'PROVIDER_UNAVAILABLE', error.plainMessage, {
+    cause: error,
+  });
 }

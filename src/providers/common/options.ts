@@ -1,3 +1,4 @@
+import { LONGEST_TIMER_MS } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 
 /** Checks what a program says of a provider; every method throws BAD_CONFIG, and quotes neither keys nor addresses. */
@@ -7,7 +8,7 @@ export interface OptionChecks {
   key(value: string, name?: string): string;
   /** `ws:` or `wss:`, without a fragment. */
   url(value: string): URL;
-  /** Milliseconds, `least` or more. */
+  /** Milliseconds, `least` or more, up to the longest timer there is. */
   ms(name: string, value: number | undefined, otherwise: number, least?: number): number;
   headers(values: Readonly<Record<string, string>>): Record<string, string>;
 }
@@ -32,6 +33,9 @@ export function optionsOf(provider: string): OptionChecks {
     },
     ms(name, value, otherwise, least = 0) {
       if (value === undefined) return otherwise;
+      if (value > LONGEST_TIMER_MS) {
+        throw bad(`${name} is ${value}, wanted milliseconds, ${LONGEST_TIMER_MS} or less`);
+      }
       if (Number.isFinite(value) && value >= least) return value;
       throw bad(`${name} is ${value}, wanted milliseconds, ${least} or more`);
     },

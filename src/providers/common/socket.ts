@@ -106,6 +106,11 @@ export class ProviderSocket {
     this.#ws.on('unexpected-response', (request, response) => this.#onRefused(request, response));
   }
 
+  /** `ended` was told, or is being told. */
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
   /** Fixes what a millisecond of caller audio costs; audio can be sent from here on. */
   useAudio(format: AudioFormat): void {
     this.#bytesPerMs = bytesPerMs(format);
@@ -243,10 +248,13 @@ export class ProviderSocket {
   }
 
   #onClose(code: number, reason: string): void {
-    this.#end({ type: 'closed', code, reason });
-    this.#stopPings();
-    this.#closeTimer?.();
-    this.#finish();
+    try {
+      this.#end({ type: 'closed', code, reason });
+    } finally {
+      this.#stopPings();
+      this.#closeTimer?.();
+      this.#finish();
+    }
   }
 
   #end(end: SocketEnd): void {
