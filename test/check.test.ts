@@ -131,7 +131,7 @@ note: agent lonely: no number leads to it; only a start webhook or POST /calls c
 note: function forgotten: no agent lists it
 note: MCP server idle: no agent lists a function of it
 note: prices: openai has none, so that what it costs is in no budget
-note: agent lonely: none of its providers can be used in this environment
+note: agent lonely: none of its providers can be used in this environment; \`serve\` will not start here
 `,
     });
   });
@@ -156,7 +156,107 @@ note: agent lonely: none of its providers can be used in this environment
   it('notes that the environment itself is not good, and checks the file all the same', async () => {
     const { status, out } = await run({ 'agents.yaml': 'agents: { a: {} }' }, [], { PORT: 'x' });
     expect(status).toBe(0);
-    expect(out).toContain('note: environment: PORT: found "x", wanted a whole number from 0 to 65535');
+    const said = 'PORT: found "x", wanted a whole number from 0 to 65535; `serve` will not start here';
+    expect(out).toContain(`note: environment: ${said}\n`);
+  });
+
+  it('knows the providers of an environment that has mistakes all the same', async () => {
+    const env = { PORT: 'x', GEMINI_API_KEY: 'AIza' };
+    const { out } = await run({ 'agents.yaml': 'agents: { a: { providers: [gemini] } }' }, [], env);
+    expect(out).toMatch(/providers +gemini\n/);
+    expect(out).not.toContain('can be used');
+  });
+
+  it.each([
+    [{ PROVIDER: 'gemini' }, 'agents: { a: {} }', ['a']],
+    [{}, 'agents: { a: { providers: [xai, openai] }, b: {} }\nnumbers: [{ number: "*", agent: a }]', ['a']],
+    [{}, 'agents: { a: {} }', []],
+  ])('says when `serve` will not start: %j, %s', async (env, text, agents) => {
+    const { out } = await run({ 'agents.yaml': text }, [], env);
+    const words = 'none of its providers can be used in this environment; `serve` will not start here';
+    const notes = out.split('\n').filter((line) => line.includes('can be used'));
+    expect(notes).toEqual(agents.map((name) => `note: agent ${name}: ${words}`));
+  });
+
+  it.each([
+    ['gemini', { GEMINI_API_KEY: 'AIza' }, 540, 10],
+    ['nova', { NOVA_MODEL: 'amazon.nova-2-sonic-v1:0', AWS_REGION: 'us-east-1' }, 420, 8],
+    ['openai', { OPENAI_API_KEY: 'sk-x' }, 3540, 60],
+  ])('says how long a call can be with %s, and why', async (name, env, seconds, minutes) => {
+    const files = {
+      'agents.yaml':
+        'agents: { a: {}, b: { limits: { callSeconds: 120 } } }\nnumbers: [{ number: "*", agent: a }]',
+    };
+    const reason = `a session of ${name} lasts ${minutes} min, and the last minute is for the goodbye`;
+    expect((await run(files, [], env)).out).toContain(`\n  longest call  ${seconds} s: ${reason}\n`);
+    const { agents } = JSON.parse((await run(files, ['--json'], env)).out);
+    expect(agents[0]).toMatchObject({ maxCallSeconds: seconds, maxCallReason: reason });
+    expect(agents[1].maxCallSeconds).toBe(120);
+    expect(agents[1].maxCallReason).toBeUndefined();
+  });
+
+  it('goes by the provider that has the calls, not by one that lacks something', async () => {
+    const files = { 'agents.yaml': 'agents: { a: { providers: [nova, xai, gemini] } }' };
+    const { out } = await run(files, [], { XAI_API_KEY: 'x', GEMINI_API_KEY: 'AIza' });
+    expect(out).toMatch(/longest call +3600 s\n/);
+  });
+
+  /** The notes on names of models and voices, and on providers named twice. */
+  async function notesOn(text: string, env: Env): Promise<readonly string[]> {
+    const { status, out } = await run({ 'agents.yaml': text }, [], env);
+    expect(status).toBe(0);
+    const notes = out.split('\n').filter((line) => line.startsWith('note: '));
+    return notes.map((line) => line.replace(/^note: /, '').replace(AGE, ' …'));
+  }
+  const AGE = ' (lists age; docs/providers.md has the one of this version)';
+  const KEYS = {
+    OPENAI_API_KEY: 'sk-x',
+    GEMINI_API_KEY: 'AIza',
+    INWORLD_API_KEY: 'x',
+    AZURE_VOICE_LIVE_API_KEY: 'x',
+  };
+
+  it.each([
+    [
+      '{ voice: marin, providers: [openai, gemini] }',
+      ['agent a: gemini is not known to have the voice "marin" …'],
+    ],
+    ['{ voice: marin, providers: [openai, { name: gemini, voice: Puck }, local] }', []],
+    [
+      '{ providers: [{ name: openai, model: gpt-realtme-2.1, voice: martin }] }',
+      [
+        'agent a: openai is not known to have the model "gpt-realtme-2.1", did you mean "gpt-realtime-2.1"? …',
+        'agent a: openai is not known to have the voice "martin", did you mean "marin"? …',
+      ],
+    ],
+    ['{ providers: [{ name: gemini, model: models/gemini-3.8-live }] }', []],
+    ['{ providers: [{ name: inworld, model: openai/gpt-4o-mini, voice: Clive }] }', []],
+  ])('notes models and voices that are in no list: %s', async (agent, notes) => {
+    expect(await notesOn(`agents: { a: ${agent} }`, KEYS)).toEqual(notes);
+  });
+
+  it('notes those of the environment too, once, unless the agent has its own', async () => {
+    const env = { GEMINI_API_KEY: 'AIza', GEMINI_MODEL: 'gemini-9-live', GEMINI_VOICE: 'marin' };
+    const numbers = ['a', 'b', 'c'].map((name, i) => `{ number: "+1555010${i}", agent: ${name} }`);
+    const text = `agents: { a: {}, b: {}, c: { voice: Puck } }\nnumbers: [${numbers.join()}]`;
+    expect(await notesOn(text, env)).toEqual([
+      'environment: gemini is not known to have the model "gemini-9-live" …',
+      'environment: gemini is not known to have the voice "marin" …',
+    ]);
+  });
+
+  it.each([
+    ['[gemini, gemini]', ['gemini']],
+    [
+      '[{ name: openai, model: gpt-realtime-2 }, gemini, { name: openai, model: gpt-realtime-1.5 }, openai]',
+      ['openai'],
+    ],
+    ['[openai, gemini]', []],
+  ])('notes providers that an agent names again: %s', async (providers, names) => {
+    const notes = await notesOn(`agents: { a: { providers: ${providers} } }`, KEYS);
+    expect(notes).toEqual(
+      names.map((name) => `agent a: names the provider ${name} more than once; only the first is ever used`),
+    );
   });
 
   it('prints the same as JSON', async () => {

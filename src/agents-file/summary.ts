@@ -4,6 +4,7 @@ import type { AgentsFile, NumberEntry } from '../agents-file.ts';
 import { CARRIERS, type CarrierName } from '../carrier.ts';
 import type { AgentSpec } from './agent-spec.ts';
 import type { CallFacts } from './call-facts.ts';
+import { type ProviderKnowledge, unknownNames } from './known-names.ts';
 import type { KnownProvider } from './references.ts';
 import { fill } from './template.ts';
 import type { ToolEntry } from './tool-entries.ts';
@@ -46,13 +47,16 @@ export interface AgentSummary {
   readonly language: string | undefined;
   readonly audio: Agent['audio'];
   readonly recording: boolean;
+  /** What the agent may talk, or less: a call is not gone on with in a second session of its provider. */
   readonly maxCallSeconds: number;
+  /** Why it is less; undefined: it is not. */
+  readonly maxCallReason: string | undefined;
   readonly perCall: number | undefined;
   /** What the caller gets when no provider is left. */
   readonly lastResort: 'hang-up' | 'say' | 'transfer';
 }
 
-interface Setting {
+interface Setting extends ProviderKnowledge {
   readonly providers: readonly KnownProvider[];
   /** The provider of agents that name none. */
   readonly usual: string;
@@ -73,6 +77,8 @@ export function summarize(file: AgentsFile, setting: Setting): Summary {
       ...unreached(file),
       ...unlisted(file),
       ...unpriced(file, setting),
+      ...namedTwice(file),
+      ...unknownNames(file, setting.usual, setting),
       ...lacking(agents),
       ...spokenLiterally(file),
     ],
@@ -113,25 +119,45 @@ function withValue(variables: Readonly<Record<string, string>>): Readonly<Record
   return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
 }
 
-function agentSummary(spec: AgentSpec, book: AgentBook, { providers, usual }: Setting): AgentSummary {
+function agentSummary(spec: AgentSpec, book: AgentBook, setting: Setting): AgentSummary {
   const agent = book.agentFor(spec.name, factsOf(undefined), {}, []);
-  const named = agent.providers.length > 0 ? agent.providers : [{ name: usual, model: undefined }];
+  const named = agent.providers.length > 0 ? agent.providers : [{ name: setting.usual, model: undefined }];
+  const providers = named.map(({ name, model }) => ({
+    name,
+    model,
+    lacks: setting.providers.find((known) => known.name === name)?.lacks,
+  }));
+  const chosen = providers.find(({ lacks }) => lacks === undefined)?.name;
   return {
     name: spec.name,
-    providers: named.map(({ name, model }) => ({
-      name,
-      model,
-      lacks: providers.find((known) => known.name === name)?.lacks,
-    })),
+    providers,
     functions: spec.tools.map(functionWords),
     turnDetection: agent.turnDetection,
     webhooks: { start: hostOf(book.startHook(spec.name)), end: hostOf(book.endHook(spec.name)) },
     language: agent.language,
     audio: agent.audio,
     recording: agent.recording,
-    maxCallSeconds: agent.maxCallMs / 1000,
+    ...longestCall(agent, chosen, setting),
     perCall: spec.budget?.perCall,
     lastResort: agent.lastResort.type,
+  };
+}
+
+/** The part of a provider's session in which the agent takes leave; `Session` has the same. */
+const GOODBYE_MS = 60_000;
+
+function longestCall(
+  { maxCallMs }: Agent,
+  provider: string | undefined,
+  { facts }: Setting,
+): Pick<AgentSummary, 'maxCallSeconds' | 'maxCallReason'> {
+  const sessionMs = provider === undefined ? undefined : facts.get(provider)?.capabilities.maxSessionMs;
+  if (sessionMs === undefined || sessionMs - GOODBYE_MS >= maxCallMs) {
+    return { maxCallSeconds: maxCallMs / 1000, maxCallReason: undefined };
+  }
+  return {
+    maxCallSeconds: (sessionMs - GOODBYE_MS) / 1000,
+    maxCallReason: `a session of ${provider} lasts ${sessionMs / 60_000} min, and the last minute is for the goodbye`,
   };
 }
 
@@ -188,10 +214,24 @@ function unpriced(file: AgentsFile, { usual }: Setting): readonly string[] {
     .map((name) => `prices: ${name} has none, so that what it costs is in no budget`);
 }
 
+/** Of an agent's entries for one provider, the first one holds whatever happens. */
+function namedTwice(file: AgentsFile): readonly string[] {
+  return [...file.agents.values()].flatMap((agent) => {
+    const names = agent.providers.map(({ name }) => name);
+    const again = new Set(names.filter((name, i) => names.indexOf(name) !== i));
+    return [...again].map(
+      (name) => `agent ${agent.name}: names the provider ${name} more than once; only the first is ever used`,
+    );
+  });
+}
+
 function lacking(agents: readonly AgentSummary[]): readonly string[] {
   return agents
     .filter(({ providers }) => providers.every(({ lacks }) => lacks !== undefined))
-    .map(({ name }) => `agent ${name}: none of its providers can be used in this environment`);
+    .map(
+      ({ name }) =>
+        `agent ${name}: none of its providers can be used in this environment; \`serve\` will not start here`,
+    );
 }
 
 const FROM_ENVIRONMENT = /(?<!\$)\$\{[A-Za-z_][A-Za-z0-9_]*\}/;

@@ -1,12 +1,15 @@
 import { voiceAgent } from '../agents.ts';
 import { agentsJsonSchemaText } from '../agents-file/json-schema.ts';
+import type { ProviderKnowledge } from '../agents-file/known-names.ts';
 import { lineOf, mistakesOf } from '../agents-file/mistakes.ts';
 import { type AgentSummary, type NumberSummary, type Summary, summarize } from '../agents-file/summary.ts';
 import { readAgentsFile } from '../agents-file.ts';
+import { modelOf, readProvider, readProviders, voiceOf } from '../config/providers.ts';
+import { Reader } from '../config/reader.ts';
 import { type Config, type Env, loadConfig } from '../config.ts';
 import { BridgeError } from '../errors.ts';
 import type { TurnDetection } from '../provider.ts';
-import { builtInProviders } from '../server/providers.ts';
+import { type BuiltInProvider, builtInProviders } from '../server/providers.ts';
 import { askServers } from './check-servers.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 
@@ -85,11 +88,13 @@ async function checked(
 ): Promise<Checked> {
   const { config, problem } = configOf(env);
   const brought = own.map((name) => ({ name, lacks: undefined }));
-  const providers = [...brought, ...builtInProviders(config).filter(({ name }) => !own.includes(name))];
+  const builtIn = builtInProviders(config).filter(({ name }) => !own.includes(name));
+  const providers = [...brought, ...builtIn];
   const file = await readAgentsFile(path, env, { providers });
   const { maxCallMs, silenceMs, agent } = config;
   const base = voiceAgent({ ...agent, maxCallMs, silenceMs, voice: undefined }, []);
-  const summary = summarize(file, { providers, usual: config.provider, base });
+  const knowledge = await knowledgeOf(builtIn, config);
+  const summary = summarize(file, { ...knowledge, providers, usual: config.provider, base });
   const mcp = connect ? await askServers(file, err) : undefined;
   return {
     ...summary,
@@ -99,13 +104,28 @@ async function checked(
   };
 }
 
+async function knowledgeOf(entries: readonly BuiltInProvider[], config: Config): Promise<ProviderKnowledge> {
+  const facts = await Promise.all(entries.map(async (entry) => [entry.name, await entry.facts()] as const));
+  return {
+    facts: new Map(facts),
+    usualOf(provider) {
+      const name = entries.find((entry) => entry.name === provider)?.name;
+      return { model: name && modelOf(name, config), voice: name && voiceOf(name, config) };
+    },
+  };
+}
+
 /** A mistake in the environment is the matter of `serve`; here it is worth a note. */
 function configOf(env: Env): { readonly config: Config; readonly problem: readonly string[] } {
   try {
     return { config: loadConfig(env), problem: [] };
   } catch (thrown) {
     const message = BridgeError.from(thrown).message.replace(/^BAD_CONFIG: /, '');
-    return { config: loadConfig({}), problem: [`environment: ${message}`] };
+    const problem = [`environment: ${message}; \`serve\` will not start here`];
+    // Which providers there are is not in doubt because a port is.
+    const read = new Reader(env);
+    const sections = readProviders(read);
+    return { config: { ...loadConfig({}), ...sections, provider: readProvider(read, sections) }, problem };
   }
 }
 
@@ -149,8 +169,8 @@ function firstWords(text: string): string {
 }
 
 function agentLines(agent: AgentSummary, currency: string): string[] {
-  const { providers, functions, language, turnDetection, audio, recording, maxCallSeconds, perCall } = agent;
-  const { webhooks, lastResort } = agent;
+  const { providers, functions, language, turnDetection, audio, recording, perCall } = agent;
+  const { maxCallSeconds, maxCallReason, webhooks, lastResort } = agent;
   return [
     `agent ${agent.name}`,
     row('providers', providerWords(providers)),
@@ -159,7 +179,7 @@ function agentLines(agent: AgentSummary, currency: string): string[] {
     row('turns end', turnWords(turnDetection)),
     row('audio', audio),
     row('recording', recording ? 'from the first second' : 'no'),
-    row('longest call', `${maxCallSeconds} s`),
+    row('longest call', `${maxCallSeconds} s${maxCallReason === undefined ? '' : `: ${maxCallReason}`}`),
     row('budget', perCall === undefined ? 'none' : `${perCall} ${currency} a call`),
     row('webhooks', listed(webhookWords(webhooks))),
     row('last resort', lastResort),

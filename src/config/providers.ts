@@ -288,6 +288,27 @@ export function modelOf(name: ProviderName, config: ProviderSections): string | 
   }
 }
 
+/** The voice that the environment names for a provider; undefined: none. */
+export function voiceOf(name: ProviderName, config: ProviderSections): string | undefined {
+  switch (name) {
+    case 'openai':
+    case 'gemini':
+    case 'nova':
+    case 'xai':
+    case 'azure':
+    case 'inworld':
+      return config[name].voice;
+    case 'openai-live':
+      return config.openaiLive.voice;
+    case 'azure-voice-live':
+      return config.azureVoiceLive.voice;
+    case 'local':
+      return undefined;
+    default:
+      return assertNever(name);
+  }
+}
+
 /** Who takes the calls of a service that does not say it, if the environment has all that it needs. */
 const USUAL_ORDER: readonly ProviderName[] = [
   'openai',
