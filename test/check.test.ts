@@ -377,7 +377,7 @@ tools:
     [
       '[{ name: openai, model: a }, local, { name: openai, model: b }, local]',
       {},
-      'local (openai a lacks OPENAI_API_KEY, openai b lacks OPENAI_API_KEY); local is not used as long as local is configured',
+      'local (openai a lacks OPENAI_API_KEY, openai b lacks OPENAI_API_KEY)',
     ],
     ['[openai]', {}, 'none: openai lacks OPENAI_API_KEY'],
   ])('says which provider has the calls: %s in %j', async (providers, env, words) => {

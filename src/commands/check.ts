@@ -193,7 +193,8 @@ function providerWords(providers: Providers): string {
   const [chosen, ...others] = providers.filter(({ lacks }) => lacks === undefined);
   const lacking = lackWords(providers);
   if (chosen === undefined) return `none: ${lacking.join(', ')}`;
-  const rest = others.map(fullName);
+  // One that is named again is never used at all, as a note says.
+  const rest = others.filter(({ name }) => name !== chosen.name).map(fullName);
   const why = lacking.length === 0 ? '' : ` (${lacking.join(', ')})`;
   if (rest.length === 0) return `${fullName(chosen)}${why}`;
   const unused = `${rest.join(', ')} ${rest.length === 1 ? 'is' : 'are'} not used as long as`;

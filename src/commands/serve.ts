@@ -97,7 +97,7 @@ function aboutProviders(config: Config, bridge: Bridge, env: Env): readonly stri
   if (bridge.providerName !== 'local' || config.agentsFile !== undefined) return lines;
   return [
     ...lines,
-    `no provider is configured: the built-in line check answers; set ${advice(begun)}`,
+    `no provider ${begun.length === 0 ? 'is configured' : 'has all that it needs'}: the built-in line check answers; set ${advice(begun)}`,
     '("patchcord providers" lists what else there is, and what each needs)',
   ];
 }
