@@ -216,7 +216,7 @@ export class Conversation {
     const greeting = this.#provider === undefined ? this.#options.agent.greeting : undefined;
     this.#provider = provider;
     this.#voice.connect(provider);
-    this.#downlink.setFormat(provider.output);
+    this.#downlink.setSource(provider.output, capabilities.speech === 'continuous');
     this.#hearing.connect(provider, capabilities);
     if (this.#closed) return;
     // A machine is not greeted.

@@ -2,7 +2,7 @@ import { type AudioFormat, bytesPerMs, sameFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { Clock } from './clock.ts';
 import type { Pacer } from './pacer.ts';
-import { Playout, type PlayoutLeg } from './playout.ts';
+import { Playout, type PlayoutLeg, START_MS } from './playout.ts';
 import type { HeardItem } from './provider.ts';
 
 export interface DownlinkOptions {
@@ -26,6 +26,8 @@ type Early =
 
 /** Speech kept for a leg that is not there yet (a greeting prepared while the carrier opens the stream). */
 const MAX_EARLY_MS = 60_000;
+/** Speech in real time comes with the jitter of the network and no faster: what is not kept back at first is missing later. */
+const CUSHION_MS = 120;
 /** Ids of responses that are over: late audio comes soon or never. */
 const MAX_OVER = 64;
 /** Begins the item ids of what no provider knows of. */
@@ -46,6 +48,7 @@ export class Downlink {
   #leg: PlayoutLeg | undefined;
   #transcoder: Transcoder | undefined;
   #playout: Playout | undefined;
+  #startMs = START_MS;
   #itemId: string | undefined;
   #responseId = '';
   #refusedMs = 0;
@@ -73,10 +76,15 @@ export class Downlink {
     return this.#playout?.aheadMs ?? 0;
   }
 
-  /** The provider's output format is known; when there is another provider, its speech is a new beginning. */
-  setFormat(format: AudioFormat): void {
+  /**
+   * The provider's output format is known, and whether it speaks in real time; when there is another provider, its
+   * speech is a new beginning.
+   */
+  setSource(format: AudioFormat, continuous: boolean): void {
     if (this.#format !== undefined) this.#beginAnew(format);
     this.#format = format;
+    this.#startMs = continuous ? CUSHION_MS : START_MS;
+    this.#cushion();
     this.#flow();
   }
 
@@ -91,6 +99,7 @@ export class Downlink {
       onHeard: (itemId) => this.#options.onHeard(itemId),
       onFailed: (error) => this.#options.onFailed(error),
     });
+    this.#cushion();
     this.#flow();
   }
 
@@ -188,6 +197,10 @@ export class Downlink {
   close(): void {
     this.#early = [];
     this.#playout?.close();
+  }
+
+  #cushion(): void {
+    if (this.#playout !== undefined) this.#playout.startMs = this.#startMs;
   }
 
   #beginAnew(format: AudioFormat): void {

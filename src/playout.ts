@@ -31,7 +31,7 @@ const MESSAGE_MS = 100;
 /** Below this lead, audio is sent however little of it there is. */
 const URGENT_LEAD_MS = 200;
 /** Speech that starts on an idle line waits for this much of itself: begun with less, it stumbles at its first word. */
-const FIRST_MS = 60;
+export const START_MS = 60;
 const MARK_EVERY_MS = 200;
 /** A mark later than this is taken as lost, and time is read from the wall clock instead. */
 const MARK_GRACE_MS = 1000;
@@ -65,6 +65,8 @@ interface PendingMark {
  * audio does not depend on it, so that a wrong figure can do no harm there.
  */
 export class Playout implements Paced {
+  /** Speech that is kept until there is so much of it, or for so long, before an idle line begins with it, in ms. */
+  startMs = START_MS;
   readonly #options: PlayoutOptions;
   readonly #queue = new ByteQueue();
   readonly #perMs: number;
@@ -286,7 +288,7 @@ export class Playout implements Paced {
   /** The line is idle and what there is to say is only just beginning to come. */
   #isTooLittle(now: number): boolean {
     if (this.#starting || this.#openResponses.size === 0 || this.#heardBytes(now) < this.#sent) return false;
-    return this.#queue.length < FIRST_MS * this.#perMs && now - this.#queuedAt < FIRST_MS;
+    return this.#queue.length < this.startMs * this.#perMs && now - this.#queuedAt < this.startMs;
   }
 
   /** The line has run dry in the middle of a response, and less than a frame of what came waits for the rest of it. */

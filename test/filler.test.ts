@@ -332,7 +332,7 @@ describe('a clip on the line', () => {
   it('plays only where nothing plays and nothing waits to be played', () => {
     const { downlink, leg, played } = line(MULAW_8K);
     expect(downlink.clip(hum(8000), { encoding: 'pcm16', rate: 8000 })).toBe(false);
-    downlink.setFormat(MULAW_8K);
+    downlink.setSource(MULAW_8K, false);
     downlink.audio('r', 'a', new Uint8Array(800).fill(0x55));
     downlink.attach(leg);
     expect(downlink.clip(hum(8000), { encoding: 'pcm16', rate: 8000 })).toBe(false);
@@ -342,7 +342,7 @@ describe('a clip on the line', () => {
 
   it('is over when it was heard, and what is said after that is not cut off by it', () => {
     const { clock, downlink, leg, heard, log, drained } = line(MULAW_8K);
-    downlink.setFormat(MULAW_8K);
+    downlink.setSource(MULAW_8K, false);
     downlink.attach(leg);
     downlink.clip(hum(8000), { encoding: 'pcm16', rate: 8000 });
     clock.advance(700);
@@ -357,7 +357,7 @@ describe('a clip on the line', () => {
 
   it('is cut off by speech and never among what was heard of the agent', () => {
     const { clock, downlink, leg, log } = line(MULAW_8K);
-    downlink.setFormat(MULAW_8K);
+    downlink.setSource(MULAW_8K, false);
     downlink.attach(leg);
     downlink.clip(hum(8000), { encoding: 'pcm16', rate: 8000 });
     clock.advance(100);

@@ -93,6 +93,26 @@ describe('playout', () => {
     expect(playout.idle).toBe(true);
   });
 
+  it.each([
+    ['runs dry again and again without a cushion', 60, true],
+    ['never runs dry behind a cushion', 120, false],
+  ])('of speech that comes in real time, each piece up to 80 ms late, %s', (_what, startMs, dry) => {
+    const { clock, leg, playout } = start(1000);
+    playout.startMs = startMs;
+    const late = [0, 70, 20, 80, 10, 60, 40, 0, 75, 30];
+    let at = 0;
+    for (let i = 0; i < 50; i++) {
+      const due = i * 100 + (late[i % late.length] ?? 0);
+      clock.advance(Math.max(0, due - at));
+      at = Math.max(at, due);
+      playout.push('r', 'a', speech(100, i * 800), 100);
+    }
+    playout.endResponse('r');
+    clock.advance(1000);
+    expect(leg.holes > 0).toBe(dry);
+    expect(playout.unfinished()).toEqual([]);
+  });
+
   it('waits for 60 ms of speech before it begins on an idle line, but not longer than that', () => {
     const { clock, leg, playout } = start();
     playout.push('r', 'a', speech(20), 20);

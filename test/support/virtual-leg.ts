@@ -15,6 +15,8 @@ export class VirtualLeg implements CallLeg {
   closed: string | undefined;
   onMark: (name: string) => void = () => undefined;
   readonly #clock: Clock;
+  /** How often the line ran dry and went on. */
+  holes = 0;
   #emptyAt = 0;
   #heardBefore = 0;
   #sent = 0;
@@ -36,6 +38,7 @@ export class VirtualLeg implements CallLeg {
 
   play(bytes: Uint8Array): void {
     this.log.push(`play ${bytes.length}`);
+    if (this.#sent > 0 && this.#emptyAt < this.#clock.now()) this.holes += 1;
     this.played.push(bytes.slice());
     this.#emptyAt = Math.max(this.#emptyAt, this.#clock.now()) + bytes.length / 8;
     this.#sent += bytes.length;
