@@ -176,15 +176,15 @@ describe('what the caller says', () => {
       await new Promise(setImmediate);
     }
     await line.peer.settle();
-    // The first after 200 ms, then one each 100 ms.
-    expect(count()).toBe(29);
+    // The first after 400 ms, then one each 100 ms.
+    expect(count()).toBe(27);
     expect(line.peer.all('session.input_audio.append').at(-1)?.['audio']).toBe(
       Buffer.alloc(800, 0xff).toString('base64'),
     );
     line.session.sendAudio(new Uint8Array(160));
-    line.clock.advance(199);
+    line.clock.advance(399);
     await line.peer.settle();
-    expect(count()).toBe(30);
+    expect(count()).toBe(28);
   });
 });
 

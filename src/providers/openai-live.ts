@@ -56,7 +56,7 @@ export interface OpenAiLiveOptions {
    * send plain zeros: some noise around 20 was seen.
    */
   readonly silenceLevel?: number | undefined;
-  /** Silence is sent when no audio was sent for so long, since a session stands still without any; 200. */
+  /** Silence is sent when no audio was sent for so long, since a session stands still without any; 400: what is late by less is jitter. */
   readonly keepAwakeMs?: number | undefined;
 }
 
@@ -93,7 +93,7 @@ export function createOpenAiLiveProvider(given: OpenAiLiveOptions): RealtimeProv
     maxSessionMs: MAX_SESSION_MS,
     quietMs: options.ms('quietMs', given.quietMs, 800, 100),
     silenceLevel: levelOf(given.silenceLevel),
-    keepAwakeMs: options.ms('keepAwakeMs', given.keepAwakeMs, 200, 20),
+    keepAwakeMs: options.ms('keepAwakeMs', given.keepAwakeMs, 400, 20),
     scrub: scrubber(apiKey),
   });
   return {
