@@ -21,6 +21,7 @@ import { connectRequest, modelFor } from './connect-request.ts';
 import { Conversation } from './conversation.ts';
 import { assertNever, BridgeError } from './errors.ts';
 import { failureDetail } from './failure-detail.ts';
+import { GOODBYE_MARGIN_MS } from './goodbye.ts';
 import { type AfterStreamEvent, isBridgeEnd, LastWord } from './last-word.ts';
 import { LeaveTaking } from './leave-taking.ts';
 import type { CallLeg, LegEvent } from './leg.ts';
@@ -54,8 +55,6 @@ export interface SessionDeps {
   /** Called once, when the end has begun. */
   onEnding(session: Session, reason: EndReason): void;
 }
-
-const GOODBYE_MARGIN_MS = 60_000;
 
 /**
  * The life and death of one call: brings leg and provider together and ends both, once, whoever asks first. What is

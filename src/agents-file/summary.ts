@@ -2,6 +2,7 @@ import { AgentBook } from '../agent-book.ts';
 import type { Agent } from '../agents.ts';
 import type { AgentsFile, NumberEntry } from '../agents-file.ts';
 import { CARRIERS, type CarrierName } from '../carrier.ts';
+import { GOODBYE_MARGIN_MS } from '../goodbye.ts';
 import type { AgentSpec } from './agent-spec.ts';
 import type { CallFacts } from './call-facts.ts';
 import { type ProviderKnowledge, unknownNames } from './known-names.ts';
@@ -143,20 +144,17 @@ function agentSummary(spec: AgentSpec, book: AgentBook, setting: Setting): Agent
   };
 }
 
-/** The part of a provider's session in which the agent takes leave; `Session` has the same. */
-const GOODBYE_MS = 60_000;
-
 function longestCall(
   { maxCallMs }: Agent,
   provider: string | undefined,
   { facts }: Setting,
 ): Pick<AgentSummary, 'maxCallSeconds' | 'maxCallReason'> {
   const sessionMs = provider === undefined ? undefined : facts.get(provider)?.capabilities.maxSessionMs;
-  if (sessionMs === undefined || sessionMs - GOODBYE_MS >= maxCallMs) {
+  if (sessionMs === undefined || sessionMs - GOODBYE_MARGIN_MS >= maxCallMs) {
     return { maxCallSeconds: maxCallMs / 1000, maxCallReason: undefined };
   }
   return {
-    maxCallSeconds: (sessionMs - GOODBYE_MS) / 1000,
+    maxCallSeconds: (sessionMs - GOODBYE_MARGIN_MS) / 1000,
     maxCallReason: `a session of ${provider} lasts ${sessionMs / 60_000} min, and the last minute is for the goodbye`,
   };
 }
