@@ -7,6 +7,7 @@ import { readArguments, type Terminal, wholeNumber } from './command.ts';
 import { LiveView } from './live-view.ts';
 import { converse, type Step, summary } from './phone-call.ts';
 import { type Account, newAccount, settingsFor } from './simulated-account.ts';
+import { listening } from './simulated-port.ts';
 
 export const CARRIER_HELP = `patchcord simulate twilio|telnyx|plivo [--port N] [--callee KIND] [--transfer RESULT]
 
@@ -36,16 +37,20 @@ export async function simulateCarrier(
   const status = oneOf('transfer', values.transfer, TRANSFERS);
   const wav = await readFile(packageFile('fixtures/speech/librivox-0880.wav'));
   const account = newAccount(carrier);
-  await using exchange = await startExchange({
-    carrier,
-    restPort: wholeNumber('port', values.port, 0, 65_535),
-    callee: () => makeCallee(kind, wav),
-    defaults: {
-      accountSid: account.id,
-      authToken: account.secret,
-      dialResult: { status, ringMs: 2000, durationMs: status === 'completed' ? 3000 : 0 },
-    },
-  });
+  const port = wholeNumber('port', values.port, 0, 65_535);
+  await using exchange = await listening(
+    port,
+    startExchange({
+      carrier,
+      restPort: port,
+      callee: () => makeCallee(kind, wav),
+      defaults: {
+        accountSid: account.id,
+        authToken: account.secret,
+        dialResult: { status, ringMs: 2000, durationMs: status === 'completed' ? 3000 : 0 },
+      },
+    }),
+  );
   const url = exchange.restBaseUrl ?? '';
   terminal.out(`listening on ${url}\n`);
   terminal.err(introduction(carrier, account, url));

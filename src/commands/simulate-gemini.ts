@@ -1,6 +1,7 @@
 import { BridgeError } from '../errors.ts';
 import { startGeminiSimulator } from '../sim/gemini.ts';
 import { readArguments, type Terminal, wholeNumber } from './command.ts';
+import { listening } from './simulated-port.ts';
 import { playUntilInterrupted, readFaults, showEvents } from './simulated-provider.ts';
 
 export const GEMINI_HELP = `patchcord simulate gemini [--port N] [--api-key KEY] [--first-audio-ms N] [--speed N] [--session-ms N] [--frames binary|text] [--faults FILE] [--quiet]
@@ -12,6 +13,8 @@ export const GEMINI_HELP = `patchcord simulate gemini [--port N] [--api-key KEY]
   --frames          how messages are sent: binary as the service does, or text
   --port, --api-key, --first-audio-ms, --speed, --faults, --quiet as above
 `;
+
+const AUDIO = ['realtimeInput.audio', 'modelTurn'];
 
 /** Plays Gemini Live until it is interrupted. */
 export async function simulateGemini(argv: readonly string[], terminal: Terminal): Promise<number> {
@@ -29,15 +32,19 @@ export async function simulateGemini(argv: readonly string[], terminal: Terminal
   if (frames !== 'binary' && frames !== 'text') {
     throw new BridgeError('BAD_INPUT', `--frames: found ${JSON.stringify(frames)}, wanted binary or text`);
   }
-  await using simulator = await startGeminiSimulator({
-    port: wholeNumber('port', values.port, 0, 65_535),
-    firstAudioMs: wholeNumber('first-audio-ms', values['first-audio-ms'], 0, 600_000),
-    speedFactor: wholeNumber('speed', values.speed, 1, 1000),
-    sessionMs: wholeNumber('session-ms', values['session-ms'], 1, 86_400_000),
-    frames,
-    ...(values['api-key'] === undefined ? {} : { apiKey: values['api-key'] }),
-    ...(values.faults === undefined ? {} : { faults: await readFaults(values.faults) }),
-    ...(values.quiet ? {} : { onEvent: showEvents(terminal) }),
-  });
+  const port = wholeNumber('port', values.port, 0, 65_535);
+  await using simulator = await listening(
+    port,
+    startGeminiSimulator({
+      port,
+      firstAudioMs: wholeNumber('first-audio-ms', values['first-audio-ms'], 0, 600_000),
+      speedFactor: wholeNumber('speed', values.speed, 1, 1000),
+      sessionMs: wholeNumber('session-ms', values['session-ms'], 1, 86_400_000),
+      frames,
+      ...(values['api-key'] === undefined ? {} : { apiKey: values['api-key'] }),
+      ...(values.faults === undefined ? {} : { faults: await readFaults(values.faults) }),
+      ...(values.quiet ? {} : { onEvent: showEvents(terminal, AUDIO) }),
+    }),
+  );
   return await playUntilInterrupted(simulator.url, terminal);
 }

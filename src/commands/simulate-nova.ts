@@ -1,13 +1,14 @@
 import { BridgeError } from '../errors.ts';
 import { startNovaSimulator } from '../sim/nova.ts';
 import { readArguments, type Terminal, wholeNumber } from './command.ts';
+import { listening } from './simulated-port.ts';
 import { playUntilInterrupted, readFaults, showEvents } from './simulated-provider.ts';
 
 export const NOVA_HELP = `patchcord simulate nova [--port N] [--access-key-id ID] [--first-audio-ms N] [--speed N] [--session-ms N] [--endpoint-scale PERCENT] [--tool-arguments single|double] [--faults FILE] [--quiet]
 
   Amazon Nova 2 Sonic on a Bedrock runtime endpoint (HTTP/2 without TLS), for trying and testing without an account. Give its
-  URL to a bridge as AWS_ENDPOINT_URL_BEDROCK_RUNTIME, with AWS_REGION=us-east-1 and any AWS_ACCESS_KEY_ID and
-  AWS_SECRET_ACCESS_KEY: requests must be signed, but no signature is verified.
+  URL to a bridge as AWS_ENDPOINT_URL_BEDROCK_RUNTIME: for an endpoint on this machine it makes up a region and credentials
+  where none are set. Requests must be signed, as the bridge does, but no signature is verified.
 
   --access-key-id   refuses every other access key; default: any is good
   --session-ms      after this time the session ends with a modelTimeoutException; default 480000
@@ -15,6 +16,8 @@ export const NOVA_HELP = `patchcord simulate nova [--port N] [--access-key-id ID
   --tool-arguments  arguments of functions as JSON text, or (double) as JSON text of JSON text; default single
   --port, --first-audio-ms, --speed, --faults, --quiet as above
 `;
+
+const AUDIO = ['audioInput', 'audioOutput'];
 
 /** Plays Amazon Nova 2 Sonic until it is interrupted. */
 export async function simulateNova(argv: readonly string[], terminal: Terminal): Promise<number> {
@@ -35,16 +38,20 @@ export async function simulateNova(argv: readonly string[], terminal: Terminal):
     throw new BridgeError('BAD_INPUT', `--tool-arguments: found ${found}, wanted single or double`);
   }
   const accessKeyId = values['access-key-id'];
-  await using simulator = await startNovaSimulator({
-    port: wholeNumber('port', values.port, 0, 65_535),
-    firstAudioMs: wholeNumber('first-audio-ms', values['first-audio-ms'], 0, 600_000),
-    speedFactor: wholeNumber('speed', values.speed, 1, 1000),
-    sessionMs: wholeNumber('session-ms', values['session-ms'], 1, 86_400_000),
-    endpointScale: wholeNumber('endpoint-scale', values['endpoint-scale'], 1, 1000) / 100,
-    toolArguments,
-    ...(accessKeyId === undefined ? {} : { accessKeyId }),
-    ...(values.faults === undefined ? {} : { faults: await readFaults(values.faults) }),
-    ...(values.quiet ? {} : { onEvent: showEvents(terminal) }),
-  });
+  const port = wholeNumber('port', values.port, 0, 65_535);
+  await using simulator = await listening(
+    port,
+    startNovaSimulator({
+      port,
+      firstAudioMs: wholeNumber('first-audio-ms', values['first-audio-ms'], 0, 600_000),
+      speedFactor: wholeNumber('speed', values.speed, 1, 1000),
+      sessionMs: wholeNumber('session-ms', values['session-ms'], 1, 86_400_000),
+      endpointScale: wholeNumber('endpoint-scale', values['endpoint-scale'], 1, 1000) / 100,
+      toolArguments,
+      ...(accessKeyId === undefined ? {} : { accessKeyId }),
+      ...(values.faults === undefined ? {} : { faults: await readFaults(values.faults) }),
+      ...(values.quiet ? {} : { onEvent: showEvents(terminal, AUDIO) }),
+    }),
+  );
   return await playUntilInterrupted(simulator.url, terminal);
 }

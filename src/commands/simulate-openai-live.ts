@@ -1,12 +1,13 @@
 import { startOpenAiLiveSimulator } from '../sim/openai-live.ts';
 import { readArguments, type Terminal, wholeNumber } from './command.ts';
+import { listening } from './simulated-port.ts';
 import { playUntilInterrupted, readFaults, showEvents } from './simulated-provider.ts';
 
 export const OPENAI_LIVE_HELP = `patchcord simulate openai-live [--port N] [--api-key KEY] [--first-audio-ms N] [--session-ms N] [--noise N] [--backchannel-ms N] [--faults FILE] [--quiet]
 
   An OpenAI Live server (gpt-live-1) for trying and testing without a key. Give its URL to a bridge as OPENAI_LIVE_BASE_URL. It
   sends one stream in real time, silence too, as long as it is sent audio; it says what it is given to say, and falls silent
-  when somebody talks over it. Messages with audio, which come and go all the time, are not shown.
+  when somebody talks over it.
 
   --session-ms      longest session; default 7200000
   --noise           loudest sample of what stands for silence, 0 to 32767; default 0
@@ -14,7 +15,7 @@ export const OPENAI_LIVE_HELP = `patchcord simulate openai-live [--port N] [--ap
   --port, --api-key, --first-audio-ms, --faults, --quiet as above
 `;
 
-const ALL_THE_TIME: readonly string[] = ['session.input_audio.append', 'session.output_audio.delta'];
+const AUDIO = ['session.input_audio.append', 'session.output_audio.delta'];
 
 /** Plays OpenAI Live until it is interrupted. */
 export async function simulateOpenAiLive(argv: readonly string[], terminal: Terminal): Promise<number> {
@@ -29,24 +30,21 @@ export async function simulateOpenAiLive(argv: readonly string[], terminal: Term
     quiet: { type: 'boolean', default: false },
   });
   const backchannel = values['backchannel-ms'];
-  const show = showEvents(terminal);
-  await using simulator = await startOpenAiLiveSimulator({
-    port: wholeNumber('port', values.port, 0, 65_535),
-    firstAudioMs: wholeNumber('first-audio-ms', values['first-audio-ms'], 0, 600_000),
-    sessionMs: wholeNumber('session-ms', values['session-ms'], 1, 86_400_000),
-    noise: wholeNumber('noise', values.noise, 0, 32_767),
-    ...(backchannel === undefined
-      ? {}
-      : { backchannelMs: wholeNumber('backchannel-ms', backchannel, 100, 600_000) }),
-    ...(values['api-key'] === undefined ? {} : { apiKey: values['api-key'] }),
-    ...(values.faults === undefined ? {} : { faults: await readFaults(values.faults) }),
-    ...(values.quiet
-      ? {}
-      : {
-          onEvent: (connection, logged) => {
-            if (!ALL_THE_TIME.includes(logged.event.type)) show(connection, logged);
-          },
-        }),
-  });
+  const port = wholeNumber('port', values.port, 0, 65_535);
+  await using simulator = await listening(
+    port,
+    startOpenAiLiveSimulator({
+      port,
+      firstAudioMs: wholeNumber('first-audio-ms', values['first-audio-ms'], 0, 600_000),
+      sessionMs: wholeNumber('session-ms', values['session-ms'], 1, 86_400_000),
+      noise: wholeNumber('noise', values.noise, 0, 32_767),
+      ...(backchannel === undefined
+        ? {}
+        : { backchannelMs: wholeNumber('backchannel-ms', backchannel, 100, 600_000) }),
+      ...(values['api-key'] === undefined ? {} : { apiKey: values['api-key'] }),
+      ...(values.faults === undefined ? {} : { faults: await readFaults(values.faults) }),
+      ...(values.quiet ? {} : { onEvent: showEvents(terminal, AUDIO) }),
+    }),
+  );
   return await playUntilInterrupted(simulator.url, terminal);
 }

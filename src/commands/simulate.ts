@@ -1,3 +1,4 @@
+import { meant } from '../agents-file/words.ts';
 import { CARRIERS } from '../carrier.ts';
 import { BridgeError } from '../errors.ts';
 import type { Command, Terminal } from './command.ts';
@@ -20,6 +21,14 @@ const PROVIDERS: Readonly<Record<string, Simulation>> = {
   nova: { help: NOVA_HELP, run: simulateNova },
 };
 
+/** Providers that the server of another one plays, and how. */
+const RELATIVES: Readonly<Record<string, string>> = {
+  xai: '`simulate openai --dialect xai`; its URL is XAI_BASE_URL',
+  azure: '`simulate openai`; its address (http://127.0.0.1:PORT) is AZURE_OPENAI_ENDPOINT',
+  'azure-voice-live': '`simulate openai`; its address (http://127.0.0.1:PORT) is AZURE_VOICE_LIVE_ENDPOINT',
+  inworld: '`simulate openai`; with the path /api/v1/realtime/session its address is INWORLD_BASE_URL',
+};
+
 const NAMES = [...Object.keys(PROVIDERS), ...CARRIERS];
 
 export const simulate: Command = {
@@ -28,6 +37,8 @@ export const simulate: Command = {
   help: `patchcord simulate ${NAMES.join('|')} …
 
 Plays the other side of the wire on this machine, until it is interrupted. The first line is "listening on URL".
+Providers show their events on standard error, without audio: messages that carry audio are counted, one line a second for
+each kind.
 
 ${Object.values(PROVIDERS)
   .map(({ help }) => help)
@@ -39,9 +50,13 @@ ${CARRIER_HELP}`,
     if (provider !== undefined) return await provider.run(rest, terminal);
     const carrier = CARRIERS.find((candidate) => candidate === what);
     if (carrier !== undefined) return await simulateCarrier(carrier, rest, terminal);
-    throw new BridgeError(
-      'BAD_INPUT',
-      `simulate: found ${JSON.stringify(what)}, wanted one of ${NAMES.join(', ')}`,
-    );
+    throw new BridgeError('BAD_INPUT', unknown(what));
   },
 };
+
+function unknown(what: string): string {
+  if (Object.hasOwn(RELATIVES, what)) return `simulate: ${what} is played by ${RELATIVES[what]}`;
+  const near = meant(what, [...NAMES, ...Object.keys(RELATIVES)]);
+  const wanted = near === undefined ? `wanted one of ${NAMES.join(', ')}` : `did you mean ${near}?`;
+  return `simulate: found ${JSON.stringify(what)}, ${wanted}`;
+}

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { BridgeError } from '../errors.ts';
+import { shortText } from '../short-text.ts';
 import type { Terminal } from './command.ts';
 
 /** What all simulated providers tell of an event. */
@@ -9,15 +10,66 @@ interface ShownEvent {
   readonly event: { readonly type: string };
 }
 
-/** Shows events on standard error: connection, seconds, direction and type. */
+interface Shown {
+  readonly index: number;
+}
+
+/** Events of one type that come close to each other, of which the first was shown. */
+interface Run {
+  readonly direction: ShownEvent['direction'];
+  /** When something was last told of it. */
+  toldMs: number;
+  lastMs: number;
+  /** Those that were not told yet. */
+  count: number;
+}
+
+/** Types that come many times a second are told once in so long. */
+const COUNT_EVERY_MS = 1_000;
+
+/** The types are the client's own words: they could be of any length, and control the terminal. */
+const LONGEST_TYPE = 64;
+const CONTROL = /[\p{C}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * Shows events on standard error: connection, seconds, direction and type. Of the types in `audio`, which would flood the
+ * terminal, the first is shown, then once a second how many more there were.
+ */
 export function showEvents(
   terminal: Terminal,
-): (connection: { readonly index: number }, shown: ShownEvent) => void {
-  return ({ index }, { direction, atMs, event }) => {
+  audio: readonly string[],
+): (connection: Shown, shown: ShownEvent) => void {
+  const write = ({ index }: Shown, direction: Run['direction'], atMs: number, what: string): void => {
     const arrow = direction === 'received' ? '▶' : '◀';
-    const time = (atMs / 1000).toFixed(3).padStart(8);
-    terminal.err(`${String(index).padStart(3)} ${time} ${arrow} ${event.type}\n`);
+    terminal.err(`${String(index).padStart(3)} ${(atMs / 1000).toFixed(3).padStart(8)} ${arrow} ${what}\n`);
   };
+  const running = new WeakMap<Shown, Map<string, Run>>();
+  return (connection, { direction, atMs, event: { type } }) => {
+    const runs = running.get(connection) ?? new Map<string, Run>();
+    running.set(connection, runs);
+    endSecond(runs, atMs, (run, what) => write(connection, run.direction, run.lastMs, what));
+    if (isCounted(runs.get(type), atMs)) return;
+    if (audio.includes(type)) runs.set(type, { direction, toldMs: atMs, lastMs: atMs, count: 0 });
+    write(connection, direction, atMs, shortText(type.replace(CONTROL, '\uFFFD'), LONGEST_TYPE));
+  };
+}
+
+/** Tells the numbers that are due; whatever comes does that, so that the end of a run is told. */
+function endSecond(runs: Map<string, Run>, atMs: number, tell: (run: Run, what: string) => void): void {
+  for (const [type, run] of runs) {
+    if (atMs - run.toldMs < COUNT_EVERY_MS) continue;
+    if (run.count > 0) tell(run, `${type} ×${run.count}`);
+    run.toldMs = atMs;
+    run.count = 0;
+    if (atMs - run.lastMs >= COUNT_EVERY_MS) runs.delete(type);
+  }
+}
+
+function isCounted(run: Run | undefined, atMs: number): boolean {
+  if (run === undefined) return false;
+  run.lastMs = atMs;
+  run.count++;
+  return true;
 }
 
 /** Says where the simulator listens and resolves, to the exit status, when the process is interrupted. */
