@@ -1,3 +1,4 @@
+import { BridgeError } from '../errors.ts';
 import type { RealtimeProvider } from '../provider.ts';
 import { optionsOf } from './common/options.ts';
 import { type AddressOptions, addressOf, type Platform } from './gemini/address.ts';
@@ -102,6 +103,9 @@ export function createGeminiProvider(given: GeminiOptions): RealtimeProvider {
     capabilities: GEMINI.capabilities,
     connect(request, sink, signal) {
       const model = request.model ?? named;
+      if (model === '') {
+        return Promise.reject(new BridgeError('PROVIDER_CONFIG', 'model is empty, wanted the name of one'));
+      }
       const rules = given.generation === undefined ? generationOf(model) : generation(given.generation);
       const own = { ...settings, generation: rules, model: settings.address.modelPath(model) };
       return GeminiSession.connect(own, request, sink, signal);

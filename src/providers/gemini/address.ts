@@ -1,4 +1,6 @@
 import { BridgeError } from '../../errors.ts';
+import { codeWord } from '../common/limits.ts';
+import { abortError, type Scrub, scrubber } from '../common/network.ts';
 import { type OptionChecks, optionsOf } from '../common/options.ts';
 
 export type Platform = 'studio' | 'vertex';
@@ -20,8 +22,8 @@ export interface AddressOptions {
 export interface Dial {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  /** What must not be seen in any message. */
-  readonly secret: string;
+  /** Takes what is shown there, and what looks like it, out of messages. */
+  readonly scrub: Scrub;
 }
 
 export interface Address {
@@ -35,6 +37,11 @@ export interface Address {
 }
 
 const EPHEMERAL = 'auth_tokens/';
+
+/** Keys and tokens of Google that the common scrubber does not know by their look. */
+const LOOKS = /\b(?:AIza[\w-]{8,}|ya29\.[\w-]+)/g;
+/** Far more than is told of any text, so that what is cut off here is not seen. */
+const MOST_SCRUBBED = 16_384;
 
 const options: OptionChecks = optionsOf('Gemini provider');
 
@@ -83,8 +90,10 @@ async function current(token: AccessToken): Promise<string> {
   try {
     const found = await token();
     if (typeof found === 'string' && /^[\x21-\x7e]+$/.test(found)) return found;
-  } catch (cause) {
-    throw new BridgeError('PROVIDER_AUTH', 'no access token could be had', { cause });
+  } catch (thrown) {
+    // What a credential library says of itself may hold the secret it was given.
+    const what = codeWord(thrown instanceof Error ? thrown.name : typeof thrown, 'Error');
+    throw new BridgeError('PROVIDER_AUTH', `no access token could be had (${what})`);
   }
   throw new BridgeError('PROVIDER_AUTH', 'the access token is not made of printable characters');
 }
@@ -108,6 +117,12 @@ function credentialsOf(given: AddressOptions, platform: Platform): AccessToken |
   return { key: options.key(apiKey) };
 }
 
+/** A token that goes in the address comes back in pages that repeat the address, spelled as it is there. */
+function scrubOf(secret: string): Scrub {
+  const scrub = scrubber(secret, new URLSearchParams([['', secret]]).toString().slice(1));
+  return (text) => scrub(text.slice(0, MOST_SCRUBBED)).replace(LOOKS, '[key]');
+}
+
 /** Where and as whom sessions are dialled. Throws BAD_CONFIG for what cannot be an address. */
 export function addressOf(given: AddressOptions): Address {
   const platform = given.platform ?? 'studio';
@@ -127,15 +142,16 @@ export function addressOf(given: AddressOptions): Address {
       if (typeof credentials === 'object') {
         const url = urlFor(base, methodPath(platform, version, false));
         // Not as `?key=`: addresses end up in the logs of proxies.
-        return { url, headers: { 'x-goog-api-key': credentials.key }, secret: credentials.key };
+        return { url, headers: { 'x-goog-api-key': credentials.key }, scrub: scrubOf(credentials.key) };
       }
       const token = await current(credentials);
+      const scrub = scrubOf(token);
       const constrained = platform === 'studio' && isEphemeral(token);
       const url = urlFor(base, methodPath(platform, version, constrained));
-      if (!constrained) return { url, headers: { Authorization: `Bearer ${token}` }, secret: token };
+      if (!constrained) return { url, headers: { Authorization: `Bearer ${token}` }, scrub };
       // An ephemeral token is good for one session, and this is the only way that is documented for it.
       url.searchParams.set('access_token', token);
-      return { url, headers: {}, secret: token };
+      return { url, headers: {}, scrub };
     },
     modelPath(model) {
       if (model.includes('/')) return model;
@@ -143,4 +159,18 @@ export function addressOf(given: AddressOptions): Address {
       return `projects/${project}/locations/${location}/publishers/google/models/${model}`;
     },
   };
+}
+
+/** The way to a session; whoever gives up while a token is fetched does not wait for it. */
+export async function dialWithin(address: Address, signal: AbortSignal): Promise<Dial> {
+  let stop: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(abortError(signal.reason));
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([address.dial(), aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }

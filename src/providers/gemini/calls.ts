@@ -1,3 +1,4 @@
+import { MOST_CALLS } from '../common/limits.ts';
 import type { WireCall } from './wire.ts';
 
 /** The function calls of one message: of what was called together the model speaks when it has heard all. */
@@ -12,7 +13,6 @@ export interface Call {
   /** By which the service knows it; undefined: it gave none. */
   readonly wireId: string | undefined;
   readonly name: string;
-  readonly args: string;
   readonly responseId: string;
   /** The model stands still until it has the result. */
   readonly blocking: boolean;
@@ -27,11 +27,16 @@ export interface Call {
 export class Calls {
   readonly #calls = new Map<string, Call>();
   readonly #idFor: () => string;
+  readonly #onTooMany: () => void;
   #blocking = 0;
 
-  /** @param idFor makes an id for a call that came without */
-  constructor(idFor: () => string) {
+  /**
+   * @param idFor makes an id for a call that came without
+   * @param onTooMany a call was not taken, for too many wait for their results
+   */
+  constructor(idFor: () => string, onTooMany: () => void) {
     this.#idFor = idFor;
+    this.#onTooMany = onTooMany;
   }
 
   /** Calls without a result for which the model stands still. */
@@ -39,24 +44,24 @@ export class Calls {
     return this.#blocking;
   }
 
-  /** Takes over the calls of one message; returns those that were not known yet. */
+  /** Takes over the calls of one message; returns those that were not known yet. What they are called with is not kept. */
   begin(
     calls: readonly WireCall[],
     responseId: string,
     at: number,
     blocks: (name: string) => boolean,
-  ): readonly Call[] {
+  ): readonly { readonly call: Call; readonly args: string }[] {
     const group: Group = { open: 0, respond: false };
-    const fresh: Call[] = [];
+    const fresh: { call: Call; args: string }[] = [];
     for (const { id, name, args } of calls) {
       const callId = id ?? this.#idFor();
       if (this.#calls.has(callId)) continue;
       const blocking = blocks(name);
-      const call: Call = { callId, wireId: id, name, args, responseId, blocking, at, group, state: 'open' };
-      this.#calls.set(callId, call);
+      const call: Call = { callId, wireId: id, name, responseId, blocking, at, group, state: 'open' };
+      if (!this.#remember(call)) continue;
       group.open += 1;
       if (blocking) this.#blocking += 1;
-      fresh.push(call);
+      fresh.push({ call, args });
     }
     return fresh;
   }
@@ -73,11 +78,10 @@ export class Calls {
   /** A call of an earlier session was told: once. */
   told(callId: string, name: string): void {
     const group: Group = { open: 0, respond: false };
-    this.#calls.set(callId, {
+    this.#remember({
       callId,
       wireId: undefined,
       name,
-      args: '',
       responseId: '',
       blocking: false,
       at: 0,
@@ -93,5 +97,19 @@ export class Calls {
     call.group.respond ||= respond;
     if (call.blocking) this.#blocking -= 1;
     return call.group.open === 0;
+  }
+
+  /** False: all that are known wait for their results. */
+  #remember(call: Call): boolean {
+    if (this.#calls.size >= MOST_CALLS) {
+      const settled = [...this.#calls.values()].find(({ state }) => state !== 'open');
+      if (settled === undefined) {
+        this.#onTooMany();
+        return false;
+      }
+      this.#calls.delete(settled.callId);
+    }
+    this.#calls.set(call.callId, call);
+    return true;
   }
 }

@@ -2,7 +2,7 @@ import type { Cancel, Clock } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
 import type { HeardItem, ProviderEvent, TextOptions, ToolResult } from '../../provider.ts';
 import { type Fields, isFields } from '../common/fields.ts';
-import type { Scrub } from '../common/network.ts';
+import { codeWord } from '../common/limits.ts';
 import { CallerWords } from './caller-words.ts';
 import { type Call, Calls } from './calls.ts';
 import { OUTPUT } from './facts.ts';
@@ -26,7 +26,6 @@ export interface ConversationPorts {
   readonly correctHeard: boolean;
   /** The answer to a result that was to be told quietly is kept from the caller where the service gives one. */
   readonly quietResults: boolean;
-  readonly scrub: Scrub;
   /** Begins every id: those of one call must not meet those of the session before. */
   readonly idPrefix: string;
   send(message: Fields): void;
@@ -60,15 +59,20 @@ export class Conversation {
   /** When the caller last cut in. */
   #cutAt = Number.NEGATIVE_INFINITY;
   #toolResultAt = Number.NEGATIVE_INFINITY;
-  #wrote = false;
   #losses = 0;
+  /** Warnings that are given once. */
+  readonly #given = new Set<string>();
+  #closed = false;
   /** `speechStarted` was told, `speechStopped` not yet. */
   #speechTimer: Cancel | undefined;
 
   constructor(ports: ConversationPorts) {
     const { clock, generation, emit } = ports;
     this.#ports = ports;
-    this.#calls = new Calls(() => this.#nextId('call'));
+    this.#calls = new Calls(
+      () => this.#nextId('call'),
+      () => this.#warnOnce('calls_dropped', 'more functions were called than can wait for results'),
+    );
     this.#requests = new Requests({
       clock,
       tellsSilently: generation.clientContent,
@@ -86,12 +90,14 @@ export class Conversation {
       over: () => this.#requests.pump(),
       misled: (heard, atOnce) => this.#onMisled(heard, atOnce),
       lost: (ms) => this.#onLost(ms),
+      dropped: () => this.#onWordsDropped(),
     });
     this.#caller = new CallerWords({
       clock,
       transcribes: ports.shape.transcribesCaller,
       nextId: () => this.#nextId('user'),
       emit: (itemId, text, final) => emit({ type: 'transcript', role: 'user', itemId, text, final }),
+      dropped: () => this.#onWordsDropped(),
     });
   }
 
@@ -106,8 +112,7 @@ export class Conversation {
         this.#onAudio(event.delta, event.rate);
         return;
       case 'written':
-        if (!this.#wrote) this.#warn('answered_in_text', 'the model wrote its answer instead of speaking it');
-        this.#wrote = true;
+        this.#warnOnce('answered_in_text', 'the model wrote its answer instead of speaking it');
         return;
       case 'words':
         this.#onWords(event.role, event.text);
@@ -168,7 +173,7 @@ export class Conversation {
     } else if (call.state === 'open') {
       this.#answer(call, responseOf(result), result.respond, 'answered');
     } else if (call.state === 'answered') {
-      this.#warn('tool_answered_twice', `call ${this.#ports.scrub(callId)} has a result already`);
+      this.#warn('tool_answered_twice', `call ${codeWord(callId, '?')} has a result already`);
     } else {
       // The service was told when it withdrew the call, and hears the rest of it no more.
       call.state = 'answered';
@@ -183,8 +188,9 @@ export class Conversation {
     this.#caller.cutIn();
   }
 
-  /** Nothing is sent any more. */
+  /** Nothing is sent any more; the caller may have a last word. */
   close(): void {
+    this.#closed = true;
     this.#caller.close();
     this.#requests.close();
     this.#turns.close();
@@ -198,6 +204,16 @@ export class Conversation {
 
   #warn(code: string, message: string): void {
     this.#ports.emit({ type: 'warning', code, message });
+  }
+
+  #warnOnce(code: string, message: string): void {
+    if (this.#given.has(code)) return;
+    this.#given.add(code);
+    this.#warn(code, message);
+  }
+
+  #onWordsDropped(): void {
+    this.#warnOnce('words_dropped', 'a turn has more words than are kept');
   }
 
   #ask(text: string, notes: readonly string[]): void {
@@ -255,13 +271,14 @@ export class Conversation {
 
   #onTurnComplete(reason: string | undefined): void {
     this.#usage.nextTurn();
+    this.#caller.answerEnds();
     if (this.#turns.turnComplete(reason)) {
       this.#caller.answerOver();
       return;
     }
     const asked = this.#requests.endedEmpty();
     if (asked || reason === undefined) return;
-    this.#warn('turn_empty', `the model ended its turn without a word: ${this.#ports.scrub(reason)}`);
+    this.#warn('turn_empty', `the model ended its turn without a word: ${reason}`);
   }
 
   #onToolCall({ calls }: Extract<Conversational, { readonly type: 'toolCall' }>): void {
@@ -269,11 +286,12 @@ export class Conversation {
     const { clock, shape } = this.#ports;
     const fresh = this.#calls.begin(calls, segment.id, clock.now(), (name) => shape.blocks(name));
     if (segment.cut || segment.hidden) {
-      for (const call of fresh) this.#answer(call, NOBODY_ASKED, false, 'withdrawn');
+      for (const { call } of fresh) this.#answer(call, NOBODY_ASKED, false, 'withdrawn');
       return;
     }
     if (this.#calls.blocking > 0) this.#ports.holdAudio(true);
-    for (const { callId, name, args } of fresh) {
+    for (const { call, args } of fresh) {
+      const { callId, name } = call;
       this.#ports.emit({ type: 'toolCall', responseId: segment.id, callId, name, args });
     }
   }
@@ -331,6 +349,8 @@ export class Conversation {
   #onSpeech(): void {
     this.#closeSpeech();
     const itemId = this.#caller.started();
+    // Whoever heard of that may have ended the session.
+    if (this.#closed) return;
     this.#requests.callerSpeaks(true);
     this.#speechTimer = this.#ports.clock.after(LONGEST_SPEECH_MS, () => this.#closeSpeech());
     this.#ports.emit({ type: 'speechStarted', itemId });

@@ -10,13 +10,14 @@ import type {
   ToolResult,
 } from '../../provider.ts';
 import { Expiry } from '../common/expiry.ts';
-import type { Fields } from '../common/fields.ts';
-import { abortError, networkError, type Scrub, scrubber } from '../common/network.ts';
+import { type Fields, settingsText } from '../common/fields.ts';
+import { guardedSink } from '../common/guarded-sink.ts';
+import { abortError, connectError, networkError, type Scrub } from '../common/network.ts';
 import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
 import { awaitsAnswer } from '../common/told.ts';
-import type { Address, Dial } from './address.ts';
+import { type Address, type Dial, dialWithin } from './address.ts';
 import { Conversation } from './conversation.ts';
-import { type Circumstances, closeCode, mayBeHandle, statusCode, wordsOfBody } from './errors.ts';
+import { type Circumstances, closeCode, discreet, mayBeHandle, statusCode, wordsOfBody } from './errors.ts';
 import { HISTORY, INPUT, MAX_CONNECTION_MS, OUTPUT } from './facts.ts';
 import { buildSetup, readSetup, type SetupChoice, type SetupShape } from './setup.ts';
 import { historyTurns } from './texts.ts';
@@ -36,6 +37,13 @@ export interface SessionSettings extends SetupChoice {
   readonly quietResults: boolean;
 }
 
+/** What a session begins with. */
+interface Opening {
+  /** The setup message. */
+  readonly first: string;
+  readonly shape: SetupShape;
+}
+
 type Stage = 'connecting' | 'open' | 'closing' | 'closed';
 
 const ENVELOPE = {
@@ -45,9 +53,6 @@ const ENVELOPE = {
 
 /** A close that comes so soon after the result of a function is one of those that come at random. */
 const AFTER_RESULT_MS = 15_000;
-
-/** Keys and tokens of Google that a scrubber does not know by heart. */
-const SECRETS = /\b(?:AIza[\w-]{8,}|ya29\.[\w-]+|auth_tokens\/[\w.-]+)/g;
 
 /** Life of one session: dial, set up, run, end. What is said on it is the conversation's. */
 export class GeminiSession implements ProviderSession {
@@ -76,26 +81,24 @@ export class GeminiSession implements ProviderSession {
     settings: SessionSettings,
     request: ConnectRequest,
     dial: Dial,
-    setup: Fields,
-    shape: SetupShape,
+    { first, shape }: Opening,
     sink: (event: ProviderEvent) => void,
   ) {
     const { clock } = request;
-    const scrub = scrubber(dial.secret);
     this.#settings = settings;
     this.#request = request;
     this.#clock = clock;
-    this.#sink = sink;
+    this.#sink = guardedSink(sink, (error) => this.#fail(error));
     this.#host = dial.url.host;
     this.#expiry = new Expiry(clock, settings.expiryMarginMs, (event) => this.#emit(event));
-    this.#scrub = (text) => scrub(text.replace(SECRETS, '[key]'));
+    this.#scrub = (text) => discreet(dial.scrub(text));
     this.#ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
     this.#socket = new ProviderSocket(
       { ...settings, url: dial.url, headers: dial.headers, clock, envelope: ENVELOPE },
       {
-        opened: () => this.#send({ setup }),
+        opened: () => this.#socket.send(first),
         text: (text) => this.#onText(text),
         audioDropped: (ms) => this.#warn('audio_dropped', `${ms} ms of the caller's audio were dropped`),
         ended: (end) => this.#onEnded(end),
@@ -122,7 +125,6 @@ export class GeminiSession implements ProviderSession {
       tellsScheduling: !isVertex || generation.name === '3.8',
       correctHeard: settings.correctHeard,
       quietResults: settings.quietResults,
-      scrub: this.#scrub,
       idPrefix: Math.floor(clock.epoch()).toString(36),
       send: (message) => this.#send(message),
       holdAudio: (on) => this.#uplink.hold(on),
@@ -142,12 +144,11 @@ export class GeminiSession implements ProviderSession {
     signal: AbortSignal,
   ): Promise<ProviderSession> {
     if (signal.aborted) throw abortError(signal.reason);
-    const setup = buildSetup(request, settings, seedsHistory(request));
-    const shape = readSetup(setup, settings.generation);
+    const opening = openingOf(request, settings);
     const { address, connectTimeoutMs } = settings;
     using limit = deadline(request.clock, connectTimeoutMs, `connecting to ${address.host}`, signal);
-    const dial = await unlessAborted(address.dial(), limit.signal);
-    const session = new GeminiSession(settings, request, dial, setup, shape, sink);
+    const dial = await dialWithin(address, limit.signal);
+    const session = new GeminiSession(settings, request, dial, opening, sink);
     const onAbort = (): void => session.#fail(abortError(limit.signal.reason));
     limit.signal.addEventListener('abort', onAbort, { once: true });
     if (limit.signal.aborted) onAbort();
@@ -181,9 +182,10 @@ export class GeminiSession implements ProviderSession {
   }
 
   #end(): Promise<void> {
-    if (this.#stage === 'open') {
-      this.#stop('closing');
-      this.#socket.close();
+    if (this.#stage === 'open' && this.#stop('closing')) {
+      // The listener of a fatal error may be the one who closes, and then nobody tells of the end any more.
+      if (this.#socket.hasEnded) this.#closed();
+      else this.#socket.close();
     }
     return this.#socket.finished;
   }
@@ -285,12 +287,17 @@ export class GeminiSession implements ProviderSession {
     this.#expiry.expect(MAX_CONNECTION_MS);
   }
 
-  /** Leaves `connecting` or `open`; no timer of the session runs afterwards. */
-  #stop(stage: 'closing' | 'closed'): void {
+  /**
+   * Leaves `connecting` or `open`; no timer of the session runs afterwards. False: that was done from within, for the
+   * conversation may have a last word, and whoever hears it may end the session.
+   */
+  #stop(stage: 'closing' | 'closed'): boolean {
+    this.#conversation.close();
+    if (this.#stage !== 'connecting' && this.#stage !== 'open') return false;
     this.#stage = stage;
     this.#expiry.cancel();
-    this.#conversation.close();
     this.#uplink.close();
+    return true;
   }
 
   #fail(error: BridgeError): void {
@@ -298,9 +305,11 @@ export class GeminiSession implements ProviderSession {
       case 'connecting':
         this.#stop('closed');
         this.#socket.terminate();
-        this.#settle?.reject(error);
+        this.#settle?.reject(connectError(error));
         return;
       case 'open':
+        // Its last word comes before the error.
+        this.#conversation.close();
         this.#emit({ type: 'error', error, fatal: true });
         this.#finish(error);
         return;
@@ -314,19 +323,19 @@ export class GeminiSession implements ProviderSession {
 
   #finish(error: BridgeError): void {
     // The listener of the error may have closed the session by itself.
-    if (this.#stage !== 'open') return;
-    this.#stop('closed');
+    if (this.#stage !== 'open' || !this.#stop('closed')) return;
     this.#socket.close();
     this.#sink({ type: 'closed', expected: false, error });
   }
 
   #onEnded(end: SocketEnd): void {
-    if (this.#stage === 'closing') {
-      this.#stage = 'closed';
-      this.#sink({ type: 'closed', expected: true, error: undefined });
-      return;
-    }
-    this.#fail(this.#endError(end));
+    if (this.#stage === 'closing') this.#closed();
+    else this.#fail(this.#endError(end));
+  }
+
+  #closed(): void {
+    this.#stage = 'closed';
+    this.#sink({ type: 'closed', expected: true, error: undefined });
   }
 
   #circumstances(): Circumstances {
@@ -366,20 +375,16 @@ export class GeminiSession implements ProviderSession {
   }
 }
 
-function seedsHistory({ resume, history }: ConnectRequest): boolean {
-  return resume === undefined && historyTurns(history, HISTORY).length > 0;
+/** Throws PROVIDER_CONFIG for settings that cannot be sent: before anybody is called. */
+function openingOf(request: ConnectRequest, settings: SessionSettings): Opening {
+  try {
+    const setup = buildSetup(request, settings, seedsHistory(request));
+    return { first: settingsText({ setup }), shape: readSetup(setup, settings.generation) };
+  } catch (thrown) {
+    throw BridgeError.from(thrown, 'PROVIDER_CONFIG');
+  }
 }
 
-/** Whoever gives up while a token is fetched does not wait for it. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(abortError(signal.reason));
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
+function seedsHistory({ resume, history }: ConnectRequest): boolean {
+  return resume === undefined && historyTurns(history, HISTORY).length > 0;
 }

@@ -1,6 +1,7 @@
 import { bytesPerMs } from '../../audio/format.ts';
 import type { Cancel, Clock } from '../../clock.ts';
 import type { HeardItem, ProviderEvent, ResponseStatus } from '../../provider.ts';
+import { fittingText } from '../common/limits.ts';
 import { OUTPUT } from './facts.ts';
 import type { Origin } from './requests.ts';
 import { isPremature, newSegment, type Segment, statusOf, totalMs, wasCutOff } from './segment.ts';
@@ -18,6 +19,8 @@ export interface TurnsPorts {
   misled(heard: { readonly ms: number; readonly text: string }, atOnce: boolean): void;
   /** No sign of an answer under way for `ms`; it was given up. */
   lost(ms: number): void;
+  /** Words of an answer were more than are kept. */
+  dropped(): void;
 }
 
 /** A function call ends an answer, but sound that belongs before it may trail (livekit/agents#7195). */
@@ -100,7 +103,10 @@ export class Turns {
     if (open !== undefined) {
       this.#append(open, text);
     } else if (this.#strayUntil === undefined) {
-      this.#early = { text: this.#early.text + text, at: this.#ports.clock.now() };
+      const { text: before, at } = this.#early;
+      const now = this.#ports.clock.now();
+      const early = now - at < EARLY_MS ? before : '';
+      this.#early = { text: early + fittingText(text, early.length), at: now };
     }
   }
 
@@ -230,6 +236,7 @@ export class Turns {
     this.#open = segment;
     this.#last = segment;
     this.#turn.push(segment);
+    if (this.#turn.length > MOST_KNOWN) this.#turn.shift();
     this.#remember(segment);
     if (!unwanted) this.#ports.emit({ type: 'responseStarted', responseId: segment.id, asked });
     const { text, at } = this.#early;
@@ -244,8 +251,12 @@ export class Turns {
   #append(segment: Segment, text: string): void {
     segment.lastAt = this.#ports.clock.now();
     if (segment.cut || segment.hidden) return;
-    segment.text += text;
-    this.#ports.emit({ type: 'transcript', role: 'assistant', itemId: segment.itemId, text, final: false });
+    const piece = fittingText(text, segment.text.length);
+    segment.text += piece;
+    if (piece !== text) this.#ports.dropped();
+    if (piece === '') return;
+    const { itemId } = segment;
+    this.#ports.emit({ type: 'transcript', role: 'assistant', itemId, text: piece, final: false });
   }
 
   #complete(segment: Segment, reason: string | undefined): void {

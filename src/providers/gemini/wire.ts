@@ -1,6 +1,8 @@
+import { LONGEST_TIMER_MS } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import type { Usage } from '../../provider.ts';
 import { type Fields, fieldsOf, isFields, textOf } from '../common/fields.ts';
+import { codeWord } from '../common/limits.ts';
 import { readUsage } from './usage.ts';
 
 export interface WireCall {
@@ -34,10 +36,10 @@ export type ServerEvent =
 /** When the announcement of the end cannot be read: soon. */
 const SOON_MS = 10_000;
 
-/** A protobuf Duration in JSON, `50s` or `9.500s`, in ms; undefined for anything else. */
+/** A protobuf Duration in JSON, `50s` or `9.500s`, in ms, as far as a timer can count; undefined for anything else. */
 export function durationMs(value: unknown): number | undefined {
   const [, seconds] = /^(\d+(?:\.\d+)?)s$/.exec(textOf(value) ?? '') ?? [];
-  return seconds === undefined ? undefined : Math.round(Number(seconds) * 1000);
+  return seconds === undefined ? undefined : Math.min(Math.round(Number(seconds) * 1000), LONGEST_TIMER_MS);
 }
 
 function rateOf(mimeType: string): number | undefined {
@@ -81,7 +83,8 @@ function readContent(content: Fields, events: ServerEvent[], ends: ServerEvent[]
   if (content['generationComplete'] === true) ends.push({ type: 'generated' });
   if (content['interrupted'] === true) ends.push({ type: 'interrupted' });
   if (content['turnComplete'] === true) {
-    ends.push({ type: 'turnComplete', reason: textOf(content['turnCompleteReason']) });
+    const reason = textOf(content['turnCompleteReason']);
+    ends.push({ type: 'turnComplete', reason: reason === undefined ? undefined : codeWord(reason, 'OTHER') });
   }
 }
 
