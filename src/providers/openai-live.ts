@@ -1,5 +1,5 @@
 import type { RealtimeProvider } from '../provider.ts';
-import { scrubber } from './common/network.ts';
+import { connectError, scrubber } from './common/network.ts';
 import { optionsOf } from './common/options.ts';
 import type { Delegation } from './openai-live/config.ts';
 import { MAX_SESSION_MS, OPENAI_LIVE } from './openai-live/facts.ts';
@@ -100,6 +100,12 @@ export function createOpenAiLiveProvider(given: OpenAiLiveOptions): RealtimeProv
     name: 'openai-live',
     capabilities: OPENAI_LIVE.capabilities,
     model,
-    connect: (request, sink, signal) => OpenAiLiveSession.connect(setup, request, sink, signal),
+    async connect(request, sink, signal) {
+      try {
+        return await OpenAiLiveSession.connect(setup, request, sink, signal);
+      } catch (thrown) {
+        throw connectError(thrown);
+      }
+    },
   };
 }

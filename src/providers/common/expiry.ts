@@ -1,4 +1,4 @@
-import type { Cancel, Clock } from '../../clock.ts';
+import { type Cancel, type Clock, LONGEST_TIMER_MS } from '../../clock.ts';
 import type { ProviderEvent } from '../../provider.ts';
 
 /** Announces the end of a session, as long before it as the settings say. */
@@ -14,11 +14,12 @@ export class Expiry {
     this.#emit = emit;
   }
 
-  /** The session ends in `leftMs`, whatever was said of it before. */
+  /** The session ends in `leftMs`, whatever was said of it before; a time that is no number says nothing. */
   expect(leftMs: number): void {
+    if (Number.isNaN(leftMs)) return;
     const endsAt = this.#clock.now() + leftMs;
     this.#cancel?.();
-    this.#cancel = this.#clock.after(Math.max(0, leftMs - this.#marginMs), () => {
+    this.#cancel = this.#clock.after(Math.min(LONGEST_TIMER_MS, Math.max(0, leftMs - this.#marginMs)), () => {
       this.#emit({ type: 'expiring', inMs: Math.max(0, Math.round(endsAt - this.#clock.now())) });
     });
   }

@@ -47,17 +47,28 @@ export function countOf(value: unknown): number {
   return typeof value === 'number' && value > 0 ? Math.min(value, MOST) : 0;
 }
 
-/** `over` on top of `base`, object by object; `under`: what a part of `over` is put on in the place of what is there. */
+/** Deeper than any settings: those that hold themselves have no end. */
+const DEEPEST = 100;
+
+/**
+ * `over` on top of `base`, object by object; `under`: what a part of `over` is put on in the place of what is there.
+ * Throws PROVIDER_CONFIG for settings that hold themselves.
+ */
 export function merged(
   base: Fields,
   over: Fields,
   under: (key: string, there: Fields, over: Fields) => Fields = (_key, there) => there,
+  depth = 0,
 ): Fields {
+  if (depth > DEEPEST) {
+    throw new BridgeError('PROVIDER_CONFIG', `the session settings are more than ${DEEPEST} levels deep`);
+  }
   const result: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(over)) {
     if (value === undefined || key === '__proto__') continue;
     const there = result[key];
-    result[key] = isFields(value) && isFields(there) ? merged(under(key, there, value), value, under) : value;
+    result[key] =
+      isFields(value) && isFields(there) ? merged(under(key, there, value), value, under, depth + 1) : value;
   }
   return result;
 }

@@ -3,6 +3,7 @@ import { BridgeError } from '../../errors.ts';
 import type { ConnectRequest, HistoryItem } from '../../provider.ts';
 import { type Fields, fieldsOf, merged } from '../common/fields.ts';
 import { instructions } from '../common/instructions.ts';
+import { shownFormat } from '../common/limits.ts';
 import { FORMATS, MOST_HISTORY_ITEMS, MOST_HISTORY_TOKENS } from './facts.ts';
 import { pastCall, shortened, tokensOf } from './texts.ts';
 
@@ -145,7 +146,7 @@ export function readFormat(session: Fields): AudioFormat {
   if (found !== undefined) return found;
   // Without one the service takes what the types call its first: PCM16 with 24 kHz.
   if (given['type'] === undefined) return PCM16_24K;
-  const shown = JSON.stringify(given);
+  const shown = shownFormat(given['type'], rate);
   throw new BridgeError(
     'PROVIDER_CONFIG',
     `the session has audio ${shown}, wanted ${FORMATS.map(formatName).join(', ')}`,

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
 import type { ConnectRequest, HeardItem, ProviderEvent, TextOptions, ToolResult } from '../../provider.ts';
 import type { Fields } from '../common/fields.ts';
+import { codeWord } from '../common/limits.ts';
 import type { Scrub } from '../common/network.ts';
 import { awaitsAnswer } from '../common/told.ts';
 import { Asks } from './asks.ts';
@@ -19,7 +20,9 @@ interface DialogueOptions {
   readonly quietMs: number;
   readonly silenceLevel: number;
   readonly request: ConnectRequest;
+  /** Of the model behind the voice, as the session has it and as it was asked for. */
   readonly backendModel: string | undefined;
+  readonly askedModel: string;
   readonly clientFunction: string | undefined;
   readonly scrub: Scrub;
   /** Returns the event id. */
@@ -44,6 +47,8 @@ export class Dialogue {
   #request = '';
   /** Troubles of the service since the model last spoke. */
   #troubles = 0;
+  /** What more has come of than is kept. */
+  readonly #excesses = new Set<string>();
 
   constructor(options: DialogueOptions) {
     const { clock, request, scrub, clientFunction } = options;
@@ -54,16 +59,20 @@ export class Dialogue {
       transcribeCaller: request.transcribeCaller,
       asks: this.#asks,
       emit: (event) => this.#emit(event),
+      excess: (what) => this.#excess(what),
     });
     this.#functions = new Functions({
+      clock,
       asks: this.#asks,
       scrub,
       model: options.backendModel,
+      askedModel: options.askedModel,
       clientFunction,
       takeRequest: () => this.#takeRequest(),
       send: (topic, message) => options.send(topic, message),
       tell: (kind, text, delegationId) => this.#tell(kind, text, delegationId),
       emit: (event) => options.emit(event),
+      excess: (what) => this.#excess(what),
     });
   }
 
@@ -109,7 +118,7 @@ export class Dialogue {
       case 'info':
         this.#options.emit({
           type: 'warning',
-          code: event.code,
+          code: codeWord(event.code, 'info'),
           message: this.#options.scrub(event.message),
         });
         break;
@@ -127,6 +136,7 @@ export class Dialogue {
 
   /** Whatever is open is told to its end. */
   close(): void {
+    this.#functions.close();
     this.#speech.close();
   }
 
@@ -140,6 +150,13 @@ export class Dialogue {
       this.#options.send(kind, { type: `session.${kind}.append`, content, delegation_id }),
     );
     if (kind !== 'thinking' && eventIds.length > 0) this.#asks.add(eventIds);
+  }
+
+  #excess(what: string): void {
+    if (this.#excesses.has(what)) return;
+    this.#excesses.add(what);
+    const message = `the provider sends more ${what}; the rest is left out`;
+    this.#options.emit({ type: 'warning', code: 'too_much', message });
   }
 
   #keep(text: string): void {

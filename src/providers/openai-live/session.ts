@@ -10,7 +10,9 @@ import type {
   ToolResult,
 } from '../../provider.ts';
 import { Expiry } from '../common/expiry.ts';
-import { type Fields, isFields, textOf } from '../common/fields.ts';
+import { type Fields, isFields, settingsText, textOf } from '../common/fields.ts';
+import { guardedSink } from '../common/guarded-sink.ts';
+import { codeWord } from '../common/limits.ts';
 import { abortError, networkError, type Scrub } from '../common/network.ts';
 import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
 import { WholeSamples } from '../common/whole-samples.ts';
@@ -35,7 +37,8 @@ export interface SessionSetup extends SessionChoice {
   readonly scrub: Scrub;
 }
 
-type Stage = 'connecting' | 'open' | 'closing' | 'closed';
+/** `ending`: what is open is told to its end. */
+type Stage = 'connecting' | 'open' | 'ending' | 'closing' | 'closed';
 
 const APPEND = { head: '{"type":"session.input_audio.append","audio":"', tail: '"}' };
 const DAY_MS = 86_400_000;
@@ -56,6 +59,8 @@ export class OpenAiLiveSession implements ProviderSession {
   #settle: { resolve: () => void; reject: (error: BridgeError) => void } | undefined;
   #stage: Stage = 'connecting';
   #format: AudioFormat;
+  /** Of the model behind the voice. */
+  readonly #askedModel: string;
   #dialogue: Dialogue | undefined;
   #awake: KeepAwake | undefined;
   #messages = 0;
@@ -65,12 +70,17 @@ export class OpenAiLiveSession implements ProviderSession {
 
   private constructor(setup: SessionSetup, request: ConnectRequest, sink: (event: ProviderEvent) => void) {
     const session = buildSession(request, setup);
+    // Before anything is dialled, since settings may hold what cannot be written.
+    const first = settingsText({ event_id: this.#nextId('start'), type: 'session.start', session });
     this.#setup = setup;
     this.#request = request;
     this.#clock = request.clock;
     this.#expiry = new Expiry(request.clock, setup.expiryMarginMs, (event) => this.#emit(event));
-    this.#sink = sink;
+    this.#sink = guardedSink(sink, (error) => this.#fail(error));
     this.#format = readFormat(session);
+    const { delegation } = setup;
+    this.#askedModel =
+      backendModel(session) ?? (delegation.type === 'responses' ? delegation.model : setup.model);
     this.#ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
@@ -78,7 +88,7 @@ export class OpenAiLiveSession implements ProviderSession {
       { ...setup, clock: request.clock, envelope: APPEND },
       {
         // The service says nothing before it is told what the session is to be.
-        opened: () => this.#send('start', { type: 'session.start', session }),
+        opened: () => this.#socket.send(first),
         text: (text) => this.#onText(text),
         audioDropped: (ms) => this.#warn('audio_dropped', `${ms} ms of the caller's audio were dropped`),
         ended: (end) => this.#onEnded(end),
@@ -151,19 +161,23 @@ export class OpenAiLiveSession implements ProviderSession {
     return this.#socket.finished;
   }
 
-  #send(topic: string, message: Fields): string {
+  #nextId(topic: string): string {
     this.#messages += 1;
-    const eventId = `pc_${topic}_${this.#messages}`;
+    return `pc_${topic}_${this.#messages}`;
+  }
+
+  #send(topic: string, message: Fields): string {
+    const eventId = this.#nextId(topic);
     this.#socket.send(JSON.stringify({ event_id: eventId, ...message }));
     return eventId;
   }
 
   #emit(event: ProviderEvent): void {
-    if (this.#stage === 'connecting' || this.#stage === 'open') this.#sink(event);
+    if (this.#stage !== 'closing' && this.#stage !== 'closed') this.#sink(event);
   }
 
   #warn(code: string, message: string): void {
-    this.#emit({ type: 'warning', code, message });
+    this.#emit({ type: 'warning', code, message: this.#setup.scrub(message) });
   }
 
   // A mistake of ours in one session must not take the process and all other calls with it.
@@ -230,8 +244,8 @@ export class OpenAiLiveSession implements ProviderSession {
 
   #open(session: Fields): void {
     this.#format = readFormat(session);
-    const id = textOf(session['id']) ?? `live_${Math.round(this.#clock.epoch())}`;
-    const { delegation, scrub, quietMs, silenceLevel, keepAwakeMs, model } = this.#setup;
+    const id = codeWord(textOf(session['id']), `live_${Math.round(this.#clock.epoch())}`);
+    const { delegation, scrub, quietMs, silenceLevel, keepAwakeMs } = this.#setup;
     this.#dialogue = new Dialogue({
       clock: this.#clock,
       format: this.#format,
@@ -239,7 +253,8 @@ export class OpenAiLiveSession implements ProviderSession {
       quietMs,
       silenceLevel,
       request: this.#request,
-      backendModel: backendModel(session) ?? (delegation.type === 'responses' ? delegation.model : model),
+      backendModel: backendModel(session),
+      askedModel: this.#askedModel,
       clientFunction: delegation.type === 'client' ? delegation.function : undefined,
       scrub,
       send: (topic, message) => this.#send(topic, message),
@@ -264,7 +279,8 @@ export class OpenAiLiveSession implements ProviderSession {
 
   /** Leaves `connecting` or `open`; no timer of the session runs afterwards. */
   #stop(stage: 'closing' | 'closed'): void {
-    // What is open is told to its end while somebody listens.
+    // What is open is told to its end while somebody listens; whatever they do, the session is at its end.
+    this.#stage = 'ending';
     this.#dialogue?.close();
     this.#stage = stage;
     this.#expiry.cancel();
@@ -282,6 +298,7 @@ export class OpenAiLiveSession implements ProviderSession {
         this.#emit({ type: 'error', error, fatal: true });
         this.#finish(error);
         return;
+      case 'ending':
       case 'closing':
       case 'closed':
         return;
@@ -291,7 +308,8 @@ export class OpenAiLiveSession implements ProviderSession {
   }
 
   #finish(error: BridgeError): void {
-    // The listener of the error may have closed the session by itself.
+    // The listener of the error may have closed the session by itself, perhaps over a socket that was gone already.
+    if (this.#stage === 'closing' && this.#socket.hasEnded) this.#closed();
     if (this.#stage !== 'open') return;
     this.#stop('closed');
     // A session that is not ended is charged for until somebody notices.
@@ -301,13 +319,14 @@ export class OpenAiLiveSession implements ProviderSession {
   }
 
   #onEnded(end: SocketEnd): void {
-    if (this.#stage === 'closing') {
-      this.#stage = 'closed';
-      this.#goodbye?.();
-      this.#sink({ type: 'closed', expected: true, error: undefined });
-      return;
-    }
-    this.#fail(this.#endError(end));
+    if (this.#stage === 'closing') this.#closed();
+    else this.#fail(this.#endError(end));
+  }
+
+  #closed(): void {
+    this.#stage = 'closed';
+    this.#goodbye?.();
+    this.#sink({ type: 'closed', expected: true, error: undefined });
   }
 
   #endedBy(reason: string): BridgeError {

@@ -21,6 +21,8 @@ interface SpeechOptions {
   readonly transcribeCaller: boolean;
   readonly asks: Asks;
   emit(event: ProviderEvent): void;
+  /** More of something has come than is kept of it; what, in words. */
+  excess(what: string): void;
 }
 
 interface Spoken {
@@ -46,8 +48,10 @@ export class Speech {
     this.#options = options;
     const emit = (event: ProviderEvent): void => options.emit(event);
     const newId = (): string => this.#newId();
-    this.#own = new Words({ role: 'assistant', clock, wholeAfterMs: LAST_WORDS_MS, newId, emit });
-    this.#callers = new Words({ role: 'user', clock, wholeAfterMs: quietMs, newId, emit });
+    const excess = (what: string): void => options.excess(what);
+    const both = { clock, newId, emit, excess };
+    this.#own = new Words({ ...both, role: 'assistant', wholeAfterMs: LAST_WORDS_MS });
+    this.#callers = new Words({ ...both, role: 'user', wholeAfterMs: quietMs });
     this.#stretches = new Stretches(
       {
         format,

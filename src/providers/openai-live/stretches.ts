@@ -56,6 +56,7 @@ export class Stretches {
   #heldLength = 0;
   #pauseMs = 0;
   #speaking = false;
+  #closed = false;
   /** When the listener will have played all that it was given. */
   #playedBy = 0;
   #lastPushAt = 0;
@@ -100,6 +101,7 @@ export class Stretches {
 
   /** Nothing more will come. */
   close(): void {
+    this.#closed = true;
     if (this.#speaking) this.#end();
   }
 
@@ -122,6 +124,7 @@ export class Stretches {
     const loudness = this.#loudness(bytes, at);
     if (loudness === 'loud') {
       if (this.#speaking) this.#goOn();
+      else if (this.#closed) return 'drop';
       else this.#begin();
       return 'pass';
     }

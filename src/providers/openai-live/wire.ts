@@ -1,6 +1,7 @@
 import { BridgeError } from '../../errors.ts';
 import type { Usage } from '../../provider.ts';
 import { countOf, type Fields, fieldsOf, isFields, textOf } from '../common/fields.ts';
+import { MOST_ID } from '../common/limits.ts';
 
 export interface WireError {
   readonly code: string | undefined;
@@ -20,6 +21,8 @@ export interface WireCall {
 export type BackendEvent =
   | { readonly type: 'runStarted'; readonly run: string; readonly responseId: string | undefined }
   | { readonly type: 'called'; readonly run: string; readonly call: WireCall }
+  /** It only shows that the run is alive. */
+  | { readonly type: 'progress'; readonly run: string }
   | {
       readonly type: 'runEnded';
       readonly run: string;
@@ -63,6 +66,12 @@ function required(message: Fields, name: string): string {
   throw new BridgeError('BAD_FRAME', `a message of type ${String(message['type'])} has no ${name}`);
 }
 
+/** A name that is kept. */
+function shortId(value: unknown): string | undefined {
+  const id = textOf(value);
+  return id !== undefined && id.length <= MOST_ID ? id : undefined;
+}
+
 /** The error object of an event, or of an HTTP answer. */
 export function wireError(value: unknown, eventId?: unknown): WireError {
   const error = fieldsOf(value);
@@ -95,7 +104,8 @@ const ignored: Parse = () => undefined;
 
 const delegated: Parse = (message) => {
   const delegation = fieldsOf(message['delegation']);
-  const id = required({ type: message['type'], id: delegation['id'] }, 'id');
+  const id = shortId(delegation['id']);
+  if (id === undefined) throw new BridgeError('BAD_FRAME', 'a delegation has no id that can be used');
   return { type: 'delegated', id, target: textOf(delegation['target']) };
 };
 
@@ -122,23 +132,23 @@ function isEnd(type: string): type is keyof typeof ENDS {
   return Object.hasOwn(ENDS, type);
 }
 
-function backendEvent(run: string, event: Fields): BackendEvent | undefined {
+function backendEvent(run: string, event: Fields): BackendEvent {
   const type = textOf(event['type']) ?? '';
   if (type === 'response.created') {
-    return { type: 'runStarted', run, responseId: textOf(fieldsOf(event['response'])['id']) };
+    return { type: 'runStarted', run, responseId: shortId(fieldsOf(event['response'])['id']) };
   }
   if (type === 'response.output_item.done') {
     // The response at the end repeats no items, so this is where calls are read (aplisay/llm-agent#306).
     const item = fieldsOf(event['item']);
-    const callId = textOf(item['call_id']);
-    const name = textOf(item['name']);
+    const callId = shortId(item['call_id']);
+    const name = shortId(item['name']);
     const isWhole = item['status'] === undefined || item['status'] === 'completed';
     if (item['type'] !== 'function_call' || !isWhole || callId === undefined || name === undefined) {
-      return undefined;
+      return { type: 'progress', run };
     }
     return { type: 'called', run, call: { callId, name, args: textOf(item['arguments']) ?? '' } };
   }
-  if (!isEnd(type)) return undefined;
+  if (!isEnd(type)) return { type: 'progress', run };
   const response = fieldsOf(event['response']);
   return {
     type: 'runEnded',
@@ -151,8 +161,8 @@ function backendEvent(run: string, event: Fields): BackendEvent | undefined {
 }
 
 const backend: Parse = (message) => {
-  const event = backendEvent(textOf(message['delegation_id']) ?? '', fieldsOf(message['event']));
-  return event && { type: 'backend', event };
+  const event = backendEvent(shortId(message['delegation_id']) ?? '', fieldsOf(message['event']));
+  return { type: 'backend', event };
 };
 
 /** Every event that the provider is known to send. What is not in here is ignored as well: events are added. */

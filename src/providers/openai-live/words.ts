@@ -1,5 +1,6 @@
 import type { Cancel, Clock } from '../../clock.ts';
 import type { ProviderEvent } from '../../provider.ts';
+import { fittingText, MOST_TEXT } from '../common/limits.ts';
 
 /** Words that follow each other this closely, by the time of the session, are of one breath. */
 const ONE_BREATH_MS = 400;
@@ -18,6 +19,8 @@ interface WordsOptions {
   readonly wholeAfterMs: number;
   newId(): string;
   emit(event: ProviderEvent): void;
+  /** More of something has come than is kept of it; what, in words. */
+  excess(what: string): void;
 }
 
 /**
@@ -51,11 +54,13 @@ export class Words {
   }
 
   add(text: string, startMs: number | undefined, endMs: number | undefined): void {
-    const { role, emit } = this.#options;
+    const { role, emit, excess } = this.#options;
     const item = this.#item === undefined || this.#isNewBreath(startMs) ? this.#open() : this.#item;
-    item.text += text;
+    const piece = fittingText(text, item.text.length);
+    if (piece.length < text.length) excess(`characters than ${MOST_TEXT} in one item`);
+    item.text += piece;
     item.endMs = endMs ?? item.endMs;
-    emit({ type: 'transcript', role, itemId: item.id, text, final: false });
+    if (piece !== '') emit({ type: 'transcript', role, itemId: item.id, text: piece, final: false });
     if (this.#speech !== 'open') this.#wait();
   }
 

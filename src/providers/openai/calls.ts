@@ -1,3 +1,4 @@
+import { MOST_CALLS } from '../common/limits.ts';
 import type { WireCall } from './wire.ts';
 
 /** The function calls of one response: the model goes on when all of them are answered. */
@@ -24,19 +25,33 @@ export class Calls {
 
   /**
    * Takes over the calls of a completed response; returns those that were not known yet. Some servers count their
-   * calls anew in every response, so one that was answered may come again.
+   * calls anew in every response, so one that was answered may come again. `excess`: for one that there is no room for.
    */
-  begin(calls: readonly WireCall[], responseId: string): readonly WireCall[] {
+  begin(calls: readonly WireCall[], responseId: string, excess: () => void): readonly WireCall[] {
     const fresh: WireCall[] = [];
     const group: Group = { responseId, open: 0, respond: false, items: [] };
     for (const call of calls) {
       const known = this.#calls.get(call.callId);
       if (known && (!known.answered || known.group.responseId === responseId)) continue;
+      this.#calls.delete(call.callId);
+      if (!this.#makeRoom()) {
+        excess();
+        break;
+      }
       this.#calls.set(call.callId, { group, answered: false });
       group.open += 1;
       fresh.push(call);
     }
     return fresh;
+  }
+
+  /** False: as many calls wait as can be known. Otherwise the one that was answered longest ago may be forgotten. */
+  #makeRoom(): boolean {
+    if (this.#calls.size < MOST_CALLS) return true;
+    for (const [callId, { answered }] of this.#calls) {
+      if (answered) return this.#calls.delete(callId);
+    }
+    return false;
   }
 
   state(callId: string): CallState {

@@ -2,6 +2,7 @@ import { type AudioFormat, formatName } from '../../audio/format.ts';
 import { BridgeError } from '../../errors.ts';
 import type { ConnectRequest } from '../../provider.ts';
 import { type Fields, fieldsOf, isFields, merged, textOf } from '../common/fields.ts';
+import { shownFormat } from '../common/limits.ts';
 import type { Dialect, SessionChoice } from './dialect.ts';
 import { readFlatFormat, readNestedFormat } from './formats.ts';
 
@@ -50,9 +51,11 @@ function formatOf(
   const rate = side === 'input' ? session['input_audio_sampling_rate'] : undefined;
   const found = isFields(nested) ? readNestedFormat(nested) : readFlatFormat(flat, rate);
   if (found) return found;
+  const given = fieldsOf(nested);
+  const shown = shownFormat(nested === undefined ? flat : given['type'], given['rate'] ?? rate);
   throw new BridgeError(
     'PROVIDER_CONFIG',
-    `the session has ${side} audio ${JSON.stringify(nested ?? flat)}, wanted ${formats.map(formatName).join(', ')}`,
+    `the session has ${side} audio ${shown}, wanted ${formats.map(formatName).join(', ')}`,
   );
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
 import type { HeardItem, ProviderEvent, ResponseStatus, TextOptions, ToolResult } from '../../provider.ts';
 import type { Fields } from '../common/fields.ts';
+import { codeWord, ModelNames } from '../common/limits.ts';
 import type { Scrub } from '../common/network.ts';
 import type { SessionShape } from './config.ts';
 import type { Dialect } from './dialect.ts';
@@ -58,12 +59,19 @@ export class Conversation {
   #speechOpen = false;
   #speechItem: string | undefined;
   #items = 0;
+  /** What writes the caller's words down, as it was asked for. */
+  readonly #transcriber: string;
+  readonly #models = new ModelNames();
+  /** What more has come of than is kept. */
+  readonly #excesses = new Set<string>();
 
   constructor(ports: ConversationPorts) {
     this.#ports = ports;
+    this.#transcriber = ports.shape().transcriptionModel ?? UNKNOWN_TRANSCRIBER;
     this.#troubles = new Troubles(ports.clock);
-    this.#heard = new HeardWords((itemId, text, final) =>
-      ports.emit({ type: 'transcript', role: 'user', itemId, text, final }),
+    this.#heard = new HeardWords(
+      (itemId, text, final) => ports.emit({ type: 'transcript', role: 'user', itemId, text, final }),
+      (what) => this.#excess(what),
     );
     this.#sequencer = new ResponseSequencer({
       clock: ports.clock,
@@ -78,6 +86,7 @@ export class Conversation {
       tell: (text, respond) => this.sendText(text, { role: 'system', respond }),
       called: (responseId, call) => ports.emit({ type: 'toolCall', responseId, ...call }),
       answeredTwice: (callId) => this.#warn('tool_answered_twice', `call ${callId} has a result already`),
+      excess: (what) => this.#excess(what),
     });
     this.#failures = new Failures({
       emit: ports.emit,
@@ -94,6 +103,8 @@ export class Conversation {
       words: (item, text, final) =>
         ports.emit({ type: 'transcript', role: 'assistant', itemId: item.id, text, final }),
       wroteText: () => this.#warn('answered_in_text', 'the model wrote its answer instead of speaking it'),
+      forgotten: (response) => this.#supersede(response),
+      excess: (what) => this.#excess(what),
     });
   }
 
@@ -109,7 +120,7 @@ export class Conversation {
         this.#onHeard(event);
         return;
       case 'noted':
-        this.#warn(event.code, event.message);
+        this.#warn(codeWord(event.code, 'provider'), event.message);
         return;
       case 'notHeard':
         this.#warn('transcription_failed', event.message);
@@ -219,6 +230,12 @@ export class Conversation {
     this.#ports.emit({ type: 'warning', code, message: this.#ports.scrub(message) });
   }
 
+  #excess(what: string): void {
+    if (this.#excesses.has(what)) return;
+    this.#excesses.add(what);
+    this.#warn('too_much', `the provider sends more ${what}; the rest is left out`);
+  }
+
   #response(responseId: string): Response {
     const known = this.#responses.find(responseId);
     if (known && (!known.done || known.lost)) this.#sequencer.alive(responseId);
@@ -252,7 +269,7 @@ export class Conversation {
     else if (this.#ports.dialect.rewritesHeard) this.#heard.said(itemId, text);
     else this.#heard.whole(itemId, text);
     if (usage === undefined) return;
-    const model = this.#ports.shape().transcriptionModel ?? UNKNOWN_TRANSCRIBER;
+    const model = this.#models.take(this.#ports.shape().transcriptionModel, this.#transcriber);
     this.#ports.emit({ type: 'usage', usage: usage.usage, model, seconds: usage.seconds });
   }
 
@@ -275,9 +292,10 @@ export class Conversation {
   }
 
   #onOutput(event: Extract<Conversational, { readonly responseId: string }>, response: Response): void {
-    if (event.type === 'callWritten') (event.draft ? response.drafted : response.written).push(event.call);
+    if (event.type === 'callWritten') this.#responses.write(response, event.call, event.draft);
     if (!('itemId' in event)) return;
     const item = this.#responses.item(response, event.itemId, event.outputIndex);
+    if (item === undefined) return;
     if (event.type === 'audio') {
       const bytes = Buffer.from(event.delta, 'base64');
       if (item.received === 0) item.contentIndex = event.contentIndex;
@@ -308,6 +326,7 @@ export class Conversation {
       this.#troubles.succeeded();
       this.#functions.begin(event, response, !response.hidden);
     }
+    this.#responses.dropCalls(response);
     if (!response.hidden) this.#tellDone(event, response, failure);
     if (failure?.outcome === 'fatal') this.#ports.fail(failure.error);
   }
@@ -318,6 +337,7 @@ export class Conversation {
     this.#correct(this.#responses.unheard(response));
     if (event.status !== 'failed') this.#troubles.succeeded();
     if (event.status === 'completed') this.#functions.begin(event, response, false);
+    this.#responses.dropCalls(response);
     if (event.usage) this.#ports.emit({ type: 'usage', usage: event.usage });
     this.#sequencer.done(event.responseId, event.token);
   }
@@ -325,7 +345,8 @@ export class Conversation {
   #tellDone(event: Done, response: Response, failure: Failure | undefined): void {
     const { emit } = this.#ports;
     if (failure?.outcome === 'report') emit({ type: 'error', error: failure.error, fatal: false });
-    const reason = event.reason ?? event.error?.code;
+    const said = event.reason ?? event.error?.code;
+    const reason = said && codeWord(said, 'unknown');
     emit({ type: 'responseDone', responseId: response.id, status: event.status, reason });
   }
 
@@ -350,9 +371,7 @@ export class Conversation {
   // A server that cut its response off and says no more of it has shown by its next one that it is over.
   #closeDiscarded(): void {
     for (const response of this.#responses.open()) {
-      if (!response.discarded) continue;
-      this.#sequencer.superseded(response.id);
-      this.#giveUp(response, 'cancelled', 'superseded');
+      if (response.discarded) this.#supersede(response);
     }
   }
 
@@ -360,9 +379,13 @@ export class Conversation {
   #closeAbandoned(next: Response): void {
     for (const response of this.#responses.open()) {
       if (response === next || response.items.some((item) => item.received > 0)) continue;
-      this.#sequencer.superseded(response.id);
-      this.#giveUp(response, 'cancelled', 'superseded');
+      this.#supersede(response);
     }
+  }
+
+  #supersede(response: Response): void {
+    this.#sequencer.superseded(response.id);
+    this.#giveUp(response, 'cancelled', 'superseded');
   }
 
   /** Tells the end of a response whose own end has not come. */

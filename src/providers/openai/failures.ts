@@ -1,5 +1,6 @@
 import { assertNever, BridgeError } from '../../errors.ts';
 import type { ProviderEvent } from '../../provider.ts';
+import { codeWord } from '../common/limits.ts';
 import type { Scrub } from '../common/network.ts';
 import { type Report, report, retryDelay } from './errors.ts';
 import { type Topic, topicOf } from './messages.ts';
@@ -77,7 +78,7 @@ export class Failures {
         this.#onTrouble(failure, token);
         return;
       case 'noted':
-        this.#warn(error.code ?? 'provider', error.message);
+        this.#warn(codeWord(error.code, 'provider'), error.message);
         return;
       case 'rejected':
         this.#onRejected(failure, error, topic);
@@ -105,7 +106,7 @@ export class Failures {
   // A correction that fails costs a little accuracy of the conversation, never the call.
   #onRejected(failure: BridgeError, error: WireError, topic: Topic | undefined): void {
     if (topic === 'truncate' || topic === 'delete' || topic === 'cancel' || topic === 'history') {
-      this.#warn(error.code ?? `${topic}_rejected`, `${topic}: ${error.message}`);
+      this.#warn(codeWord(error.code, `${topic}_rejected`), `${topic}: ${error.message}`);
       return;
     }
     if (topic === 'response' || this.#isAboutRequest(error)) {

@@ -16,6 +16,8 @@ interface FunctionsPorts {
   tell(text: string, respond: boolean): void;
   called(responseId: string, call: WireCall): void;
   answeredTwice(callId: string): void;
+  /** More of something has come than is kept of it. */
+  excess(what: string): void;
 }
 
 const NOBODY_ASKED = JSON.stringify({ error: 'not run: the caller interrupted' });
@@ -26,6 +28,7 @@ export class Functions {
   readonly #calls = new Calls();
   /** Calls of an earlier session that were told. */
   #earlier = 0;
+  readonly #excess = (): void => this.#ports.excess('function calls than can wait for a result');
 
   constructor(ports: FunctionsPorts) {
     this.#ports = ports;
@@ -55,6 +58,7 @@ export class Functions {
     const calls = this.#calls.begin(
       [...event.calls, ...response.written, ...(event.hasOutput ? [] : response.drafted)],
       response.id,
+      this.#excess,
     );
     for (const call of calls) {
       if (wanted) {
@@ -80,7 +84,7 @@ export class Functions {
       return;
     }
     const { name, args } = call;
-    this.#calls.begin([{ callId, name, args }], '');
+    this.#calls.begin([{ callId, name, args }], '', this.#excess);
     this.#earlier += 1;
     // An id of its own: that of another provider may be longer than this one takes.
     const own = `call_earlier_${this.#earlier}`;

@@ -1,3 +1,5 @@
+import { fittingText, MOST_TEXT } from '../common/limits.ts';
+
 /** What the caller said in one turn, as far as it was told. */
 interface Heard {
   /** Pieces that were handed on, put together. */
@@ -17,13 +19,18 @@ const MOST_TURNS = 32;
  */
 export class HeardWords {
   readonly #tell: (itemId: string, text: string, final: boolean) => void;
+  readonly #excess: (what: string) => void;
   readonly #turns = new Map<string, Heard>();
   /** The turn that the caller is in, or that was not answered yet. */
   #open: string | undefined;
 
-  /** `tell`: a piece to append, or with `final` the whole. */
-  constructor(tell: (itemId: string, text: string, final: boolean) => void) {
+  /** `tell`: a piece to append, or with `final` the whole. `excess`: more of something has come than is kept of it. */
+  constructor(
+    tell: (itemId: string, text: string, final: boolean) => void,
+    excess: (what: string) => void = () => undefined,
+  ) {
     this.#tell = tell;
+    this.#excess = excess;
   }
 
   /** The caller begins another turn, of that name where the server has one. */
@@ -33,16 +40,18 @@ export class HeardWords {
   }
 
   /** What comes next. */
-  piece(itemId: string, text: string): void {
+  piece(itemId: string, more: string): void {
     const turn = this.#turn(itemId);
+    const text = this.#fitting(more, turn.told.length);
     if (text === '' || turn.final !== undefined) return;
     turn.told += text;
     this.#tell(itemId, text, false);
   }
 
   /** All of it up to now. What was handed on cannot be taken back, so a correction waits for the end. */
-  soFar(itemId: string, text: string): void {
+  soFar(itemId: string, all: string): void {
     const turn = this.#turn(itemId);
+    const text = this.#fitting(all, 0);
     turn.soFar = text;
     if (turn.final !== undefined || !text.startsWith(turn.told)) return;
     const piece = text.slice(turn.told.length);
@@ -51,8 +60,9 @@ export class HeardWords {
   }
 
   /** The whole; one that says nothing new is no news. */
-  whole(itemId: string, text: string): void {
+  whole(itemId: string, all: string): void {
     const turn = this.#turn(itemId);
+    const text = this.#fitting(all, 0);
     turn.soFar = undefined;
     if (turn.final === text) return;
     turn.final = text;
@@ -76,6 +86,12 @@ export class HeardWords {
     for (const [itemId, turn] of this.#turns) {
       if (itemId !== except && turn.soFar !== undefined) this.whole(itemId, turn.soFar);
     }
+  }
+
+  #fitting(text: string, length: number): string {
+    const fitting = fittingText(text, length);
+    if (fitting.length < text.length) this.#excess(`characters than ${MOST_TEXT} in one turn of the caller`);
+    return fitting;
   }
 
   #turn(itemId: string): Heard {

@@ -6,6 +6,7 @@ import type {
   ProviderSession,
   RealtimeProvider,
 } from '../../provider.ts';
+import { connectError } from '../common/network.ts';
 import { type OptionChecks, optionsOf } from '../common/options.ts';
 import { type Access, admit, type Ticket } from './access.ts';
 import type { Dialect } from './dialect.ts';
@@ -58,7 +59,10 @@ export function familyProvider(
   member: FamilyMember,
 ): RealtimeProvider {
   const { facts, dialect } = member;
-  const maxSessionMs = member.maxSessionMs ?? facts.capabilities.maxSessionMs;
+  const maxSessionMs =
+    member.maxSessionMs === undefined
+      ? facts.capabilities.maxSessionMs
+      : check.ms('maxSessionMs', member.maxSessionMs, 0, 1);
   const common: CommonSetup = Object.freeze({
     dialect,
     voice: options.voice,
@@ -83,23 +87,36 @@ export function familyProvider(
     }),
     model: member.model,
     async connect(request, sink, signal) {
-      const connect = (asked: ConnectRequest): Promise<ProviderSession> =>
-        open(member, common, asked, sink, signal);
-      if (!dialect.resumes || request.resume === undefined) return connect(request);
       try {
-        return await connect(request);
+        return await openOrAfresh(member, common, request, sink, signal);
       } catch (thrown) {
-        // A conversation that is not known any more can still be told.
-        if (!(thrown instanceof BridgeError) || thrown.code !== 'PROVIDER_CONFIG') throw thrown;
-        const message = `the provider does not go on with the conversation: ${thrown.plainMessage}`;
-        sink({ type: 'warning', code: 'resume_refused', message });
-        return connect({ ...request, resume: undefined });
+        throw connectError(thrown);
       }
     },
   };
 }
 
 type CommonSetup = Omit<SessionSetup, 'url' | 'model' | 'headers' | 'scrub'>;
+
+async function openOrAfresh(
+  member: FamilyMember,
+  common: CommonSetup,
+  request: ConnectRequest,
+  sink: (event: ProviderEvent) => void,
+  signal: AbortSignal,
+): Promise<ProviderSession> {
+  const isResumed = member.dialect.resumes && request.resume !== undefined;
+  if (!isResumed) return open(member, common, request, sink, signal);
+  try {
+    return await open(member, common, request, sink, signal);
+  } catch (thrown) {
+    // A conversation that is not known any more can still be told.
+    if (!(thrown instanceof BridgeError) || thrown.code !== 'PROVIDER_CONFIG') throw thrown;
+    const message = `the provider does not go on with the conversation: ${thrown.plainMessage}`;
+    sink({ type: 'warning', code: 'resume_refused', message });
+    return open(member, common, { ...request, resume: undefined }, sink, signal);
+  }
+}
 
 async function open(
   member: FamilyMember,

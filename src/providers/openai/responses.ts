@@ -1,4 +1,5 @@
 import type { HeardItem } from '../../provider.ts';
+import { fittingText, MOST_ARGUMENTS, MOST_CALLS_AT_ONCE, MOST_TEXT } from '../common/limits.ts';
 import type { WireCall } from './wire.ts';
 
 /** One message of the agent: what of it was handed on, and what became of it. */
@@ -20,7 +21,7 @@ export interface Spoken {
   /** All pieces of its transcript that were handed on. */
   text: string;
   /** The finished transcript of each part, by content index. */
-  readonly finals: string[];
+  readonly finals: Map<number, string>;
   fate: 'kept' | 'cut' | 'deleted';
   /** Audio that has to wait for an earlier message of the same response. */
   readonly held: Buffer[];
@@ -39,6 +40,10 @@ export interface Response {
   lost: boolean;
   cancelled: boolean;
   wroteText: boolean;
+  /** Audio that waits in its messages, with what it takes to keep it, in bytes. */
+  heldBytes: number;
+  /** Characters of all calls below. */
+  callLength: number;
   /** Calls that were written, for servers that do not repeat them at the end. */
   readonly written: WireCall[];
   /** Calls of which only the arguments were told, for servers that tell of no items at all. */
@@ -63,6 +68,10 @@ export interface ResponsesSink {
   words(item: Spoken, text: string, final: boolean): void;
   /** Once a response: it contains writing, which nobody will hear. */
   wroteText(): void;
+  /** It is not known any more, though its end has not come: there are too many. */
+  forgotten(response: Response): void;
+  /** More of something has come than is kept of it; what, in words. */
+  excess(what: string): void;
 }
 
 /** A piece of transcript, or the whole of one part of a message. */
@@ -75,7 +84,11 @@ export interface Words {
 
 /** Enough for any answer under way; a session of an hour must not keep all of its past. */
 const MOST_RESPONSES = 64;
+/** Messages of one response. */
+const MOST_ITEMS = 256;
 const MOST_HELD_BYTES = 4 * 1_048_576;
+/** What a piece of audio costs beside its bytes. */
+const PIECE_BYTES = 128;
 
 /** The responses of a session and their messages: order of play, what was received, what was given up. */
 export class Responses {
@@ -101,6 +114,8 @@ export class Responses {
       lost: false,
       cancelled: false,
       wroteText: false,
+      heldBytes: 0,
+      callLength: 0,
       written: [],
       drafted: [],
       items: [],
@@ -118,12 +133,17 @@ export class Responses {
     return [...this.#responses.values()].filter((response) => !response.done);
   }
 
-  item(response: Response, itemId: string, outputIndex: number | undefined): Spoken {
+  /** The message of this name, which may be a new one; undefined: the response has too many. */
+  item(response: Response, itemId: string, outputIndex: number | undefined): Spoken | undefined {
     const own = response.items.find((item) => item.id === itemId);
     if (own) return own;
     const known = this.#items.get(itemId);
     // Some servers count their messages anew in every response.
     if (known && this.#responses.get(known.responseId)?.done === false) return known;
+    if (response.items.length >= MOST_ITEMS) {
+      this.#sink.excess(`messages than ${MOST_ITEMS} in one response`);
+      return undefined;
+    }
     const item: Spoken = {
       id: itemId,
       responseId: response.id,
@@ -135,7 +155,7 @@ export class Responses {
       passed: false,
       told: false,
       text: '',
-      finals: [],
+      finals: new Map(),
       fate: 'kept',
       held: [],
     };
@@ -145,13 +165,32 @@ export class Responses {
     return item;
   }
 
+  /** A call that the model has written; `draft`: its item is not known to be whole. */
+  write(response: Response, call: WireCall, draft: boolean): void {
+    const calls = draft ? response.drafted : response.written;
+    response.callLength += call.args.length;
+    if (calls.length >= MOST_CALLS_AT_ONCE || response.callLength > MOST_ARGUMENTS) {
+      this.#sink.excess('function calls in one response than are kept');
+    } else {
+      calls.push(call);
+    }
+  }
+
+  /** Its calls were run, or never will be. */
+  dropCalls(response: Response): void {
+    response.written.length = 0;
+    response.drafted.length = 0;
+    response.callLength = 0;
+  }
+
   /** Audio of one message; it is handed on at once unless an earlier message of the response is still open. */
   audio(response: Response, item: Spoken, bytes: Buffer): void {
     if (response.discarded) {
       item.dropped += bytes.length;
     } else if (this.#blocked(response, item)) {
       item.held.push(bytes);
-      if (heldBytes(response) > MOST_HELD_BYTES) this.#letPass(response);
+      response.heldBytes += bytes.length + PIECE_BYTES;
+      if (response.heldBytes > MOST_HELD_BYTES) this.#letPass(response);
     } else {
       this.#hand(item, bytes);
     }
@@ -169,9 +208,9 @@ export class Responses {
       // Some servers send all of the words so far with every piece.
       const grown =
         item.text !== '' && words.text.length > item.text.length && words.text.startsWith(item.text);
-      const piece = grown ? words.text.slice(item.text.length) : words.text;
+      const piece = this.#fitting(grown ? words.text.slice(item.text.length) : words.text, item.text.length);
       item.text += piece;
-      this.#sink.words(item, piece, false);
+      if (piece !== '') this.#sink.words(item, piece, false);
     }
   }
 
@@ -196,6 +235,7 @@ export class Responses {
       for (const bytes of item.held) item.dropped += bytes.length;
       item.held.length = 0;
     }
+    response.heldBytes = 0;
   }
 
   /**
@@ -226,10 +266,18 @@ export class Responses {
   }
 
   #spokenWhole(response: Response, item: Spoken, words: Words): void {
-    item.finals[words.contentIndex] = words.text;
-    const whole = item.finals.filter((part) => part !== undefined && part !== '').join(' ');
+    item.finals.set(words.contentIndex, this.#fitting(words.text, 0));
+    const places = [...item.finals.keys()].sort((a, b) => a - b);
+    const parts = places.map((place) => item.finals.get(place) ?? '').filter((part) => part !== '');
+    const whole = this.#fitting(parts.join(' '), 0);
     const text = response.discarded ? item.text : whole || item.text;
     if (text !== '') this.#sink.words(item, text, true);
+  }
+
+  #fitting(text: string, length: number): string {
+    const fitting = fittingText(text, length);
+    if (fitting.length < text.length) this.#sink.excess(`characters than ${MOST_TEXT} in one message`);
+    return fitting;
   }
 
   #blocked(response: Response, item: Spoken): boolean {
@@ -249,12 +297,19 @@ export class Responses {
 
   #advance(response: Response): void {
     for (const item of response.items) {
-      for (const bytes of item.held.splice(0)) if (!response.discarded) this.#hand(item, bytes);
+      this.#handHeld(response, item);
       if (!item.passed || response.discarded) return;
       if (item.complete && item.received > 0 && !item.told) {
         item.told = true;
         this.#sink.audioDone(item);
       }
+    }
+  }
+
+  #handHeld(response: Response, item: Spoken): void {
+    for (const bytes of item.held.splice(0)) {
+      response.heldBytes -= bytes.length + PIECE_BYTES;
+      if (!response.discarded) this.#hand(item, bytes);
     }
   }
 
@@ -265,16 +320,11 @@ export class Responses {
 
   #forget(response: Response): void {
     this.#responses.delete(response.id);
+    if (!response.done) this.#sink.forgotten(response);
     for (const item of response.items) {
       if (this.#items.get(item.id) === item) this.#items.delete(item.id);
     }
   }
-}
-
-function heldBytes(response: Response): number {
-  let sum = 0;
-  for (const item of response.items) for (const bytes of item.held) sum += bytes.length;
-  return sum;
 }
 
 function correct(item: Spoken, playedMs: number, receivedMs: number): Correction | undefined {

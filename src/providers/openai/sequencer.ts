@@ -56,6 +56,8 @@ const SILENT_MS = 30_000;
 const LONGEST_SPEECH_MS = 30_000;
 /** After the caller's turn the server makes a response by itself; it comes within a fraction of this. */
 const EXPECTED_WITHIN_MS = 3_000;
+/** Of these an end that comes late is known as such. */
+const MOST_LOST = 64;
 const MOST_REFUSALS = 5;
 const MOST_RETRIES = 1;
 /** When the provider asked for patience. */
@@ -144,7 +146,7 @@ export class ResponseSequencer {
 
   /** Another response took the place of this one, whose end did not come. */
   superseded(responseId: string): void {
-    if (this.#active.delete(responseId)) this.#lost.add(responseId);
+    if (this.#active.delete(responseId)) this.#lose(responseId);
   }
 
   /** An event of a response that is not done: it lives, also when it had been given up as lost. */
@@ -272,6 +274,14 @@ export class ResponseSequencer {
     return undefined;
   }
 
+  #lose(responseId: string): void {
+    this.#lost.add(responseId);
+    for (const old of this.#lost) {
+      if (this.#lost.size <= MOST_LOST) break;
+      this.#lost.delete(old);
+    }
+  }
+
   #sign(): void {
     this.#lastSign = this.#ports.clock.now();
   }
@@ -358,7 +368,7 @@ export class ResponseSequencer {
     this.#foreign = false;
     const open = [...this.#active.keys()];
     this.#active.clear();
-    for (const id of open) this.#lost.add(id);
+    for (const id of open) this.#lose(id);
     if (requested !== undefined && !requested.doomed && requested.wanted.attempts === 0) {
       requested.wanted.attempts += 1;
       this.#queue.unshift(requested.wanted);

@@ -10,7 +10,8 @@ import type {
   ToolResult,
 } from '../../provider.ts';
 import { Expiry } from '../common/expiry.ts';
-import { type Fields, isFields } from '../common/fields.ts';
+import { type Fields, isFields, settingsText } from '../common/fields.ts';
+import { guardedSink } from '../common/guarded-sink.ts';
 import { abortError, networkError, type Scrub } from '../common/network.ts';
 import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
 import { awaitsAnswer } from '../common/told.ts';
@@ -37,7 +38,8 @@ export interface SessionSetup extends SessionChoice {
   readonly scrub: Scrub;
 }
 
-type Stage = 'connecting' | 'open' | 'closing' | 'closed';
+/** `ending`: what is open is told to its end. */
+type Stage = 'connecting' | 'open' | 'ending' | 'closing' | 'closed';
 
 const APPEND = { head: '{"type":"input_audio_buffer.append","audio":"', tail: '"}' };
 const DAY_MS = 86_400_000;
@@ -66,11 +68,13 @@ export class OpenAiSession implements ProviderSession {
 
   private constructor(setup: SessionSetup, request: ConnectRequest, sink: (event: ProviderEvent) => void) {
     const session = buildSession(request, setup);
+    // Before anything is dialled, since settings may hold what cannot be written.
+    const first = settingsText({ event_id: this.#nextId('session'), type: 'session.update', session });
     this.#setup = setup;
     this.#request = request;
     this.#clock = request.clock;
     this.#expiry = new Expiry(request.clock, setup.expiryMarginMs, (event) => this.#emit(event));
-    this.#sink = sink;
+    this.#sink = guardedSink(sink, (error) => this.#fail(error));
     this.#shape = readSession(session, setup.dialect);
     this.#ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
@@ -90,7 +94,7 @@ export class OpenAiSession implements ProviderSession {
       { ...setup, clock: request.clock, envelope: APPEND },
       {
         // Not waiting for session.created spares a round trip, and some servers never send it.
-        opened: () => this.#send('session', { type: 'session.update', session }),
+        opened: () => this.#socket.send(first),
         text: (text) => this.#onText(text),
         audioDropped: (ms) => this.#warn('audio_dropped', `${ms} ms of the caller's audio were dropped`),
         ended: (end) => this.#onEnded(end),
@@ -160,9 +164,13 @@ export class OpenAiSession implements ProviderSession {
     return this.#socket.finished;
   }
 
-  #send(topic: Topic, message: Fields): string {
+  #nextId(topic: Topic): string {
     this.#messages += 1;
-    const eventId = `pc_${topic}_${this.#messages}`;
+    return `pc_${topic}_${this.#messages}`;
+  }
+
+  #send(topic: Topic, message: Fields): string {
+    const eventId = this.#nextId(topic);
     const full = { event_id: eventId, ...message };
     this.#socket.send(
       JSON.stringify(
@@ -179,11 +187,11 @@ export class OpenAiSession implements ProviderSession {
   }
 
   #emit(event: ProviderEvent): void {
-    if (this.#stage === 'connecting' || this.#stage === 'open') this.#sink(event);
+    if (this.#stage !== 'closing' && this.#stage !== 'closed') this.#sink(event);
   }
 
   #warn(code: string, message: string): void {
-    this.#emit({ type: 'warning', code, message });
+    this.#emit({ type: 'warning', code, message: this.#setup.scrub(message) });
   }
 
   // A mistake of ours in one session must not take the process and all other calls with it.
@@ -290,7 +298,8 @@ export class OpenAiSession implements ProviderSession {
 
   /** Leaves `connecting` or `open`; no timer of the session runs afterwards. */
   #stop(stage: 'closing' | 'closed'): void {
-    // It may have a last word.
+    // It may have a last word; whatever its listener does, the session is at its end.
+    this.#stage = 'ending';
     this.#conversation.close();
     this.#stage = stage;
     this.#expiry.cancel();
@@ -307,6 +316,7 @@ export class OpenAiSession implements ProviderSession {
         this.#emit({ type: 'error', error, fatal: true });
         this.#finish(error);
         return;
+      case 'ending':
       case 'closing':
       case 'closed':
         return;
@@ -316,7 +326,8 @@ export class OpenAiSession implements ProviderSession {
   }
 
   #finish(error: BridgeError): void {
-    // The listener of the error may have closed the session by itself.
+    // The listener of the error may have closed the session by itself, perhaps over a socket that was gone already.
+    if (this.#stage === 'closing' && this.#socket.hasEnded) this.#closed();
     if (this.#stage !== 'open') return;
     this.#stop('closed');
     this.#socket.close();
@@ -324,12 +335,13 @@ export class OpenAiSession implements ProviderSession {
   }
 
   #onEnded(end: SocketEnd): void {
-    if (this.#stage === 'closing') {
-      this.#stage = 'closed';
-      this.#sink({ type: 'closed', expected: true, error: undefined });
-      return;
-    }
-    this.#fail(this.#endError(end));
+    if (this.#stage === 'closing') this.#closed();
+    else this.#fail(this.#endError(end));
+  }
+
+  #closed(): void {
+    this.#stage = 'closed';
+    this.#sink({ type: 'closed', expected: true, error: undefined });
   }
 
   #endError(end: SocketEnd): BridgeError {

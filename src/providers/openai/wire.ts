@@ -1,6 +1,7 @@
 import { BridgeError } from '../../errors.ts';
 import type { ResponseStatus, Usage } from '../../provider.ts';
 import { type Fields, fieldsOf, isFields, textOf } from '../common/fields.ts';
+import { MOST_ID } from '../common/limits.ts';
 import { type HeardUsage, readHeardUsage, readUsage } from './usage.ts';
 
 export interface WireError {
@@ -86,6 +87,10 @@ export type Done = Extract<ServerEvent, { readonly type: 'responseDone' }>;
 
 type Parse = (message: Fields) => ServerEvent | undefined;
 
+/** Real responses have less than ten of each. */
+const MOST_OUTPUTS = 1_000;
+const MOST_PARTS = 64;
+
 /** Under this key of a response's metadata travels the event id of the `response.create` that asked for it. */
 export const TOKEN_KEY = 'patchcord';
 
@@ -98,8 +103,30 @@ function required(message: Fields, key: string): string {
   );
 }
 
-function wholeOf(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : undefined;
+/** A name that is kept. */
+function idOf(message: Fields, key: string): string {
+  const id = required(message, key);
+  if (id.length <= MOST_ID) return id;
+  throw new BridgeError('BAD_FRAME', `${key} has ${id.length} characters, wanted at most ${MOST_ID}`);
+}
+
+function shortId(value: unknown): string | undefined {
+  const id = textOf(value);
+  return id !== undefined && id.length <= MOST_ID ? id : undefined;
+}
+
+/** A place in a list; what no list of a response is long enough for is no place. */
+function placeOf(value: unknown, most: number): number | undefined {
+  const isPlace = typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most;
+  return isPlace ? value : undefined;
+}
+
+function outputIndexOf(message: Fields): number | undefined {
+  return placeOf(message['output_index'], MOST_OUTPUTS);
+}
+
+function contentIndexOf(message: Fields): number {
+  return placeOf(message['content_index'], MOST_PARTS) ?? 0;
 }
 
 /** The error object of an `error` event, of a failed response or of an HTTP body. */
@@ -116,9 +143,9 @@ export function wireError(value: unknown): WireError {
 
 function ofItem(message: Fields): OfItem {
   return {
-    responseId: required(message, 'response_id'),
-    itemId: required(message, 'item_id'),
-    outputIndex: wholeOf(message['output_index']),
+    responseId: idOf(message, 'response_id'),
+    itemId: idOf(message, 'item_id'),
+    outputIndex: outputIndexOf(message),
   };
 }
 
@@ -132,8 +159,8 @@ const STATUSES: ReadonlyMap<unknown, ResponseStatus> = new Map<unknown, Response
 ]);
 
 function call(item: Fields): WireCall | undefined {
-  const callId = textOf(item['call_id']);
-  const name = textOf(item['name']);
+  const callId = shortId(item['call_id']);
+  const name = shortId(item['name']);
   if (item['type'] !== 'function_call' || callId === undefined || name === undefined) return undefined;
   // The `done` events also come for a call that was cut off in the middle of its arguments. `in_progress` says nothing:
   // some servers never change it, and only calls of a completed response are run.
@@ -155,7 +182,7 @@ function responseDone(message: Fields): ServerEvent {
   const details = fieldsOf(response['status_details']);
   return {
     type: 'responseDone',
-    responseId: required({ type: message['type'], id: response['id'] }, 'id'),
+    responseId: idOf({ type: message['type'], id: response['id'] }, 'id'),
     token: tokenOf(response),
     status: STATUSES.get(response['status']) ?? 'incomplete',
     reason: textOf(details['reason']),
@@ -169,12 +196,12 @@ function responseDone(message: Fields): ServerEvent {
 function outputItem(type: 'itemOpened' | 'itemClosed'): Parse {
   return (message) => {
     const item = fieldsOf(message['item']);
-    const responseId = required(message, 'response_id');
+    const responseId = idOf(message, 'response_id');
     const found = type === 'itemClosed' ? call(item) : undefined;
     if (found) return { type: 'callWritten', responseId, call: found, draft: false };
-    const itemId = textOf(item['id']);
+    const itemId = shortId(item['id']);
     if (item['type'] !== 'message' || itemId === undefined) return { type: 'progress', responseId };
-    return { type, responseId, itemId, outputIndex: wholeOf(message['output_index']) };
+    return { type, responseId, itemId, outputIndex: outputIndexOf(message) };
   };
 }
 
@@ -184,7 +211,7 @@ const session =
 
 const heardPiece: Parse = (message) => ({
   type: 'heard',
-  itemId: required(message, 'item_id'),
+  itemId: idOf(message, 'item_id'),
   text: textOf(message['delta']) ?? '',
   mode: 'piece',
   usage: undefined,
@@ -195,7 +222,7 @@ const heardAll =
   (whole: boolean): Parse =>
   (message) => ({
     type: 'heard',
-    itemId: required(message, 'item_id'),
+    itemId: idOf(message, 'item_id'),
     text: required(message, 'transcript'),
     mode: whole && message['status'] !== 'in_progress' ? 'whole' : 'soFar',
     usage: readHeardUsage(message['usage']),
@@ -207,7 +234,7 @@ const warning: Parse = (message) => {
 };
 
 const conversation: Parse = (message) => {
-  const id = textOf(fieldsOf(message['conversation'])['id']);
+  const id = shortId(fieldsOf(message['conversation'])['id']);
   return id === undefined ? undefined : { type: 'conversation', id };
 };
 
@@ -216,7 +243,7 @@ const spoken =
   (message) => ({
     type: 'spoken',
     ...ofItem(message),
-    contentIndex: wholeOf(message['content_index']) ?? 0,
+    contentIndex: contentIndexOf(message),
     text: textOf(message[key]) ?? '',
     final,
     voiced,
@@ -230,19 +257,19 @@ const itemAdded: Parse = (message) => {
 const audio: Parse = (message) => ({
   type: 'audio',
   ...ofItem(message),
-  contentIndex: wholeOf(message['content_index']) ?? 0,
+  contentIndex: contentIndexOf(message),
   delta: required(message, 'delta'),
 });
 
 const audioDone: Parse = (message) => ({ type: 'audioDone', ...ofItem(message) });
 
 const progress: Parse = (message) => {
-  const responseId = textOf(message['response_id']);
+  const responseId = shortId(message['response_id']);
   return responseId === undefined ? undefined : { type: 'progress', responseId };
 };
 
 const argumentsDone: Parse = (message) => {
-  const responseId = textOf(message['response_id']);
+  const responseId = shortId(message['response_id']);
   const found = call({ ...message, type: 'function_call' });
   if (responseId === undefined || found === undefined) return progress(message);
   return { type: 'callWritten', responseId, call: found, draft: true };
@@ -276,11 +303,11 @@ export const SERVER_EVENTS: ReadonlyMap<string, Parse> = new Map<string, Parse>(
   [`${WORDS}.segment`, ignored],
   [
     'input_audio_buffer.speech_started',
-    (message) => ({ type: 'speechStarted', itemId: textOf(message['item_id']) }),
+    (message) => ({ type: 'speechStarted', itemId: shortId(message['item_id']) }),
   ],
   [
     'input_audio_buffer.speech_stopped',
-    (message) => ({ type: 'speechStopped', itemId: textOf(message['item_id']) }),
+    (message) => ({ type: 'speechStopped', itemId: shortId(message['item_id']) }),
   ],
   ['input_audio_buffer.committed', () => ({ type: 'turnEnded' })],
   ['input_audio_buffer.timeout_triggered', () => ({ type: 'turnEnded' })],
@@ -293,7 +320,7 @@ export const SERVER_EVENTS: ReadonlyMap<string, Parse> = new Map<string, Parse>(
     'response.created',
     (message) => {
       const response = fieldsOf(message['response']);
-      const responseId = required({ type: message['type'], id: response['id'] }, 'id');
+      const responseId = idOf({ type: message['type'], id: response['id'] }, 'id');
       return { type: 'responseCreated', responseId, token: tokenOf(response) };
     },
   ],
