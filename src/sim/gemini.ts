@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 import { Arrivals } from './common/arrivals.ts';
-import { checkScript } from './common/fault-script.ts';
 import { Scheduler } from './common/scheduler.ts';
 import { type Upgrade, UpgradeServer } from './common/upgrade-server.ts';
 import { Voice } from './common/voice.ts';
@@ -9,7 +8,7 @@ import { type Door, GEMINI_PATH, readDoor, VERTEX_PATH } from './gemini/address.
 import type { GeminiSimulator, GeminiSimulatorOptions, SimulatedConnection } from './gemini/api.ts';
 import { Connection } from './gemini/connection.ts';
 import { resolveOptions, type Settings } from './gemini/core.ts';
-import { type CloseFrame, FAULT_ACTIONS, knownFault } from './gemini/faults.ts';
+import { type CloseFrame, checkFaults, knownFault } from './gemini/faults.ts';
 import { Sessions } from './gemini/sessions.ts';
 import { fitReason } from './gemini/wire.ts';
 
@@ -60,7 +59,7 @@ class Simulator implements GeminiSimulator {
 
   constructor(options: GeminiSimulatorOptions) {
     this.#settings = resolveOptions(options);
-    checkScript(this.#settings.faults, FAULT_ACTIONS);
+    checkFaults(this.#settings.faults);
     this.#onEvent = options.onEvent;
     this.#scheduler = new Scheduler(this.#settings.clock);
     this.#voice = new Voice(this.#settings.seed);

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 import { Arrivals } from './common/arrivals.ts';
-import { checkScript } from './common/fault-script.ts';
 import { Scheduler } from './common/scheduler.ts';
 import { type Upgrade, UpgradeServer } from './common/upgrade-server.ts';
 import { Voice } from './common/voice.ts';
@@ -12,7 +11,7 @@ import type {
 } from './openai-live/api.ts';
 import { Connection } from './openai-live/connection.ts';
 import { resolveOptions, type Settings } from './openai-live/core.ts';
-import { FAULT_ACTIONS } from './openai-live/faults.ts';
+import { checkFaults } from './openai-live/faults.ts';
 
 export type {
   Hearing,
@@ -52,7 +51,7 @@ class Simulator implements OpenAiLiveSimulator {
 
   constructor(options: OpenAiLiveSimulatorOptions) {
     this.#settings = resolveOptions(options);
-    checkScript(this.#settings.faults, FAULT_ACTIONS);
+    checkFaults(this.#settings.faults);
     this.#onEvent = options.onEvent;
     this.#scheduler = new Scheduler(this.#settings.clock);
     this.#voice = new Voice(this.#settings.seed);

@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 import { Arrivals } from './common/arrivals.ts';
 import { Dice } from './common/dice.ts';
-import { checkScript } from './common/fault-script.ts';
 import { Scheduler } from './common/scheduler.ts';
 import { type Upgrade, UpgradeServer } from './common/upgrade-server.ts';
 import { Voice } from './common/voice.ts';
@@ -11,7 +10,7 @@ import { Connection } from './openai/connection.ts';
 import { resolveOptions, type Settings } from './openai/core.ts';
 import { DIALECTS } from './openai/dialects.ts';
 import { DOORS, type Door, type HttpRefusal, pathOf, protocolsOf, type Wish } from './openai/doors.ts';
-import { FAULT_ACTIONS, knownFault } from './openai/faults.ts';
+import { checkFaults, knownFault } from './openai/faults.ts';
 import { Shelf } from './openai/shelf.ts';
 import type { WireError } from './openai/wire.ts';
 
@@ -68,7 +67,7 @@ class Simulator implements OpenAiSimulator {
 
   constructor(options: OpenAiSimulatorOptions) {
     this.#settings = resolveOptions(options);
-    checkScript(this.#settings.faults, FAULT_ACTIONS);
+    checkFaults(this.#settings.faults);
     this.#onEvent = options.onEvent;
     this.#scheduler = new Scheduler(this.#settings.clock);
     this.#voice = new Voice(this.#settings.seed);

@@ -60,22 +60,58 @@ export class FaultScript<R extends TimedRule> {
 
 const NEEDS_VALUE: readonly string[] = ['ms', 'audioMs', 'appendMs'];
 
-/** Throws BAD_INPUT for a script that can never do what it says; `actions`: every action that there is, by its name. */
+/** What the fault scripts of a simulator may hold. */
+export interface ScriptTerms {
+  /** Every action that there is, by its name. */
+  readonly actions: Readonly<Record<string, true>>;
+  /** The actions that need an `error`. */
+  readonly failing: readonly string[];
+  /** The errors that have a name. */
+  readonly errors: readonly string[];
+  /** What an error without a name is made of. */
+  readonly parts: Readonly<Record<string, 'string' | 'number'>>;
+}
+
+function bad(message: string): BridgeError {
+  return new BridgeError('BAD_INPUT', message);
+}
+
+/** Throws BAD_INPUT for a script that can never do what it says. */
 export function checkScript(
-  rules: readonly (TimedRule & { readonly do: string })[],
-  actions: Readonly<Record<string, true>>,
+  rules: readonly (TimedRule & { readonly do: string; readonly error?: unknown })[],
+  terms: ScriptTerms,
 ): void {
   for (const rule of rules) {
     const { after, value } = rule.when;
-    if (!Object.hasOwn(actions, rule.do)) {
-      const wanted = Object.keys(actions).join(', ');
-      throw new BridgeError('BAD_INPUT', `unknown fault ${JSON.stringify(rule.do)}, wanted one of ${wanted}`);
+    if (!Object.hasOwn(terms.actions, rule.do)) {
+      const wanted = Object.keys(terms.actions).join(', ');
+      throw bad(`unknown fault ${JSON.stringify(rule.do)}, wanted one of ${wanted}`);
     }
     if (rule.do === 'http' && after !== 'connect') {
-      throw new BridgeError('BAD_INPUT', `fault 'http' is only possible at 'connect', found '${after}'`);
+      throw bad(`fault 'http' is only possible at 'connect', found '${after}'`);
     }
     if (NEEDS_VALUE.includes(after) && value === undefined) {
-      throw new BridgeError('BAD_INPUT', `fault '${rule.do}' after '${after}' needs a value in ms`);
+      throw bad(`fault '${rule.do}' after '${after}' needs a value in ms`);
     }
+    if (terms.failing.includes(rule.do)) checkError(rule.error, terms);
   }
+}
+
+/** Throws BAD_INPUT for a code that no close frame can have, such as 1006; undefined is the default of the fault. */
+export function checkCloseCode(code: number | undefined): void {
+  if (code === undefined || (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code))) return;
+  if (code >= 3000 && code <= 4999) return;
+  throw bad(`found the close code ${code}, wanted 1000 to 1014 but for 1004 to 1006, or 3000 to 4999`);
+}
+
+function checkError(error: unknown, { errors, parts }: ScriptTerms): void {
+  if (typeof error === 'string' ? errors.includes(error) : isMadeOf(error, parts)) return;
+  const wanted = `${errors.join(', ')} or {${Object.keys(parts).join(', ')}}`;
+  throw bad(`unknown error ${JSON.stringify(error)}, wanted ${wanted}`);
+}
+
+function isMadeOf(value: unknown, parts: ScriptTerms['parts']): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const found: Readonly<Record<string, unknown>> = { ...value };
+  return Object.entries(parts).every(([name, type]) => typeof found[name] === type);
 }

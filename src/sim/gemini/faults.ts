@@ -1,3 +1,4 @@
+import { checkCloseCode, checkScript, type ScriptTerms } from '../common/fault-script.ts';
 import type { JsonObject } from '../common/json.ts';
 
 /** How a connection is ended. */
@@ -76,7 +77,7 @@ export type FaultAction =
   | { readonly do: 'forget-handles' };
 
 /** Every action by its name, so that a script from a file can be checked. */
-export const FAULT_ACTIONS = {
+const FAULT_ACTIONS = {
   http: true,
   close: true,
   drop: true,
@@ -124,6 +125,22 @@ const KNOWN: Readonly<Record<KnownError, CloseFrame>> = {
   'not-implemented': { code: 1008, reason: 'Operation is not implemented, or supported, or enabled.' },
   'session-not-found': { code: 1008, reason: 'BidiGenerateContent session not found' },
 };
+
+const TERMS: ScriptTerms = {
+  actions: FAULT_ACTIONS,
+  failing: ['error'],
+  errors: Object.keys(KNOWN),
+  parts: { code: 'number' },
+};
+
+/** Throws BAD_INPUT for a script that can never do what it says. */
+export function checkFaults(rules: readonly FaultRule[]): void {
+  checkScript(rules, TERMS);
+  for (const rule of rules) {
+    if (rule.do === 'close') checkCloseCode(rule.code);
+    if (rule.do === 'error') checkCloseCode(knownFault(rule.error).code);
+  }
+}
 
 /** The close frame that an error stands for. */
 export function knownFault(error: KnownError | CloseFrame): CloseFrame {

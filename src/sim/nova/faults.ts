@@ -1,5 +1,4 @@
-import { BridgeError } from '../../errors.ts';
-import { checkScript } from '../common/fault-script.ts';
+import { checkScript, type ScriptTerms } from '../common/fault-script.ts';
 import type { NovaError, NovaEvent } from './api.ts';
 
 /**
@@ -115,18 +114,14 @@ export function errorOf(error: KnownError | NovaError): NovaError {
   return typeof error === 'string' ? { name: error, message: KNOWN_ERRORS[error] } : error;
 }
 
+const TERMS: ScriptTerms = {
+  actions: FAULT_ACTIONS,
+  failing: ['error', 'refuse'],
+  errors: Object.keys(KNOWN_ERRORS),
+  parts: { name: 'string', message: 'string' },
+};
+
 /** Throws BAD_INPUT for a script that can never do what it says. */
 export function checkFaults(rules: readonly FaultRule[]): void {
-  checkScript(rules, FAULT_ACTIONS);
-  for (const rule of rules) {
-    if ((rule.do === 'error' || rule.do === 'refuse') && typeof rule.error === 'string') {
-      checkError(rule.error);
-    }
-  }
-}
-
-function checkError(name: string): void {
-  if (Object.hasOwn(KNOWN_ERRORS, name)) return;
-  const wanted = `${Object.keys(KNOWN_ERRORS).join(', ')} or {name, message}`;
-  throw new BridgeError('BAD_INPUT', `unknown error ${JSON.stringify(name)}, wanted ${wanted}`);
+  checkScript(rules, TERMS);
 }

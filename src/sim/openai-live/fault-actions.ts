@@ -73,7 +73,7 @@ export function act(target: FaultTarget, rule: FaultRule): void {
       target.ignore(rule.type, rule.count ?? 1, undefined);
       break;
     case 'refuse':
-      target.ignore(rule.type, 1, rule.error);
+      target.ignore(rule.type, 1, knownFault(rule.error).error);
       break;
     case 'http':
       break;

@@ -1,3 +1,4 @@
+import { checkCloseCode, checkScript, type ScriptTerms } from '../common/fault-script.ts';
 import type { CloseReason, WireError, WireEvent } from './wire.ts';
 
 /**
@@ -62,10 +63,10 @@ export type FaultAction =
   /** The next `count` (default 1) client events of this type are not handled and not answered. */
   | { readonly do: 'ignore'; readonly type: string; readonly count?: number }
   /** The next client event of this type is refused with this error. */
-  | { readonly do: 'refuse'; readonly type: string; readonly error: WireError };
+  | { readonly do: 'refuse'; readonly type: string; readonly error: KnownError | WireError };
 
 /** Every action by its name, so that a script from a file can be checked. */
-export const FAULT_ACTIONS = {
+const FAULT_ACTIONS = {
   http: true,
   close: true,
   'end-session': true,
@@ -134,6 +135,22 @@ const KNOWN: Readonly<Record<KnownError, KnownFault>> = {
     4000,
   ),
 };
+
+const TERMS: ScriptTerms = {
+  actions: FAULT_ACTIONS,
+  failing: ['error', 'fail-response', 'refuse'],
+  errors: Object.keys(KNOWN),
+  parts: { type: 'string', message: 'string' },
+};
+
+/** Throws BAD_INPUT for a script that can never do what it says. */
+export function checkFaults(rules: readonly FaultRule[]): void {
+  checkScript(rules, TERMS);
+  for (const rule of rules) {
+    if (rule.do === 'close') checkCloseCode(rule.code);
+    if (rule.do === 'error') checkCloseCode(rule.close?.code);
+  }
+}
 
 /** The event body and, where the session ends with it, the close frame. */
 export function knownFault(error: KnownError | WireError): KnownFault {

@@ -81,7 +81,7 @@ export function act(target: FaultTarget, rule: FaultRule, cause: WireEvent | und
       target.ignore(rule.type, rule.count ?? 1, undefined);
       break;
     case 'refuse':
-      target.ignore(rule.type, 1, rule.error);
+      target.ignore(rule.type, 1, knownFault(rule.error).error);
       break;
     case 'http':
       break;

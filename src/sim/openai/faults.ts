@@ -1,3 +1,4 @@
+import { checkCloseCode, checkScript, type ScriptTerms } from '../common/fault-script.ts';
 import type { WireError, WireEvent } from './wire.ts';
 
 /**
@@ -67,10 +68,10 @@ export type FaultAction =
   /** The next `count` (default 1) client events of this type are not handled and not answered. */
   | { readonly do: 'ignore'; readonly type: string; readonly count?: number }
   /** The next client event of this type is refused with this error. */
-  | { readonly do: 'refuse'; readonly type: string; readonly error: WireError };
+  | { readonly do: 'refuse'; readonly type: string; readonly error: KnownError | WireError };
 
 /** Every action by its name, so that a script from a file can be checked. */
-export const FAULT_ACTIONS = {
+const FAULT_ACTIONS = {
   http: true,
   close: true,
   drop: true,
@@ -165,6 +166,22 @@ const KNOWN: Readonly<Record<KnownError, KnownFault>> = {
     close: { code: 4000, reason: 'invalid_request_error.model_not_found' },
   },
 };
+
+const TERMS: ScriptTerms = {
+  actions: FAULT_ACTIONS,
+  failing: ['error', 'fail-response', 'refuse'],
+  errors: Object.keys(KNOWN),
+  parts: { type: 'string', message: 'string' },
+};
+
+/** Throws BAD_INPUT for a script that can never do what it says. */
+export function checkFaults(rules: readonly FaultRule[]): void {
+  checkScript(rules, TERMS);
+  for (const rule of rules) {
+    if (rule.do === 'close') checkCloseCode(rule.code);
+    if (rule.do === 'error') checkCloseCode(rule.close?.code);
+  }
+}
 
 /** The event body and, where the service closes after it, the close frame. */
 export function knownFault(error: KnownError | WireError): KnownFault {
