@@ -199,6 +199,7 @@ describe('an answer', () => {
     const line = await open();
     await tell(line, heard('u1', 'What time is it?'), sentence('s1', 'It is noon.', piece(1)));
     expect(line.events.filter(({ type }) => type !== 'usage')).toMatchObject([
+      { type: 'transcript', role: 'user', itemId: 'u1', text: 'What time is it?', final: false },
       { type: 'transcript', role: 'user', itemId: 'u1', text: 'What time is it?', final: true },
       { type: 'responseStarted', responseId: 'resp_1', asked: false },
       { type: 'transcript', role: 'assistant', itemId: 's1-planned', text: 'It is noon.', final: false },
@@ -788,7 +789,12 @@ describe('odd services', () => {
     const twice = [...heard('u', 'Hello.'), ...sentence('a', 'Hi.', piece(1))].flatMap((one) => [one, one]);
     await tell(line, twice);
     expect(spoken(line)).toEqual([1]);
-    expect(line.of('transcript')).toHaveLength(3);
+    expect(line.of('transcript').map(({ role, final }) => [role, final])).toEqual([
+      ['user', false],
+      ['user', true],
+      ['assistant', false],
+      ['assistant', true],
+    ]);
     expect(line.of('responseDone')).toHaveLength(1);
   });
 

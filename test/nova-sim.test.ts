@@ -98,7 +98,7 @@ describe.each([
     expect(connection.toolResults.map(({ content }) => content)).toEqual(['{"result":"sunny"}']);
     const ms = told.of('audio').reduce((sum, { bytes }) => sum + bytes.length / 16, 0);
     expect(ms).toBe(900);
-    const users = told.of('transcript').filter(({ role }) => role === 'user');
+    const users = told.of('transcript').filter(({ role, final }) => role === 'user' && final);
     expect(users.map(({ text }) => text)).toEqual(['Weather in Graz?']);
     const planned = told.of('transcript').filter(({ role, final }) => role === 'assistant' && !final);
     expect(planned.map(({ text }) => text.trim()).join(' ')).toBe(

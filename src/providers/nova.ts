@@ -1,6 +1,9 @@
 import { RATES, type Rate } from '../audio/format.ts';
+import { LONGEST_TIMER_MS } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
 import type { RealtimeProvider } from '../provider.ts';
+import { discreet } from './common/discreet.ts';
+import { type Scrub, scrubber } from './common/network.ts';
 import { optionsOf } from './common/options.ts';
 import { type AwsCredentials, AwsLink } from './nova/aws.ts';
 import type { EndpointingSensitivity, ToolChoice } from './nova/config.ts';
@@ -115,15 +118,16 @@ function rateOf(name: string, value: Rate | undefined): Rate {
   throw options.bad(`${name} is ${String(value)}, wanted ${RATES.join(', ')}`);
 }
 
-/** Takes keys and account numbers out of what the service says. */
-function scrubberOf(credentials: AwsCredentials | undefined): (text: string) => string {
+/** Takes keys, account numbers and what people said out of what the service says. */
+function scrubberOf(credentials: AwsCredentials | undefined): Scrub {
   const secrets = Object.values(credentials ?? {}).filter((secret) => secret !== undefined);
+  const scrub = scrubber(...secrets);
   return (text) =>
-    secrets
-      .reduce((rest, secret) => rest.replaceAll(secret, '[key]'), text)
-      .replace(/\bA[KS]IA[A-Z0-9]{8,}/g, '[key]')
-      .replace(/\b\d{12}\b/g, '[account]')
-      .slice(0, 500);
+    discreet(
+      scrub(text)
+        .replace(/\bA[KS]IA[A-Z0-9]{8,}/g, '[key]')
+        .replace(/\b\d{12}\b/g, '[account]'),
+    );
 }
 
 type SessionOptions = Omit<SessionSetup, 'link' | 'sessions' | 'scrub'>;
@@ -173,7 +177,7 @@ export function createNovaProvider(given: NovaOptions = {}): NovaProvider {
     endpoint: endpointOf(given.endpoint),
     credentials,
     profile: given.profile,
-    idleMs: choice.maxSessionMs + 60_000,
+    idleMs: Math.min(choice.maxSessionMs + 60_000, LONGEST_TIMER_MS),
   });
   const setup: SessionSetup = Object.freeze({ ...choice, link, sessions, scrub: scrubberOf(credentials) });
   let closed = false;
@@ -196,6 +200,9 @@ export function createNovaProvider(given: NovaOptions = {}): NovaProvider {
         return Promise.reject(new BridgeError('PROVIDER_UNAVAILABLE', 'the Nova provider was closed'));
       }
       const { model } = request;
+      if (model === '') {
+        return Promise.reject(new BridgeError('PROVIDER_CONFIG', 'model is empty, wanted the name of one'));
+      }
       return NovaSession.connect(model === undefined ? setup : { ...setup, model }, request, sink, signal);
     },
     close,

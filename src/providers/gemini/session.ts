@@ -9,6 +9,7 @@ import type {
   TextOptions,
   ToolResult,
 } from '../../provider.ts';
+import { discreet } from '../common/discreet.ts';
 import { Expiry } from '../common/expiry.ts';
 import { type Fields, settingsText } from '../common/fields.ts';
 import { guardedSink } from '../common/guarded-sink.ts';
@@ -17,7 +18,7 @@ import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
 import { awaitsAnswer } from '../common/told.ts';
 import { type Address, type Dial, dialWithin } from './address.ts';
 import { Conversation } from './conversation.ts';
-import { type Circumstances, closeCode, discreet, mayBeHandle, statusCode, wordsOfBody } from './errors.ts';
+import { type Circumstances, closeCode, mayBeHandle, statusCode, wordsOfBody } from './errors.ts';
 import { HISTORY, INPUT, MAX_CONNECTION_MS, OUTPUT } from './facts.ts';
 import { buildSetup, readSetup, type SetupChoice, type SetupShape } from './setup.ts';
 import { historyTurns } from './texts.ts';

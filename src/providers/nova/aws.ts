@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
+import { limitedEvents, limitedRefusal } from './frames.ts';
 
 /** Static keys of an AWS identity that may call `bedrock:InvokeModelWithBidirectionalStream`. */
 export interface AwsCredentials {
@@ -164,7 +165,7 @@ export class AwsLink {
     command.middlewareStack.add(
       (next) => async (args) => {
         const output = await next(args);
-        if (isSuccess(output.response)) listener.accepted();
+        if (limit(output.response)) listener.accepted();
         return output;
       },
       { step: 'deserialize', priority: 'low', name: 'patchcordAccepted' },
@@ -213,10 +214,17 @@ function keysOf({ accessKeyId, secretAccessKey, sessionToken }: AwsCredentials) 
     : { accessKeyId, secretAccessKey, sessionToken };
 }
 
-function isSuccess(response: unknown): boolean {
-  const status =
-    typeof response === 'object' && response !== null && 'statusCode' in response
-      ? response.statusCode
-      : undefined;
-  return typeof status === 'number' && status >= 200 && status < 300;
+/** Keeps what the SDK reads of an answer within bounds. True: it is a stream of events. */
+function limit(response: unknown): boolean {
+  if (typeof response !== 'object' || response === null || !('statusCode' in response)) return false;
+  const { statusCode } = response;
+  const isSuccess = typeof statusCode === 'number' && statusCode >= 200 && statusCode < 300;
+  if ('body' in response && isStream(response.body)) {
+    response.body = isSuccess ? limitedEvents(response.body) : limitedRefusal(response.body);
+  }
+  return isSuccess;
+}
+
+function isStream(body: unknown): body is AsyncIterable<Uint8Array> {
+  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body;
 }

@@ -1,7 +1,7 @@
 import { type AudioFormat, formatName, RATES, sameFormat } from '../../audio/format.ts';
 import { BridgeError } from '../../errors.ts';
 import type { ConnectRequest, ToolDefinition, TurnDetection } from '../../provider.ts';
-import { type Fields, fieldsOf, merged } from '../common/fields.ts';
+import { type Fields, fieldsOf, merged, settingsText } from '../common/fields.ts';
 import { instructions } from '../common/instructions.ts';
 import { FORMATS } from './facts.ts';
 import { outputConfiguration } from './input.ts';
@@ -51,7 +51,7 @@ function sensitivity(turn: TurnDetection, otherwise: EndpointingSensitivity): En
 }
 
 function toolSpec({ name, description, parameters }: ToolDefinition): Fields {
-  return { toolSpec: { name, description, inputSchema: { json: JSON.stringify(parameters) } } };
+  return { toolSpec: { name, description, inputSchema: { json: settingsText(parameters) } } };
 }
 
 function toolChoice(choice: ToolChoice): Fields {
@@ -74,7 +74,7 @@ function outputFormat(promptStart: Fields): AudioFormat {
   if (rate !== undefined) return { encoding: 'pcm16', rate };
   throw new BridgeError(
     'PROVIDER_CONFIG',
-    `the session asks for speech at ${JSON.stringify(found)} Hz, wanted ${FORMATS.map(formatName).join(', ')}`,
+    `the session asks for speech at ${typeof found === 'number' ? found : 'no number of'} Hz, wanted ${FORMATS.map(formatName).join(', ')}`,
   );
 }
 

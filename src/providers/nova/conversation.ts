@@ -1,10 +1,13 @@
 import type { Cancel, Clock } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
 import type { HeardItem, ProviderEvent, ResponseStatus, TextOptions, ToolResult } from '../../provider.ts';
+import { codeWord } from '../common/limits.ts';
+import { CallerWords } from './caller-words.ts';
+import { Calls } from './calls.ts';
 import { toolNote } from './history.ts';
 import { Requests } from './requests.ts';
 import { GO_ON, NOT_RUN, resultJson, sayText, textFor } from './texts.ts';
-import { addition, type Sentence, type Turn, Turns } from './turns.ts';
+import { isFull, plan, type Sentence, type Turn, Turns } from './turns.ts';
 import type { ServerEvent, StopReason } from './wire.ts';
 
 export interface ConversationPorts {
@@ -29,17 +32,17 @@ export class Conversation {
   readonly #ports: ConversationPorts;
   readonly #requests: Requests;
   readonly #turns: Turns;
-  /** Function calls by id; true: answered. */
-  readonly #calls = new Map<string, boolean>();
-  /** The caller's words so far, by block. */
-  #heardId: string | undefined;
-  #heard = '';
+  readonly #caller: CallerWords;
+  readonly #calls = new Calls();
   readonly #sentTexts: string[] = [];
   /** The turn whose spoken words came last: they may come when the next turn has begun. */
   #saidTurn: Turn | undefined;
   #callsTimer: Cancel | undefined;
   /** Answers in a row that did not come. */
   #lost = 0;
+  /** Warnings that are given once. */
+  readonly #given = new Set<string>();
+  #closed = false;
 
   constructor(ports: ConversationPorts) {
     this.#ports = ports;
@@ -48,6 +51,10 @@ export class Conversation {
       send: (text) => this.#send(text),
       nudge: () => GO_ON,
       lost: (ms, open) => this.#onLost(ms, open),
+    });
+    this.#caller = new CallerWords({
+      emit: (itemId, text, final) => ports.emit({ type: 'transcript', role: 'user', itemId, text, final }),
+      dropped: () => this.#onWordsDropped(),
     });
     this.#turns = new Turns(({ id }, text) =>
       ports.emit({ type: 'transcript', role: 'assistant', itemId: id, text, final: true }),
@@ -78,6 +85,7 @@ export class Conversation {
       // strands-agents read nothing out of these two).
       case 'completionStart':
       case 'completionEnd':
+        this.#caller.over();
         this.#end('completed', undefined);
         return;
       case 'usage':
@@ -105,11 +113,11 @@ export class Conversation {
   }
 
   sendToolResult(callId: string, result: ToolResult): void {
-    const answered = this.#calls.get(callId);
+    const answered = this.#calls.isAnswered(callId);
     if (answered === undefined) {
       this.#tellOfCall(callId, result);
     } else if (answered) {
-      this.#warn('tool_answered_twice', `call ${callId} has a result already`);
+      this.#warn('tool_answered_twice', `call ${codeWord(callId, '?')} has a result already`);
     } else {
       this.#answerCall(callId, result);
     }
@@ -132,8 +140,10 @@ export class Conversation {
     this.#requests.unwanted(turn.sentences.every((sentence) => sentence.received === 0));
   }
 
-  /** Nothing is sent any more. */
+  /** Nothing is sent any more; the caller may have a last word. */
   close(): void {
+    this.#closed = true;
+    this.#caller.over();
     this.#callsTimer?.();
     this.#requests.close();
   }
@@ -148,8 +158,18 @@ export class Conversation {
     this.#ports.emit({ type: 'warning', code, message });
   }
 
+  #warnOnce(code: string, message: string): void {
+    if (this.#given.has(code)) return;
+    this.#given.add(code);
+    this.#warn(code, message);
+  }
+
+  #onWordsDropped(): void {
+    this.#warnOnce('words_dropped', 'a turn has more words than are kept');
+  }
+
   #answerCall(callId: string, result: ToolResult): void {
-    this.#calls.set(callId, true);
+    this.#calls.answered(callId);
     this.#ports.sendResult(callId, resultJson(result));
     this.#requests.resultSent(result.respond);
   }
@@ -159,7 +179,7 @@ export class Conversation {
     const words =
       call === undefined ? toolNote(callId, '{}', output) : toolNote(call.name, call.args, output);
     this.sendText(words.slice(1, -1), { role: 'system', respond });
-    this.#calls.set(callId, true);
+    this.#calls.answered(callId);
   }
 
   /** The turn that output belongs to; a new one when none is open. */
@@ -167,7 +187,9 @@ export class Conversation {
     this.#callsTimer?.();
     this.#requests.alive();
     const open = this.#turns.open;
-    if (open !== undefined) return open;
+    if (open !== undefined && !isFull(open)) return open;
+    this.#end('completed', undefined);
+    this.#caller.over();
     this.#lost = 0;
     const { asked, hidden } = this.#requests.began();
     const turn = this.#turns.begin(hidden);
@@ -176,6 +198,8 @@ export class Conversation {
   }
 
   #onContentStart({ contentId, kind }: Extract<ServerEvent, { type: 'contentStart' }>): void {
+    // Blocks come one after the other: the end of the one before was lost if it was not told.
+    this.#caller.over();
     switch (kind) {
       case 'heard':
         // The caller's words come before the answer to them: what was given up is over, whether that was told or not.
@@ -212,21 +236,16 @@ export class Conversation {
       this.#sentTexts.splice(echoed, 1);
       return;
     }
-    if (contentId !== this.#heardId) this.#heard = '';
-    this.#heardId = contentId;
-    this.#heard += addition(this.#heard, text);
     this.#requests.heard();
-    if (!this.#ports.transcribeCaller) return;
-    const words = this.#heard.trim();
-    this.#ports.emit({ type: 'transcript', role: 'user', itemId: contentId, text: words, final: true });
+    if (this.#ports.transcribeCaller) this.#caller.piece(contentId, text);
   }
 
   #onPlanned(contentId: string, text: string): void {
     const turn = this.#turn();
     const sentence = this.#turns.planned(turn, contentId);
-    const piece = addition(sentence.planned, text);
-    sentence.planned += piece;
-    if (turn.discarded) return;
+    const piece = plan(sentence, text);
+    if (piece.length < text.length) this.#onWordsDropped();
+    if (piece === '' || turn.discarded) return;
     this.#ports.emit({
       type: 'transcript',
       role: 'assistant',
@@ -251,6 +270,7 @@ export class Conversation {
   #onContentEnd({ contentId, kind, stop }: Extract<ServerEvent, { type: 'contentEnd' }>): void {
     switch (kind) {
       case 'heard':
+        this.#caller.over();
         return;
       case 'speech':
         this.#onSpeechEnd(contentId, stop);
@@ -300,9 +320,12 @@ export class Conversation {
   }
 
   #onCall({ callId, name, args }: Extract<ServerEvent, { type: 'call' }>): void {
-    if (this.#calls.has(callId)) return;
+    if (this.#calls.isAnswered(callId) !== undefined) return;
+    if (!this.#calls.begin(callId)) {
+      this.#warnOnce('calls_dropped', 'more functions were called than can wait for results');
+      return;
+    }
     const turn = this.#turn();
-    this.#calls.set(callId, false);
     // Also of a turn that the caller cut off: an interruption does not call functions off.
     if (turn.hidden) this.#answerCall(callId, NOT_RUN);
     else this.#ports.emit({ type: 'toolCall', responseId: turn.id, callId, name, args });
@@ -313,6 +336,7 @@ export class Conversation {
   // wait for that.
   #endAfterCalls(): void {
     this.#callsTimer?.();
+    if (this.#closed) return;
     this.#callsTimer = this.#ports.clock.after(CALLS_TOGETHER_MS, () => this.#end('completed', undefined));
   }
 

@@ -1,5 +1,6 @@
 import { BridgeError, type ErrorCode } from '../../errors.ts';
 import { fieldsOf, textOf } from '../common/fields.ts';
+import { codeWord } from '../common/limits.ts';
 import type { Scrub } from '../common/network.ts';
 
 /** What is known of a session when it fails. */
@@ -51,7 +52,22 @@ const BY_TEXT: readonly (readonly [RegExp, ErrorCode])[] = [
   [/region is missing/i, 'PROVIDER_CONFIG'],
 ];
 
-function named(error: Error): string {
+/** Names of errors come from the service as well, where they may be anything, even no text. */
+function named(thrown: unknown): Error {
+  if (!(thrown instanceof Error)) return new Error(typeof thrown === 'string' ? thrown : 'no reason given');
+  if (typeof thrown.name === 'string' && typeof thrown.message === 'string') return thrown;
+  return new Error('an error without a name');
+}
+
+/** An error prints its cause with all that it holds, so this one holds nothing but what may be seen. */
+function clean(error: Error, scrub: Scrub): Error {
+  const cause = new Error(scrub(error.message));
+  cause.name = codeWord(error.name, 'Error');
+  cause.stack = `${cause.name}: ${cause.message}`;
+  return cause;
+}
+
+function shortName(error: Error): string {
   return error.name.toLowerCase().replace(/(exception|error)$/, '');
 }
 
@@ -66,7 +82,7 @@ function statusCode(error: Error): ErrorCode | undefined {
 }
 
 function namedCode(error: Error, nearItsEnd: boolean): ErrorCode | undefined {
-  const name = named(error);
+  const name = shortName(error);
   const code = BY_NAME.get(name) ?? BY_NAME.get(error.name.toLowerCase());
   if (name === 'modeltimeout' && nearItsEnd) return 'PROVIDER_EXPIRED';
   if (code === 'PROVIDER_CONFIG' && NOT_OUR_FAULT.some((text) => text.test(error.message))) {
@@ -99,15 +115,14 @@ export function failure(thrown: unknown, context: FailureContext): BridgeError {
     const code = nearItsEnd ? 'PROVIDER_EXPIRED' : connecting ? 'PROVIDER_UNAVAILABLE' : 'PROVIDER_CLOSED';
     return new BridgeError(code, `${host} ended the stream`);
   }
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const error = named(thrown);
+  const cause = clean(error, scrub);
   const known = codeOf(error, nearItsEnd);
   if (known !== undefined) {
-    return new BridgeError(known, `${host} answered ${error.name}: ${scrub(error.message)}`, {
-      cause: error,
-    });
+    return new BridgeError(known, `${host} answered ${cause.name}: ${cause.message}`, { cause });
   }
   const text = scrub(networkText(error, context));
   return connecting
-    ? new BridgeError('PROVIDER_UNAVAILABLE', `no session with ${host}: ${text}`, { cause: error })
-    : new BridgeError('PROVIDER_CLOSED', `the stream from ${host} broke: ${text}`, { cause: error });
+    ? new BridgeError('PROVIDER_UNAVAILABLE', `no session with ${host}: ${text}`, { cause })
+    : new BridgeError('PROVIDER_CLOSED', `the stream from ${host} broke: ${text}`, { cause });
 }

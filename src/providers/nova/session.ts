@@ -11,7 +11,9 @@ import type {
   ToolResult,
 } from '../../provider.ts';
 import { Expiry } from '../common/expiry.ts';
-import { abortError, type Scrub } from '../common/network.ts';
+import { settingsText } from '../common/fields.ts';
+import { guardedSink } from '../common/guarded-sink.ts';
+import { abortError, connectError, type Scrub } from '../common/network.ts';
 import { WholeSamples } from '../common/whole-samples.ts';
 import type { AwsLink, AwsStream } from './aws.ts';
 import { buildSession, type SessionChoice, type SessionShape, systemText } from './config.ts';
@@ -67,21 +69,29 @@ export class NovaSession implements ProviderSession {
   #stage: Stage = 'connecting';
   #sentTimer: Cancel | undefined;
   #closeTimer: Cancel | undefined;
-  #closing: Promise<void> | undefined;
+  /** The stream is gone, and tells nothing any more. */
+  #hasEnded = false;
+  /** Resolves when the session is over. */
+  readonly #over: Promise<void>;
   #finish: () => void = () => undefined;
 
   private constructor(setup: SessionSetup, request: ConnectRequest, sink: (event: ProviderEvent) => void) {
     const { clock } = request;
     this.#setup = setup;
     this.#clock = clock;
-    this.#sink = sink;
+    this.#sink = guardedSink(sink, (error) => this.#fail(error));
     this.#startedAt = clock.now();
     this.#expiry = new Expiry(clock, setup.expiryMarginMs, (event) => this.#emit(event));
     this.#shape = buildSession(request, setup);
+    // What cannot be written is found out here, and not when it is sent.
+    settingsText({ ...this.#shape.sessionStart, ...this.#shape.promptStart });
     this.#past = pastConversation(request.history, setup.historyLimits);
     this.#writer = new PromptWriter(setup.historyLimits.bytesPerInput, randomUUID);
     this.#ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
+    });
+    this.#over = new Promise((resolve) => {
+      this.#finish = resolve;
     });
     this.#uplink = new Uplink({
       clock,
@@ -118,7 +128,7 @@ export class NovaSession implements ProviderSession {
     signal: AbortSignal,
   ): Promise<ProviderSession> {
     if (signal.aborted) throw abortError(signal.reason);
-    const session = new NovaSession(setup, request, sink);
+    const session = NovaSession.#make(setup, request, sink);
     setup.sessions.add(session);
     using limit = deadline(request.clock, setup.connectTimeoutMs, `connecting to ${setup.link.host}`, signal);
     const onAbort = (): void => session.#fail(abortError(limit.signal.reason));
@@ -126,6 +136,19 @@ export class NovaSession implements ProviderSession {
     session.#dial();
     await session.#ready;
     return session;
+  }
+
+  /** Throws PROVIDER_CONFIG for settings that cannot be sent: before anybody is called. */
+  static #make(
+    setup: SessionSetup,
+    request: ConnectRequest,
+    sink: (event: ProviderEvent) => void,
+  ): NovaSession {
+    try {
+      return new NovaSession(setup, request, sink);
+    } catch (thrown) {
+      throw BridgeError.from(thrown, 'PROVIDER_CONFIG');
+    }
   }
 
   get input(): AudioFormat {
@@ -158,8 +181,8 @@ export class NovaSession implements ProviderSession {
   }
 
   close(_reason: string): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    if (this.#stage === 'open' && this.#stop('closing')) this.#sayGoodbye();
+    return this.#over;
   }
 
   /** The provider itself is closed. */
@@ -193,14 +216,14 @@ export class NovaSession implements ProviderSession {
     if (this.#past.unanswered !== undefined) this.#conversation.answer(this.#past.unanswered);
   }
 
-  #close(): Promise<void> {
-    if (this.#stage !== 'open') return Promise.resolve();
-    this.#stop('closing');
-    return new Promise((resolve) => {
-      this.#finish = resolve;
-      this.#closeTimer = this.#clock.after(CLOSE_WITHIN_MS, () => this.#closed());
-      this.#uplink.end(this.#writer.end());
-    });
+  #sayGoodbye(): void {
+    // The listener of a fatal error may be the one who closes, and then nobody answers any more.
+    if (this.#hasEnded) {
+      this.#closed();
+      return;
+    }
+    this.#closeTimer = this.#clock.after(CLOSE_WITHIN_MS, () => this.#closed());
+    this.#uplink.end(this.#writer.end());
   }
 
   #closed(): void {
@@ -256,12 +279,17 @@ export class NovaSession implements ProviderSession {
     this.#fail(new BridgeError('PROVIDER_UNAVAILABLE', `${host} has taken no audio for ${ms} ms`));
   }
 
-  /** Leaves `connecting` or `open`; no timer of the session but that of its end runs afterwards. */
-  #stop(stage: 'closing' | 'closed'): void {
+  /**
+   * Leaves `connecting` or `open`; no timer of the session but that of its end runs afterwards. False: that was done from
+   * within, for the conversation may have a last word, and whoever hears it may end the session.
+   */
+  #stop(stage: 'closing' | 'closed'): boolean {
+    this.#conversation.close();
+    if (this.#stage !== 'connecting' && this.#stage !== 'open') return false;
     this.#stage = stage;
     this.#sentTimer?.();
     this.#expiry.cancel();
-    this.#conversation.close();
+    return true;
   }
 
   #fail(error: BridgeError): void {
@@ -269,9 +297,12 @@ export class NovaSession implements ProviderSession {
       case 'connecting':
         this.#stop('closed');
         this.#cutLine();
-        this.#settle?.reject(error);
+        this.#settle?.reject(connectError(error));
+        this.#finish();
         return;
       case 'open':
+        // Its last word comes before the error.
+        this.#conversation.close();
         this.#emit({ type: 'error', error, fatal: true });
         this.#break(error);
         return;
@@ -285,13 +316,14 @@ export class NovaSession implements ProviderSession {
 
   #break(error: BridgeError): void {
     // The listener of the error may have closed the session by itself.
-    if (this.#stage !== 'open') return;
-    this.#stop('closed');
+    if (this.#stage !== 'open' || !this.#stop('closed')) return;
     this.#cutLine();
     this.#sink({ type: 'closed', expected: false, error });
+    this.#finish();
   }
 
   #onEnded(thrown: unknown, networkCode: string | undefined): void {
+    this.#hasEnded = true;
     if (this.#stage === 'closing') {
       this.#closed();
       return;

@@ -1,3 +1,5 @@
+import { fittingText } from '../common/limits.ts';
+
 /** One sentence of the agent: its planned words, its speech, and the words that the service says were spoken. */
 export interface Sentence {
   readonly id: string;
@@ -29,6 +31,9 @@ export interface Turn {
   interrupted: boolean;
   done: boolean;
   readonly sentences: Sentence[];
+  /** Characters that were planned and that were spoken, in all its sentences. */
+  plannedLength: number;
+  saidLength: number;
 }
 
 /** Words as they are compared: case, spaces and punctuation differ between the plan and what was spoken. */
@@ -39,19 +44,31 @@ function plain(text: string): string {
     .trim();
 }
 
-function joined(before: string, text: string): string {
-  if (before === '' || /^\s/.test(text) || /\s$/.test(before)) return before + text;
-  return `${before} ${text}`;
+/** What one piece of text adds to those before it. */
+export function addition(before: string, text: string): string {
+  return before === '' || /^\s/.test(text) || /\s/.test(before.slice(-1)) ? text : ` ${text}`;
 }
 
-/** What one piece of planned text adds to those before it. */
-export function addition(before: string, text: string): string {
-  return joined(before, text).slice(before.length);
+/** Adds planned words to a sentence. Returns what was added, which is shorter when its turn has as many as are kept. */
+export function plan(sentence: Sentence, text: string): string {
+  const { turn } = sentence;
+  const piece = fittingText(addition(sentence.planned, text), turn.plannedLength);
+  sentence.planned += piece;
+  turn.plannedLength += piece.length;
+  return piece;
 }
 
 /** The spoken words of a sentence are complete, as far as its plan tells. */
 function covers(sentence: Sentence): boolean {
   return plain(sentence.said).length >= plain(sentence.planned).length;
+}
+
+/** More than the longest session has time for; an answer with more is taken for two. */
+const MOST_SENTENCES = 256;
+
+/** Nothing more fits into it: all its sentences are there, and the last one is being spoken or was. */
+export function isFull({ sentences }: Turn): boolean {
+  return sentences.length >= MOST_SENTENCES && sentences.at(-1)?.speechId !== undefined;
 }
 
 /** Enough for all whose spoken words may still come. */
@@ -89,6 +106,8 @@ export class Turns {
       interrupted: false,
       done: false,
       sentences: [],
+      plannedLength: 0,
+      saidLength: 0,
     };
     this.#turns.push(turn);
     if (this.#turns.length > MOST_TURNS) this.#turns.shift();
@@ -135,7 +154,9 @@ export class Turns {
     const sentence =
       waiting.find((one) => plain(one.planned).includes(words)) ?? waiting.find((one) => one.said === '');
     if (sentence === undefined) return undefined;
-    sentence.said = joined(sentence.said, text);
+    const piece = fittingText(addition(sentence.said, text), sentence.turn.saidLength);
+    sentence.said += piece;
+    sentence.turn.saidLength += piece.length;
     // A part of it may be all that was spoken before the caller cut in; then the plan is told, and cut by what was heard.
     if (covers(sentence)) this.#tell(sentence);
     return sentence.turn;

@@ -41,12 +41,16 @@ const STOPS: ReadonlyMap<unknown, StopReason> = new Map<unknown, StopReason>([
 
 /** A session is short and its blocks come one by one; those that still matter are far fewer. */
 const MOST_BLOCKS = 256;
+/** Characters of an id or a name; real ones have fewer than 100. */
+const MOST_NAME = 256;
+/** What is kept of a block to know a duplicate by: longer pieces are not sent twice so often. */
+const MOST_LAST = 65_536;
 /** Digital silence, which may well come twice. */
 const SILENCE = /^A*=*$/;
 
-function required(name: string, body: Fields, key: string): string {
+function required(name: string, body: Fields, key: string, most = MOST_NAME): string {
   const value = body[key];
-  if (typeof value === 'string' && value !== '') return value;
+  if (typeof value === 'string' && value !== '' && value.length <= most) return value;
   throw new BridgeError(
     'BAD_FRAME',
     `${name} has ${value === undefined ? 'no' : 'a strange'} ${key}, wanted text`,
@@ -145,10 +149,10 @@ export class ServerEventReader {
 
   #audio(body: Fields): ServerEvent | undefined {
     const contentId = required('audioOutput', body, 'contentId');
-    const base64 = required('audioOutput', body, 'content');
+    const base64 = required('audioOutput', body, 'content', Number.POSITIVE_INFINITY);
     const block = this.#block(contentId, 'speech');
     if (block.ended || (base64 === block.last && !SILENCE.test(base64))) return undefined;
-    block.last = base64;
+    block.last = base64.length > MOST_LAST ? '' : base64;
     return { type: 'audio', contentId, base64 };
   }
 
@@ -159,7 +163,7 @@ export class ServerEventReader {
     if (isInterruption(text)) return { type: 'interrupted' };
     const block = this.#block(contentId, textKind(body));
     if (block.ended || text === block.last || text.trim() === '') return undefined;
-    block.last = text;
+    block.last = text.length > MOST_LAST ? '' : text;
     return { type: 'words', contentId, kind: block.kind, text };
   }
 
@@ -180,6 +184,7 @@ export class ServerEventReader {
     const block = this.#block(contentId, kind);
     if (block.ended) return undefined;
     block.ended = true;
+    block.last = '';
     return { type: 'contentEnd', contentId, kind, stop: STOPS.get(body['stopReason']) ?? 'more' };
   }
 
