@@ -218,6 +218,35 @@ describe('patchcord simulate', () => {
     await expect(run(what).exit).rejects.toThrow(message);
   });
 
+  it.each(['gemini', 'nova'])('%s: has the models and voices that it is told', async (what) => {
+    for (const option of ['--models', '--voices']) {
+      const words = `${option}: found "a,,b", wanted names with commas between them, or any`;
+      await expect(run(what, option, 'a,,b').exit).rejects.toThrow(words);
+    }
+  });
+
+  it('nova: takes a voice that the service does not have, when it is told', async () => {
+    const { screen, exit } = run('nova', '--voices', 'alloy, matthew', '--models', 'any');
+    await using client = new NovaClient(await screen.url, { model: 'mine' });
+    client.begin();
+    client.text('USER', 'Talk.', true);
+    await client.next('contentEnd', ({ stopReason }) => stopReason === 'END_TURN');
+    screen.interrupt();
+    expect(await exit).toBe(0);
+  });
+
+  it('gemini: takes a model and a voice that the service does not have, when it is told', async () => {
+    const { screen, exit } = run('gemini', '--voices', 'any', '--models', 'mine', '--quiet');
+    const client = new GeminiClient(`${await screen.url}${GEMINI_PATH}?key=k`);
+    await client.opened;
+    const voiceConfig = { prebuiltVoiceConfig: { voiceName: 'Bob' } };
+    const generationConfig = { responseModalities: ['AUDIO'], speechConfig: { voiceConfig } };
+    await client.ask(setupOf({ generationConfig }, 'models/mine'), 'setupComplete');
+    screen.interrupt();
+    expect(await exit).toBe(0);
+    expect(screen.written).toBe('');
+  });
+
   it('says in its help what is shown, and what serve finds by itself', () => {
     expect(simulate.help).toMatch(/messages that carry audio are counted, one line a second for\s+each kind/);
     expect(simulate.help).not.toContain('AWS_REGION');

@@ -209,6 +209,53 @@ describe('the setup', () => {
     );
   });
 
+  it.each([
+    ['models/gemini-2.0-flash-exp', {}],
+    ['models/gemini-9-live', {}],
+    ['models/gemini-live-2.5-flash-native-audio', {}],
+    [MODEL_38, { models: ['gemini-9-live'] }],
+  ])('is refused for a model that the Gemini API does not have: %s %j', async (model, options) => {
+    const words = `1008 ${model} is not found for API version v1beta, or is not supported`;
+    expect((await refused(setupOf({}, model), options)).startsWith(words)).toBe(true);
+  });
+
+  it('is refused for a model that Vertex AI does not have', async () => {
+    await using sim = await startGeminiSimulator();
+    const client = new GeminiClient(sim.vertexUrl, { authorization: 'Bearer t' });
+    await client.opened;
+    const path = 'projects/p/locations/l/publishers/google/models/gemini-3.1-flash-live-preview';
+    client.send(setupOf({}, path));
+    const { code, reason } = await client.closed;
+    expect(`${code} ${reason}`).toContain(`1008 Publisher Model \`${path}\` was not found`);
+  });
+
+  const spoken = (voiceName: string): Message => ({
+    generationConfig: {
+      responseModalities: ['AUDIO'],
+      speechConfig: { voiceConfig: { prebuiltVoiceConfig: { voiceName } } },
+    },
+  });
+
+  it.each([
+    ['alloy', {}],
+    ['Puck', { voices: ['Bob'] }],
+  ])('is refused with a voice that the service does not have: %s %j', async (voice, options) => {
+    const words = `Requested voice api_name '${voice}' is not available for model ${MODEL_38}`;
+    expect(await refused(setupOf(spoken(voice)), options)).toBe(`1007 ${words}`);
+  });
+
+  it.each<[string, string, GeminiSimulatorOptions]>([
+    ['Kore', MODEL_31, {}],
+    ['zephyr', MODEL_25, {}],
+    ['', MODEL_38, {}],
+    ['Bob', MODEL_38, { voices: ['Bob'] }],
+    ['whoever', 'models/gemini-9-live', { voices: 'any', models: 'any' }],
+    ['Leda', 'models/gemini-9-live', { models: ['gemini-9-live'] }],
+  ])('is taken with the voice %j and the model %s', async (voice, model, options) => {
+    await using line = await start(options, spoken(voice), model);
+    expect(line.connection.isOpen).toBe(true);
+  });
+
   it('may be written in snake_case, and is known in camelCase', async () => {
     await using sim = await startGeminiSimulator();
     const client = new GeminiClient(`${sim.liveUrl}?key=k`);

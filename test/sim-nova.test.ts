@@ -1,15 +1,7 @@
+import { ResourceNotFoundException, ValidationException } from '@aws-sdk/client-bedrock-runtime';
 import { describe, expect, it } from 'vitest';
-import type { Turn } from '../src/sim/nova.ts';
-import {
-  AUDIO,
-  connected,
-  lpcm,
-  type NovaClient,
-  PROMPT,
-  silence,
-  speech,
-  tool,
-} from './support/nova-client.ts';
+import { type NovaSimulatorOptions, startNovaSimulator, type Turn } from '../src/sim/nova.ts';
+import { AUDIO, connected, lpcm, NovaClient, PROMPT, silence, speech, tool } from './support/nova-client.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 const TEXT = { mediaType: 'text/plain' };
@@ -280,10 +272,46 @@ describe('the simulator refuses', () => {
     expect(place.connection.endedInOrder).toBe(false);
   });
 
-  it('a voice that it does not have', async () => {
-    await using place = await connected({ voices: ['tiffany'] });
-    ready(place.client);
+  it.each<[string, NovaSimulatorOptions]>([
+    ['alloy', {}],
+    // The first model had it.
+    ['greta', {}],
+    ['Matthew', {}],
+    ['matthew', { voices: ['tiffany'] }],
+  ])('a voice that it does not have: %s %j', async (voiceId, options) => {
+    await using place = await connected(options);
+    place.client.start();
+    place.client.prompt({ audioOutputConfiguration: { ...lpcm(8_000), voiceId } });
     expect((await place.client.ended).error?.message).toBe('Received invalid voiceId');
+  });
+
+  it.each([
+    ['amazon.nova-9', ValidationException, 'The provided model identifier is invalid.'],
+    ['amazon.nova-sonic-v1:0', ResourceNotFoundException, 'has reached the end of its life'],
+  ])('a model that it does not have: %s', async (model, type, words) => {
+    await using sim = await startNovaSimulator();
+    await using client = new NovaClient(sim.url, { model });
+    const { error } = await client.ended;
+    expect(error).toBeInstanceOf(type);
+    expect(error?.message).toContain(words);
+  });
+});
+
+describe('a name that is good', () => {
+  it.each<[string, string, NovaSimulatorOptions]>([
+    ['amazon.nova-2-sonic-v1:0', 'kiara', {}],
+    ['us.amazon.nova-2-sonic-v1:0', 'leo', {}],
+    ['arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-2-sonic-v1:0', 'tina', {}],
+    ['amazon.nova-sonic-v1:0', 'greta', { models: ['amazon.nova-sonic-v1:0'], voices: ['greta'] }],
+    ['amazon.nova-9', 'whoever', { models: 'any', voices: 'any' }],
+  ])('%s, with the voice %s', async (model, voiceId, options) => {
+    await using sim = await startNovaSimulator(options);
+    await using client = new NovaClient(sim.url, { model });
+    const connection = await sim.nextConnection();
+    client.start();
+    client.prompt({ audioOutputConfiguration: { ...lpcm(8_000), voiceId } });
+    await connection.next('promptStart');
+    expect(connection).toMatchObject({ model, voice: voiceId, isOpen: true });
   });
 });
 

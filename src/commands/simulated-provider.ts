@@ -72,6 +72,17 @@ function isCounted(run: Run | undefined, atMs: number): boolean {
   return true;
 }
 
+/** Reads names that are separated by commas, or `any`. Throws BAD_INPUT. */
+export function readNames(option: string, text: string): readonly string[] | 'any' {
+  if (text === 'any') return text;
+  const names = text.split(',').map((name) => name.trim());
+  if (!names.includes('')) return names;
+  throw new BridgeError(
+    'BAD_INPUT',
+    `--${option}: found ${JSON.stringify(text)}, wanted names with commas between them, or any`,
+  );
+}
+
 /** Says where the simulator listens and resolves, to the exit status, when the process is interrupted. */
 export async function playUntilInterrupted(url: string, terminal: Terminal): Promise<number> {
   terminal.out(`listening on ${url}\n`);

@@ -123,8 +123,13 @@ export interface GeminiSimulatorOptions {
   readonly handshakeDelayMs?: number;
   /** From `setup` to `setupComplete`; default 0. What a client sends in this time ends the session. */
   readonly setupMs?: number;
-  /** Names without `models/`; any other is refused. Default: all names are good. */
-  readonly models?: readonly string[];
+  /**
+   * Models that the server has, by name without `models/`; others are refused. Default: those that the service has at
+   * the door that is used. `any`: all names are good.
+   */
+  readonly models?: readonly string[] | 'any';
+  /** Prebuilt voices; others are refused. Default: those of the service. `any`: all names are good. */
+  readonly voices?: readonly string[] | 'any';
   /** Frames to the client; default `binary`, as the service sends them. */
   readonly frames?: 'binary' | 'text';
   /** Whether messages spell out members that are false or empty, which proto3 JSON may leave out; default true. */

@@ -5,6 +5,7 @@ import { speedOf } from '../common/plan.ts';
 import type { Scheduler } from '../common/scheduler.ts';
 import type { Voice } from '../common/voice.ts';
 import type { GeminiSimulatorOptions, Hearing, ResponsePlan, Turn } from './api.ts';
+import { VOICES } from './catalog.ts';
 import { Conversation } from './conversation.ts';
 import type { CloseFrame, FaultRule } from './faults.ts';
 import type { Sessions } from './sessions.ts';
@@ -33,7 +34,8 @@ export interface Settings {
   readonly deltaMs: number;
   readonly handshakeDelayMs: number;
   readonly setupMs: number;
-  readonly models: readonly string[] | undefined;
+  readonly models: readonly string[] | 'any' | undefined;
+  readonly voices: readonly string[] | 'any';
   readonly frames: 'binary' | 'text';
   readonly spellsFalse: boolean;
   readonly words: 'mixed' | 'ahead' | 'behind';
@@ -76,6 +78,7 @@ const DEFAULTS = {
   handshakeDelayMs: 0,
   setupMs: 0,
   models: undefined,
+  voices: VOICES,
   frames: 'binary',
   spellsFalse: true,
   words: 'mixed',

@@ -1,5 +1,6 @@
 import { isObject, type JsonObject } from '../common/json.ts';
 import type { Door } from './address.ts';
+import { MODELS } from './catalog.ts';
 import { type Generation, generationOf } from './generations.ts';
 import { unknownName } from './proto.ts';
 import { invalid, Refusal } from './wire.ts';
@@ -42,7 +43,9 @@ export interface SessionConfig {
 
 /** What the setup is checked against. */
 export interface SetupRules {
-  readonly models: readonly string[] | undefined;
+  /** Undefined: those that the service has at the door. */
+  readonly models: readonly string[] | 'any' | undefined;
+  readonly voices: readonly string[] | 'any';
   readonly contextTokens: number;
 }
 
@@ -57,6 +60,7 @@ export function readSetup(setup: JsonObject, door: Door, rules: SetupRules): Ses
   const model = modelOf(setup['model'], door, rules);
   const generation = generationOf(model);
   checkGeneration(object(setup['generationConfig']), generation, door);
+  checkVoice(setup, rules.voices);
   checkFields(setup, generation, isVertex);
   const tools = declarations(setup['tools']);
   const blocking = behaviors(tools, generation, model);
@@ -105,11 +109,32 @@ function modelOf(given: unknown, door: Door, rules: SetupRules): string {
       : /^models\/([^/]+)$/;
   const model = pattern.exec(path)?.[1];
   if (model === undefined) throw invalid(`the model has no such path: ${JSON.stringify(path)}`);
-  if (rules.models === undefined || rules.models.includes(model)) return model;
-  throw new Refusal(
-    1008,
-    `${path} is not found for API version ${door.apiVersion}, or is not supported for bidiGenerateContent. Call ListModels to see the list of available models and their supported methods.`,
-  );
+  const models = rules.models ?? (door.endpoint === 'vertex' ? MODELS.vertex : MODELS.gemini);
+  if (models === 'any' || models.some((known) => known === model)) return model;
+  throw new Refusal(1008, door.endpoint === 'vertex' ? noPublished(path) : noModel(path, door.apiVersion));
+}
+
+function noModel(path: string, apiVersion: string): string {
+  return `${path} is not found for API version ${apiVersion}, or is not supported for bidiGenerateContent. Call ListModels to see the list of available models and their supported methods.`;
+}
+
+/** The words of Vertex AI (google/adk-python#3314). */
+function noPublished(path: string): string {
+  return `Publisher Model \`${path}\` was not found or your project does not have access to it. Please ensure you are using a valid model version.`;
+}
+
+/**
+ * A voice that does not exist ends the session (BerriAI/litellm#38395); the words are those of older models. How names
+ * are spelt does not matter here, for lists of the service itself have them in small letters: whether it matters there
+ * is unsure.
+ */
+function checkVoice(setup: JsonObject, voices: SetupRules['voices']): void {
+  const speech = object(object(setup['generationConfig'])['speechConfig']);
+  const voice = object(object(speech['voiceConfig'])['prebuiltVoiceConfig'])['voiceName'] ?? '';
+  if (voices === 'any' || voice === '') return;
+  const small = String(voice).toLowerCase();
+  if (voices.some((known) => known.toLowerCase() === small)) return;
+  throw new Refusal(1007, `Requested voice api_name '${voice}' is not available for model ${setup['model']}`);
 }
 
 function checkGeneration(config: JsonObject, generation: Generation, door: Door): void {

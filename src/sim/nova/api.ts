@@ -138,10 +138,10 @@ export interface NovaSimulatorOptions {
   readonly handshakeDelayMs?: number;
   /** The response headers come with the first output only, as a service may do that says nothing before; default false. */
   readonly headersAtFirstOutput?: boolean;
-  /** Models that the server has; any other is refused. Default: all names are good. */
-  readonly models?: readonly string[];
-  /** Voices that the model has; any other is refused. Default: all names are good. */
-  readonly voices?: readonly string[];
+  /** Models that the server has, by name; others are refused. Default: those of the service. `any`: all names are good. */
+  readonly models?: readonly string[] | 'any';
+  /** Voices that the model has; others are refused. Default: those of the service. `any`: all names are good. */
+  readonly voices?: readonly string[] | 'any';
   /** Silence that ends the caller's turn, per `endpointingSensitivity`, in ms; 1500, 1750 and 2000. Only HIGH is documented. */
   readonly endpointWaitsMs?: Readonly<Record<'HIGH' | 'MEDIUM' | 'LOW', number>>;
   /** Factor on `endpointWaitsMs`, so that tests are quick; default 1. */

@@ -125,8 +125,8 @@ export class Model implements IntakeHost, EarsListener, Stage {
 
   promptStarted(body: JsonObject): void {
     const session = sessionOf(this.#started, body);
-    if (this.#settings.voices?.includes(session.voice) === false)
-      throw new Refusal('Received invalid voiceId');
+    const { voices } = this.#settings;
+    if (voices !== 'any' && !voices.includes(session.voice)) throw new Refusal('Received invalid voiceId');
     this.session = session;
     this.tools = toolsOf(body);
     this.output.promptName = session.promptName;

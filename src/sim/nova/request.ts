@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http2';
+import { RETIRED } from './catalog.ts';
 
 const PATH = /^\/model\/([^/]+)\/invoke-with-bidirectional-stream$/;
 const AUTHORIZATION =
@@ -41,7 +42,7 @@ function refusal(status: number, message: string, errorType = errorTypeOf(status
 export function readWish(
   headers: IncomingHttpHeaders,
   accessKeyId: string | undefined,
-  models: readonly string[] | undefined,
+  models: readonly string[] | 'any',
 ): Wish | HttpRefusal {
   const path = PATH.exec(String(headers[':path'] ?? ''));
   if (path === null || headers[':method'] !== 'POST') {
@@ -53,11 +54,17 @@ export function readWish(
     return refusal(415, 'The content type is not supported.', 'UnsupportedMediaTypeException');
   }
   const model = modelOf(path[1] ?? '');
-  if (model === undefined || models?.includes(model) === false) {
-    return refusal(400, 'The provided model identifier is invalid.');
-  }
-  return { model };
+  if (model === undefined) return refusal(400, NO_MODEL);
+  // An ARN ends with the name.
+  const name = model.slice(model.lastIndexOf('/') + 1);
+  if (models === 'any' || models.includes(name)) return { model };
+  // What Bedrock says of models in general; here the stream has also been seen to end without a word (BerriAI/litellm#42053).
+  return RETIRED.includes(name) ? refusal(404, OVER) : refusal(400, NO_MODEL);
 }
+
+const NO_MODEL = 'The provided model identifier is invalid.';
+const OVER =
+  'This model version has reached the end of its life. Please refer to the AWS documentation for more details.';
 
 function modelOf(escaped: string): string | undefined {
   try {

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../clock.ts';
 import { speedOf } from '../common/plan.ts';
 import type { Hearing, NovaSimulatorOptions, ResponsePlan, Turn } from './api.ts';
+import { MODELS, VOICES } from './catalog.ts';
 import type { FaultRule } from './faults.ts';
 
 /** The options of a simulator with every default filled in. */
@@ -18,8 +19,8 @@ export interface Settings {
   readonly deltaMs: number;
   readonly handshakeDelayMs: number;
   readonly headersAtFirstOutput: boolean;
-  readonly models: readonly string[] | undefined;
-  readonly voices: readonly string[] | undefined;
+  readonly models: readonly string[] | 'any';
+  readonly voices: readonly string[] | 'any';
   readonly endpointWaitsMs: Readonly<Record<'HIGH' | 'MEDIUM' | 'LOW', number>>;
   readonly endpointScale: number;
   readonly completions: 'once' | 'per-turn';
@@ -49,8 +50,8 @@ const DEFAULTS = {
   deltaMs: 100,
   handshakeDelayMs: 0,
   headersAtFirstOutput: false,
-  models: undefined,
-  voices: undefined,
+  models: MODELS,
+  voices: VOICES,
   endpointWaitsMs: { HIGH: 1_500, MEDIUM: 1_750, LOW: 2_000 },
   endpointScale: 1,
   completions: 'once',
