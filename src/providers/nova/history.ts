@@ -1,5 +1,5 @@
 import type { HistoryItem } from '../../provider.ts';
-import { utf8Tail } from './utf8.ts';
+import { utf8Head, utf8Tail } from './utf8.ts';
 
 /** One turn of the past, as the service wants it: turns alternate, and the caller has the first one. */
 export interface HistoryBlock {
@@ -22,13 +22,20 @@ export interface HistoryLimits {
   readonly total: number;
 }
 
+/** What was said, or a note of ours. */
+interface Part {
+  readonly text: string;
+  readonly isNote: boolean;
+}
+
 interface Turn {
   readonly role: 'USER' | 'ASSISTANT';
-  readonly parts: string[];
+  readonly parts: Part[];
 }
 
 /** Stands for the turn of a caller who had not said anything when the agent spoke. */
 const CALLER_IS_THERE = note('The caller is on the line.');
+const THERE_BYTES = Buffer.byteLength(CALLER_IS_THERE);
 
 /** Something that the caller did not say, in the turn of the caller: there is no other place for it. */
 export function note(text: string): string {
@@ -48,29 +55,86 @@ function asNote(item: HistoryItem): string | undefined {
 
 /**
  * The conversation so far in the form that the service takes: neighbouring turns of one side are merged, function calls
- * and words of the system are notes in the caller's turns (in the agent's the model would learn to speak like that), and
- * the oldest turns are left out when all of it is too long.
+ * and words of the system are notes in the caller's turns (in the agent's the model would learn to speak like that). When
+ * all of it is too long, the oldest turns are left out, and of long notes the ends.
  */
 export function pastConversation(history: readonly HistoryItem[], limits: HistoryLimits): PastConversation {
   const past = new Past();
   for (const item of history) past.add(item);
-  const blocks = past.turns.map(({ role, parts }) => ({ role, text: parts.join('\n') }));
-  const unanswered = blocks.at(-1)?.role === 'USER' ? blocks.pop()?.text : undefined;
-  return { blocks: fitting(blocks, limits.total), unanswered, notes: past.notes };
+  const { turns, notes } = past;
+  const open = turns.at(-1)?.role === 'USER' ? turns.pop()?.parts : undefined;
+  // What is newest comes first, but not at the price of everything before it.
+  const before = turns.length === 0 ? 0 : THERE_BYTES + sum(turns.map(({ parts }) => bytesOf(parts)));
+  const newest = shortened(open ?? notes, Math.max(limits.total / 2, limits.total - before));
+  const left = limits.total - sum(newest.map(sizeOf));
+  return {
+    blocks: fitting(turns, left),
+    unanswered: open && newest.join('\n'),
+    notes: open === undefined ? newest : [],
+  };
+}
+
+/** Between two parts there is a line break, or an empty line. */
+const BREAK_BYTES = 2;
+
+function sizeOf(text: string): number {
+  return Buffer.byteLength(text) + BREAK_BYTES;
+}
+
+function bytesOf(parts: readonly Part[]): number {
+  return sum(parts.map(({ text }) => sizeOf(text)));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}
+
+/** What has been said is worth more than what is noted about it, and what is new more than what is old. */
+function byWorth(parts: readonly Part[]): readonly Part[] {
+  const newest = parts.toReversed();
+  return [...newest.filter(({ isNote }) => !isNote), ...newest.filter(({ isNote }) => isNote)];
+}
+
+const CUT = '…]';
+/** Less of a note tells nothing. */
+const LEAST_NOTE = 64;
+
+/** A note has its beginning, which says what it is; of what was said the end counts. */
+function cut({ text, isNote }: Part, most: number): string {
+  if (Buffer.byteLength(text) <= most) return text;
+  if (!isNote) return utf8Tail(text, most);
+  return most < LEAST_NOTE ? '' : `${utf8Head(text, most - Buffer.byteLength(CUT))}${CUT}`;
+}
+
+/** The parts, in order, as far as `most` bytes have room for them. */
+function shortened(parts: readonly Part[], most: number): string[] {
+  let rest = bytesOf(parts);
+  if (rest <= most) return parts.map(({ text }) => text);
+  let left = most;
+  const kept = new Map<Part, string>();
+  for (const part of byWorth(parts)) {
+    rest -= sizeOf(part.text);
+    // No part takes more than half of what is left, unless the others leave it more.
+    const text = cut(part, Math.floor(Math.max(left / 2, left - rest)) - BREAK_BYTES);
+    if (text === '') continue;
+    kept.set(part, text);
+    left -= sizeOf(text);
+  }
+  return parts.flatMap((part) => kept.get(part) ?? []);
 }
 
 class Past {
   readonly turns: Turn[] = [];
   /** What came after something that the agent said: it belongs to what the caller says next. */
-  notes: string[] = [];
+  notes: Part[] = [];
 
   add(item: HistoryItem): void {
     const words = asNote(item);
-    if (words !== undefined) this.#note(words);
+    if (words !== undefined) this.#note({ text: words, isNote: true });
     else if (item.type === 'message' && item.text.trim() !== '') this.#turn(item.role, item.text);
   }
 
-  #note(words: string): void {
+  #note(words: Part): void {
     const last = this.turns.at(-1);
     if (last?.role === 'USER') last.parts.push(words);
     else this.notes.push(words);
@@ -78,7 +142,8 @@ class Past {
 
   #turn(speaker: string, text: string): void {
     const role = speaker === 'user' ? 'USER' : 'ASSISTANT';
-    const parts = role === 'USER' ? [...this.notes, text] : [text];
+    const said = { text, isNote: false };
+    const parts = role === 'USER' ? [...this.notes, said] : [said];
     if (role === 'USER') this.notes = [];
     const last = this.turns.at(-1);
     if (last?.role === role) last.parts.push(...parts);
@@ -86,18 +151,19 @@ class Past {
   }
 }
 
-function fitting(blocks: readonly HistoryBlock[], total: number): HistoryBlock[] {
+function fitting(turns: readonly Turn[], total: number): HistoryBlock[] {
   const kept: HistoryBlock[] = [];
-  let left = total - Buffer.byteLength(CALLER_IS_THERE);
-  for (const block of blocks.toReversed()) {
-    const bytes = Buffer.byteLength(block.text);
-    if (bytes > left) {
-      // The newest turn is worth having even in part.
-      if (kept.length === 0) kept.push({ role: block.role, text: utf8Tail(block.text, left) });
-      break;
-    }
-    kept.unshift(block);
-    left -= bytes;
+  let left = total - THERE_BYTES;
+  for (const { role, parts } of turns.toReversed()) {
+    const isWhole = bytesOf(parts) <= left;
+    // The newest turn is worth having even in part, and what was said without all that was noted about it.
+    const isWorth =
+      isWhole || kept.length === 0 || bytesOf(parts.filter(({ isNote }) => !isNote)) <= left / 2;
+    const text = isWorth ? shortened(parts, left).join('\n') : '';
+    if (text === '') break;
+    kept.unshift({ role, text });
+    if (!isWhole) break;
+    left -= sizeOf(text);
   }
   if (kept[0]?.role === 'ASSISTANT') kept.unshift({ role: 'USER', text: CALLER_IS_THERE });
   return kept;

@@ -25,6 +25,18 @@ export function utf8Pieces(text: string, most: number): string[] {
   return pieces;
 }
 
+/** The beginning of a text that fits into `most` bytes of UTF-8. */
+export function utf8Head(text: string, most: number): string {
+  let bytes = 0;
+  let at = 0;
+  for (const character of text) {
+    bytes += bytesOf(character.codePointAt(0) ?? 0);
+    if (bytes > most) break;
+    at += character.length;
+  }
+  return text.slice(0, at);
+}
+
 /** The end of a text that fits into `most` bytes of UTF-8. */
 export function utf8Tail(text: string, most: number): string {
   let bytes = Buffer.byteLength(text);
