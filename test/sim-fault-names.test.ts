@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { startGeminiSimulator } from '../src/sim/gemini.ts';
 import { startNovaSimulator } from '../src/sim/nova.ts';
 import { startOpenAiSimulator } from '../src/sim/openai.ts';
-import { startOpenAiLiveSimulator } from '../src/sim/openai-live.ts';
+import { type ResponsePlan, startOpenAiLiveSimulator } from '../src/sim/openai-live.ts';
 
 type Start = (faults: never) => Promise<AsyncDisposable & { readonly port: number }>;
 
@@ -61,4 +61,10 @@ describe('a fault script of', () => {
     if (start === undefined) return;
     await expect(begin(start, { do: 'error', error: { code: 1015 } })).rejects.toThrow('1015');
   });
+});
+
+it('a plan for OpenAI Live has no pace of its own, for its one stream has one', () => {
+  // @ts-expect-error The other simulators know it.
+  const plan: ResponsePlan = { transcript: 'Hello.', speedFactor: 2 };
+  expect(plan.transcript).toBe('Hello.');
 });

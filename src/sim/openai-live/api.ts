@@ -43,7 +43,8 @@ export interface Turn {
 /**
  * What the model does in one turn. Without `outputs`, the message of `audioMs`, `audio` and `transcript` comes first
  * (when one of them is given), then `toolCalls`: calls that follow each other are made by one response of the backend. An
- * empty plan is silence. In a session with client delegation all calls together are one delegation to the client.
+ * empty plan is silence. In a session with client delegation all calls together are one delegation to the client. The one
+ * stream of a session has one pace, so no plan has one of its own.
  */
 export interface ResponsePlan extends PlannedOutputs {
   /** How the response of the backend ends; default `completed`. A turn without function calls just stays silent. */
@@ -52,8 +53,6 @@ export interface ResponsePlan extends PlannedOutputs {
   readonly error?: WireError;
   /** Instead of the simulator's options. */
   readonly firstAudioMs?: number;
-  /** Of no meaning here: the one stream of a session has one pace. */
-  readonly speedFactor?: number | 'burst';
 }
 
 /** What the transcriber makes of one stretch of the caller's speech. */
