@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { HeardItem } from '../src/provider.ts';
 import { generationOf } from '../src/providers/gemini/generations.ts';
+import { startGeminiSimulator } from '../src/sim/gemini.ts';
+import { connect, GeminiClient, setupOf, start as startSession, tools } from './support/gemini-client.ts';
 import {
   complete,
   FRAME_IN,
@@ -17,6 +19,7 @@ import {
   toolCall,
 } from './support/gemini-peer.ts';
 import { cleanUp } from './support/peers.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
 
 afterEach(cleanUp);
 
@@ -265,5 +268,37 @@ describe('a handle', () => {
       update({ newHandle: 'h4', resumable: true }),
     );
     expect(line.of('resumable').map(({ handle }) => handle)).toEqual(['h1', undefined, 'h4']);
+  });
+});
+
+describe('the simulated service', () => {
+  it('refuses a function whose parameters are told in both ways', async () => {
+    const parameters = { type: 'OBJECT', properties: {} };
+    const both = { name: 'f', parameters, parametersJsonSchema: { type: 'object', properties: {} } };
+    const { parametersJsonSchema, ...one } = both;
+    await using sim = await startGeminiSimulator();
+    await connect(sim, tools([one, { name: 'g', parametersJsonSchema }]));
+    const client = new GeminiClient(`${sim.liveUrl}?key=k`);
+    await client.opened;
+    client.send(setupOf(tools([both])));
+    expect(await client.closed).toMatchObject({ code: 1007 });
+    expect(client.messages).toEqual([]);
+    expect(sim.connections[1]?.refusal).toContain("'f' has both parameters and parametersJsonSchema");
+  });
+
+  it('refuses a second setup, before the first is acknowledged and after', async () => {
+    const clock = new VirtualClock();
+    await using sim = await startGeminiSimulator({ clock, setupMs: 200 });
+    const hasty = new GeminiClient(`${sim.liveUrl}?key=k`);
+    await hasty.opened;
+    hasty.send(setupOf());
+    hasty.send(setupOf());
+    expect(await hasty.closed).toMatchObject({ code: 1007 });
+    expect(hasty.messages).toEqual([]);
+    expect(sim.connections[0]?.refusal).toContain('but one setup');
+    await using other = await startSession();
+    other.client.send(setupOf());
+    expect(await other.client.closed).toMatchObject({ code: 1007 });
+    expect(other.connection.refusal).toContain('a session has one setup');
   });
 });
