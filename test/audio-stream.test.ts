@@ -1,12 +1,15 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { MULAW_8K } from '../src/audio/format.ts';
+import { MULAW_8K, PCM16_24K } from '../src/audio/format.ts';
+import { createTranscoder } from '../src/audio/transcode.ts';
 import { type AudioStream, processAudioStream, type SpokenText } from '../src/audio-stream.ts';
 import { BridgeError } from '../src/errors.ts';
-import type { RealtimeProvider } from '../src/provider.ts';
+import type { HistoryItem, RealtimeProvider } from '../src/provider.ts';
 import { withHooks } from '../src/provider-hooks.ts';
 import { createOpenAiProvider } from '../src/providers/openai.ts';
 import { startOpenAiSimulator } from '../src/sim/openai.ts';
 import { ManualProvider, settled } from './support/manual-provider.ts';
+import { requestOf } from './support/provider-request.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 const MODEL = 'gpt-realtime-2.1';
@@ -318,6 +321,187 @@ describe('processAudioStream', () => {
     await expect(processAudioStream([], new Input())).rejects.toMatchObject({ code: 'BAD_INPUT' });
   });
 
+  it('asks for a session with everything that was said of it', async () => {
+    const history: HistoryItem[] = [{ type: 'message', role: 'user', text: 'Hello?' }];
+    const functions = [{ name: 'hours', description: 'Opening hours.', parameters: { type: 'object' } }];
+    const turnDetection = { mode: 'semantic', eagerness: 'low' } as const;
+    const { provider, clock, stream } = await start({
+      inputFormat: { encoding: 'pcm16', rate: 16000 },
+      outputFormat: MULAW_8K,
+      instructions: 'Be brief.',
+      greeting: 'Good day.',
+      model: 'a-model',
+      voice: 'a-voice',
+      language: 'de-AT',
+      turnDetection,
+      transcribeInput: false,
+      history,
+      functions,
+      extensions: { manual: { temperature: 1 }, other: { temperature: 2 } },
+    });
+    expect(provider.request).toEqual({
+      instructions: 'Be brief.',
+      model: 'a-model',
+      voice: 'a-voice',
+      language: 'de-AT',
+      tools: functions,
+      turnDetection,
+      transcribeCaller: false,
+      preferredFormats: [{ encoding: 'pcm16', rate: 16000 }],
+      history,
+      overrides: { temperature: 1 },
+      clock,
+    });
+    expect(provider.said).toEqual(['Good day.']);
+    await stream.close();
+  });
+
+  it('asks for a plain session when nothing was said of it, and says nothing first', async () => {
+    const { provider, clock, stream } = await start();
+    expect(provider.request).toEqual({
+      instructions: '',
+      model: undefined,
+      voice: undefined,
+      language: undefined,
+      tools: [],
+      turnDetection: {},
+      transcribeCaller: true,
+      preferredFormats: [MULAW_8K],
+      history: [],
+      overrides: {},
+      clock,
+    });
+    expect(provider.said).toEqual([]);
+    await stream.close();
+  });
+
+  it('sends the end of what was said when it has to be converted, and then a second of silence', async () => {
+    const provider = new ManualProvider();
+    provider.format = PCM16_24K;
+    const input = new Input();
+    const opening = processAudioStream(provider, input, {
+      clock: new VirtualClock(),
+      inputFormat: MULAW_8K,
+    });
+    await provider.ready();
+    const stream = await opening;
+    input.say(100);
+    input.end();
+    const transcoder = createTranscoder(MULAW_8K, PCM16_24K);
+    const wanted = [
+      [...transcoder.push(new Uint8Array(800).fill(0x80))],
+      [...transcoder.flush()],
+      [...transcoder.push(new Uint8Array(8_000).fill(0xff))],
+    ];
+    expect(wanted[1]?.some((byte) => byte !== 0)).toBe(true);
+    await expect.poll(() => provider.audio.length).toBeGreaterThanOrEqual(1_100 * 48);
+    await settled();
+    expect(Buffer.from(provider.audio).equals(Buffer.from(wanted.flat()))).toBe(true);
+    await stream.close();
+  });
+
+  it('goes on after an error that is not the end of the session', async () => {
+    const { provider, stream } = await start();
+    const pieces = stream.audio[Symbol.asyncIterator]();
+    const error = new BridgeError('PROVIDER_REJECTED', 'that was wrong');
+    provider.emit({ type: 'error', error, fatal: false });
+    await settled();
+    expect(provider.closedWith).toBeUndefined();
+    provider.speak('r', 'a', 20);
+    expect(await pieces.next()).toMatchObject({ value: { itemId: 'a', isFinal: false } });
+    await stream.close();
+  });
+
+  it('does not end while a function runs, however long that takes', async () => {
+    let finish: (value: string) => void = () => undefined;
+    const { provider, clock, input, stream } = await start({
+      lingerMs: 2_000,
+      functionMs: 600_000,
+      onFunctionCall: () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        }),
+    });
+    const pieces = all(stream.audio);
+    input.end();
+    await settled();
+    provider.emit({ type: 'toolCall', responseId: 'r', callId: 'c', name: 'hours', args: '{}' });
+    for (let i = 0; i < 60; i += 1) {
+      clock.advance(1_000);
+      await settled();
+    }
+    expect(provider.closedWith).toBeUndefined();
+    finish('until five');
+    await expect.poll(() => provider.results.length).toBe(1);
+    // The model is waited for from then on.
+    clock.advance(1_900);
+    await settled();
+    expect(provider.closedWith).toBeUndefined();
+    for (let i = 0; i < 4; i += 1) {
+      clock.advance(1_000);
+      await settled();
+    }
+    expect(await pieces).toEqual([]);
+    expect(provider.closedWith).toBe('the stream is over');
+    expect(clock.pending).toBe(0);
+  });
+
+  it('drops what waits when the provider has cut itself off, without any other word', async () => {
+    const { provider, stream } = await start();
+    const pieces = stream.audio[Symbol.asyncIterator]();
+    provider.speak('r', 'a', 500, false);
+    provider.emit({ type: 'interrupted', responseId: 'r' });
+    expect(provider.interruptions).toEqual([[{ itemId: 'a', playedMs: 0, receivedMs: 500 }]]);
+    provider.emit({ type: 'audio', responseId: 'r', itemId: 'a', bytes: new Uint8Array(800) });
+    provider.emit({ type: 'responseDone', responseId: 'r', status: 'cancelled', reason: undefined });
+    provider.speak('s', 'b', 20);
+    expect(await pieces.next()).toMatchObject({ value: { itemId: 'a', isFinal: true, interrupted: true } });
+    expect(await pieces.next()).toMatchObject({ value: { itemId: 'b', isFinal: false } });
+    await stream.close();
+  });
+
+  it('dials no other provider after a failure that another would not mend', async () => {
+    const open = (
+      first: ManualProvider,
+      second: ManualProvider,
+      signal?: AbortSignal,
+    ): Promise<AudioStream> =>
+      processAudioStream([first, second], new Input(), {
+        clock: new VirtualClock(),
+        inputFormat: MULAW_8K,
+        ...(signal === undefined ? {} : { signal }),
+      });
+    const [bad, unneeded] = [new ManualProvider(), new ManualProvider()];
+    const opening = open(bad, unneeded);
+    const error = new BridgeError('BAD_CONFIG', 'no such voice');
+    await Promise.all([expect(opening).rejects.toBe(error), bad.fail(error)]);
+    expect(unneeded.request).toBeUndefined();
+    const [down, up] = [new ManualProvider(), new ManualProvider()];
+    const { signal } = new AbortController();
+    const other = open(down, up, signal);
+    await down.fail(new BridgeError('PROVIDER_UNAVAILABLE', 'down'));
+    expect(up.request).toBeDefined();
+    // One is in use, and nothing is left of the other.
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await up.ready();
+    await (await other).close();
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('leaves nothing at a signal that outlives it, whoever ends it', async () => {
+    const { signal } = new AbortController();
+    const { provider, stream } = await start({ signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    const texts = all(stream.transcripts);
+    const error = new BridgeError('PROVIDER_CLOSED', 'gone');
+    provider.emit({ type: 'closed', expected: false, error });
+    await expect(texts).rejects.toBe(error);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    const closed = await start({ signal });
+    await closed.stream.close();
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
   it('keeps no more words than somebody will read', async () => {
     const { provider, stream } = await start();
     for (let i = 0; i < 10_050; i++) {
@@ -417,6 +601,55 @@ describe('hooks', () => {
     await settled();
     expect(warnings).toEqual(['hook_failed: a hook failed: INTERNAL: hook broke later']);
     await (await stream).close();
+  });
+
+  it('change nothing of a provider: neither its model nor what it is told to say', async () => {
+    const provider = Object.assign(new ManualProvider(), { model: 'a-model' });
+    expect(withHooks(provider)).toBe(provider);
+    const hooked = withHooks(provider, {});
+    expect(hooked).not.toBe(provider);
+    expect(hooked.model).toBe('a-model');
+    const opening = hooked.connect(
+      requestOf({ clock: new VirtualClock() }),
+      () => undefined,
+      new AbortController().signal,
+    );
+    await provider.ready();
+    const session = await opening;
+    session.say('Welcome.', true);
+    session.say('Anything else?');
+    session.say('Hm.', false);
+    expect(provider.said).toEqual(['Welcome.', 'Anything else?', 'Hm.']);
+    expect(provider.insisted).toEqual(['Welcome.']);
+    await session.close('over');
+  });
+
+  it('that fail when the session is closed are told to nobody: `closed` is the last word', async () => {
+    const told: string[] = [];
+    let fail: (error: Error) => void = () => undefined;
+    const provider = new ManualProvider();
+    const hooked = withHooks(provider, {
+      onTurn: () =>
+        new Promise<void>((_, reject) => {
+          fail = reject;
+        }),
+      onInterrupt: () => {
+        throw new Error('hook broke');
+      },
+    });
+    const opening = hooked.connect(
+      requestOf({ clock: new VirtualClock() }),
+      (event) => told.push(event.type),
+      new AbortController().signal,
+    );
+    await provider.ready();
+    const session = await opening;
+    provider.emit({ type: 'transcript', role: 'user', itemId: 'u', text: 'Hello', final: true });
+    await session.close('over');
+    fail(new Error('hook broke late'));
+    await settled();
+    session.interrupt([{ itemId: 'a', playedMs: 0, receivedMs: 20 }]);
+    expect(told).toEqual(['transcript', 'closed']);
   });
 
   it('are told of a session that did not come about', async () => {
