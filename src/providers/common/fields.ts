@@ -27,6 +27,12 @@ export function jsonOf(text: string): unknown {
   }
 }
 
+/** The `error` of an HTTP answer, undefined if it has none; some servers put the message where others put an object. */
+export function errorOfBody(body: string): unknown {
+  const error = fieldsOf(jsonOf(body))['error'];
+  return typeof error === 'string' ? { message: error } : error;
+}
+
 /** A message with settings as JSON. Throws PROVIDER_CONFIG for values that JSON does not have, such as a BigInt. */
 export function settingsText(message: Fields): string {
   try {

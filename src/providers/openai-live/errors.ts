@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../errors.ts';
+import { FATAL_ERRORS, PASSING_ERRORS } from '../common/openai-errors.ts';
 import { closeVerdict, statusVerdict } from '../common/verdicts.ts';
 
 /** How the session treats a report: `fatal` ends it, `borne` is forgiven once, `rejected` concerns one message. */
@@ -9,22 +10,9 @@ export interface Report {
   readonly severity: Severity;
 }
 
-const fatal = (code: ErrorCode): Report => ({ code, severity: 'fatal' });
-const borne = (code: ErrorCode): Report => ({ code, severity: 'borne' });
-
 const REPORTS: ReadonlyMap<string, Report> = new Map<string, Report>([
-  ['invalid_api_key', fatal('PROVIDER_AUTH')],
-  ['authentication_error', fatal('PROVIDER_AUTH')],
-  ['account_deactivated', fatal('PROVIDER_AUTH')],
-  ['model_not_found', fatal('PROVIDER_CONFIG')],
-  ['insufficient_quota', fatal('PROVIDER_QUOTA')],
-  ['billing_hard_limit_reached', fatal('PROVIDER_QUOTA')],
-  ['credit_balance_exhausted', fatal('PROVIDER_QUOTA')],
-  ['session_expired', fatal('PROVIDER_EXPIRED')],
-  ['rate_limit_exceeded', borne('PROVIDER_RATE_LIMITED')],
-  ['rate_limit_error', borne('PROVIDER_RATE_LIMITED')],
-  ['server_error', borne('PROVIDER_UNAVAILABLE')],
-  ['internal_error', borne('PROVIDER_UNAVAILABLE')],
+  ...FATAL_ERRORS.map(([name, code]): [string, Report] => [name, { code, severity: 'fatal' }]),
+  ...PASSING_ERRORS.map(([name, code]): [string, Report] => [name, { code, severity: 'borne' }]),
 ]);
 
 const REJECTED: Report = { code: 'PROVIDER_REJECTED', severity: 'rejected' };

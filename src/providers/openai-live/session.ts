@@ -10,7 +10,7 @@ import type {
   ToolResult,
 } from '../../provider.ts';
 import { Expiry } from '../common/expiry.ts';
-import { type Fields, isFields, settingsText, textOf } from '../common/fields.ts';
+import { errorOfBody, type Fields, settingsText, textOf } from '../common/fields.ts';
 import { guardedSink } from '../common/guarded-sink.ts';
 import { codeWord } from '../common/limits.ts';
 import { abortError, networkError, type Scrub } from '../common/network.ts';
@@ -365,12 +365,3 @@ const NO_TOKENS = Object.freeze({
   outputTextTokens: 0,
   outputAudioTokens: 0,
 });
-
-function errorOfBody(body: string): unknown {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    return isFields(parsed) ? parsed['error'] : undefined;
-  } catch {
-    return undefined;
-  }
-}

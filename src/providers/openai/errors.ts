@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../errors.ts';
+import { FATAL_ERRORS, PASSING_ERRORS } from '../common/openai-errors.ts';
 import { closeVerdict, statusVerdict } from '../common/verdicts.ts';
 
 /**
@@ -13,19 +14,10 @@ export interface Report {
 }
 
 const REPORTS: ReadonlyMap<string, Report> = new Map<string, Report>([
-  ['invalid_api_key', { code: 'PROVIDER_AUTH', severity: 'fatal' }],
-  ['authentication_error', { code: 'PROVIDER_AUTH', severity: 'fatal' }],
-  ['account_deactivated', { code: 'PROVIDER_AUTH', severity: 'fatal' }],
+  ...FATAL_ERRORS.map(([name, code]): [string, Report] => [name, { code, severity: 'fatal' }]),
+  ...PASSING_ERRORS.map(([name, code]): [string, Report] => [name, { code, severity: 'sticky' }]),
   ['beta_api_shape_disabled', { code: 'PROVIDER_CONFIG', severity: 'fatal' }],
-  ['model_not_found', { code: 'PROVIDER_CONFIG', severity: 'fatal' }],
-  ['insufficient_quota', { code: 'PROVIDER_QUOTA', severity: 'fatal' }],
-  ['billing_hard_limit_reached', { code: 'PROVIDER_QUOTA', severity: 'fatal' }],
-  ['session_expired', { code: 'PROVIDER_EXPIRED', severity: 'fatal' }],
   ['max_duration', { code: 'PROVIDER_EXPIRED', severity: 'fatal' }],
-  ['rate_limit_exceeded', { code: 'PROVIDER_RATE_LIMITED', severity: 'sticky' }],
-  ['inference_rate_limit_exceeded', { code: 'PROVIDER_RATE_LIMITED', severity: 'sticky' }],
-  ['server_error', { code: 'PROVIDER_UNAVAILABLE', severity: 'sticky' }],
-  ['internal_error', { code: 'PROVIDER_UNAVAILABLE', severity: 'sticky' }],
   ['conversation_already_has_active_response', { code: 'PROVIDER_REJECTED', severity: 'busy' }],
   ['input_audio_buffer_commit_empty', { code: 'PROVIDER_REJECTED', severity: 'noted' }],
   ['response_cancel_not_active', { code: 'PROVIDER_REJECTED', severity: 'swallowed' }],

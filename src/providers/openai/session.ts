@@ -10,7 +10,7 @@ import type {
   ToolResult,
 } from '../../provider.ts';
 import { Expiry } from '../common/expiry.ts';
-import { type Fields, isFields, settingsText } from '../common/fields.ts';
+import { errorOfBody, type Fields, isFields, settingsText } from '../common/fields.ts';
 import { guardedSink } from '../common/guarded-sink.ts';
 import { abortError, networkError, type Scrub } from '../common/network.ts';
 import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
@@ -370,15 +370,4 @@ export class OpenAiSession implements ProviderSession {
 function withToken(message: Fields, token: string): Fields {
   const response = isFields(message['response']) ? message['response'] : {};
   return { ...message, response: { ...response, metadata: { [TOKEN_KEY]: token } } };
-}
-
-/** Some servers put the message where others put an object that has it. */
-function errorOfBody(body: string): unknown {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    const error = isFields(parsed) ? parsed['error'] : undefined;
-    return typeof error === 'string' ? { message: error } : error;
-  } catch {
-    return undefined;
-  }
 }
