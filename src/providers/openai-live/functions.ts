@@ -2,7 +2,7 @@ import type { Cancel, Clock } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import type { ProviderEvent, ToolResult, Usage } from '../../provider.ts';
 import type { Fields } from '../common/fields.ts';
-import { MOST_ARGUMENTS, MOST_CALLS, MOST_CALLS_AT_ONCE, ModelNames } from '../common/limits.ts';
+import { codeWord, MOST_ARGUMENTS, MOST_CALLS, MOST_CALLS_AT_ONCE, ModelNames } from '../common/limits.ts';
 import type { Scrub } from '../common/network.ts';
 import { toolOutput } from '../common/told.ts';
 import type { Asks } from './asks.ts';
@@ -118,7 +118,11 @@ export class Functions {
       this.#options.send('output', { type: 'response.item.create', item });
       this.#wanted ||= respond;
       this.#goOn();
+    } else if (this.#known.has(callId)) {
+      const message = `call ${codeWord(callId, '?')} has a result already`;
+      this.#options.emit({ type: 'warning', code: 'tool_answered_twice', message });
     } else {
+      this.#isNew(callId);
       const { name, args } = call ?? { name: callId, args: '{}' };
       this.#options.tell(respond ? 'commentary' : 'thinking', pastCall(name, args, output), null);
     }
