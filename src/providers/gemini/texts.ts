@@ -73,31 +73,49 @@ function told(item: HistoryItem): { readonly role: 'user' | 'model'; readonly te
   }
 }
 
+/** What a new session takes of the conversation so far. */
+interface HistoryLimits {
+  readonly maxItems: number;
+  readonly maxCharacters: number;
+}
+
 function lengthOf(item: HistoryItem): number {
   return item.type === 'message' ? item.text.length : item.args.length + item.output.length;
 }
 
-/** The newest items that a new session takes. */
-function newest(
-  history: readonly HistoryItem[],
-  limits: { readonly maxItems: number; readonly maxCharacters: number },
-): readonly HistoryItem[] {
-  let characters = 0;
-  let from = history.length;
-  while (from > 0 && history.length - from < limits.maxItems) {
-    const item = history[from - 1];
-    characters += item === undefined ? 0 : lengthOf(item);
-    if (characters > limits.maxCharacters) break;
-    from -= 1;
+/** The end of a text, never half of a character. */
+function tail(text: string, most: number): string {
+  const from = Math.max(0, text.length - most);
+  return text.slice((text.charCodeAt(from) & 0xfc00) === 0xdc00 ? from + 1 : from);
+}
+
+/** The end of an item that is too long: what was said last, or what a function gave, tells most. */
+function shortened(item: HistoryItem, most: number): HistoryItem {
+  if (item.type === 'message') return { ...item, text: tail(item.text, most) };
+  const args = tail(item.args, Math.floor(most / 4));
+  return { ...item, args, output: tail(item.output, most - args.length) };
+}
+
+/** The newest items that a new session takes; what alone is too long for it is told in part. */
+function newest(history: readonly HistoryItem[], limits: HistoryLimits): readonly HistoryItem[] {
+  const { maxItems, maxCharacters } = limits;
+  const taken: HistoryItem[] = [];
+  let left = maxCharacters;
+  for (const item of history.toReversed()) {
+    if (taken.length === maxItems) break;
+    const length = lengthOf(item);
+    if (length > left) {
+      if (left >= maxCharacters / 2) taken.push(shortened(item, left));
+      break;
+    }
+    taken.push(item);
+    left -= length;
   }
-  return history.slice(from);
+  return taken.reverse();
 }
 
 /** The conversation so far as turns: the caller's first, then by turns, however many items each one is made of. */
-export function historyTurns(
-  history: readonly HistoryItem[],
-  limits: { readonly maxItems: number; readonly maxCharacters: number },
-): readonly Fields[] {
+export function historyTurns(history: readonly HistoryItem[], limits: HistoryLimits): readonly Fields[] {
   const turns: { role: 'user' | 'model'; texts: string[] }[] = [];
   for (const item of newest(history, limits)) {
     const { role, text } = told(item);

@@ -1,0 +1,133 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { HistoryItem } from '../src/provider.ts';
+import { historyTurns } from '../src/providers/gemini/texts.ts';
+import * as live from './support/openai-live-peer.ts';
+import * as openai from './support/openai-peer.ts';
+import { cleanUp, failure } from './support/peers.ts';
+
+afterEach(cleanUp);
+
+function turn(role: 'user' | 'assistant' | 'system', text: string): HistoryItem {
+  return { type: 'message', role, text };
+}
+
+describe('what OpenAI says of an account means the same in both of its APIs', () => {
+  const APIS = [
+    ['Realtime', (url: string) => openai.dial(url)],
+    ['Live', (url: string) => live.dial(url)],
+  ] as const;
+
+  it.each(APIS)('%s: a balance that is used up is a matter of quota', async (_, dial) => {
+    const body = JSON.stringify({ error: { code: 'credit_balance_exhausted', message: 'Top it up.' } });
+    const server = await openai.startServer({ refuse: { status: 429, body } });
+    expect((await failure(dial(server.url))).code).toBe('PROVIDER_QUOTA');
+  });
+
+  it.each(APIS)('%s: a refusal that is only a sentence is told', async (_, dial) => {
+    const server = await openai.startServer({
+      refuse: { status: 403, body: '{"error":"No such project."}' },
+    });
+    expect(await failure(dial(server.url))).toMatchObject({
+      code: 'PROVIDER_AUTH',
+      message: expect.stringContaining('answered HTTP 403: No such project.'),
+    });
+  });
+
+  it('Realtime: a rate limit without a code is one, and is forgiven once', async () => {
+    const line = await openai.open();
+    const error = { type: 'rate_limit_error', code: null, message: 'Slow down.' };
+    await line.peer.tell({ type: 'error', error });
+    expect(line.of('error')).toMatchObject([{ fatal: false, error: { code: 'PROVIDER_RATE_LIMITED' } }]);
+  });
+
+  it('Live: a rate limit of inference is one, and is forgiven once', async () => {
+    await using line = await live.open();
+    const error = { type: 'x', code: 'inference_rate_limit_exceeded', message: 'Slow down.' };
+    await line.peer.tell({ type: 'error', event_id: 'e1', error });
+    expect(line.of('error')).toMatchObject([{ fatal: false, error: { code: 'PROVIDER_RATE_LIMITED' } }]);
+  });
+});
+
+describe('OpenAI Live is told of one result once', () => {
+  const result = { output: '{"sky":"clear"}', isError: false, respond: true };
+
+  it('of a call of its backend', async () => {
+    await using line = await live.open({ tools: [{ name: 'lookup', description: '', parameters: {} }] });
+    await line.peer.tell(live.created('resp_1'), live.called('call_1'), live.ended('resp_1'));
+    line.session.sendToolResult('call_1', result);
+    await line.peer.settle();
+    line.session.sendToolResult('call_1', result);
+    await line.peer.settle();
+    expect(line.peer.all('response.item.create')).toHaveLength(1);
+    expect([...line.told('commentary'), ...line.told('thinking')]).toEqual([]);
+    expect(line.of('warning')).toMatchObject([{ code: 'tool_answered_twice' }]);
+  });
+
+  it('of work that it has handed to the application', async () => {
+    const delegation = { type: 'client', function: 'work' } as const;
+    await using line = await live.open({}, { delegation });
+    const created = { type: 'session.delegation.created', event_id: 'e1', offset_ms: 0 };
+    await line.peer.tell({ ...created, delegation: { id: 'item_1', target: 'client' } });
+    line.session.sendToolResult('item_1', result);
+    line.session.sendToolResult('item_1', result);
+    await line.peer.settle();
+    expect(line.told('commentary')).toEqual([result.output]);
+    expect(line.of('warning')).toMatchObject([{ code: 'tool_answered_twice' }]);
+  });
+
+  it('of a call of an earlier session', async () => {
+    await using line = await live.open();
+    const earlier = { ...result, call: { name: 'weather', args: '{}' } };
+    line.session.sendToolResult('call_0', earlier);
+    line.session.sendToolResult('call_0', earlier);
+    await line.peer.settle();
+    expect(line.told('commentary')).toHaveLength(1);
+    expect(line.of('warning')).toMatchObject([{ code: 'tool_answered_twice' }]);
+  });
+});
+
+describe('Gemini is told as much of the past as it takes', () => {
+  const LIMITS = { maxItems: 10, maxCharacters: 1_000 };
+  const textsOf = (history: readonly HistoryItem[]): string[] =>
+    historyTurns(history, LIMITS).flatMap(({ parts }) =>
+      (parts as { text: string }[]).map(({ text }) => text),
+    );
+
+  it('and the end of a newest item that is too long alone', () => {
+    const texts = textsOf([turn('user', 'Hello?'), turn('user', `${'x'.repeat(5_000)} and that?`)]);
+    expect(texts).toEqual([`${'x'.repeat(990)} and that?`]);
+  });
+
+  it('and never half of a character', () => {
+    const [text = ''] = textsOf([turn('user', `${'😀'.repeat(1_000)}!`)]);
+    expect(text).toMatch(/^(?:😀)+!$/u);
+    expect(text.length).toBe(999);
+  });
+
+  it('and of a function what it gave', () => {
+    const call = { type: 'tool', callId: 'c', name: 'lookup', args: '{"id":1}' } as const;
+    const [text = ''] = textsOf([{ ...call, output: `${'x'.repeat(5_000)}the end` }]);
+    expect(text).toContain('{"id":1}');
+    expect(text).toContain('xxthe end');
+    expect(text.length).toBeLessThan(1_300);
+    const [both = ''] = textsOf([{ ...call, args: 'a'.repeat(5_000), output: 'b'.repeat(5_000) }]);
+    expect(both).toContain(`${'a'.repeat(250)}: ${'b'.repeat(750)}`);
+  });
+
+  it('and a long result before a short answer in part', () => {
+    const call = { type: 'tool', callId: 'c', name: 'lookup', args: '{}' } as const;
+    const texts = textsOf([
+      turn('user', 'What is in it?'),
+      { ...call, output: 'x'.repeat(5_000) },
+      turn('assistant', 'Much.'),
+    ]);
+    expect(texts).toHaveLength(2);
+    expect(texts[0]).toContain('x'.repeat(900));
+    expect(texts[1]).toBe('Much.');
+  });
+
+  it('but no half of an old sentence', () => {
+    const history = [turn('user', 'o'.repeat(700)), turn('assistant', 'n'.repeat(700))];
+    expect(textsOf(history).join()).not.toContain('o'.repeat(3));
+  });
+});
