@@ -1,3 +1,4 @@
+import type { Clock } from '../../src/clock.ts';
 import type { ProviderCapabilities, RealtimeProvider } from '../../src/provider.ts';
 
 /** Every provider beside its simulator, behind one set of names, so that one suite can hold all to the same sentences. */
@@ -36,6 +37,8 @@ export interface Script {
   readonly connectTimeoutMs?: number;
   /** The session announces its end so many ms after it began, in whatever way its service has. */
   readonly expiringAfterMs?: number;
+  /** Of the service; default: that of the system. */
+  readonly clock?: Clock;
 }
 
 /** What the model knows of the conversation, as far as a script can see it. */
@@ -59,6 +62,8 @@ export interface Peer {
   readonly callOff?: (callId: string) => void;
   readonly isOpen: boolean;
   readonly closed: Promise<unknown>;
+  /** Cuts the connection without a word. */
+  drop(): void;
 }
 
 export interface Stage extends AsyncDisposable {
@@ -87,9 +92,10 @@ interface SimulatedConnection {
   receivedAudio(): Uint8Array;
   readonly isOpen: boolean;
   readonly closed: Promise<unknown>;
+  drop(): void;
 }
 
-type PeerBase = Pick<Peer, 'received' | 'receivedAudioMs' | 'receivedAudio' | 'isOpen' | 'closed'>;
+type PeerBase = Pick<Peer, 'received' | 'receivedAudioMs' | 'receivedAudio' | 'isOpen' | 'closed' | 'drop'>;
 
 /** That part of a peer which is the same everywhere; it always tells how things are now. */
 export class PeerOn implements PeerBase {
@@ -117,6 +123,10 @@ export class PeerOn implements PeerBase {
 
   receivedAudio(): Uint8Array {
     return this.#connection.receivedAudio();
+  }
+
+  drop(): void {
+    this.#connection.drop();
   }
 }
 

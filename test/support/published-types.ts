@@ -79,24 +79,58 @@ async function compile(folder: string, told: readonly string[]): Promise<string[
   }
 }
 
-/** What tells one kind of message from another: its fields, and the words that name kinds. */
-function shapeOf(value: unknown): unknown {
-  if (Array.isArray(value)) return [...new Set(value.map((item) => JSON.stringify(shapeOf(item))))];
-  if (typeof value !== 'object' || value === null) return typeof value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [
-      key,
-      key === 'type' || key === 'role' ? item : shapeOf(item),
-    ]),
-  );
+/** Most messages of one group that are compiled. */
+const MOST_KINDS = 500;
+
+/** Fields that hold what people, models or scripts said, or audio: no maker lists what may stand there. */
+const FREE: ReadonlySet<string> = new Set(
+  'text content instructions description transcript output arguments audio data delta'.split(' '),
+);
+/** A word of the protocol, such as `START_SENSITIVITY_LOW` or `audio/pcmu`; ids have digits, texts have spaces. */
+const WORD = /^[A-Za-z_./-]{0,39}$/;
+/** Numbers of which only some are allowed, such as `sampleRateHertz`. */
+const LISTED_NUMBER = /rate|hertz|bits|count$/i;
+
+function kindOf(key: string, value: unknown): unknown {
+  if (typeof value === 'boolean') return value;
+  if (typeof value === 'number') return LISTED_NUMBER.test(key) ? value : 'number';
+  if (typeof value !== 'string') return shapeOf(value);
+  return !FREE.has(key) && !/id$/i.test(key) && WORD.test(value) ? `=${value}` : 'string';
 }
 
-/** One message of each shape: the same frame of audio a thousand times says nothing new. */
-export function oneOfEach(messages: Iterable<unknown>): unknown[] {
-  const shapes = new Map<string, unknown>();
-  for (const message of messages) {
+/** What tells one kind of message from another: its fields, and the words of the protocol in them. */
+function shapeOf(value: unknown): unknown {
+  if (Array.isArray(value)) return [...new Set(value.map((item) => JSON.stringify(kindOf('', item))))];
+  if (typeof value !== 'object' || value === null) return typeof value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, kindOf(key, item)]));
+}
+
+/** One message of each kind: the same frame of audio a thousand times says nothing new. */
+export class Kinds {
+  readonly #found = new Map<string, unknown>();
+  readonly #leftOut = new Map<string, unknown>();
+
+  add(message: unknown): void {
     const shape = JSON.stringify(shapeOf(message));
-    if (!shapes.has(shape)) shapes.set(shape, message);
+    if (this.#found.has(shape)) return;
+    (this.#found.size < MOST_KINDS ? this.#found : this.#leftOut).set(shape, message);
   }
-  return [...shapes.values()];
+
+  get messages(): readonly unknown[] {
+    return [...this.#found.values()];
+  }
+
+  /** Kinds for which there was no room, so that nobody takes them for checked. */
+  get leftOut(): readonly unknown[] {
+    return [...this.#leftOut.values()];
+  }
+}
+
+/** One message of each kind. Throws when there are more kinds than are compiled. */
+export function oneOfEach(messages: Iterable<unknown>): readonly unknown[] {
+  const kinds = new Kinds();
+  for (const message of messages) kinds.add(message);
+  const [first] = kinds.leftOut;
+  if (first === undefined) return kinds.messages;
+  throw new Error(`${kinds.leftOut.length} kinds of messages are too many: ${JSON.stringify(first)}`);
 }

@@ -1,11 +1,11 @@
 import { WebSocket } from 'ws';
-import { oneOfEach } from './published-types.ts';
+import { Kinds } from './published-types.ts';
 
 /** What WebSocket clients of this process send, by whose server it is that they talk to. */
 export class SentMessages {
   /** Who has which host: the system gives ports again. */
   readonly #owners = new Map<string, string>();
-  readonly #byOwner = new Map<string, unknown[]>();
+  readonly #byOwner = new Map<string, Kinds>();
   readonly #send = WebSocket.prototype.send;
 
   constructor() {
@@ -24,11 +24,13 @@ export class SentMessages {
 
   /** What was sent by other ways. */
   add(owner: string, messages: readonly unknown[]): void {
-    this.#byOwner.set(owner, oneOfEach([...(this.#byOwner.get(owner) ?? []), ...messages]));
+    const kinds = this.#byOwner.get(owner) ?? new Kinds();
+    this.#byOwner.set(owner, kinds);
+    for (const message of messages) kinds.add(message);
   }
 
-  /** One of each shape that was sent to this owner; undefined: nothing was. */
-  to(owner: string): readonly unknown[] | undefined {
+  /** One of each kind that was sent to this owner; undefined: nothing was. */
+  to(owner: string): Pick<Kinds, 'messages' | 'leftOut'> | undefined {
     return this.#byOwner.get(owner);
   }
 

@@ -1,4 +1,4 @@
-import { createGeminiProvider } from '../../../src/providers/gemini.ts';
+import { createGeminiProvider, type GeminiOptions } from '../../../src/providers/gemini.ts';
 import {
   type ConversationTurn,
   type FaultRule,
@@ -75,6 +75,7 @@ function simulation(script: Script): GeminiSimulatorOptions {
     hear: () => ({ ...hear(), after: 20 }),
     sessionMs: SESSION_MS,
     keepAudio: script.keepAudio ?? false,
+    ...(script.clock === undefined ? {} : { clock: script.clock }),
     ...(script.handshakeDelayMs === undefined ? {} : { handshakeDelayMs: script.handshakeDelayMs }),
     ...(script.expiringAfterMs === undefined ? {} : { goAwayMs: SESSION_MS - script.expiringAfterMs }),
     ...refusal,
@@ -82,9 +83,12 @@ function simulation(script: Script): GeminiSimulatorOptions {
   };
 }
 
-export function geminiSubject(name: string, model: string): Subject {
+/** `own`: settings of the provider; with `platform: 'vertex'` it talks to the simulator as to Vertex AI. */
+export function geminiSubject(name: string, model: string, own: Partial<GeminiOptions> = {}): Subject {
+  const access =
+    own.platform === 'vertex' ? { accessToken: KEY, project: 'project-for-tests' } : { apiKey: KEY };
   const provider = (baseUrl: string, connectTimeoutMs?: number) =>
-    createGeminiProvider({ apiKey: KEY, baseUrl, model, connectTimeoutMs });
+    createGeminiProvider({ ...access, baseUrl, model, connectTimeoutMs, ...own });
   return {
     name,
     capabilities: provider('ws://127.0.0.1').capabilities,
@@ -92,9 +96,10 @@ export function geminiSubject(name: string, model: string): Subject {
     silenceMs: 1000,
     async start(script) {
       const simulator = await startGeminiSimulator(simulation(script));
+      const url = own.platform === 'vertex' ? simulator.vertexUrl : simulator.url;
       return {
-        host: new URL(simulator.url).host,
-        provider: provider(simulator.url, script.connectTimeoutMs),
+        host: new URL(url).host,
+        provider: provider(url, script.connectTimeoutMs),
         nextPeer: async () => peerOf(await simulator.nextConnection()),
         [Symbol.asyncDispose]: () => simulator.close(),
       };

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { createNovaProvider } from '../../../src/providers/nova.ts';
+import { createNovaProvider, type NovaOptions } from '../../../src/providers/nova.ts';
 import {
   type FaultRule,
   type NovaSimulatorOptions,
@@ -62,6 +62,7 @@ function simulation(script: Script): NovaSimulatorOptions {
     },
     hear,
     keepAudio: script.keepAudio ?? false,
+    ...(script.clock === undefined ? {} : { clock: script.clock }),
     ...(script.handshakeDelayMs === undefined ? {} : { handshakeDelayMs: script.handshakeDelayMs }),
     ...refused,
     faults: [...(refused.faults ?? []), ...(script.faults ?? [])],
@@ -74,7 +75,8 @@ function wired({ type, body }: Readonly<Record<string, unknown>>): unknown {
   return { event: { [String(type)]: bytes === undefined ? rest : { ...rest, content: '' } } };
 }
 
-export function novaSubject(name: string): Subject {
+/** `own`: settings of the provider. */
+export function novaSubject(name: string, own: NovaOptions = {}): Subject {
   const provider = (endpoint: string, { connectTimeoutMs, expiringAfterMs }: Script = {}) =>
     createNovaProvider({
       endpoint,
@@ -82,6 +84,7 @@ export function novaSubject(name: string): Subject {
       credentials: { accessKeyId: 'KEYFORTESTS', secretAccessKey: 'secret-for-tests' },
       connectTimeoutMs,
       ...(expiringAfterMs === undefined ? {} : { expiryMarginMs: MAX_SESSION_MS - expiringAfterMs }),
+      ...own,
     });
   return {
     name,

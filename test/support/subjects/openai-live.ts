@@ -1,4 +1,4 @@
-import { createOpenAiLiveProvider } from '../../../src/providers/openai-live.ts';
+import { createOpenAiLiveProvider, type OpenAiLiveOptions } from '../../../src/providers/openai-live.ts';
 import {
   type FaultRule,
   type OpenAiLiveSimulatorOptions,
@@ -67,11 +67,13 @@ function simulation(script: Script): OpenAiLiveSimulatorOptions {
     faults,
     sessionMs: SESSION_MS,
     keepAudio: script.keepAudio ?? false,
+    ...(script.clock === undefined ? {} : { clock: script.clock }),
     ...(script.handshakeDelayMs === undefined ? {} : { handshakeDelayMs: script.handshakeDelayMs }),
   };
 }
 
-export function openAiLiveSubject(name: string): Subject {
+/** `own`: settings of the provider. */
+export function openAiLiveSubject(name: string, own: Partial<OpenAiLiveOptions> = {}): Subject {
   const provider = (baseUrl: string, { connectTimeoutMs, expiringAfterMs }: Script = {}) =>
     createOpenAiLiveProvider({
       apiKey: 'key-for-tests',
@@ -79,6 +81,7 @@ export function openAiLiveSubject(name: string): Subject {
       connectTimeoutMs,
       quietMs: 400,
       ...(expiringAfterMs === undefined ? {} : { expiryMarginMs: SESSION_MS - expiringAfterMs }),
+      ...own,
     });
   return {
     name,

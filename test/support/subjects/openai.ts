@@ -76,6 +76,7 @@ function simulation(script: Script, sessionMs: number): OpenAiSimulatorOptions {
     faults,
     sessionMs,
     keepAudio: script.keepAudio ?? false,
+    ...(script.clock === undefined ? {} : { clock: script.clock }),
     ...(script.handshakeDelayMs === undefined ? {} : { handshakeDelayMs: script.handshakeDelayMs }),
   };
 }
