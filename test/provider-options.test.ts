@@ -1,9 +1,19 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Rate } from '../src/audio/format.ts';
 import type { HistoryItem } from '../src/provider.ts';
+import { GEMINI } from '../src/providers/gemini/facts.ts';
 import { historyTurns } from '../src/providers/gemini/texts.ts';
+import { createGeminiProvider, type GeminiOptions } from '../src/providers/gemini.ts';
+import { NOVA } from '../src/providers/nova/facts.ts';
+import { createNovaProvider, type NovaOptions } from '../src/providers/nova.ts';
+import { OPENAI_LIVE } from '../src/providers/openai-live/facts.ts';
+import { createOpenAiLiveProvider } from '../src/providers/openai-live.ts';
+import { startGeminiSimulator } from '../src/sim/gemini.ts';
+import * as nova from './support/nova-peer.ts';
 import * as live from './support/openai-live-peer.ts';
 import * as openai from './support/openai-peer.ts';
 import { cleanUp, failure } from './support/peers.ts';
+import { requestOf } from './support/provider-request.ts';
 
 afterEach(cleanUp);
 
@@ -129,5 +139,85 @@ describe('Gemini is told as much of the past as it takes', () => {
   it('but no half of an old sentence', () => {
     const history = [turn('user', 'o'.repeat(700)), turn('assistant', 'n'.repeat(700))];
     expect(textsOf(history).join()).not.toContain('o'.repeat(3));
+  });
+});
+
+describe('what is not sure of a service is a setting', () => {
+  it('OpenAI Live: how many tokens of the past a session takes', async () => {
+    const history = Array.from({ length: 40 }, (_, i) => turn('user', `${i} ${'word '.repeat(40)}`));
+    const told = async (historyTokens?: number): Promise<number> => {
+      await using line = await live.open({ history }, { historyTokens });
+      return (line.asked['input'] as unknown[]).length;
+    };
+    expect(await told()).toBe(40);
+    expect(await told(1_000)).toBe(12);
+    expect(await told(0)).toBe(0);
+  });
+
+  it('OpenAI Live: and whoever asks is told how much that is', () => {
+    const capabilities = (historyTokens?: number) =>
+      createOpenAiLiveProvider({ apiKey: 'k', historyTokens }).capabilities;
+    expect(capabilities()).toBe(OPENAI_LIVE.capabilities);
+    expect(capabilities(16_384)).toEqual({
+      ...OPENAI_LIVE.capabilities,
+      history: { maxItems: 128, maxCharacters: 32_768 },
+    });
+    expect(() => capabilities(-1)).toThrow('BAD_CONFIG: OpenAI Live provider: historyTokens is -1, wanted');
+    expect(() => capabilities(0.5)).toThrow('historyTokens is 0.5');
+  });
+
+  it.each([
+    [1_700, undefined, 'MEDIUM'],
+    [1_700, { HIGH: 1_600, MEDIUM: 2_000, LOW: 3_000 }, 'HIGH'],
+    [2_400, undefined, 'LOW'],
+    [2_400, { MEDIUM: 2_000, LOW: 3_000 }, 'MEDIUM'],
+    [2_600, { MEDIUM: 2_000, LOW: 3_000 }, 'LOW'],
+  ])('Nova: which level is nearest to a pause of %i ms with %j: %s', async (silenceMs, waitsMs, level) => {
+    const line = await nova.open({ turnDetection: { silenceMs } }, { waitsMs });
+    await line.sent();
+    expect(line.peer.all('sessionStart')[0]).toMatchObject({
+      turnDetectionConfiguration: { endpointingSensitivity: level },
+    });
+  });
+
+  it.each<[NovaOptions['waitsMs'], string]>([
+    [{ HIGH: -1 }, 'waitsMs.HIGH is -1, wanted milliseconds'],
+    [{ LOW: Number.NaN }, 'waitsMs.LOW is NaN, wanted milliseconds'],
+    [{ HIGH: 1_800 }, 'waitsMs are 1800, 1750 and 2000 for HIGH, MEDIUM and LOW, wanted the shortest first'],
+  ])('Nova: waits that make no sense are refused: %j', (waitsMs, words) => {
+    expect(() => createNovaProvider({ region: 'us-east-1', waitsMs })).toThrow(words);
+  });
+
+  it('Nova: more of the past where the account takes more, and whoever asks is told', () => {
+    const { capabilities } = createNovaProvider({ historyLimits: { total: 200_000 } });
+    expect(capabilities).toEqual({
+      ...NOVA.capabilities,
+      history: { maxItems: NOVA.capabilities.history?.maxItems, maxCharacters: 200_000 },
+    });
+  });
+
+  it.each<[Rate]>([[8000], [16000], [24000]])('Gemini: the rate of what it hears, %i', async (inputRate) => {
+    await using sim = await startGeminiSimulator({ keepAudio: true });
+    const provider = createGeminiProvider({ apiKey: 'k', baseUrl: sim.url, inputRate });
+    const request = requestOf({ preferredFormats: [{ encoding: 'pcm16', rate: 24000 }] });
+    const session = await provider.connect(request, () => undefined, new AbortController().signal);
+    const connection = await sim.nextConnection();
+    expect(session.input).toEqual({ encoding: 'pcm16', rate: inputRate });
+    expect(session.output).toEqual({ encoding: 'pcm16', rate: 24000 });
+    expect(provider.capabilities.inputs).toEqual([session.input]);
+    const second = Uint8Array.from({ length: inputRate * 2 }, (_, i) => (i % 2 === 0 ? i >> 4 : 0));
+    expect(session.sendAudio(second)).toBe(true);
+    await session.close('test over');
+    await connection.closed;
+    expect(connection.receivedAudioMs).toBe(1_000);
+    expect(Buffer.compare(connection.receivedAudio(), second)).toBe(0);
+  });
+
+  it('Gemini: 16 kHz unless somebody says otherwise, and no rate that nothing here has', () => {
+    const create = (over: object) => createGeminiProvider({ apiKey: 'k', ...over } as GeminiOptions);
+    expect(create({}).capabilities).toBe(GEMINI.capabilities);
+    expect(() => create({ inputRate: 44_100 })).toThrow(
+      'BAD_CONFIG: Gemini provider: inputRate is 44100, wanted 8000, 16000, 24000',
+    );
   });
 });

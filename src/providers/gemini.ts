@@ -1,8 +1,9 @@
+import { type AudioFormat, RATES, type Rate } from '../audio/format.ts';
 import { BridgeError } from '../errors.ts';
-import type { RealtimeProvider } from '../provider.ts';
+import type { ProviderCapabilities, RealtimeProvider } from '../provider.ts';
 import { optionsOf } from './common/options.ts';
 import { type AddressOptions, addressOf, type Platform } from './gemini/address.ts';
-import { DEFAULT_MODEL, GEMINI } from './gemini/facts.ts';
+import { DEFAULT_MODEL, GEMINI, INPUT } from './gemini/facts.ts';
 import { GENERATIONS, type GenerationName, generation, generationOf } from './gemini/generations.ts';
 import { GeminiSession, type SessionSettings } from './gemini/session.ts';
 
@@ -33,6 +34,12 @@ export interface GeminiOptions {
   readonly voice?: string | undefined;
   /** Raw fields of `setup`, merged over what the bridge makes; those of a request are merged over these; null removes. */
   readonly session?: Readonly<Record<string, unknown>> | undefined;
+  /**
+   * Samples per second of the caller's audio; 16000, what the models hear. Other rates may be declared, and the service
+   * resamples them (ai.google.dev/gemini-api/docs/live); how well it does that with 8000, which would spare the bridge its
+   * own resampler, was not seen.
+   */
+  readonly inputRate?: Rate | undefined;
   /** Whether the model stands still while a function runs; by default what the generation does by itself. */
   readonly toolBehavior?: 'blocking' | 'non-blocking' | undefined;
   /**
@@ -69,6 +76,12 @@ export interface GeminiOptions {
 
 const options = optionsOf('Gemini provider');
 
+function inputOf(rate: Rate = INPUT.rate): AudioFormat {
+  if (rate === INPUT.rate) return INPUT;
+  if (RATES.includes(rate)) return Object.freeze({ encoding: 'pcm16', rate });
+  throw options.bad(`inputRate is ${rate}, wanted ${RATES.join(', ')}`);
+}
+
 function settingsOf(given: GeminiOptions): Omit<SessionSettings, 'model' | 'generation'> {
   const { toolBehavior, generation: name } = given;
   if (name !== undefined && !GENERATIONS.includes(name)) {
@@ -77,6 +90,7 @@ function settingsOf(given: GeminiOptions): Omit<SessionSettings, 'model' | 'gene
   return {
     address: addressOf(given satisfies AddressOptions),
     voice: given.voice,
+    input: inputOf(given.inputRate),
     behavior: toolBehavior && (toolBehavior === 'blocking' ? 'BLOCKING' : 'NON_BLOCKING'),
     compression: given.compression ?? true,
     resumption: given.resumption ?? true,
@@ -92,6 +106,11 @@ function settingsOf(given: GeminiOptions): Omit<SessionSettings, 'model' | 'gene
   };
 }
 
+function capabilitiesOf(input: AudioFormat): ProviderCapabilities {
+  if (input === INPUT) return GEMINI.capabilities;
+  return Object.freeze({ ...GEMINI.capabilities, inputs: Object.freeze([input]) });
+}
+
 /** Gemini Live over WebSocket, at Google AI Studio or Vertex AI. Throws BAD_CONFIG for unusable options. */
 export function createGeminiProvider(given: GeminiOptions): RealtimeProvider {
   const settings = settingsOf(given);
@@ -100,7 +119,7 @@ export function createGeminiProvider(given: GeminiOptions): RealtimeProvider {
   return {
     name: 'gemini',
     model: named,
-    capabilities: GEMINI.capabilities,
+    capabilities: capabilitiesOf(settings.input),
     connect(request, sink, signal) {
       const model = request.model ?? named;
       if (model === '') {

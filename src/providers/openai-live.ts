@@ -1,8 +1,8 @@
-import type { RealtimeProvider } from '../provider.ts';
+import type { ProviderCapabilities, RealtimeProvider } from '../provider.ts';
 import { connectError, scrubber } from './common/network.ts';
 import { optionsOf } from './common/options.ts';
 import type { Delegation } from './openai-live/config.ts';
-import { MAX_SESSION_MS, OPENAI_LIVE } from './openai-live/facts.ts';
+import { historyLimits, MAX_SESSION_MS, MOST_HISTORY_TOKENS, OPENAI_LIVE } from './openai-live/facts.ts';
 import { OpenAiLiveSession, type SessionSetup } from './openai-live/session.ts';
 
 /**
@@ -44,6 +44,11 @@ export interface OpenAiLiveOptions {
   readonly highWaterMs?: number | undefined;
   /** Caller audio that waits beside a full socket before the oldest is dropped; 2 s. */
   readonly backlogMs?: number | undefined;
+  /**
+   * What a session is told of the conversation so far, in tokens; 8192, the limit of the service's own types (`input` of
+   * `session.start`, openai 7.55.0). Servers may be configured with another, which nobody tells; 0: it is told nothing.
+   */
+  readonly historyTokens?: number | undefined;
   /** How long before the end of the session `expiring` comes; 5 min. */
   readonly expiryMarginMs?: number | undefined;
   /**
@@ -74,6 +79,17 @@ function levelOf(value = 100): number {
   throw options.bad(`silenceLevel is ${value}, wanted 0 to 32767`);
 }
 
+function tokensOf(value = MOST_HISTORY_TOKENS): number {
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw options.bad(`historyTokens is ${value}, wanted a whole number, 0 or more`);
+}
+
+function capabilitiesOf(historyTokens: number): ProviderCapabilities {
+  const { capabilities } = OPENAI_LIVE;
+  if (historyTokens === MOST_HISTORY_TOKENS) return capabilities;
+  return Object.freeze({ ...capabilities, history: historyLimits(historyTokens) });
+}
+
 /** The OpenAI Live API over WebSocket. Throws BAD_CONFIG for unusable options. */
 export function createOpenAiLiveProvider(given: OpenAiLiveOptions): RealtimeProvider {
   const apiKey = options.key(given.apiKey);
@@ -85,6 +101,7 @@ export function createOpenAiLiveProvider(given: OpenAiLiveOptions): RealtimeProv
     model,
     voice: given.voice,
     delegation: delegationOf(given.delegation),
+    historyTokens: tokensOf(given.historyTokens),
     session: given.session ?? {},
     connectTimeoutMs: options.ms('connectTimeoutMs', given.connectTimeoutMs, 10_000, 1),
     highWaterMs: options.ms('highWaterMs', given.highWaterMs, 2_000, 20),
@@ -98,7 +115,7 @@ export function createOpenAiLiveProvider(given: OpenAiLiveOptions): RealtimeProv
   });
   return {
     name: 'openai-live',
-    capabilities: OPENAI_LIVE.capabilities,
+    capabilities: capabilitiesOf(setup.historyTokens),
     model,
     async connect(request, sink, signal) {
       try {

@@ -1,7 +1,7 @@
 import { type AudioFormat, PCM16_24K } from '../../audio/format.ts';
 import type { ProviderFacts } from '../../provider.ts';
 
-/** What the service hears. Other rates may be declared, and are resampled there; how well nobody says. */
+/** What the service hears unless another rate is declared, see `GeminiOptions.inputRate`. */
 export const INPUT: AudioFormat = Object.freeze({ encoding: 'pcm16', rate: 16000 });
 
 /** What the service speaks. */

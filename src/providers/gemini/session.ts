@@ -14,12 +14,12 @@ import { Expiry } from '../common/expiry.ts';
 import { type Fields, settingsText } from '../common/fields.ts';
 import { guardedSink } from '../common/guarded-sink.ts';
 import { abortError, connectError, networkError, type Scrub } from '../common/network.ts';
-import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
+import { type AudioEnvelope, ProviderSocket, type SocketEnd } from '../common/socket.ts';
 import { awaitsAnswer } from '../common/told.ts';
 import { type Address, type Dial, dialWithin } from './address.ts';
 import { Conversation } from './conversation.ts';
 import { type Circumstances, closeCode, mayBeHandle, statusCode, wordsOfBody } from './errors.ts';
-import { HISTORY, INPUT, MAX_CONNECTION_MS, OUTPUT } from './facts.ts';
+import { HISTORY, MAX_CONNECTION_MS, OUTPUT } from './facts.ts';
 import { buildSetup, readSetup, type SetupChoice, type SetupShape } from './setup.ts';
 import { historyTurns } from './texts.ts';
 import { Uplink } from './uplink.ts';
@@ -28,6 +28,8 @@ import { readMessage, type ServerEvent } from './wire.ts';
 /** Everything that a session needs to know beside the request. Times are in ms. */
 export interface SessionSettings extends SetupChoice {
   readonly address: Address;
+  /** What the service is sent. */
+  readonly input: AudioFormat;
   readonly connectTimeoutMs: number;
   readonly highWaterMs: number;
   readonly backlogMs: number;
@@ -47,17 +49,16 @@ interface Opening {
 
 type Stage = 'connecting' | 'open' | 'closing' | 'closed';
 
-const ENVELOPE = {
-  head: '{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":"',
-  tail: '"}}}',
-};
+function envelopeOf({ rate }: AudioFormat): AudioEnvelope {
+  return { head: `{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=${rate}","data":"`, tail: '"}}}' };
+}
 
 /** A close that comes so soon after the result of a function is one of those that come at random. */
 const AFTER_RESULT_MS = 15_000;
 
 /** Life of one session: dial, set up, run, end. What is said on it is the conversation's. */
 export class GeminiSession implements ProviderSession {
-  readonly input: AudioFormat = INPUT;
+  readonly input: AudioFormat;
   readonly output: AudioFormat = OUTPUT;
   readonly #settings: SessionSettings;
   readonly #request: ConnectRequest;
@@ -86,6 +87,7 @@ export class GeminiSession implements ProviderSession {
     sink: (event: ProviderEvent) => void,
   ) {
     const { clock } = request;
+    this.input = settings.input;
     this.#settings = settings;
     this.#request = request;
     this.#clock = clock;
@@ -97,7 +99,7 @@ export class GeminiSession implements ProviderSession {
       this.#settle = { resolve, reject };
     });
     this.#socket = new ProviderSocket(
-      { ...settings, url: dial.url, headers: dial.headers, clock, envelope: ENVELOPE },
+      { ...settings, url: dial.url, headers: dial.headers, clock, envelope: envelopeOf(settings.input) },
       {
         opened: () => this.#socket.send(first),
         text: (text) => this.#onText(text),
@@ -108,6 +110,7 @@ export class GeminiSession implements ProviderSession {
     this.#uplink = new Uplink({
       clock,
       socket: this.#socket,
+      format: this.input,
       holdMs: settings.holdAudioMs,
       streamEndMs: settings.streamEndMs,
       streamEnd: () => this.#send({ realtimeInput: { audioStreamEnd: true } }),
@@ -262,7 +265,7 @@ export class GeminiSession implements ProviderSession {
   }
 
   #open(): void {
-    this.#socket.useAudio(INPUT);
+    this.#socket.useAudio(this.input);
     this.#stage = 'open';
     this.#watchExpiry();
     const asks = this.#tellHistory();

@@ -1,13 +1,14 @@
-import { bytesPerMs, bytesPerSample } from '../../audio/format.ts';
+import { type AudioFormat, bytesPerMs, bytesPerSample } from '../../audio/format.ts';
 import type { Cancel, Clock } from '../../clock.ts';
 import { AudioBacklog } from '../common/audio-backlog.ts';
 import type { ProviderSocket } from '../common/socket.ts';
 import { WholeSamples } from '../common/whole-samples.ts';
-import { INPUT } from './facts.ts';
 
 export interface UplinkOptions {
   readonly clock: Clock;
   readonly socket: Pick<ProviderSocket, 'sendAudio'>;
+  /** Of what is sent. */
+  readonly format: AudioFormat;
   /** Audio that is kept while the model stands still for a function; 0: nothing is held back. */
   readonly holdMs: number;
   /** A pause of this length is told to the service; 0: never. */
@@ -32,7 +33,10 @@ export class Uplink {
 
   constructor(options: UplinkOptions) {
     this.#options = options;
-    this.#held = new AudioBacklog(options.holdMs * bytesPerMs(INPUT), bytesPerSample(INPUT));
+    this.#held = new AudioBacklog(
+      options.holdMs * bytesPerMs(options.format),
+      bytesPerSample(options.format),
+    );
   }
 
   /** False when audio had to be dropped. */
@@ -77,7 +81,7 @@ export class Uplink {
       this.#watchPause(this.#options.streamEndMs);
     }
     this.#held.clear();
-    const droppedMs = Math.round(this.#droppedBytes / bytesPerMs(INPUT));
+    const droppedMs = Math.round(this.#droppedBytes / bytesPerMs(this.#options.format));
     this.#droppedBytes = 0;
     if (droppedMs > 0) this.#options.dropped(droppedMs);
   }

@@ -6,14 +6,21 @@ import { instructions } from '../common/instructions.ts';
 import { FORMATS } from './facts.ts';
 import { outputConfiguration } from './input.ts';
 
-/** How long the service waits for the caller to go on: about 1.5, 1.75 and 2 s (only that of `HIGH` is documented). */
+/** How long the service waits for the caller to go on: `HIGH` waits for the shortest time, see `WAITS_MS`. */
 export type EndpointingSensitivity = 'HIGH' | 'MEDIUM' | 'LOW';
+
+/** How long the caller's pause is that ends a turn, by level, in ms. */
+export type WaitsMs = Readonly<Record<EndpointingSensitivity, number>>;
+
+/** About; only that of `HIGH` is documented (Nova 2 user guide), so they are an option: `NovaOptions.waitsMs`. */
+export const WAITS_MS: WaitsMs = Object.freeze({ HIGH: 1_500, MEDIUM: 1_750, LOW: 2_000 });
 
 export type ToolChoice = 'auto' | 'any' | { readonly tool: string };
 
 export interface SessionChoice {
   readonly voice: string;
   readonly sensitivity: EndpointingSensitivity;
+  readonly waitsMs: WaitsMs;
   readonly maxTokens: number;
   readonly topP: number;
   readonly temperature: number;
@@ -39,15 +46,13 @@ function pick(request: ConnectRequest, rate: AudioFormat['rate']): AudioFormat {
 
 const BY_EAGERNESS = { high: 'HIGH', medium: 'MEDIUM', low: 'LOW' } as const;
 
-/** The times that the three levels wait, see `EndpointingSensitivity`. */
-const WAITS_MS = { HIGH: 1_500, MEDIUM: 1_750, LOW: 2_000 } as const;
-
 /** The level whose wait comes nearest to what an agent asks for; it has no other way to say it. */
-function sensitivity(turn: TurnDetection, otherwise: EndpointingSensitivity): EndpointingSensitivity {
+function sensitivity(turn: TurnDetection, choice: SessionChoice): EndpointingSensitivity {
   if (turn.eagerness !== undefined && turn.eagerness !== 'auto') return BY_EAGERNESS[turn.eagerness];
-  if (turn.silenceMs === undefined) return otherwise;
-  if (turn.silenceMs < (WAITS_MS.HIGH + WAITS_MS.MEDIUM) / 2) return 'HIGH';
-  return turn.silenceMs < (WAITS_MS.MEDIUM + WAITS_MS.LOW) / 2 ? 'MEDIUM' : 'LOW';
+  if (turn.silenceMs === undefined) return choice.sensitivity;
+  const { HIGH, MEDIUM, LOW } = choice.waitsMs;
+  if (turn.silenceMs < (HIGH + MEDIUM) / 2) return 'HIGH';
+  return turn.silenceMs < (MEDIUM + LOW) / 2 ? 'MEDIUM' : 'LOW';
 }
 
 function toolSpec({ name, description, parameters }: ToolDefinition): Fields {
@@ -90,7 +95,7 @@ export function buildSession(request: ConnectRequest, choice: SessionChoice): Se
     sessionStart: {
       inferenceConfiguration: { maxTokens, topP, temperature },
       turnDetectionConfiguration: {
-        endpointingSensitivity: sensitivity(request.turnDetection, choice.sensitivity),
+        endpointingSensitivity: sensitivity(request.turnDetection, choice),
       },
     },
     promptStart: {

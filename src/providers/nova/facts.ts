@@ -20,8 +20,8 @@ export const FORMATS: readonly AudioFormat[] = Object.freeze([
  */
 export const HISTORY_LIMITS = Object.freeze({ bytesPerInput: 1_024, total: 40_960 });
 
-/** Turns are told until the bytes are used up; more than this never fit. */
-const MOST_ITEMS = 4_096;
+/** Turns are told until the bytes are used up; more than so many never fit. */
+export const HISTORY = Object.freeze({ maxItems: 4_096, maxCharacters: HISTORY_LIMITS.total });
 
 export const CAPABILITIES: ProviderCapabilities = Object.freeze({
   inputs: FORMATS,
@@ -35,7 +35,7 @@ export const CAPABILITIES: ProviderCapabilities = Object.freeze({
   parallelTools: true,
   maxSessionMs: MAX_SESSION_MS,
   announcesEnd: false,
-  history: Object.freeze({ maxItems: MOST_ITEMS, maxCharacters: HISTORY_LIMITS.total }),
+  history: HISTORY,
 });
 
 /** Amazon Nova 2 Sonic, for people. */

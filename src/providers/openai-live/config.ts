@@ -4,7 +4,7 @@ import type { ConnectRequest, HistoryItem } from '../../provider.ts';
 import { type Fields, fieldsOf, merged } from '../common/fields.ts';
 import { instructions } from '../common/instructions.ts';
 import { shownFormat } from '../common/limits.ts';
-import { FORMATS, MOST_HISTORY_ITEMS, MOST_HISTORY_TOKENS } from './facts.ts';
+import { FORMATS, MOST_HISTORY_ITEMS } from './facts.ts';
 import { pastCall, shortened, tokensOf } from './texts.ts';
 
 /**
@@ -28,6 +28,8 @@ export interface SessionChoice {
   readonly model: string;
   readonly voice: string | undefined;
   readonly delegation: Delegation;
+  /** Of the conversation so far, at most. */
+  readonly historyTokens: number;
   /** Raw session fields, merged before those of the request. */
   readonly session: Fields;
 }
@@ -90,12 +92,12 @@ function delegationFields(request: ConnectRequest, delegation: Delegation): Fiel
 
 const HISTORY_ROLES = { user: 'user', assistant: 'assistant', system: 'developer' } as const;
 
-function historyMessage(item: HistoryItem): Fields {
+function historyMessage(item: HistoryItem, mostTokens: number): Fields {
   const isMessage = item.type === 'message';
   const role = isMessage ? HISTORY_ROLES[item.role] : 'developer';
   const text = isMessage ? item.text : pastCall(item.name, item.args, item.output);
   const type = role === 'assistant' ? 'output_text' : 'input_text';
-  return { type: 'message', role, content: [{ type, text: shortened(text, MOST_HISTORY_TOKENS / 4) }] };
+  return { type: 'message', role, content: [{ type, text: shortened(text, mostTokens) }] };
 }
 
 function tokensIn(message: Fields): number {
@@ -104,14 +106,15 @@ function tokensIn(message: Fields): number {
 }
 
 /** The newest part of the conversation so far that a session takes. */
-export function historyInput(history: readonly HistoryItem[]): readonly Fields[] {
+export function historyInput(history: readonly HistoryItem[], mostTokens: number): readonly Fields[] {
   const told: Fields[] = [];
-  let left = MOST_HISTORY_TOKENS;
+  let left = mostTokens;
   for (const item of history.toReversed()) {
     if (item.type === 'message' && item.text.trim() === '') continue;
-    const message = historyMessage(item);
-    left -= tokensIn(message);
-    if (left < 0 || told.length === MOST_HISTORY_ITEMS) break;
+    const message = historyMessage(item, mostTokens / 4);
+    const tokens = tokensIn(message);
+    left -= tokens;
+    if (tokens === 0 || left < 0 || told.length === MOST_HISTORY_ITEMS) break;
     told.unshift(message);
   }
   return told;
@@ -129,7 +132,7 @@ export function buildSession(request: ConnectRequest, choice: SessionChoice): Fi
     instructions: voiceInstructions(request),
     audio: audioFields(request, choice),
     delegation: delegationFields(request, choice.delegation),
-    input: historyInput(request.history),
+    input: historyInput(request.history, choice.historyTokens),
   };
   return merged(merged(own, choice.session, under), request.overrides, under);
 }

@@ -11,11 +11,19 @@ export const FORMATS: readonly AudioFormat[] = Object.freeze([
 
 /** Messages that a session can be told at its start. */
 export const MOST_HISTORY_ITEMS = 128;
-/** Of those messages together; a server may be configured otherwise. */
+/** Of those messages together, unless the server is configured otherwise: see `OpenAiLiveOptions.historyTokens`. */
 export const MOST_HISTORY_TOKENS = 8_192;
 
 /** Not documented; 2 hours were seen (aplisay/llm-agent#306). The session itself says when it ends. */
 export const MAX_SESSION_MS = 2 * 60 * 60_000;
+
+/**
+ * What a session takes of the past: fewer characters than `tokens` of a European language have, and about as many as those
+ * of others have.
+ */
+export function historyLimits(tokens: number): { readonly maxItems: number; readonly maxCharacters: number } {
+  return Object.freeze({ maxItems: MOST_HISTORY_ITEMS, maxCharacters: 2 * tokens });
+}
 
 /** What people have to know of OpenAI Live. */
 export const OPENAI_LIVE: ProviderFacts = Object.freeze({
@@ -32,8 +40,7 @@ export const OPENAI_LIVE: ProviderFacts = Object.freeze({
     parallelTools: true,
     maxSessionMs: MAX_SESSION_MS,
     announcesEnd: false,
-    // Fewer characters than that many tokens of a European language have, and about as many as they have in others.
-    history: Object.freeze({ maxItems: MOST_HISTORY_ITEMS, maxCharacters: 2 * MOST_HISTORY_TOKENS }),
+    history: historyLimits(MOST_HISTORY_TOKENS),
   }),
   defaultModel: 'gpt-live-1',
   models: Object.freeze(['gpt-live-1']),
