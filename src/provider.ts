@@ -220,7 +220,11 @@ export type ProviderEvent =
       readonly status: ResponseStatus;
       readonly reason: string | undefined;
     }
-  /** Only for responses that completed. `args` is the text that the model wrote. */
+  /**
+   * A call that was made whole, told once; `args` is the text that the model wrote. It comes before the `responseDone` of
+   * its response, if anything else is told of that at all. None comes of a response that was cut off or failed before,
+   * except from services that an interruption leaves to go on with their calls (Nova).
+   */
   | {
       readonly type: 'toolCall';
       readonly responseId: string;
