@@ -111,6 +111,11 @@ describe('who writes the caller down at Azure Voice Live', () => {
     expect(asked['input_audio_transcription']).toEqual({ model: writer });
   });
 
+  it('goes by the model of the session, whatever that of the options', async () => {
+    const { asked } = await open(voiceLive({ model: 'gpt-5' }), { model: 'gpt-realtime' });
+    expect(asked['input_audio_transcription']).toEqual({ model: 'whisper-1' });
+  });
+
   it('is who the options name', async () => {
     const { asked } = await open(voiceLive({ model: 'gpt-realtime', transcriptionModel: 'azure-speech' }));
     expect(asked['input_audio_transcription']).toEqual({ model: 'azure-speech' });

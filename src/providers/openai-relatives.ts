@@ -138,7 +138,7 @@ export function createAzureOpenAiProvider(options: AzureOpenAiOptions): Realtime
     address,
     model: usual.searchParams.get('model') ?? usual.searchParams.get('deployment') ?? undefined,
     // Azure has its own names of models; this one is in the guides of its realtime interface.
-    transcriptionModel: 'whisper-1',
+    transcriber: () => 'whisper-1',
     endsUnsaid: true,
   });
 }
@@ -189,7 +189,7 @@ export function createAzureVoiceLiveProvider(options: AzureVoiceLiveOptions): Re
       address,
       model: usual,
       // Models that hear by themselves have no use for Azure Speech, which refuses to write for them.
-      transcriptionModel: usual?.includes('realtime') ? 'whisper-1' : 'azure-speech',
+      transcriber: (named) => (named?.includes('realtime') ? 'whisper-1' : 'azure-speech'),
       maxSessionMs: options.maxSessionMs,
       endsUnsaid: true,
     },
@@ -221,7 +221,7 @@ export function createXaiProvider(options: XaiOptions): RealtimeProvider {
       access: keyAccess(check, 'bearer', options.apiKey, options.headers),
       address,
       model: address(undefined, undefined).searchParams.get('model') ?? undefined,
-      transcriptionModel: 'grok-transcribe',
+      transcriber: () => 'grok-transcribe',
       maxSessionMs: options.maxSessionMs,
       endsUnsaid: true,
     },
@@ -247,7 +247,7 @@ export function createInworldProvider(options: InworldOptions): RealtimeProvider
     model: options.model,
     modelInSession: true,
     // Whatever it hears with; the name is one of its documented models.
-    transcriptionModel: 'assemblyai/universal-streaming-multilingual',
+    transcriber: () => 'assemblyai/universal-streaming-multilingual',
     maxSessionMs: options.maxSessionMs,
     endsUnsaid: true,
   });

@@ -43,7 +43,7 @@ export function createOpenAiProvider(options: OpenAiOptions): RealtimeProvider {
     address,
     // An address that names a model has the last word.
     model: address(undefined).searchParams.get('model') ?? undefined,
-    transcriptionModel: 'gpt-transcribe',
+    transcriber: () => 'gpt-transcribe',
     // A compatible server that names no end may have none.
     endsUnsaid: false,
   });

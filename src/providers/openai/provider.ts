@@ -45,7 +45,8 @@ export interface FamilyMember {
   readonly model: string | undefined;
   /** The model is named in the session, not in the address. */
   readonly modelInSession?: boolean;
-  readonly transcriptionModel: string;
+  /** What writes the caller down, beside this model. */
+  transcriber(model: string | undefined): string;
   /** Longest session where it differs from the facts. */
   readonly maxSessionMs?: number | undefined;
   /** A server that names no end of the session ends it after its longest time all the same. */
@@ -66,7 +67,7 @@ export function familyProvider(
   const common: CommonSetup = Object.freeze({
     dialect,
     voice: options.voice,
-    transcriptionModel: options.transcriptionModel ?? member.transcriptionModel,
+    transcriptionModel: options.transcriptionModel,
     session: options.session ?? {},
     connectTimeoutMs: check.ms('connectTimeoutMs', options.connectTimeoutMs, 10_000, 1),
     highWaterMs: check.ms('highWaterMs', options.highWaterMs, 2_000, 20),
@@ -96,7 +97,10 @@ export function familyProvider(
   };
 }
 
-type CommonSetup = Omit<SessionSetup, 'url' | 'model' | 'headers' | 'scrub'>;
+type CommonSetup = Omit<SessionSetup, 'url' | 'model' | 'headers' | 'scrub' | 'transcriptionModel'> & {
+  /** Undefined: as the member has it for the model. */
+  readonly transcriptionModel: string | undefined;
+};
 
 async function openOrAfresh(
   member: FamilyMember,
@@ -128,8 +132,10 @@ async function open(
   const { access, dialect } = member;
   const url = member.address(request.model, dialect.resumes ? request.resume : undefined);
   const model = member.modelInSession ? (request.model ?? member.model) : undefined;
+  const transcriptionModel =
+    common.transcriptionModel ?? member.transcriber(url.searchParams.get('model') ?? model);
   const go = (ticket: Ticket): Promise<ProviderSession> =>
-    OpenAiSession.connect({ ...common, ...ticket, url, model }, request, sink, signal);
+    OpenAiSession.connect({ ...common, ...ticket, url, model, transcriptionModel }, request, sink, signal);
   if (typeof access !== 'function') return go(access);
   return go(await admit(access, request.clock, common.connectTimeoutMs, signal));
 }
