@@ -192,11 +192,14 @@ describe('what the service says of its trouble', () => {
 
   it('has no ids in it that are none', async () => {
     const line = await open({ tools: [LOOKUP] });
+    await line.peer.tell(toolCall('x'.repeat(257)));
+    expect(warnings(line)).toEqual(['bad_frame']);
+    expect(line.of('toolCall')).toEqual([]);
     const id = 'call me at home';
     await line.peer.tell(toolCall(id));
     line.session.sendToolResult(id, result('1'));
     line.session.sendToolResult(id, result('2'));
-    expect(line.of('warning')).toEqual([
+    expect(line.of('warning').slice(1)).toEqual([
       { type: 'warning', code: 'tool_answered_twice', message: 'call ? has a result already' },
     ]);
   });

@@ -2,7 +2,7 @@ import { LONGEST_TIMER_MS } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import type { Usage } from '../../provider.ts';
 import { type Fields, fieldsOf, isFields, textOf } from '../common/fields.ts';
-import { codeWord } from '../common/limits.ts';
+import { codeWord, MOST_ID } from '../common/limits.ts';
 import { readUsage } from './usage.ts';
 
 export interface WireCall {
@@ -93,8 +93,14 @@ function readCalls(value: unknown, events: ServerEvent[]): void {
   const calls: WireCall[] = [];
   for (const item of Array.isArray(list) ? list : []) {
     const { id, name, args } = fieldsOf(item);
-    if (typeof name !== 'string') throw new BridgeError('BAD_FRAME', 'a function call has no name');
-    calls.push({ id: textOf(id) || undefined, name, args: JSON.stringify(args ?? {}) });
+    if (typeof name !== 'string' || name.length > MOST_ID) {
+      throw new BridgeError('BAD_FRAME', 'a function call has no name, or one that is none');
+    }
+    const callId = textOf(id) || undefined;
+    if (callId !== undefined && callId.length > MOST_ID) {
+      throw new BridgeError('BAD_FRAME', 'a function call has an id that is none');
+    }
+    calls.push({ id: callId, name, args: JSON.stringify(args ?? {}) });
   }
   if (calls.length > 0) events.push({ type: 'toolCall', calls });
 }

@@ -1,6 +1,7 @@
 import { BridgeError } from '../../errors.ts';
 import type { Usage } from '../../provider.ts';
 import { type Fields, fieldsOf, isFields, jsonOf, textOf } from '../common/fields.ts';
+import { MOST_ID } from '../common/limits.ts';
 import { UsageReader } from './usage.ts';
 
 /** What one block of output is: words of the caller, words planned or spoken by the agent, speech, a function call. */
@@ -41,14 +42,12 @@ const STOPS: ReadonlyMap<unknown, StopReason> = new Map<unknown, StopReason>([
 
 /** A session is short and its blocks come one by one; those that still matter are far fewer. */
 const MOST_BLOCKS = 256;
-/** Characters of an id or a name; real ones have fewer than 100. */
-const MOST_NAME = 256;
 /** What is kept of a block to know a duplicate by: longer pieces are not sent twice so often. */
 const MOST_LAST = 65_536;
 /** Digital silence, which may well come twice. */
 const SILENCE = /^A*=*$/;
 
-function required(name: string, body: Fields, key: string, most = MOST_NAME): string {
+function required(name: string, body: Fields, key: string, most = MOST_ID): string {
   const value = body[key];
   if (typeof value === 'string' && value !== '' && value.length <= most) return value;
   throw new BridgeError(
