@@ -8,7 +8,7 @@ interface Timer {
 
 const TICK_MS = 4;
 /** Less than anybody here takes for a silence, more than most turns of the event loop take. */
-const MOST_AT_ONCE_MS = 50;
+const MOST_AT_ONCE_MS = 100;
 
 /**
  * The time of the wall for as long as the process gets to run, and no time while it does not: what has come in

@@ -66,6 +66,7 @@ function simulation(script: Script): OpenAiLiveSimulatorOptions {
     hear,
     faults,
     sessionMs: SESSION_MS,
+    usageMs: 2_000,
     keepAudio: script.keepAudio ?? false,
     ...(script.clock === undefined ? {} : { clock: script.clock }),
     ...(script.handshakeDelayMs === undefined ? {} : { handshakeDelayMs: script.handshakeDelayMs }),
