@@ -45,7 +45,24 @@ export const NOVA: ProviderFacts = Object.freeze({
   defaultModel: DEFAULT_MODEL,
   // The others are inference profiles of the same model.
   models: Object.freeze([DEFAULT_MODEL, `us.${DEFAULT_MODEL}`, `global.${DEFAULT_MODEL}`]),
-  voices: Object.freeze(['matthew', 'tiffany', 'amy', 'olivia', 'ambre', 'florian', 'lupe', 'carlos']),
+  voices: Object.freeze([
+    'matthew',
+    'tiffany',
+    'amy',
+    'olivia',
+    'ambre',
+    'florian',
+    'lupe',
+    'carlos',
+    'kiara',
+    'arjun',
+    'beatrice',
+    'lorenzo',
+    'tina',
+    'lennart',
+    'carolina',
+    'leo',
+  ]),
   languages:
     'A voice has a language of its own; tiffany and matthew speak all that the model knows. The language of a call is told to the model as an instruction.',
   onBargeIn:
