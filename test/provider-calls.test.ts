@@ -75,7 +75,7 @@ class Gate {
   }
 }
 
-const gate = new Gate(6);
+const gate = new Gate(5);
 
 describe.concurrent.each(CELLS)('a call by $name', ({ style, subject }) => {
   it('goes both ways complete, calls a function, and lets the caller cut in', { timeout: 120_000 }, async ({
@@ -121,10 +121,9 @@ describe.concurrent.each(CELLS)('a call by $name', ({ style, subject }) => {
     await call.speak(question);
     // One that speaks in real time stops by itself, and nothing waits to be heard.
     if (subject.capabilities.speech === 'turns') {
-      await on.event('bargeIn');
-      // Every turn of the caller empties what the carrier holds, also when that is nothing.
-      let clear = await call.next('clear');
-      while (clear.droppedBytes === 0) clear = await call.next('clear');
+      const { heard } = await on.event('bargeIn');
+      expect(heard[0]?.playedMs).toBeLessThan(7500);
+      await call.next('clear');
     }
     await on.event('transcript', ({ role, text }) => role === 'assistant' && text.includes('Goodbye'));
     await call.untilQuiet(300);
@@ -162,8 +161,7 @@ describe.concurrent.each(STYLES)('a call by $name with the line check', (style) 
     await expect.poll(() => call.heard.length, { timeout: 20_000 }).toBeGreaterThan(reported + 8 * 2500);
     await call.speak(question);
     await on.event('bargeIn');
-    let clear = await call.next('clear');
-    while (clear.droppedBytes === 0) clear = await call.next('clear');
+    await call.next('clear');
     const report = await call.hangUp();
     expect(report.outcome).toBe('completed');
     const echoed = decodeG711('mulaw', call.heard.subarray(before));
