@@ -28,6 +28,8 @@ export type Refusal = (typeof REFUSALS)[number];
 export interface Script {
   /** In order; then each answer is empty. */
   readonly answers?: readonly Answer[];
+  /** In the place of `answers`: what becomes of the next answer, whatever it is to. */
+  readonly answer?: () => Answer;
   /** What is written down of the caller's turns, in order. */
   readonly heard?: readonly string[];
   readonly faults?: readonly Fault[];
@@ -131,11 +133,12 @@ export class PeerOn implements PeerBase {
 }
 
 /** Answers and transcripts of a script, in order, as every simulator asks for them. */
-export function scripted({ answers = [], heard = [] }: Script) {
+export function scripted({ answers = [], answer, heard = [] }: Script) {
   let answered = 0;
   let turns = 0;
   return {
     respond: (): Answer => {
+      if (answer !== undefined) return answer();
       answered += 1;
       return answers[answered - 1] ?? {};
     },

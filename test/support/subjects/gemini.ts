@@ -67,7 +67,9 @@ function simulation(script: Script): GeminiSimulatorOptions {
     firstAudioMs: 5,
     speedFactor: 'burst',
     // It is taken for played as soon as it is sent, unless an answer says how fast it comes.
-    waitsForPlayback: script.answers?.some(({ speedFactor }) => speedFactor !== undefined) ?? false,
+    waitsForPlayback:
+      script.answer !== undefined ||
+      (script.answers?.some(({ speedFactor }) => speedFactor !== undefined) ?? false),
     respond: () => {
       const { speedFactor, ...plan } = respond();
       return speedFactor === undefined ? plan : { ...plan, speedFactor };
