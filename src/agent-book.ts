@@ -103,6 +103,7 @@ export class AgentBook {
       toolsAtOnce: spec.toolsAtOnce ?? base.toolsAtOnce,
       filler: filler(spec, base, variables),
       providers: spec.providers,
+      fallback: base.fallback,
       maxCallMs: Math.min(base.maxCallMs, (spec.limits?.callSeconds ?? Number.POSITIVE_INFINITY) * 1000),
       maxCallGoodbye: say(spec.limits?.goodbye, base.maxCallGoodbye),
       silence: silence(spec, base, variables),

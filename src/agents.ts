@@ -1,6 +1,7 @@
 import { type AudioFormat, MULAW_8K } from './audio/format.ts';
 import type { AfterStream } from './carrier.ts';
 import type { DigitRule } from './digits.ts';
+import { FALLBACK, type FallbackPolicy } from './fallback/policy.ts';
 import type { TurnDetection } from './provider.ts';
 import type { SilencePolicy } from './silence.ts';
 import { currentTime, endCall, lineStatus } from './tools/built-in.ts';
@@ -28,6 +29,7 @@ export interface Agent {
   readonly filler: FillerPolicy | undefined;
   /** Providers in the order in which they are to be tried; none: the one that the service is configured for. */
   readonly providers: readonly AgentProvider[];
+  readonly fallback: FallbackPolicy;
   readonly maxCallMs: number;
   readonly maxCallGoodbye: string;
   readonly silence: SilencePolicy;
@@ -149,6 +151,7 @@ export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
     toolsAtOnce: TOOLS_AT_ONCE,
     filler: { afterMs: 2000, texts: ['One moment, please.'], clip: undefined, everyMs: 8000, atMost: 3 },
     providers: [],
+    fallback: FALLBACK,
     maxCallMs: text.maxCallMs,
     maxCallGoodbye: 'I am sorry, we have to end here, this call has reached its longest time. Goodbye.',
     silence: {

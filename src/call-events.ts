@@ -1,4 +1,5 @@
 import type { CallOutcome, CarrierName, MachineResult } from './carrier.ts';
+import type { ErrorCode } from './errors.ts';
 import type { Log } from './log.ts';
 import type { HeardItem, Usage } from './provider.ts';
 import type { TranscriptEntry } from './transcript.ts';
@@ -44,6 +45,9 @@ export type ToolOutcome = (typeof TOOL_OUTCOMES)[number];
 /** Who noticed that the caller cut in: the provider, the bridge's own ear, or nobody had to because it was a key. */
 export type InterruptedBy = 'provider' | 'local' | 'digit';
 
+/** Why a call has this provider: it is the first, the one before was lost, or its session was about to end. */
+export type ProviderChange = 'start' | 'failover' | 'renewal';
+
 /** What happens in a call, for whoever watches: dashboards, recorders, the demo. `atMs` counts from the webhook. */
 export type CallEvent =
   | {
@@ -53,12 +57,48 @@ export type CallEvent =
       readonly carrier: CarrierName;
       readonly agent: string;
     }
-  /** `model`: undefined where the provider does not say. */
+  /**
+   * The call is held with this provider from now on. `model`: undefined where the provider does not say.
+   * `connectMs`: from the dialling. `historyItems`: pieces of the conversation that it was told. `replayedMs`: the
+   * caller's speech that an earlier provider has not answered, without its silence. `resumed`: the session goes on where an
+   * earlier one of the same provider ended.
+   */
   | {
       readonly type: 'providerReady';
       readonly atMs: number;
       readonly provider: string;
       readonly model: string | undefined;
+      readonly why: ProviderChange;
+      readonly resumed: boolean;
+      readonly connectMs: number;
+      readonly historyItems: number;
+      readonly replayedMs: number;
+    }
+  /** A provider was tried in vain, or was lost in mid-call. `ms`: since it was dialled. `breaker`: not dialled at all. */
+  | {
+      readonly type: 'providerFailed';
+      readonly atMs: number;
+      readonly provider: string;
+      readonly model: string | undefined;
+      readonly phase: 'connecting' | 'in-call';
+      readonly code: ErrorCode;
+      readonly ms: number;
+    }
+  /**
+   * After a change of provider the agent is heard again, or the caller goes on. `gapMs`: how long the caller waited in
+   * silence for what the agent owed them, 0 if it owed nothing; `addedMs`: what of it was neither the new provider's time
+   * to connect nor its time to begin to speak (`answerMs`).
+   */
+  | {
+      readonly type: 'failover';
+      readonly atMs: number;
+      readonly from: string;
+      readonly to: string;
+      readonly why: ProviderChange;
+      readonly gapMs: number;
+      readonly connectMs: number;
+      readonly answerMs: number;
+      readonly addedMs: number;
     }
   /** What a model will be paid for, since the last such event; `helper`: not the model of the session. */
   | {

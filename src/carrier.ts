@@ -217,6 +217,14 @@ export interface Transfer {
 export type AfterStream =
   | { readonly type: 'hang-up' }
   | { readonly type: 'say'; readonly text: string; readonly language: string | undefined }
+  /** The carrier says `text`, records what the caller says after a tone, and ends the call; the recording is told of later. */
+  | {
+      readonly type: 'message';
+      readonly text: string;
+      readonly language: string | undefined;
+      /** Longest message. */
+      readonly maxS: number;
+    }
   | ({ readonly type: 'transfer' } & Transfer);
 
 /** What a carrier can be told to do with a call that is up. After `digits` it asks again. */

@@ -4,9 +4,9 @@ import type { ToolEntry } from './agents-file/tool-entries.ts';
 import type { Clock } from './clock.ts';
 import { Prices } from './cost/prices.ts';
 import { assertNever } from './errors.ts';
+import type { Candidate } from './fallback/candidate.ts';
 import { StartHook, type StartHookConfig } from './hooks/start-hook.ts';
 import type { Log } from './log.ts';
-import type { RealtimeProvider } from './provider.ts';
 import {
   collectDigits,
   currentTime,
@@ -20,8 +20,8 @@ import type { Tool } from './tools.ts';
 
 export interface EditionParts {
   readonly book: AgentBook;
-  /** By agent: the one that its calls are held with. */
-  readonly providers: ReadonlyMap<string, RealtimeProvider>;
+  /** By agent: those that its calls may be held with, in order. */
+  readonly providers: ReadonlyMap<string, readonly Candidate[]>;
   /** Those of the program, of handler modules and of HTTP, by name. */
   readonly tools: ReadonlyMap<string, Tool>;
   readonly mcp: McpLease;
@@ -44,7 +44,7 @@ export class Edition {
     this.prices = new Prices(parts.book.file.prices);
   }
 
-  providerOf(agent: string): RealtimeProvider | undefined {
+  providersOf(agent: string): readonly Candidate[] | undefined {
     return this.#parts.providers.get(agent);
   }
 

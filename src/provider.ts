@@ -33,6 +33,8 @@ export interface ProviderCapabilities {
   readonly cancel: boolean;
   /** A session can be taken up again by a handle (`resumable`, `ConnectRequest.resume`). */
   readonly resume: boolean;
+  /** What the caller said a while ago may be sent faster than it was said; otherwise it has to come as it is spoken. */
+  readonly catchUp: boolean;
   /** It calls functions off that the caller's interruption made useless. */
   readonly cancelsTools: boolean;
   /** It calls several functions at once. */
@@ -99,6 +101,11 @@ export interface ConnectRequest {
   /** Formats that spare a conversion, best first; the provider takes the first it can, else its own default. */
   readonly preferredFormats: readonly AudioFormat[];
   readonly history: readonly HistoryItem[];
+  /**
+   * Whether the model is to speak as soon as it knows the history; undefined: if the caller has spoken last there. Whoever
+   * says false asks by `sendText`, or sends the caller's speech once more.
+   */
+  readonly respond?: boolean | undefined;
   /** From a `resumable` event of this provider: the session goes on where that one ended, and `history` is not told. */
   readonly resume?: string | undefined;
   /** Raw session fields of this provider, merged last. */

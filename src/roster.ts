@@ -2,6 +2,7 @@ import type { Agent } from './agents.ts';
 import type { MachinePolicy } from './answering-machine.ts';
 import type { ReportTerms } from './call-accounts.ts';
 import type { CarrierName, IncomingCall } from './carrier.ts';
+import { soleCandidate } from './fallback/candidate.ts';
 import type { StartAnswer, StartRequest } from './hooks/start-hook.ts';
 import type { RealtimeProvider } from './provider.ts';
 import type { CallTerms } from './session-manager.ts';
@@ -57,7 +58,7 @@ export function soleAgent(
     spent: () => undefined,
     termsFor: (_name, _carrier, call, variables) => ({
       agent: { ...agent, variables: { ...agent.variables, ...variables } },
-      provider,
+      providers: soleCandidate(provider),
       machine: machineFor(call),
     }),
   };

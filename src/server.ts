@@ -13,6 +13,7 @@ import { type Clock, systemClock } from './clock.ts';
 import type { Config, Env } from './config.ts';
 import { modelName } from './cost/call-bill.ts';
 import { BridgeError } from './errors.ts';
+import { Breakers } from './fallback/breakers.ts';
 import { createLog, type Log } from './log.ts';
 import { MediaSockets } from './media-socket.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -128,8 +129,10 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       accounts?.unanswered(record, roster.reportOf(record.view, desk.orderOf(record.view.id)?.variables)),
     manager: () => manager,
   });
+  const breakers = new Breakers({ clock, onChange: () => undefined });
   const manager: SessionManager = new SessionManager({
     clock,
+    breakers,
     pacer,
     log,
     metrics,

@@ -19,17 +19,19 @@ import {
   type Next,
 } from './carrier.ts';
 import type { Cancel, Clock } from './clock.ts';
+import type { Breakers } from './fallback/breakers.ts';
+import type { Candidate } from './fallback/candidate.ts';
 import { HangUpWatch } from './hang-up-watch.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Pacer } from './pacer.ts';
-import type { RealtimeProvider } from './provider.ts';
 import { Session } from './session.ts';
 
 /** How one call is to be treated. */
 export interface CallTerms {
   readonly agent: Agent;
-  readonly provider: RealtimeProvider;
+  /** In the order in which they are to be tried; at least one. */
+  readonly providers: readonly Candidate[];
   readonly machine: MachinePolicy;
   /** Undefined: nobody counts what it costs. */
   readonly account?: AccountTerms | undefined;
@@ -41,6 +43,8 @@ export interface SessionManagerDeps {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
+  /** Of the providers, shared by all calls. */
+  readonly breakers: Breakers;
   readonly addresses: PublicAddresses;
   readonly maxCalls: number;
   /** Calls that were placed and may still be answered: they take room too. */
@@ -294,15 +298,16 @@ export class SessionManager {
   }
 
   #enter(carrier: Carrier, call: IncomingCall, terms: CallTerms, names: Names): Entry {
-    const { clock, pacer, log, leadMs, createTranscoder, observe } = this.#deps;
-    const { agent, machine, provider } = terms;
+    const { clock, pacer, log, leadMs, createTranscoder, observe, breakers } = this.#deps;
+    const { agent, machine, providers } = terms;
     const { key, afterToken, urls } = names;
     const session = new Session({
       call,
       carrier,
       agent,
       machine,
-      provider,
+      providers,
+      breakers,
       clock,
       pacer,
       log: log.child({ callId: call.callId, carrier: carrier.name, agent: agent.name }),

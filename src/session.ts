@@ -21,6 +21,8 @@ import { connectRequest, modelFor } from './connect-request.ts';
 import { Conversation } from './conversation.ts';
 import { assertNever, BridgeError } from './errors.ts';
 import { failureDetail } from './failure-detail.ts';
+import type { Breakers } from './fallback/breakers.ts';
+import type { Candidate } from './fallback/candidate.ts';
 import { GOODBYE_MARGIN_MS } from './goodbye.ts';
 import { type AfterStreamEvent, isBridgeEnd, LastWord } from './last-word.ts';
 import { LeaveTaking } from './leave-taking.ts';
@@ -40,7 +42,9 @@ export interface SessionDeps {
   readonly call: IncomingCall;
   readonly carrier: Carrier;
   readonly agent: Agent;
-  readonly provider: RealtimeProvider;
+  /** In the order in which they are to be tried; at least one. */
+  readonly providers: readonly Candidate[];
+  readonly breakers: Breakers;
   readonly clock: Clock;
   readonly pacer: Pacer;
   readonly log: Log;
@@ -81,11 +85,14 @@ export class Session {
 
   constructor(deps: SessionDeps) {
     const { call, clock } = deps;
-    const model = modelFor(deps.agent, deps.provider);
+    const [first] = deps.providers;
+    if (first === undefined) throw new BridgeError('BAD_CONFIG', `agent ${deps.agent.name} has no provider`);
+    const { provider } = first;
+    const model = modelFor(deps.agent, provider);
     this.#deps = deps;
     this.callId = call.callId;
     this.carrier = deps.carrier;
-    this.provider = deps.provider;
+    this.provider = provider;
     this.#startedAt = clock.now();
     this.lastWord = new LastWord(call.control, deps.agent.lastResort);
     const { needsSilenceWhenIdle, machineDetection, defaultFormat } = capabilitiesFor(deps.carrier, call);
@@ -113,7 +120,7 @@ export class Session {
       }),
       atMs: () => this.#at(),
       emit: (event) => this.#emit(event),
-      onUsage: (event) => this.#emit(usedEvent(event, deps.provider.name, model)),
+      onUsage: (event) => this.#emit(usedEvent(event, provider.name, model)),
       onOver: (reason) => this.#endQuietly(reason),
       onProviderLost: (error) => this.#providerLost(error),
       onFailed: (thrown) => this.#failed(thrown),
@@ -132,14 +139,23 @@ export class Session {
       onTransferFailed: (outcome) => this.#transferFailed(outcome),
     });
     this.#link = new ProviderLink({
-      provider: deps.provider,
-      request: () => connectRequest(deps.agent, deps.provider, defaultFormat, clock),
+      provider,
+      request: () => connectRequest(deps.agent, provider, defaultFormat, clock),
       clock,
       log: deps.log,
       signal: this.#abort.signal,
       onReady: (session) => {
-        this.#emit({ type: 'providerReady', provider: deps.provider.name, model });
-        this.#conversation.connect(session, deps.provider.capabilities);
+        this.#emit({
+          type: 'providerReady',
+          provider: provider.name,
+          model,
+          why: 'start',
+          resumed: false,
+          connectMs: 0,
+          historyItems: 0,
+          replayedMs: 0,
+        });
+        this.#conversation.connect(session, provider.capabilities);
       },
       onEvent: (event) => this.#conversation.onProviderEvent(event),
       onFailed: (error) => this.#providerLost(error),
@@ -193,7 +209,8 @@ export class Session {
 
   /** Dials the provider at once: it is ready by the time the carrier has opened its stream. */
   start(): void {
-    const { agent, carrier, provider } = this.#deps;
+    const { agent, carrier } = this.#deps;
+    const { provider } = this;
     this.#emit({ type: 'started', callId: this.callId, carrier: carrier.name, agent: agent.name });
     // A goodbye takes its time, and the provider's session must not end in the middle of it.
     const longest = (provider.capabilities.maxSessionMs ?? Number.POSITIVE_INFINITY) - GOODBYE_MARGIN_MS;

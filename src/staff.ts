@@ -1,5 +1,5 @@
 import { AgentBook, ownNumber } from './agent-book.ts';
-import type { Agent } from './agents.ts';
+import type { Agent, AgentProvider } from './agents.ts';
 import type { CallFacts } from './agents-file/call-facts.ts';
 import { plainNumber } from './agents-file/numbers.ts';
 import type { AgentsFile } from './agents-file.ts';
@@ -10,6 +10,7 @@ import type { Clock } from './clock.ts';
 import type { Ledger, LedgerRules } from './cost/ledger.ts';
 import { Edition } from './edition.ts';
 import { BridgeError } from './errors.ts';
+import type { Candidate } from './fallback/candidate.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { RealtimeProvider } from './provider.ts';
@@ -123,15 +124,15 @@ export class Staff implements Roster {
     variables: Variables,
   ): CallTerms | undefined {
     const edition = this.#edition;
-    const provider = edition.providerOf(agent);
-    if (provider === undefined) return undefined;
+    const providers = edition.providersOf(agent);
+    if (providers === undefined) return undefined;
     const { callId, direction, from, to, callerName } = call;
     const epochMs = this.#deps.clock.epoch();
     const facts: CallFacts = { callId, carrier, direction, from, to, callerName, epochMs };
     const tools = edition.toolsFor(agent, facts, variables);
     return {
       agent: edition.book.agentFor(agent, facts, variables, tools),
-      provider,
+      providers,
       machine: this.#deps.machineFor(call),
       account: {
         number: accountOf(call),
@@ -165,38 +166,38 @@ async function editionOf(file: AgentsFile, deps: StaffDeps): Promise<Edition> {
   return new Edition({ book, providers, tools, mcp, clock: deps.clock, log: deps.log });
 }
 
-/** Of every agent the first provider that can be had. Rejects with BAD_CONFIG when one has none. */
+/** Of every agent the providers that can be had. Rejects with BAD_CONFIG when one has none. */
 async function providersOf(
   file: AgentsFile,
   deps: StaffDeps,
-): Promise<ReadonlyMap<string, RealtimeProvider>> {
-  const found = new Map<string, RealtimeProvider>();
+): Promise<ReadonlyMap<string, readonly Candidate[]>> {
+  const found = new Map<string, readonly Candidate[]>();
   const bad: string[] = [];
   for (const { name, providers } of file.agents.values()) {
-    const wanted = providers.length === 0 ? [deps.defaultProvider] : providers.map((one) => one.name);
-    const { provider, failures } = await firstOf(wanted, deps);
-    if (provider === undefined) bad.push(`agent ${name} has no provider: ${failures.join('; ')}`);
-    else found.set(name, provider);
-    if (provider !== undefined && failures.length > 0)
+    const { candidates, failures } = await candidatesOf(providers, deps);
+    if (candidates.length === 0) bad.push(`agent ${name} has no provider: ${failures.join('; ')}`);
+    else found.set(name, candidates);
+    if (candidates.length > 0 && failures.length > 0)
       deps.log.warn({ agent: name, failures }, 'a provider of an agent cannot be used');
   }
   if (bad.length > 0) throw new BridgeError('BAD_CONFIG', `${file.path}: ${bad.join('\n')}`);
   return found;
 }
 
-/** The first that can be had, and why others cannot. */
-async function firstOf(names: readonly string[], { providerNamed }: StaffDeps) {
+/** Those that can be had, and why others cannot. */
+async function candidatesOf(listed: readonly AgentProvider[], deps: StaffDeps) {
   const failures: string[] = [];
-  let provider: RealtimeProvider | undefined;
-  for (const name of names) {
+  const candidates: Candidate[] = [];
+  const wishes = listed.length === 0 ? [undefined] : listed;
+  for (const wanted of wishes) {
+    const name = wanted?.name ?? deps.defaultProvider;
     try {
-      const made = await providerNamed(name);
-      provider ??= made;
+      candidates.push({ provider: await deps.providerNamed(name), wanted });
     } catch (thrown) {
       failures.push(`${name}: ${BridgeError.from(thrown).plainMessage}`);
     }
   }
-  return { provider, failures };
+  return { candidates, failures };
 }
 
 async function toolsOf(file: AgentsFile, { tools, http }: StaffDeps): Promise<ReadonlyMap<string, Tool>> {

@@ -122,7 +122,16 @@ async function office(rules: Partial<LedgerRules> = {}) {
   /** The stream is up and a model is there. */
   const talking = (perCall?: number): Call => {
     const call = begin(perCall);
-    tell(call, { type: 'providerReady', provider: 'manual', model: undefined });
+    tell(call, {
+      type: 'providerReady',
+      provider: 'manual',
+      model: undefined,
+      why: 'start',
+      resumed: false,
+      connectMs: 1,
+      historyItems: 0,
+      replayedMs: 0,
+    });
     tell(call, { type: 'mediaStarted' });
     return call;
   };

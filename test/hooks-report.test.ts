@@ -20,6 +20,16 @@ import { createLog } from '../src/log.ts';
 import type { TranscriptEntry } from '../src/transcript.ts';
 import { answering, HookClock, hanging, hookReceiver, SECRET, verified } from './support/hook-receiver.ts';
 
+const READY = {
+  type: 'providerReady',
+  model: undefined,
+  why: 'start',
+  resumed: false,
+  connectMs: 300,
+  historyItems: 0,
+  replayedMs: 0,
+} as const;
+
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGE = readFileSync(join(ROOT, 'docs', 'webhooks.md'), 'utf8');
 
@@ -67,7 +77,7 @@ const TOOL = {
 
 const EVENTS: readonly CallEvent[] = [
   { type: 'started', atMs: 0, callId: FACTS.id, carrier: 'twilio', agent: 'booking' },
-  { type: 'providerReady', atMs: 400, provider: 'openai', model: 'gpt-realtime-2.1' },
+  { ...READY, atMs: 400, provider: 'openai', model: 'gpt-realtime-2.1' },
   { type: 'mediaStarted', atMs: 900 },
   { type: 'firstAudio', atMs: 1400 },
   { type: 'transcript', atMs: 1500, role: 'assistant', itemId: 'item_1400', text: 'Hel', final: false },
@@ -182,9 +192,7 @@ describe('the report of a call', () => {
 
   it('names providers in the order in which they took over', () => {
     const names = ['openai', 'openai', 'gemini', 'openai'];
-    const writer = written(
-      names.map((provider, at) => ({ type: 'providerReady', atMs: at, provider, model: undefined })),
-    );
+    const writer = written(names.map((provider, at) => ({ ...READY, atMs: at, provider })));
     expect(writer.report(undefined, START).data.providers).toEqual(['openai', 'gemini', 'openai']);
   });
 
@@ -193,7 +201,7 @@ describe('the report of a call', () => {
     for (let n = 0; n < 20_000; n += 1) {
       writer.on({ ...TOOL, args: { n, text: 'x'.repeat(n % 2 === 0 ? 10 : 9000) } });
       writer.on({ type: 'transfer', atMs: n, status: 'started', outcome: undefined });
-      writer.on({ type: 'providerReady', atMs: n, provider: `p${n}`, model: undefined });
+      writer.on({ ...READY, atMs: n, provider: `p${n}` });
     }
     writer.on(over(Array.from({ length: 20_000 }, (_, n) => turn('user', n, `turn ${n}`))));
     const { data } = writer.report(undefined, START);

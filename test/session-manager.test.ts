@@ -4,6 +4,8 @@ import { createTranscoder } from '../src/audio/transcode.ts';
 import { PublicAddresses } from '../src/call-urls.ts';
 import type { Carrier, CarrierName, ControlResult, Next } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
+import { Breakers } from '../src/fallback/breakers.ts';
+import { soleCandidate } from '../src/fallback/candidate.ts';
 import { createLog } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { Pacer } from '../src/pacer.ts';
@@ -53,6 +55,7 @@ function start(maxCalls = 10, result: ControlResult = { status: 'ok' }) {
   const carrier = fakeCarrier(hungUp, result);
   const manager = new SessionManager({
     clock,
+    breakers: new Breakers({ clock, onChange: () => undefined }),
     pacer: new Pacer(clock),
     log: createLog('silent'),
     metrics,
@@ -63,7 +66,7 @@ function start(maxCalls = 10, result: ControlResult = { status: 'ok' }) {
     leadMs: 1000,
     observe: undefined,
   });
-  TERMS.set(manager, { agent: AGENT, provider, machine: { mode: 'report' } });
+  TERMS.set(manager, { agent: AGENT, providers: soleCandidate(provider), machine: { mode: 'report' } });
   return { clock, metrics, provider, hungUp, carrier, manager };
 }
 

@@ -4,6 +4,8 @@ import { createTranscoder } from '../src/audio/transcode.ts';
 import type { CallEvent, EndReason } from '../src/call-events.ts';
 import type { AnswerPlan, Carrier } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
+import { Breakers } from '../src/fallback/breakers.ts';
+import { soleCandidate } from '../src/fallback/candidate.ts';
 import { createLog } from '../src/log.ts';
 import { Pacer } from '../src/pacer.ts';
 import { Session } from '../src/session.ts';
@@ -68,7 +70,8 @@ function start(change: Partial<Agent> = {}, carrier: Carrier = fakeCarrier(), ma
     call: CALL,
     carrier,
     agent: { ...AGENT, ...change },
-    provider,
+    providers: soleCandidate(provider),
+    breakers: new Breakers({ clock, onChange: () => undefined }),
     clock,
     pacer,
     log: createLog('silent'),
@@ -618,7 +621,8 @@ describe('the end of a call', () => {
       call: CALL,
       carrier: fakeCarrier(),
       agent: AGENT,
-      provider,
+      providers: soleCandidate(provider),
+      breakers: new Breakers({ clock, onChange: () => undefined }),
       clock,
       pacer: new Pacer(clock),
       log: createLog('silent'),

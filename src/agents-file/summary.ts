@@ -1,7 +1,7 @@
 import { AgentBook } from '../agent-book.ts';
 import type { Agent } from '../agents.ts';
 import type { AgentsFile, NumberEntry } from '../agents-file.ts';
-import { CARRIERS, type CarrierName } from '../carrier.ts';
+import { type AfterStream, CARRIERS, type CarrierName } from '../carrier.ts';
 import { GOODBYE_MARGIN_MS } from '../goodbye.ts';
 import type { AgentSpec } from './agent-spec.ts';
 import type { CallFacts } from './call-facts.ts';
@@ -54,7 +54,7 @@ export interface AgentSummary {
   readonly maxCallReason: string | undefined;
   readonly perCall: number | undefined;
   /** What the caller gets when no provider is left. */
-  readonly lastResort: 'hang-up' | 'say' | 'transfer';
+  readonly lastResort: AfterStream['type'];
 }
 
 interface Setting extends ProviderKnowledge {

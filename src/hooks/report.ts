@@ -168,6 +168,8 @@ export class ReportWriter {
         this.#transcript = event.transcript;
         return;
       case 'started':
+      case 'providerFailed':
+      case 'failover':
       case 'usage':
       case 'firstAudio':
       case 'transcript':

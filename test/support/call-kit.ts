@@ -15,6 +15,8 @@ import type {
   Transfer,
 } from '../../src/carrier.ts';
 import { BridgeError } from '../../src/errors.ts';
+import { Breakers } from '../../src/fallback/breakers.ts';
+import { soleCandidate } from '../../src/fallback/candidate.ts';
 import { createLog } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { Pacer } from '../../src/pacer.ts';
@@ -113,6 +115,7 @@ export function createKit(options: KitOptions = {}) {
   });
   const manager: SessionManager = new SessionManager({
     clock,
+    breakers: new Breakers({ clock, onChange: () => undefined }),
     pacer,
     log,
     metrics,
@@ -131,7 +134,7 @@ export function createKit(options: KitOptions = {}) {
   });
   const termsFor = (call: IncomingCall): CallTerms => ({
     agent,
-    provider,
+    providers: soleCandidate(provider),
     machine: options.machine ?? desk.machineFor(call),
   });
   const reception = new Reception({

@@ -38,6 +38,7 @@ export class ManualProvider implements RealtimeProvider {
       truncate: true,
       cancel: true,
       resume: false,
+      catchUp: true,
       cancelsTools: false,
       parallelTools: true,
       maxSessionMs,

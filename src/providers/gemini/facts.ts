@@ -29,6 +29,7 @@ export const GEMINI: ProviderFacts = Object.freeze({
     truncate: false,
     cancel: false,
     resume: true,
+    catchUp: true,
     cancelsTools: true,
     parallelTools: true,
     maxSessionMs: MAX_CONNECTION_MS,

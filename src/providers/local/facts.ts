@@ -21,6 +21,7 @@ export const LOCAL: ProviderFacts = Object.freeze({
     truncate: true,
     cancel: true,
     resume: false,
+    catchUp: true,
     cancelsTools: false,
     parallelTools: false,
     maxSessionMs: undefined,

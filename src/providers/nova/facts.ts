@@ -31,6 +31,7 @@ export const CAPABILITIES: ProviderCapabilities = Object.freeze({
   truncate: false,
   cancel: false,
   resume: false,
+  catchUp: false,
   cancelsTools: false,
   parallelTools: true,
   maxSessionMs: MAX_SESSION_MS,

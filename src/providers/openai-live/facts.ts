@@ -36,6 +36,7 @@ export const OPENAI_LIVE: ProviderFacts = Object.freeze({
     truncate: false,
     cancel: false,
     resume: false,
+    catchUp: false,
     cancelsTools: false,
     parallelTools: true,
     maxSessionMs: MAX_SESSION_MS,

@@ -11,6 +11,7 @@ const CAPABILITIES: ProviderCapabilities = Object.freeze({
   truncate: true,
   cancel: true,
   resume: false,
+  catchUp: true,
   cancelsTools: false,
   parallelTools: true,
   maxSessionMs: HOUR_MS,
