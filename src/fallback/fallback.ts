@@ -1,0 +1,283 @@
+import { formatName } from '../audio/format.ts';
+import type { ProviderChange } from '../call-events.ts';
+import type { Cancel, Clock } from '../clock.ts';
+import { BridgeError } from '../errors.ts';
+import { failureDetail } from '../failure-detail.ts';
+import type { Log } from '../log.ts';
+import type { ConnectRequest, ProviderEvent, ProviderSession } from '../provider.ts';
+import { settleWithin } from '../settle.ts';
+import type { Breakers } from './breakers.ts';
+import type { Candidate } from './candidate.ts';
+import { type Dialled, dial } from './dial.ts';
+import { Generation } from './generation.ts';
+import type { FallbackPolicy } from './policy.ts';
+import { Renewal } from './renewal.ts';
+import { Turnout } from './turnout.ts';
+
+/** A session that the call is held with from now on. */
+export interface Ready {
+  readonly candidate: Candidate;
+  /** Understands the ids of the events that `onEvent` is given. */
+  readonly session: ProviderSession;
+  readonly why: ProviderChange;
+  /** What it was told when it was dialled. */
+  readonly request: ConnectRequest;
+  /** From the dialling until it was ready. */
+  readonly connectMs: number;
+  /** Who had the call before it. */
+  readonly before: Candidate | undefined;
+}
+
+export interface FallbackOptions {
+  /** In the order in which they are to be tried; at least one. */
+  readonly candidates: readonly Candidate[];
+  readonly breakers: Breakers;
+  readonly policy: FallbackPolicy;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Aborts when the call is over. */
+  readonly signal: AbortSignal;
+  /** What it is to be told now. @param resume see `ConnectRequest` */
+  request(candidate: Candidate, why: ProviderChange, resume: string | undefined): ConnectRequest;
+  onReady(ready: Ready): void;
+  /** Of the session in use. */
+  onEvent(event: ProviderEvent, candidate: Candidate): void;
+  /** The session in use is no good any more, and another one is looked for. */
+  onLost(error: BridgeError): void;
+  /** Nobody can hold the call. */
+  onNothingLeft(error: BridgeError): void;
+  /** One was tried in vain or lost. `ms`: since it was dialled, or was ready. */
+  onFailed(candidate: Candidate, phase: 'connecting' | 'in-call', error: BridgeError, ms: number): void;
+  /** Nobody speaks and nothing is under way: the session may be exchanged without anybody noticing. */
+  mayRenew(): boolean;
+  /** The session is about to end, and no other is to be had: it is time for a goodbye. */
+  onCannotRenew(): void;
+}
+
+interface Live {
+  readonly candidate: Candidate;
+  readonly generation: Generation;
+  readonly session: ProviderSession;
+  readonly readyAt: number;
+  /** By which the provider would go on with this very session. */
+  handle: string | undefined;
+}
+
+const CLOSE_LIMIT_MS = 2000;
+
+/**
+ * Has a provider for a call as long as there is one to be had: at its start, in the place of one that was lost, and when
+ * a session is about to reach its longest time. Of the conversation it knows nothing.
+ */
+export class Fallback {
+  readonly #options: FallbackOptions;
+  readonly #turnout: Turnout;
+  readonly #renewal: Renewal;
+  #live: Live | undefined;
+  #sessions = 0;
+  /** Who had the call last. */
+  #last: Candidate | undefined;
+  /** Gives the dialling that is under way up. */
+  #cancelDial: Cancel | undefined;
+  #over = false;
+  readonly #closing = new Set<Promise<void>>();
+
+  constructor(options: FallbackOptions) {
+    this.#options = options;
+    this.#turnout = new Turnout(options.candidates);
+    this.#renewal = new Renewal({
+      clock: options.clock,
+      mayRenew: () => options.mayRenew(),
+      begin: () => this.#renew(),
+      force: () => this.#lose(new BridgeError('PROVIDER_EXPIRED', 'the session is about to end')),
+      onCannot: () => options.onCannotRenew(),
+    });
+  }
+
+  /** Who holds the call, or had it last; before anybody had it, who is tried first. */
+  get candidate(): Candidate | undefined {
+    return this.#live?.candidate ?? this.#last ?? this.#options.candidates[0];
+  }
+
+  /** Dials; what comes of it is told by the callbacks. */
+  open(): void {
+    this.#dial('start', this.#turnout.inOrder());
+  }
+
+  /** The session in use keeps still when it is its turn, or cannot be used for another reason that it does not know of. */
+  giveUp(error: BridgeError): void {
+    this.#lose(error);
+  }
+
+  /** Resolves when every session has closed, at the latest after 2 s. */
+  async close(reason: string): Promise<void> {
+    this.#over = true;
+    this.#renewal.close();
+    this.#cancelDial?.();
+    const live = this.#live;
+    this.#live = undefined;
+    if (live !== undefined) this.#end(live, reason);
+    await Promise.all(this.#closing);
+  }
+
+  #dial(why: ProviderChange, candidates: readonly Candidate[], resume?: Resume): void {
+    const { clock, breakers, policy, signal } = this.#options;
+    this.#cancelDial?.();
+    const given = new AbortController();
+    const follow = (): void => given.abort(signal.reason);
+    if (signal.aborted) follow();
+    signal.addEventListener('abort', follow, { once: true });
+    this.#cancelDial = () => given.abort(new BridgeError('CANCELLED', 'another provider is looked for'));
+    const { connectMs, hedgeMs } = policy;
+    dial({
+      clock,
+      breakers,
+      candidates: resume === undefined ? candidates : [resume.candidate, ...candidates],
+      connectMs,
+      hedgeMs,
+      signal: given.signal,
+      request: (candidate) =>
+        this.#options.request(candidate, why, candidate === resume?.candidate ? resume.handle : undefined),
+      onFailed: (candidate, error, ms) => this.#failed(candidate, error, ms),
+    })
+      .then(
+        (dialled) => this.#dialled(dialled, why, given.signal),
+        (thrown: unknown) => this.#notDialled(BridgeError.from(thrown), why, given.signal),
+      )
+      .finally(() => signal.removeEventListener('abort', follow))
+      .catch((thrown: unknown) => this.#options.onNothingLeft(BridgeError.from(thrown)));
+  }
+
+  #dialled(dialled: Dialled, why: ProviderChange, signal: AbortSignal): void {
+    if (signal.aborted || this.#over) {
+      this.#closeQuietly(dialled.session, 'nobody needs it any more');
+      return;
+    }
+    this.#cancelDial = undefined;
+    if (why === 'renewal' && !this.#renewal.ready()) {
+      // What it was told of the conversation is out of date already.
+      this.#closeQuietly(dialled.session, 'it came at the wrong moment');
+      return;
+    }
+    this.#use(dialled, why);
+  }
+
+  #use({ candidate, session, request, ms, listen }: Dialled, why: ProviderChange): void {
+    const { clock, log } = this.#options;
+    const generation = new Generation(this.#sessions);
+    this.#sessions += 1;
+    const before = this.#live;
+    const live = { candidate, generation, session, readyAt: clock.now(), handle: undefined };
+    const previous = this.#last;
+    this.#live = live;
+    this.#last = candidate;
+    if (before !== undefined) this.#end(before, 'another session goes on');
+    const codecs = { in: formatName(session.input), out: formatName(session.output) };
+    log.info({ provider: candidate.provider.name, ms: Math.round(ms), why, ...codecs }, 'provider ready');
+    const ours = generation.session(session);
+    this.#options.onReady({ candidate, session: ours, why, request, connectMs: ms, before: previous });
+    listen((event) => this.#onEvent(live, event));
+  }
+
+  #notDialled(error: BridgeError, why: ProviderChange, signal: AbortSignal): void {
+    if (signal.aborted || this.#over) return;
+    this.#cancelDial = undefined;
+    if (why === 'renewal') this.#renewal.failed();
+    else this.#options.onNothingLeft(error);
+  }
+
+  #onEvent(live: Live, event: ProviderEvent): void {
+    const { onEvent } = this.#options;
+    if (live !== this.#live) {
+      // It may still say what it is to be paid for.
+      if (event.type === 'usage') onEvent(event, live.candidate);
+      return;
+    }
+    switch (event.type) {
+      case 'resumable':
+        live.handle = event.handle;
+        break;
+      case 'expiring':
+        this.#options.log.info({ inMs: event.inMs }, 'provider session is about to end');
+        this.#renewal.expect(event.inMs);
+        break;
+      case 'closed':
+        this.#lose(event.error ?? new BridgeError('PROVIDER_CLOSED', 'no reason given'));
+        break;
+      case 'error':
+        // The conversation counts it, whatever follows.
+        onEvent(event, live.candidate);
+        if (event.fatal) this.#lose(event.error);
+        break;
+      case 'responseDone':
+        if (event.status === 'completed') this.#answered(live);
+        onEvent(live.generation.event(event), live.candidate);
+        break;
+      default:
+        onEvent(live.generation.event(event), live.candidate);
+    }
+  }
+
+  #answered({ candidate }: Live): void {
+    this.#turnout.answered(candidate);
+    this.#options.breakers.of(candidate.provider).answered();
+  }
+
+  #lose(error: BridgeError): void {
+    const live = this.#live;
+    if (live === undefined || this.#over) return;
+    const { clock, breakers, log, onFailed, onLost, onNothingLeft } = this.#options;
+    this.#live = undefined;
+    this.#renewal.close();
+    const { candidate, handle } = live;
+    const { code } = error;
+    // Host, status and code are for whoever is paged; the adapter has taken keys out.
+    const detail = failureDetail(error.message);
+    log.warn({ provider: candidate.provider.name, code, detail }, 'provider lost');
+    breakers.of(candidate.provider).lost(code);
+    onFailed(candidate, 'in-call', error, clock.now() - live.readyAt);
+    this.#turnout.lost(candidate, error);
+    onLost(error);
+    this.#end(live, 'the session is no good any more');
+    const next = this.#turnout.after(candidate);
+    const resume = handle === undefined ? undefined : { candidate: { ...candidate }, handle };
+    if (next.length === 0 && resume === undefined) onNothingLeft(error);
+    else this.#dial('failover', next, resume);
+  }
+
+  #renew(): void {
+    const live = this.#live;
+    if (live === undefined) return;
+    const { candidate, handle } = live;
+    const resume = handle === undefined ? undefined : { candidate: { ...candidate }, handle };
+    this.#dial('renewal', this.#turnout.from(candidate), resume);
+  }
+
+  #failed(candidate: Candidate, error: BridgeError, ms: number): void {
+    const { log, onFailed } = this.#options;
+    const { code, message } = error;
+    const detail = failureDetail(message);
+    log.warn(
+      { provider: candidate.provider.name, code, detail, ms: Math.round(ms) },
+      'provider cannot be had',
+    );
+    this.#turnout.failed(candidate, error);
+    onFailed(candidate, 'connecting', error, ms);
+  }
+
+  #end({ session }: Live, reason: string): void {
+    this.#closeQuietly(session, reason);
+  }
+
+  #closeQuietly(session: ProviderSession, reason: string): void {
+    const closed = settleWithin(this.#options.clock, CLOSE_LIMIT_MS, [session.close(reason)]).then(() => {
+      this.#closing.delete(closed);
+    });
+    this.#closing.add(closed);
+  }
+}
+
+interface Resume {
+  readonly candidate: Candidate;
+  readonly handle: string;
+}

@@ -1,0 +1,82 @@
+import type { ProviderEvent, ProviderSession } from '../provider.ts';
+
+/**
+ * One of the sessions that a call has one after the other. Providers count their responses, items and calls as they like,
+ * so every session but the first has its ids marked: what is said to one session never means a thing of another.
+ */
+export class Generation {
+  readonly #mark: string;
+  readonly #first: boolean;
+
+  /** @param count of the sessions of this call before it */
+  constructor(count: number) {
+    this.#first = count === 0;
+    this.#mark = `~${count}`;
+  }
+
+  /** The event with the ids that the call knows. */
+  event(event: ProviderEvent): ProviderEvent {
+    if (this.#first) return event;
+    switch (event.type) {
+      case 'audio': {
+        const { responseId, itemId, bytes } = event;
+        return { type: 'audio', responseId: this.#ours(responseId), itemId: this.#ours(itemId), bytes };
+      }
+      case 'audioDone':
+        return { ...event, responseId: this.#ours(event.responseId), itemId: this.#ours(event.itemId) };
+      case 'transcript':
+        return { ...event, itemId: this.#ours(event.itemId) };
+      case 'speechStarted':
+      case 'speechStopped':
+        return event.itemId === undefined ? event : { ...event, itemId: this.#ours(event.itemId) };
+      case 'interrupted':
+        return event.responseId === undefined
+          ? event
+          : { ...event, responseId: this.#ours(event.responseId) };
+      case 'responseStarted':
+      case 'responseDone':
+        return { ...event, responseId: this.#ours(event.responseId) };
+      case 'toolCall':
+        return { ...event, responseId: this.#ours(event.responseId), callId: this.#ours(event.callId) };
+      case 'toolCallsCancelled':
+        return { ...event, callIds: event.callIds.map((callId) => this.#ours(callId)) };
+      default:
+        return event;
+    }
+  }
+
+  /** The session as the call speaks to it: with its own ids for what is its own, and nothing of what it cannot know. */
+  session(session: ProviderSession): ProviderSession {
+    return {
+      input: session.input,
+      output: session.output,
+      sendAudio: (bytes) => session.sendAudio(bytes),
+      sendText: (text, options) => session.sendText(text, options),
+      say: (text, insist) => session.say(text, insist),
+      sendToolResult: (callId, result) => session.sendToolResult(this.#callIdFor(callId), result),
+      interrupt: (heard) => {
+        const own = heard.flatMap((item) => {
+          const itemId = this.#theirs(item.itemId);
+          return itemId === undefined ? [] : [{ ...item, itemId }];
+        });
+        session.interrupt(own);
+      },
+      close: (reason) => session.close(reason),
+    };
+  }
+
+  #ours(id: string): string {
+    return this.#first ? id : `${id}${this.#mark}`;
+  }
+
+  /** Undefined for what another session has made. */
+  #theirs(id: string): string | undefined {
+    if (this.#first) return id;
+    return id.endsWith(this.#mark) ? id.slice(0, -this.#mark.length) : undefined;
+  }
+
+  /** A call of an earlier session must not be taken for one of this session that happens to have its name. */
+  #callIdFor(callId: string): string {
+    return this.#theirs(callId) ?? (/~\d+$/.test(callId) ? callId : `${callId}~0`);
+  }
+}
