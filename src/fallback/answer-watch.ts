@@ -1,0 +1,323 @@
+import type { AudioFormat } from '../audio/format.ts';
+import { TurnLevel } from '../audio/level.ts';
+import type { Cancel, Clock } from '../clock.ts';
+import type { ProviderEvent, ResponseStatus } from '../provider.ts';
+
+/*
+ * What the provider owes, and when its silence is too long:
+ *
+ *   nothing ──asked / speechStopped──▶ answer ──responseStarted──▶ response ──responseDone──▶ nothing
+ *      ▲        (own ear: doubtful)      │                            │ failed, and nothing of it was heard: answer
+ *      └───────the caller speaks─────────┴────────────────────────────┘
+ *
+ * Owed and kept still for `limitMs`: of no use. What is a step forward (a response, audio, a function call) lets the time
+ * begin anew; text only prolongs it, once. While the caller hears the agent, while somebody else is waited for
+ * (`waiting`) and while the caller speaks, nothing is due. What only we have heard is doubted: it takes longer, longer still
+ * each time it proves wrong, and what only the level says takes two turns or a long wait.
+ */
+
+export interface AnswerWatchOptions {
+  readonly clock: Clock;
+  /** See `FallbackPolicy.answerMs`: in ms, 0: never. */
+  readonly limitMs: number;
+  /** The caller hears the agent, or is about to. */
+  agentSpeaks(): boolean;
+  /** The session in use is of no use: it has kept still for so many ms. Told once; `begin` starts anew. */
+  onStill(forMs: number): void;
+}
+
+type Owed = 'nothing' | 'answer' | 'doubtful';
+
+/** For what only the bridge has heard. */
+const DOUBTFUL_FACTOR = 1.5;
+/** For a single turn that only the level speaks for, and for what follows speech that was told to be whole. */
+const PATIENT_FACTOR = 2;
+/** Times that our ear was wrong and that are held against it. */
+const MOST_DOUBT = 3;
+/** Pause of a caller who has said something a second time and waits. */
+const SETTLED_MS = 1500;
+/** How often is looked whether the caller has heard all, once the time is up otherwise. */
+const LOOK_AGAIN_MS = 500;
+
+/** Decides that a session which is open is of no use, because it keeps still when it is its turn. */
+export class AnswerWatch {
+  readonly #options: AnswerWatchOptions;
+  #inUse = false;
+  #waiting = false;
+  /** Who says that the caller speaks; undefined: nobody. */
+  #callerBy: 'provider' | 'local' | undefined;
+  #owed: Owed = 'nothing';
+  readonly #open = new Set<string>();
+  /** The last response of which something was to be heard, and whether that was all of it. */
+  #spoken: string | undefined;
+  #spokenWhole = false;
+  /** When what is due became due, or went a step forward; and when its time began, which text moves. */
+  #dueAt = 0;
+  #from = 0;
+  #timer: Cancel | undefined;
+  #level: TurnLevel | undefined;
+  #firstTurnAt = 0;
+  #voiceAt = 0;
+  #levelTimer: Cancel | undefined;
+  #doubt = 0;
+
+  constructor(options: AnswerWatchOptions) {
+    this.#options = options;
+  }
+
+  /** A session is in use from now on: what the one before it owed is no matter any more. */
+  begin(): void {
+    this.#forget();
+    this.#inUse = this.#options.limitMs > 0;
+  }
+
+  /** No session is in use; nothing is told until `begin`. */
+  end(): void {
+    this.#forget();
+    this.#inUse = false;
+  }
+
+  /** What `hear` is given from now on; undefined: there is no line. */
+  setFormat(format: AudioFormat | undefined): void {
+    this.#forgetVoice();
+    this.#level = format === undefined ? undefined : new TurnLevel(format);
+  }
+
+  /** Somebody else is waited for (functions, no stream, a transfer, a machine): nothing is due. */
+  waiting(on: boolean): void {
+    if (this.#waiting === on) return;
+    this.#waiting = on;
+    this.#forgetVoice();
+    this.#step();
+  }
+
+  /** Our own ear hears the caller; what the provider says of it comes by `sign`. */
+  callerSpeaks(): void {
+    if (this.#callerBy === undefined) this.#caller('local');
+  }
+
+  /** Our own ear does not hear the caller any more. */
+  callerStopped(): void {
+    if (this.#callerBy !== 'local') return;
+    this.#callerBy = undefined;
+    this.#owe('doubtful');
+  }
+
+  /** The bridge has asked the model to speak. */
+  asked(): void {
+    // Whoever is spoken over does not say it; the caller's turn will make an answer due.
+    if (this.#callerBy === undefined) this.#owe('answer');
+  }
+
+  /** Every event of the session in use. */
+  sign(event: ProviderEvent): void {
+    if (!this.#inUse) return;
+    this.#heardOf();
+    switch (event.type) {
+      case 'audio':
+        this.#onAudio(event.responseId);
+        break;
+      case 'audioDone':
+        this.#spokenWhole = event.responseId === this.#spoken;
+        break;
+      case 'responseStarted':
+        this.#onStarted(event.responseId);
+        break;
+      case 'responseDone':
+        this.responseDone(event.responseId, event.status);
+        break;
+      case 'toolCall':
+        this.#step();
+        break;
+      case 'transcript':
+        this.#onText(event.role, event.final);
+        break;
+      case 'speechStarted':
+        this.#caller('provider');
+        break;
+      case 'speechStopped':
+        this.#callerBy = undefined;
+        this.#owe('answer');
+        break;
+      case 'interrupted':
+        this.#open.clear();
+        this.#step();
+        break;
+      case 'closed':
+        this.end();
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** A response is over, whichever way; told by `sign`. */
+  responseDone(responseId: string, status: ResponseStatus): void {
+    this.#open.delete(responseId);
+    const mute = this.#spoken !== responseId;
+    if (status === 'failed' && mute && this.#owed === 'nothing' && this.#callerBy === undefined) {
+      this.#owe('answer');
+    } else {
+      this.#step();
+    }
+  }
+
+  /** Every message of the caller, in the format that was set. Only for calls in which our own ear is off: see `CutIn.on`. */
+  hear(bytes: Uint8Array): void {
+    const level = this.#level;
+    if (level === undefined || !this.#inUse || this.#waiting) return;
+    // What comes back of the agent's own speech is no turn of the caller's.
+    if (this.#options.agentSpeaks()) {
+      level.forget();
+      return;
+    }
+    const before = level.turns;
+    if (level.push(bytes)) this.#voiceAt = this.#options.clock.now();
+    if (level.turns > before) this.#onTurn(level);
+  }
+
+  get #isDue(): boolean {
+    if (!this.#inUse || this.#waiting || this.#callerBy !== undefined) return false;
+    return this.#owed !== 'nothing' || this.#open.size > 0;
+  }
+
+  get #patienceMs(): number {
+    const { limitMs } = this.#options;
+    if (this.#owed === 'doubtful' && this.#open.size === 0) return this.#doubtfulMs(DOUBTFUL_FACTOR);
+    if (this.#owed === 'nothing' && this.#spokenWhole) return limitMs * PATIENT_FACTOR;
+    return limitMs;
+  }
+
+  #doubtfulMs(factor: number): number {
+    return this.#options.limitMs * factor * (1 + this.#doubt);
+  }
+
+  #caller(by: 'provider' | 'local'): void {
+    this.#callerBy = by;
+    this.#owed = 'nothing';
+    this.#open.clear();
+    this.#step();
+  }
+
+  #owe(owed: Owed): void {
+    this.#owed = owed;
+    this.#step();
+  }
+
+  #onStarted(responseId: string): void {
+    this.#owed = 'nothing';
+    this.#callerBy = this.#callerBy === 'local' ? undefined : this.#callerBy;
+    this.#open.add(responseId);
+    this.#spokenWhole = false;
+    this.#step();
+  }
+
+  #onAudio(responseId: string): void {
+    this.#spoken = responseId;
+    this.#spokenWhole = false;
+    // It may be the rest of what the caller has just cut off.
+    if (this.#callerBy === undefined) this.#open.add(responseId);
+    this.#dueAt = this.#options.clock.now();
+    this.#from = this.#dueAt;
+    if (this.#timer === undefined) this.#arm();
+  }
+
+  #onText(role: 'user' | 'assistant', final: boolean): void {
+    // What the provider has heard as well is no doubt of ours any more.
+    if (role === 'user' && final && this.#owed === 'doubtful') this.#owed = 'answer';
+    this.#from = Math.min(this.#options.clock.now(), this.#dueAt + this.#options.limitMs);
+  }
+
+  /** Something has changed: the time begins anew, if anything is due. */
+  #step(): void {
+    this.#dueAt = this.#options.clock.now();
+    this.#from = this.#dueAt;
+    this.#timer?.();
+    this.#timer = undefined;
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (this.#isDue) this.#lookAfter(this.#from + this.#patienceMs - this.#options.clock.now());
+  }
+
+  #lookAfter(ms: number): void {
+    this.#timer = this.#options.clock.after(Math.max(1, ms), () => this.#look());
+  }
+
+  // Audio only moves the time, so that it costs no timer of its own.
+  #look(): void {
+    this.#timer = undefined;
+    if (!this.#isDue) return;
+    const now = this.#options.clock.now();
+    const leftMs = this.#from + this.#patienceMs - now;
+    if (leftMs > 0) {
+      this.#lookAfter(leftMs);
+    } else if (this.#options.agentSpeaks()) {
+      this.#dueAt = now;
+      this.#from = now;
+      this.#lookAfter(Math.min(LOOK_AGAIN_MS, this.#patienceMs));
+    } else {
+      this.#tell(now - this.#dueAt);
+    }
+  }
+
+  #tell(forMs: number): void {
+    this.end();
+    this.#options.onStill(Math.round(forMs));
+  }
+
+  /** The provider is there. */
+  #heardOf(): void {
+    if (this.#level === undefined || this.#level.turns === 0) return;
+    const { clock, limitMs } = this.#options;
+    // It was there all the time, and had a reason not to answer what we took for speech.
+    if (clock.now() - this.#firstTurnAt > limitMs / 2) this.#doubt = Math.min(MOST_DOUBT, this.#doubt + 1);
+    this.#forgetVoice();
+  }
+
+  #onTurn(level: TurnLevel): void {
+    if (level.turns === 1) this.#firstTurnAt = this.#options.clock.now();
+    this.#levelTimer?.();
+    this.#lookAtLevel();
+  }
+
+  /** When the turns that only the level speaks for have waited too long for an answer. */
+  #levelDueAt(turns: number): number {
+    // It has heard the caller begin, and a caller who speaks may think for a while.
+    if (this.#callerBy === 'provider') return this.#voiceAt + this.#doubtfulMs(DOUBTFUL_FACTOR);
+    if (turns === 1) return this.#voiceAt + this.#doubtfulMs(PATIENT_FACTOR);
+    return Math.max(this.#firstTurnAt + this.#doubtfulMs(DOUBTFUL_FACTOR), this.#voiceAt + SETTLED_MS);
+  }
+
+  #lookAtLevel(): void {
+    this.#levelTimer = undefined;
+    const turns = this.#level?.turns ?? 0;
+    if (!this.#inUse || turns === 0) return;
+    const now = this.#options.clock.now();
+    const leftMs = this.#levelDueAt(turns) - now;
+    if (leftMs > 0) {
+      this.#levelTimer = this.#options.clock.after(leftMs, () => this.#lookAtLevel());
+    } else {
+      this.#tell(now - this.#firstTurnAt);
+    }
+  }
+
+  #forgetVoice(): void {
+    this.#levelTimer?.();
+    this.#levelTimer = undefined;
+    this.#level?.forget();
+  }
+
+  #forget(): void {
+    this.#timer?.();
+    this.#timer = undefined;
+    this.#owed = 'nothing';
+    this.#open.clear();
+    this.#callerBy = undefined;
+    this.#spoken = undefined;
+    this.#spokenWhole = false;
+    this.#doubt = 0;
+    this.#forgetVoice();
+  }
+}
