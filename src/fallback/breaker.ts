@@ -1,0 +1,316 @@
+import type { Clock } from '../clock.ts';
+import { assertNever, type ErrorCode } from '../errors.ts';
+import { BLAME } from './blame.ts';
+import type { BreakerLimits } from './breaker-limits.ts';
+import type { Breaker, BreakerReport, BreakerState, Trial } from './breakers.ts';
+import { Tally } from './tally.ts';
+
+export interface ProviderBreakerOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly limits: BreakerLimits;
+  random(): number;
+  onChange(report: BreakerReport): void;
+}
+
+type Why = ErrorCode | 'slow';
+
+type Phase =
+  | { readonly state: 'closed'; readonly since: number; readonly dials: Tally; readonly sessions: Tally }
+  | { readonly state: 'open'; readonly since: number; readonly why: Why; readonly pauseMs: number }
+  | {
+      readonly state: 'half-open';
+      readonly since: number;
+      readonly why: Why;
+      /** Undefined: the last one proved nothing, and the next call takes its place. */
+      probe: Probe | undefined;
+    };
+
+interface Probe {
+  readonly attempt: Attempt;
+  /** Since when it is dialling, or ready. */
+  readonly since: number;
+  readonly ready: boolean;
+}
+
+/** Beyond this the pause is at its longest anyway. */
+const MOST_DOUBLINGS = 20;
+
+/**
+ * One breaker, driven by what its users tell it and by the clock. Attempts to have a session and sessions in mid-call are
+ * counted apart: a hundred calls that go on well say nothing to a caller who is refused, and the other way round.
+ */
+export class ProviderBreaker implements Breaker {
+  readonly name: string;
+  readonly #options: ProviderBreakerOptions;
+  #phase: Phase;
+  /** Counts openings and closings: what began in another era is no witness in this one. */
+  #era = 0;
+  /** Openings since it was last well. */
+  #strikes = 0;
+
+  constructor(options: ProviderBreakerOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#phase = this.#closed();
+  }
+
+  get state(): BreakerState {
+    return this.#settled().state;
+  }
+
+  admit(): Trial | undefined {
+    const phase = this.#settled();
+    switch (phase.state) {
+      case 'closed':
+        return this.#attempt(false);
+      case 'open':
+        return this.#now - phase.since < phase.pauseMs ? undefined : this.#probe();
+      case 'half-open':
+        return phase.probe === undefined ? this.#probe() : undefined;
+      default:
+        return assertNever(phase);
+    }
+  }
+
+  insist(): Trial {
+    // Who had to be let in anyway may prove that the provider works, but not that it does not: that is known.
+    return this.admit() ?? this.#attempt(false);
+  }
+
+  lost(code: ErrorCode): void {
+    const phase = this.#settled();
+    if (phase.state === 'closed') this.#sessionLost(phase.sessions, code);
+    else if (phase.state === 'half-open' && phase.probe?.ready) this.#probeFailed(phase, code);
+  }
+
+  answered(): void {
+    const phase = this.#settled();
+    if (phase.state === 'closed') phase.sessions.good(this.#now);
+    else if (phase.state === 'half-open' && phase.probe?.ready) this.#close(phase.probe.attempt);
+  }
+
+  report(): BreakerReport {
+    const phase = this.#settled();
+    return {
+      provider: this.name,
+      state: phase.state,
+      why: phase.state === 'closed' ? undefined : phase.why,
+      forMs: Math.round(this.#now - phase.since),
+      pauseMs: phase.state === 'open' ? Math.round(phase.pauseMs) : undefined,
+    };
+  }
+
+  /** For its attempts: a session is there. */
+  ready(attempt: Attempt, ms: number): void {
+    const phase = this.#settled();
+    if (attempt.era !== this.#era) return;
+    if (ms >= this.#options.limits.slowMs) this.#failed(attempt, 'slow');
+    else if (phase.state === 'closed') phase.dials.good(this.#now);
+    else this.#prove(phase, attempt);
+  }
+
+  /** For its attempts: there is no session. */
+  failed(attempt: Attempt, code: ErrorCode): void {
+    this.#settled();
+    if (attempt.era !== this.#era) return;
+    if (BLAME[code] === 'nothing') this.#provedNothing(attempt);
+    else this.#failed(attempt, code);
+  }
+
+  /** For its attempts: nobody waits for it any more. */
+  abandoned(attempt: Attempt): void {
+    this.#settled();
+    if (attempt.era !== this.#era) return;
+    // Where another provider was faster, a connection that hangs never comes to its deadline.
+    if (this.#now - attempt.since >= this.#options.limits.slowMs) this.#failed(attempt, 'slow');
+    else this.#provedNothing(attempt);
+  }
+
+  /** For its attempts: the session is lost. */
+  sessionLost(attempt: Attempt, code: ErrorCode): void {
+    const phase = this.#settled();
+    // One that has not spoken since the breaker closed may have died of what it was open for.
+    if (attempt.era !== this.#era) return;
+    if (phase.state === 'closed') this.#sessionLost(phase.sessions, code);
+    else if (phase.state === 'half-open' && phase.probe?.attempt === attempt) this.#probeFailed(phase, code);
+  }
+
+  /** For its attempts: the session has answered. */
+  sessionAnswered(attempt: Attempt): void {
+    const phase = this.#settled();
+    if (phase.state === 'closed') {
+      attempt.era = this.#era;
+      // A talkative session is one that works, and no more than that.
+      phase.sessions.good(this.#now, attempt.countsIn(this.#now, this.#options.limits.sessions.windowMs));
+    } else if (phase.state === 'half-open' && phase.probe?.attempt === attempt) {
+      this.#close(attempt);
+    }
+  }
+
+  get #now(): number {
+    return this.#options.clock.now();
+  }
+
+  /** The state after what the clock alone has changed. */
+  #settled(): Phase {
+    const phase = this.#phase;
+    if (phase.state !== 'half-open' || phase.probe === undefined) return phase;
+    const { attempt, since, ready } = phase.probe;
+    const { proofMs, probeMs } = this.#options.limits;
+    const forMs = this.#now - since;
+    if (ready && forMs >= proofMs) this.#close(attempt);
+    else if (!ready && forMs >= probeMs) phase.probe = undefined;
+    return this.#phase;
+  }
+
+  #attempt(probe: boolean): Attempt {
+    return new Attempt(this, probe, this.#era, this.#now);
+  }
+
+  #probe(): Attempt {
+    const attempt = this.#attempt(true);
+    this.#halfOpen({ attempt, since: this.#now, ready: false });
+    return attempt;
+  }
+
+  #halfOpen(probe: Probe): void {
+    const phase = this.#phase;
+    if (phase.state === 'half-open') phase.probe = probe;
+    else if (phase.state === 'open')
+      this.#enter({ state: 'half-open', since: this.#now, why: phase.why, probe });
+  }
+
+  /** The first that is ready has to prove itself, whether it is the probe or had to be let in. */
+  #prove(phase: Exclude<Phase, { state: 'closed' }>, attempt: Attempt): void {
+    if (phase.state === 'half-open' && phase.probe?.ready) return;
+    this.#halfOpen({ attempt, since: this.#now, ready: true });
+  }
+
+  #failed(attempt: Attempt, why: Why): void {
+    const phase = this.#phase;
+    switch (phase.state) {
+      case 'closed':
+        if (phase.dials.bad(this.#now) || isCredential(why)) this.#open(why);
+        return;
+      case 'half-open':
+        if (phase.probe?.attempt === attempt) this.#open(why);
+        return;
+      case 'open':
+        return;
+      default:
+        assertNever(phase);
+    }
+  }
+
+  #sessionLost(sessions: Tally, code: ErrorCode): void {
+    if (BLAME[code] === 'nothing') return;
+    if (sessions.bad(this.#now) || isCredential(code)) this.#open(code);
+  }
+
+  #probeFailed(phase: Extract<Phase, { state: 'half-open' }>, code: ErrorCode): void {
+    if (BLAME[code] === 'nothing') phase.probe = undefined;
+    else this.#open(code);
+  }
+
+  #provedNothing(attempt: Attempt): void {
+    const phase = this.#phase;
+    if (phase.state === 'half-open' && phase.probe?.attempt === attempt) phase.probe = undefined;
+  }
+
+  #open(why: Why): void {
+    const { random, limits } = this.#options;
+    const phase = this.#phase;
+    const wasWell = phase.state === 'closed' && this.#now - phase.since >= limits.relapseMs;
+    if (wasWell) this.#strikes = 0;
+    const blame = isCredential(why) ? 'credential' : 'provider';
+    const doubled = limits.firstPauseMs[blame] * 2 ** Math.min(this.#strikes, MOST_DOUBLINGS);
+    const share = 1 + limits.jitter * (2 * random() - 1);
+    const pauseMs = share * Math.min(doubled, limits.longestPauseMs[blame]);
+    this.#strikes += 1;
+    this.#era += 1;
+    this.#enter({ state: 'open', since: this.#now, why, pauseMs });
+  }
+
+  /** @param witness its session goes on into the new era */
+  #close(witness: Attempt): void {
+    this.#era += 1;
+    witness.era = this.#era;
+    this.#enter(this.#closed());
+  }
+
+  #closed(): Phase {
+    const { limits } = this.#options;
+    const now = this.#now;
+    return {
+      state: 'closed',
+      since: now,
+      dials: new Tally(limits.dials, now),
+      sessions: new Tally(limits.sessions, now),
+    };
+  }
+
+  #enter(phase: Phase): void {
+    this.#phase = phase;
+    this.#options.onChange(this.report());
+  }
+}
+
+function isCredential(why: Why): boolean {
+  return why !== 'slow' && BLAME[why] === 'credential';
+}
+
+/** Takes each word of its user once, in the order in which they can come. */
+class Attempt implements Trial {
+  readonly probe: boolean;
+  /** When it was let in. */
+  readonly since: number;
+  /** Of the breaker, in which it was let in, or has answered last. */
+  era: number;
+  readonly #breaker: ProviderBreaker;
+  #stage: 'dialling' | 'ready' | 'over' = 'dialling';
+  #countedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(breaker: ProviderBreaker, probe: boolean, era: number, since: number) {
+    this.#breaker = breaker;
+    this.probe = probe;
+    this.era = era;
+    this.since = since;
+  }
+
+  ready(ms: number): void {
+    if (this.#stage !== 'dialling') return;
+    this.#stage = 'ready';
+    this.#breaker.ready(this, ms);
+  }
+
+  failed(code: ErrorCode): void {
+    if (this.#stage !== 'dialling') return;
+    this.#stage = 'over';
+    if (code === 'CANCELLED') this.#breaker.abandoned(this);
+    else this.#breaker.failed(this, code);
+  }
+
+  abandoned(): void {
+    if (this.#stage !== 'dialling') return;
+    this.#stage = 'over';
+    this.#breaker.abandoned(this);
+  }
+
+  lost(code: ErrorCode): void {
+    if (this.#stage !== 'ready') return;
+    this.#stage = 'over';
+    this.#breaker.sessionLost(this, code);
+  }
+
+  answered(): void {
+    if (this.#stage === 'ready') this.#breaker.sessionAnswered(this);
+  }
+
+  /** Whether its answer is the first for so long. */
+  countsIn(now: number, windowMs: number): boolean {
+    if (now - this.#countedAt < windowMs) return false;
+    this.#countedAt = now;
+    return true;
+  }
+}
