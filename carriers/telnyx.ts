@@ -4,9 +4,8 @@ import { MULAW_8K, PCM16_24K } from '../src/audio/format.ts';
 import type { Answer, Carrier, CarrierCapabilities, CarrierEvent, WebhookRequest } from '../src/carrier.ts';
 import { restBase } from '../src/carrier-rest.ts';
 import { BridgeError } from '../src/errors.ts';
-import type { Control } from './telnyx/control.ts';
 import { createControl } from './telnyx/control.ts';
-import type { ControlEvent } from './telnyx/events.ts';
+import type { ControlEvent, Steps } from './telnyx/events.ts';
 import { parseEvent, readEvent } from './telnyx/events.ts';
 import { parseForm, readFlat, readForm } from './telnyx/form.ts';
 import type { L16ByteOrder } from './telnyx/media.ts';
@@ -84,14 +83,16 @@ export function createTelnyx(options: TelnyxOptions): Carrier {
     eventsUrl: () => `${options.publicUrl()}/events/telnyx`,
     streamToken: (mediaUrl) => streamToken(secret, mediaUrl),
   });
-  const { answer, reject, announce, connect, letGo, callerGone, settled, ...rest } = control;
+  const { answer, reject, ...others } = control;
+  const { announce, connect, letGo, callerGone, settled, recordMessage, messageOver, ...rest } = others;
+  const steps = { announce, connect, letGo, callerGone, settled, recordMessage, messageOver };
   return {
     name: 'telnyx',
     capabilities: capabilities('document'),
     commandCapabilities: capabilities('command'),
     verify: (request) => verifyWebhook(signatures, request),
     verifyUpgrade: (request, call) => verifyUpgrade({ secret, insecure }, request, call),
-    parse: webhookParser({ announce, connect, letGo, callerGone, settled }, epochMs),
+    parse: webhookParser(steps, epochMs),
     accept: (call, plan) =>
       call.control === 'document'
         ? { answer: texml.stream(plan) }
@@ -133,8 +134,6 @@ function capabilities(control: 'document' | 'command'): CarrierCapabilities {
     dialGives: 'call-id',
   } as const);
 }
-
-type Steps = Pick<Control, 'announce' | 'connect' | 'letGo' | 'callerGone' | 'settled'>;
 
 function webhookParser(steps: Steps, epochMs: () => number): Carrier['parse'] {
   const done = new Seen();

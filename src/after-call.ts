@@ -88,9 +88,18 @@ function oneOrder(act: Act): Act {
 
 /** By then it must be over, or a carrier has told of it. */
 function longest(next: Next): number {
-  const words = next.type === 'say' ? next.text : next.type === 'transfer' ? next.announce : undefined;
-  const ringMs = next.type === 'transfer' ? next.ringS * 1000 : 0;
-  return ringMs + (words?.length ?? 0) * MS_PER_CHARACTER + GRACE_MS;
+  return otherMs(next) + (wordsOf(next)?.length ?? 0) * MS_PER_CHARACTER + GRACE_MS;
+}
+
+function wordsOf(next: Next): string | undefined {
+  if (next.type === 'say' || next.type === 'message') return next.text;
+  return next.type === 'transfer' ? next.announce : undefined;
+}
+
+/** What takes its time besides words. */
+function otherMs(next: Next): number {
+  if (next.type === 'transfer') return next.ringS * 1000;
+  return next.type === 'message' ? next.maxS * 1000 : 0;
 }
 
 export function streamOver({ callId }: IncomingCall): Extract<CarrierEvent, { type: 'after-stream' }> {

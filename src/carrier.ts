@@ -85,12 +85,15 @@ export interface CallRef {
   readonly data?: Readonly<Record<string, string>> | undefined;
 }
 
-export interface IncomingCall extends CallRef {
-  readonly callId: string;
-  /** `+` and digits, `sip:…`, `client:…` or `anonymous`. */
+/** `+` and digits, `sip:…`, `client:…` or `anonymous`. */
+export interface CallParties {
   readonly from: string;
   readonly to: string;
   readonly direction: 'inbound' | 'outbound';
+}
+
+export interface IncomingCall extends CallRef, CallParties {
+  readonly callId: string;
   readonly callerName: string | undefined;
   /** What `DialRequest.ref` was, for a call that the bridge placed. */
   readonly ref: string | undefined;
@@ -158,6 +161,10 @@ export type CarrierEvent =
       readonly transfer: CallOutcome | undefined;
       /** Command style: it is not a stream that is over, but what the carrier was told to say. */
       readonly spoken?: true | undefined;
+      /** The caller has left the message that was asked for: nothing of it comes again. */
+      readonly messageLeft?: true | undefined;
+      /** Who talks with whom, where the carrier says so: of a call that nobody here knows. */
+      readonly parties?: CallParties | undefined;
       /** Command style: how to name the call, for one that nobody here knows. */
       readonly call?: CallRef | undefined;
       /** Of the stream that is over, where the carrier says so: it may be one that has had a successor long since. */
@@ -188,6 +195,8 @@ export type CarrierEvent =
       readonly callId: string;
       readonly url: string | undefined;
       readonly durationS: number | undefined;
+      /** What the carrier has to be told now: a message was left, and the call is over with it. */
+      readonly perform?: ((signal: AbortSignal) => Promise<ControlResult>) | undefined;
     }
   /** Command style: the carrier's own next step in something that the bridge has asked for, such as a transfer. */
   | {

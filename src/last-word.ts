@@ -42,8 +42,9 @@ export class LastWord {
   }
 
   /** What the carrier is told when it asks. */
-  next(reason: EndReason, asked: Pick<AfterStreamEvent, 'transfer' | 'spoken'>): Next {
+  next(reason: EndReason, asked: Pick<AfterStreamEvent, 'transfer' | 'spoken' | 'messageLeft'>): Next {
     const command = this.#control === 'command';
+    if (asked.messageLeft === true) return { type: 'hang-up' };
     if (reason === 'transferred' && command) return { type: 'nothing' };
     // The end of the stream may be told twice, and the last resort is still being spoken.
     if (this.#resorted && command && asked.spoken !== true) return { type: 'nothing' };

@@ -133,7 +133,7 @@ class Webhook {
         break;
       case 'recording':
         this.#onRecording(carrier, event);
-        break;
+        return { answer: carrier.acknowledge(), action: event.perform };
       case 'digit':
         this.#session(carrier, event.callId)?.onCarrierEvent(event);
         break;

@@ -465,6 +465,7 @@ describe('a TeXML webhook', () => {
       callId: LEG,
       ended,
       transfer,
+      parties: { from: VOICE_FIELDS.From, to: VOICE_FIELDS.To, direction: 'inbound' },
     });
   });
 

@@ -44,6 +44,7 @@ const DIAL: DialRequest = {
 
 const NEXTS: Readonly<Record<Exclude<Next['type'], 'nothing' | 'hang-up'>, Next>> = {
   say: { type: 'say', text: 'Bye.', language: undefined },
+  message: { type: 'message', text: 'Leave a message.', language: undefined, maxS: 60 },
   digits: { type: 'digits', digits: '12#' },
   transfer: {
     type: 'transfer',

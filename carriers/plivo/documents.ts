@@ -28,6 +28,8 @@ export function nextDocument(next: Next, urls: CallUrls, format: AudioFormat): A
       return answer(element('Hangup'));
     case 'say':
       return answer(...speak(next.text, next.language), element('Hangup'));
+    case 'message':
+      return answer(...speak(next.text, next.language), record(next.maxS, urls), element('Hangup'));
     case 'transfer':
       return answer(dial(next, urls));
     case 'digits':
@@ -187,11 +189,28 @@ function voiceOf(language: string | undefined): XmlAttributes {
   return Object.hasOwn(VOICES, known) ? (VOICES[known] ?? {}) : {};
 }
 
+/** Somebody who thinks for a moment has not finished. */
+const MESSAGE_SILENCE_S = 10;
+/** Plivo takes nothing shorter. */
+const SHORTEST_MESSAGE_S = 2;
+
+/** Without an action: the next element follows. */
+function record(maxS: number, { statusUrl }: CallUrls): XmlElement {
+  return element('Record', {
+    maxLength: Math.max(seconds('longest message', maxS), SHORTEST_MESSAGE_S),
+    timeout: MESSAGE_SILENCE_S,
+    finishOnKey: '#',
+    playBeep: true,
+    redirect: false,
+    ...called('callbackUrl', 'callbackMethod', statusUrl),
+  });
+}
+
 function dial(transfer: Transfer, urls: CallUrls): XmlElement {
   const announced = spoken(transfer.announce ?? '') !== '';
   const attributes: XmlAttributes = {
     ...called('action', 'method', urls.afterUrl),
-    timeout: seconds(transfer.ringS),
+    timeout: seconds('ring time of a transfer', transfer.ringS),
     callerId: transfer.callerId === undefined ? undefined : callerId(transfer.callerId),
     // Played without confirmKey too; with one the other end would have to press it.
     confirmSound: announced && urls.announceUrl !== '' ? urls.announceUrl : undefined,
@@ -223,9 +242,9 @@ function phoneNumber(what: string, text: string): string {
   );
 }
 
-function seconds(ringS: number): number {
-  if (ringS > 0 && ringS < Number.POSITIVE_INFINITY) return Math.ceil(ringS);
-  throw new BridgeError('BAD_INPUT', `the ring time of a transfer is ${ringS}; wanted seconds above 0`);
+function seconds(what: string, found: number): number {
+  if (found > 0 && found < Number.POSITIVE_INFINITY) return Math.ceil(found);
+  throw new BridgeError('BAD_INPUT', `the ${what} is ${found}; wanted seconds above 0`);
 }
 
 function keys(digits: string): string {

@@ -68,6 +68,7 @@ export function createControl(options: RestOptions): CallControl {
         case 'hang-up':
           return hangUp(call, signal);
         case 'say':
+        case 'message':
         case 'transfer':
         case 'digits':
         case 'stream':

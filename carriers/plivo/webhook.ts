@@ -1,5 +1,6 @@
 import type {
   CallOutcome,
+  CallParties,
   CallStatus,
   CarrierEvent,
   IncomingCall,
@@ -59,7 +60,7 @@ export function parseWebhook({ fields: form, query }: Webhook, route: WebhookRou
     case 'stream-status':
       return streamEvent(news);
     case 'after':
-      return { type: 'after-stream', callId, ended: isOver(news), transfer: transferOutcome(fields) };
+      return afterEvent(news);
     case 'announce':
       return { type: 'announce', callId };
     case 'machine':
@@ -156,14 +157,32 @@ function callerOf(text: string): string {
   return HIDDEN_CALLERS.has(lower) || /^sips?:anonymous@/.test(lower) ? 'anonymous' : address;
 }
 
+function afterEvent(news: News): CarrierEvent {
+  const { callId, fields } = news;
+  return {
+    type: 'after-stream',
+    callId,
+    ended: isOver(news),
+    transfer: transferOutcome(fields),
+    messageLeft: fields.has('recordurl') ? true : undefined,
+    parties: fields.get('to') ? partiesOf(fields) : undefined,
+  };
+}
+
+function partiesOf(fields: Fields): CallParties {
+  return {
+    from: callerOf(fields.get('from') ?? ''),
+    to: addressOf(fields.get('to') ?? ''),
+    direction: fields.get('direction')?.toLowerCase() === 'outbound' ? 'outbound' : 'inbound',
+  };
+}
+
 function incomingEvent({ callId, requestId, ref, fields }: News): CarrierEvent {
   const call: IncomingCall = {
     callId,
     requestId,
     control: 'document',
-    from: callerOf(fields.get('from') ?? ''),
-    to: addressOf(fields.get('to') ?? ''),
-    direction: fields.get('direction')?.toLowerCase() === 'outbound' ? 'outbound' : 'inbound',
+    ...partiesOf(fields),
     callerName: fields.get('callername') || undefined,
     ref,
   };

@@ -5,7 +5,8 @@
  * - `of`: the leg itself, because news of recordings name the leg by another id.
  * - `transferOf`: this leg is the other end of a transfer of that one.
  * - `announce`, `language`: what the other end is told before it is connected.
- * - `stage`: of such a transfer: `told`, `bridged`.
+ * - `stage`: of such a transfer: `told`, `bridged`; of a message that is left: `message` while it is asked for (`maxS`:
+ *   how long it may be), `recording` while it is spoken.
  */
 export type ClientState = Readonly<Record<string, string>>;
 

@@ -13,6 +13,7 @@ import type {
 import { cannotAsk, controlResult } from '../../src/carrier-rest.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 import { writeClientState } from './client-state.ts';
+import { recordMessage, takeMessage } from './message.ts';
 import { ask, commandId, dataField, idPart } from './rest.ts';
 import type { Command, ControlOptions, OtherLeg, Tools } from './transfer.ts';
 import { announce, connect, dropOtherEnd, letGo, noConnection, speechOf, transfer } from './transfer.ts';
@@ -32,6 +33,10 @@ export interface Control extends CallControl {
   callerGone(callId: string, signal: AbortSignal): Promise<ControlResult>;
   /** The other end is connected, or gone. */
   settled(callId: string): void;
+  /** The caller has been asked for a message, of at most so many seconds: records it. */
+  recordMessage(callId: string, maxS: number, signal: AbortSignal): Promise<ControlResult>;
+  /** The message was left, or cannot be. */
+  messageOver(callId: string, signal: AbortSignal): Promise<ControlResult>;
 }
 
 type Body = Readonly<Record<string, unknown>>;
@@ -101,6 +106,8 @@ export function createControl(options: ControlOptions): Control {
     letGo: (leg, signal) => letGo(tools, leg, signal),
     callerGone: (callId, signal) => dropOtherEnd(tools, callId, signal),
     settled: (callId) => otherEnds.delete(callId),
+    recordMessage: (callId, maxS, signal) => recordMessage(tools, callId, maxS, signal),
+    messageOver: (callId, signal) => hangUpLeg({ callId, control: 'command' }, signal),
   };
 }
 
@@ -136,6 +143,8 @@ function directCommand(tools: Tools, call: CallRef, next: Next, signal: AbortSig
       const command_id = commandId(call.callId ?? '', 'say', next.text);
       return tools.command('speak on call', call.callId, 'speak', { ...speech, command_id }, signal);
     }
+    case 'message':
+      return takeMessage(tools, call, next, signal);
     case 'transfer':
       return transfer(tools, call, next, signal);
     default:

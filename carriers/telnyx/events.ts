@@ -4,8 +4,8 @@ import type { ClientState } from './client-state.ts';
 import { readClientState } from './client-state.ts';
 import { keyOf, machineResult, outcomeOf, party, quoted } from './words.ts';
 
-/** What an announced transfer does when the other end picks up, and when it has been told. */
-export interface TransferSteps {
+/** What follows in something that the bridge has asked for: an announced transfer, or a message. */
+export interface Steps {
   announce(leg: OtherLeg, signal: AbortSignal): Promise<ControlResult>;
   connect(leg: OtherLeg, signal: AbortSignal): Promise<ControlResult>;
   /** The other end cannot be connected. */
@@ -14,6 +14,10 @@ export interface TransferSteps {
   callerGone(callId: string, signal: AbortSignal): Promise<ControlResult>;
   /** The other end is connected, or is gone. */
   settled(callId: string): void;
+  /** The caller has been asked for a message, of at most so many seconds. */
+  recordMessage(callId: string, maxS: number, signal: AbortSignal): Promise<ControlResult>;
+  /** The message was left, or cannot be. */
+  messageOver(callId: string, signal: AbortSignal): Promise<ControlResult>;
 }
 
 interface OtherLeg {
@@ -54,13 +58,13 @@ export function readEvent(body: Fields, ref: string | undefined): ControlEvent |
 }
 
 /** What an event means. Types that are not known are ignored. Throws BAD_FRAME when its leg is not named. */
-export function parseEvent(event: ControlEvent, steps: TransferSteps): CarrierEvent {
-  if (event.type.startsWith('call.recording.')) return recording(event);
+export function parseEvent(event: ControlEvent, steps: Steps): CarrierEvent {
+  if (event.type.startsWith('call.recording.')) return recording(event, steps);
   const transferOf = event.state['transferOf'];
   return transferOf === undefined ? callersLeg(event, steps) : otherLeg(event, transferOf, steps);
 }
 
-function callersLeg(event: ControlEvent, steps: TransferSteps): CarrierEvent {
+function callersLeg(event: ControlEvent, steps: Steps): CarrierEvent {
   const { type, payload } = event;
   switch (type) {
     case 'call.initiated':
@@ -83,9 +87,10 @@ function callersLeg(event: ControlEvent, steps: TransferSteps): CarrierEvent {
         error: text(payload['failure_reason']),
       };
     case 'call.speak.ended':
+      if (asksForMessage(event)) return message(event, steps);
       return { ...afterStream(event, payload['status'] === 'call_hangup'), spoken: true };
     case 'call.dtmf.received':
-      return digit(event);
+      return endsMessage(event) ? messageOver(event, steps) : digit(event);
     case 'call.machine.detection.ended':
     case 'call.machine.premium.detection.ended':
       return machine(event, false);
@@ -97,7 +102,34 @@ function callersLeg(event: ControlEvent, steps: TransferSteps): CarrierEvent {
   }
 }
 
-function otherLeg(event: ControlEvent, transferOf: string, steps: TransferSteps): CarrierEvent {
+/** The words are said that ask for a message, and the caller is still there. */
+function asksForMessage({ state, payload }: ControlEvent): boolean {
+  return state['stage'] === 'message' && payload['status'] !== 'call_hangup';
+}
+
+function message(event: ControlEvent, steps: Steps): CarrierEvent {
+  const callId = legOf(event);
+  const maxS = Number(event.state['maxS']);
+  return {
+    type: 'step',
+    callId,
+    perform: (signal) => steps.recordMessage(callId, maxS, signal),
+    otherwise: (signal) => steps.messageOver(callId, signal),
+  };
+}
+
+/** What ends a message in the documents of other carriers too. */
+function endsMessage({ state, payload }: ControlEvent): boolean {
+  return state['stage'] === 'recording' && payload['digit'] === '#';
+}
+
+function messageOver(event: ControlEvent, steps: Steps): CarrierEvent {
+  const callId = legOf(event);
+  const hangUp = (signal: AbortSignal): Promise<ControlResult> => steps.messageOver(callId, signal);
+  return { type: 'step', callId, perform: hangUp, otherwise: hangUp };
+}
+
+function otherLeg(event: ControlEvent, transferOf: string, steps: Steps): CarrierEvent {
   const { type, state, payload } = event;
   const announce = state['announce'];
   const leg = { callId: legOf(event), transferOf, announce: announce ?? '', language: state['language'] };
@@ -123,7 +155,7 @@ function afterStream(event: ControlEvent, ended: boolean) {
 
 function step(
   leg: OtherLeg,
-  steps: TransferSteps,
+  steps: Steps,
   perform: (signal: AbortSignal) => Promise<ControlResult>,
 ): CarrierEvent {
   // Whoever cannot be connected must not be left in silence.
@@ -212,7 +244,7 @@ function machine(event: ControlEvent, greetingOver: boolean): CarrierEvent {
   return { type: 'machine', callId: legOf(event), ref: refOf(event), result, greetingOver };
 }
 
-function recording({ type, payload, state }: ControlEvent): CarrierEvent {
+function recording({ type, payload, state }: ControlEvent, steps: Steps): CarrierEvent {
   if (type !== 'call.recording.saved' && type !== 'call.recording.error') {
     return { type: 'ignored', why: `event ${quoted(type)} asks for nothing` };
   }
@@ -225,7 +257,10 @@ function recording({ type, payload, state }: ControlEvent): CarrierEvent {
   const from = instant(payload['recording_started_at']);
   const to = instant(payload['recording_ended_at']);
   const known = from !== undefined && to !== undefined && to >= from;
-  return { type: 'recording', callId, url, durationS: known ? Math.round((to - from) / 1000) : undefined };
+  const durationS = known ? Math.round((to - from) / 1000) : undefined;
+  const isMessage = state['stage'] === 'recording';
+  const perform = (signal: AbortSignal): Promise<ControlResult> => steps.messageOver(callId, signal);
+  return { type: 'recording', callId, url, durationS, perform: isMessage ? perform : undefined };
 }
 
 function fileOf(urls: unknown): string | undefined {

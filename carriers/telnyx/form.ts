@@ -1,4 +1,11 @@
-import type { CallOutcome, CallStatus, CarrierEvent, IncomingCall, WebhookRoute } from '../../src/carrier.ts';
+import type {
+  CallOutcome,
+  CallParties,
+  CallStatus,
+  CarrierEvent,
+  IncomingCall,
+  WebhookRoute,
+} from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 import { keyOf, machineResult, outcomeOf, party, quoted } from './words.ts';
 
@@ -46,7 +53,7 @@ export function parseForm(fields: FormFields, ref: string | undefined, route: We
     case 'stream-status':
       return streamEvent(callId, fields);
     case 'after':
-      return { type: 'after-stream', callId, ended: isGone(fields), transfer: transferOutcome(fields) };
+      return afterEvent(callId, fields);
     case 'announce':
       // Asked by the leg of the other end, about the caller's.
       return { type: 'announce', callId: fields.get('ParentCallSid') || callId };
@@ -55,6 +62,25 @@ export function parseForm(fields: FormFields, ref: string | undefined, route: We
     default:
       return assertNever(route);
   }
+}
+
+function afterEvent(callId: string, fields: FormFields): CarrierEvent {
+  return {
+    type: 'after-stream',
+    callId,
+    ended: isGone(fields),
+    transfer: transferOutcome(fields),
+    messageLeft: fields.has('RecordingUrl') ? true : undefined,
+    parties: fields.get('To') ? partiesOf(fields) : undefined,
+  };
+}
+
+function partiesOf(fields: FormFields): CallParties {
+  return {
+    from: party(fields.get('From')),
+    to: party(fields.get('To')),
+    direction: (fields.get('Direction') ?? '').startsWith('outbound') ? 'outbound' : 'inbound',
+  };
 }
 
 /** Status and costs may be sent to the voice address too, and must not start a second agent. */
@@ -85,9 +111,7 @@ function incomingEvent(callId: string, fields: FormFields, ref: string | undefin
       ...(accountSid === '' ? {} : { accountSid }),
       ...(callControlId === '' ? {} : { callControlId }),
     },
-    from: party(fields.get('From')),
-    to: party(fields.get('To')),
-    direction: (fields.get('Direction') ?? '').startsWith('outbound') ? 'outbound' : 'inbound',
+    ...partiesOf(fields),
     callerName: fields.get('CallerName') || fields.get('CallerId') || undefined,
     ref,
   };

@@ -83,6 +83,8 @@ function nextVerbs(options: TexmlOptions, next: Next, urls: CallUrls): readonly 
       return [element('Hangup')];
     case 'say':
       return [...say(options, next.text, next.language), element('Hangup')];
+    case 'message':
+      return [...say(options, next.text, next.language), record(options, next.maxS, urls), element('Hangup')];
     case 'transfer':
       return [dial(options, next, urls)];
     case 'digits':
@@ -101,6 +103,24 @@ function say(options: TexmlOptions, text: string, language: string | undefined):
   const words = text.trim();
   if (words === '') return [];
   return [element('Say', { voice: 'alice', language: options.spokenLanguage(language) }, words)];
+}
+
+/** What Telnyx records at most. */
+const LONGEST_MESSAGE_S = 14_400;
+
+/**
+ * Without an action: the next verb follows. Without a timeout either: Telnyx transcribes what it listens to for silence,
+ * and charges for that.
+ */
+function record(options: TexmlOptions, maxS: number, { statusUrl }: CallUrls): XmlElement {
+  return element('Record', {
+    maxLength: options.seconds('the longest message', maxS, 1, LONGEST_MESSAGE_S),
+    finishOnKey: '#',
+    playBeep: true,
+    channels: 'single',
+    recordingStatusCallback: statusUrl === '' ? undefined : statusUrl,
+    recordingStatusCallbackMethod: statusUrl === '' ? undefined : 'POST',
+  });
 }
 
 function dial(options: TexmlOptions, transfer: Transfer, urls: CallUrls): XmlElement {

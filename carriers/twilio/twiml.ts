@@ -70,7 +70,8 @@ function appendNext(response: VoiceResponse, next: Next, urls: CallUrls): void {
   switch (next.type) {
     case 'hang-up':
     case 'say':
-      appendEnd(response, next);
+    case 'message':
+      appendEnd(response, next, urls);
       return;
     case 'transfer':
       appendDial(response, next, urls);
@@ -101,18 +102,45 @@ function appendStream(response: VoiceResponse, plan: AnswerPlan): void {
     checkParameter(name, value);
     stream.parameter({ name: clean(name), value: clean(value) });
   }
-  appendFallback(response, plan.fallback);
+  appendFallback(response, plan.fallback, plan);
 }
 
-/** It has to work when the bridge is gone, so nothing of it leads back there. */
-function appendFallback(response: VoiceResponse, fallback: AfterStream): void {
+/** It has to work when the bridge is gone, so nothing of it waits for the bridge. */
+function appendFallback(response: VoiceResponse, fallback: AfterStream, urls: CallUrls): void {
   if (fallback.type === 'transfer') appendDial(response, fallback, undefined);
-  else appendEnd(response, fallback);
+  else appendEnd(response, fallback, urls);
 }
 
-function appendEnd(response: VoiceResponse, end: Exclude<AfterStream, { readonly type: 'transfer' }>): void {
-  if (end.type === 'say') appendSay(response, end.text, end.language);
+type End = Exclude<AfterStream, { readonly type: 'transfer' }>;
+
+function appendEnd(response: VoiceResponse, end: End, urls: CallUrls): void {
+  if (end.type !== 'hang-up') appendSay(response, end.text, end.language);
+  if (end.type === 'message') appendRecord(response, end.maxS, urls);
   response.hangup();
+}
+
+/** Somebody who thinks for a moment has not finished. */
+const MESSAGE_SILENCE_S = 10;
+/** What Twilio records at most: a day. */
+const LONGEST_MESSAGE_S = 86_400;
+
+/** The verbs behind it are for a message that was never begun. */
+function appendRecord(response: VoiceResponse, maxS: number, urls: CallUrls): void {
+  response.record({
+    // Without an action Twilio asks for the document once more that this stands in, and the caller hears it again.
+    ...(urls.afterUrl === '' ? {} : { action: clean(urls.afterUrl), method: 'POST' }),
+    maxLength: wholeSeconds('longest message', maxS, LONGEST_MESSAGE_S),
+    timeout: MESSAGE_SILENCE_S,
+    finishOnKey: '#',
+    playBeep: true,
+    ...(urls.statusUrl === ''
+      ? {}
+      : {
+          recordingStatusCallback: clean(urls.statusUrl),
+          recordingStatusCallbackMethod: 'POST',
+          recordingStatusCallbackEvent: ['completed', 'absent'],
+        }),
+  });
 }
 
 /** `w` and `W` are pauses of half a second and a second. */
@@ -257,7 +285,7 @@ function appendDial(response: VoiceResponse, transfer: Transfer, urls: CallUrls 
   const dial = response.dial({
     // A caller who has not been answered yet goes on hearing the ring, and pays only when somebody picks up.
     answerOnBridge: true,
-    timeout: ringSeconds(transfer.ringS),
+    timeout: wholeSeconds('ring time of a transfer', transfer.ringS, LONGEST_RING_S),
     ...(transfer.callerId ? { callerId: clean(transfer.callerId) } : {}),
     ...(urls === undefined ? {} : { action: clean(urls.afterUrl), method: 'POST' }),
   });
@@ -276,9 +304,9 @@ function otherEnd({ announce }: Transfer, urls: CallUrls): VoiceResponse.NumberA
   };
 }
 
-function ringSeconds(ringS: number): number {
-  if (ringS > 0 && ringS < Number.POSITIVE_INFINITY) return Math.min(Math.ceil(ringS), LONGEST_RING_S);
-  throw new BridgeError('BAD_INPUT', `the ring time of a transfer is ${ringS}; wanted seconds above 0`);
+function wholeSeconds(what: string, found: number, most: number): number {
+  if (found > 0 && found < Number.POSITIVE_INFINITY) return Math.min(Math.ceil(found), most);
+  throw new BridgeError('BAD_INPUT', `the ${what} is ${found}; wanted seconds above 0`);
 }
 
 function phoneNumber(target: string): string {

@@ -1,5 +1,6 @@
 import type {
   CallOutcome,
+  CallParties,
   CallStatus,
   CarrierEvent,
   IncomingCall,
@@ -34,7 +35,7 @@ export function parseWebhook(webhook: Webhook, route: WebhookRoute): CarrierEven
     case 'stream-status':
       return streamEvent(callId, fields);
     case 'after':
-      return { type: 'after-stream', callId, ended: isOver(fields), transfer: transferOutcome(fields) };
+      return afterEvent(callId, fields);
     case 'announce':
       // Asked by the leg of the other end, about the caller's.
       return { type: 'announce', callId: fields.get('ParentCallSid') || callId };
@@ -45,6 +46,25 @@ export function parseWebhook(webhook: Webhook, route: WebhookRoute): CarrierEven
     default:
       return assertNever(route);
   }
+}
+
+function afterEvent(callId: string, fields: URLSearchParams): CarrierEvent {
+  return {
+    type: 'after-stream',
+    callId,
+    ended: isOver(fields),
+    transfer: transferOutcome(fields),
+    messageLeft: fields.has('RecordingUrl') ? true : undefined,
+    parties: fields.get('To') ? partiesOf(fields) : undefined,
+  };
+}
+
+function partiesOf(fields: URLSearchParams): CallParties {
+  return {
+    from: callerOf(fields.get('From') ?? ''),
+    to: fields.get('To') ?? '',
+    direction: directionOf(fields.get('Direction') ?? ''),
+  };
 }
 
 /** A status callback that was pointed at the voice address must not start a second agent. */
@@ -64,9 +84,7 @@ function incomingEvent(callId: string, { fields, query, idempotencyToken }: Webh
   const call: IncomingCall = {
     callId,
     control: 'document',
-    from: callerOf(fields.get('From') ?? ''),
-    to: fields.get('To') ?? '',
-    direction: directionOf(fields.get('Direction') ?? ''),
+    ...partiesOf(fields),
     callerName: fields.get('CallerName') || undefined,
     ref: refOf(query),
   };
