@@ -540,7 +540,7 @@ describe('the end', () => {
     'of a handle that is too old (%i) is told when it is shown',
     async (staleHandle) => {
       await expect(start({ staleHandle }, { resume: 'long-gone' })).rejects.toMatchObject({
-        code: 'PROVIDER_CONFIG',
+        code: 'PROVIDER_EXPIRED',
         message: expect.stringContaining('did not take the session up again'),
       });
     },

@@ -346,7 +346,7 @@ describe('connecting in vain', () => {
     await peer.next('setup');
     peer.socket.close(1008, 'BidiGenerateContent session not found');
     const error = await failure(attempt);
-    expect(error.code).toBe('PROVIDER_CONFIG');
+    expect(error.code).toBe('PROVIDER_EXPIRED');
     expect(error.message).toMatch(/did not take the session up again/);
   });
 

@@ -15,6 +15,7 @@ const AUDIO_COLUMNS: readonly Column[] = [
   ['audio out', ({ inputs, outputs }) => (sameFormats(inputs, outputs) ? 'the same' : formatWords(outputs))],
   ['longest session', sessionWords],
   ['history', ({ history }) => historyWords(history)],
+  ['unanswered speech', ({ catchUp }) => (catchUp ? 'as sound' : 'as text')],
 ];
 
 const TURN_COLUMNS: readonly Column[] = [

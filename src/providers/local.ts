@@ -62,6 +62,7 @@ export function createLocalProvider(options: LocalOptions = {}): LocalProvider {
       }
       const session = new LocalSession(setup, request, sink);
       sessions.add(session);
+      session.begin();
       return session;
     },
     close,

@@ -39,8 +39,8 @@ const PONG_WITHIN_MS = 9_000;
 const SECOND_LOOK_MS = 1_000;
 const CLOSE_WITHIN_MS = 2_000;
 const MOST_BODY_BYTES = 4_096;
-/** Far below the 15 MiB that one append may hold; a multiple of the size of a sample. */
-const MOST_APPEND_BYTES = 1_048_576;
+/** Audio in one message, where more comes at once: what the caller said a while ago. */
+const MOST_APPEND_MS = 200;
 /** Frame header and base64 padding, for each 20 ms of audio. */
 const FRAMING_BYTES = 10;
 
@@ -82,7 +82,7 @@ export class ProviderSocket {
   #closeTimer: Cancel | undefined;
   #highWater = Number.POSITIVE_INFINITY;
   #bytesPerMs = 1;
-  #chunk = MOST_APPEND_BYTES;
+  #chunk = 1;
   #backlog: AudioBacklog | undefined;
   #droppedBytes = 0;
   // One function for all sends, so that a frame makes no closure.
@@ -114,7 +114,7 @@ export class ProviderSocket {
   /** Fixes what a millisecond of caller audio costs; audio can be sent from here on. */
   useAudio(format: AudioFormat): void {
     this.#bytesPerMs = bytesPerMs(format);
-    this.#chunk = this.#bytesPerMs * 200;
+    this.#chunk = this.#bytesPerMs * MOST_APPEND_MS;
     const { head, tail } = this.#settings.envelope;
     const wireBytesPerMs = (this.#bytesPerMs * 4) / 3 + (head.length + tail.length + FRAMING_BYTES) / 20;
     this.#highWater = this.#settings.highWaterMs * wireBytesPerMs;
@@ -126,7 +126,10 @@ export class ProviderSocket {
     if (this.#ws.readyState === WebSocket.OPEN) this.#ws.send(text, this.#onFlushed);
   }
 
-  /** Whole samples. False when audio was dropped, this or older; also when the socket is not open. */
+  /**
+   * Whole samples. False when audio was dropped, this or older; also when the socket is not open. What comes in one piece goes
+   * out whole, in several messages, as long as nothing waits before it.
+   */
   sendAudio(bytes: Uint8Array): boolean {
     const backlog = this.#backlog;
     if (backlog === undefined || this.#ws.readyState !== WebSocket.OPEN) return false;
@@ -153,15 +156,13 @@ export class ProviderSocket {
   }
 
   #append(bytes: Uint8Array): void {
-    if (bytes.length <= MOST_APPEND_BYTES) {
-      this.#ws.send(envelop(bytes, this.#settings.envelope), this.#onFlushed);
+    const { envelope } = this.#settings;
+    if (bytes.length <= this.#chunk) {
+      this.#ws.send(envelop(bytes, envelope), this.#onFlushed);
       return;
     }
-    for (let at = 0; at < bytes.length; at += MOST_APPEND_BYTES) {
-      this.#ws.send(
-        envelop(bytes.subarray(at, at + MOST_APPEND_BYTES), this.#settings.envelope),
-        this.#onFlushed,
-      );
+    for (let at = 0; at < bytes.length; at += this.#chunk) {
+      this.#ws.send(envelop(bytes.subarray(at, at + this.#chunk), envelope), this.#onFlushed);
     }
   }
 

@@ -1,4 +1,4 @@
-import type { HistoryItem } from '../../provider.ts';
+import type { ConnectRequest, HistoryItem } from '../../provider.ts';
 import { languageName } from './instructions.ts';
 
 /** A text for the model to read, or else the keys of the telephone that came in its place; undefined: neither. */
@@ -21,10 +21,31 @@ export function sayExactly(text: string, language: string | undefined): string {
 }
 
 /** The caller has spoken last and got no answer, perhaps because the provider before this one died over it. */
-export function awaitsAnswer(history: readonly HistoryItem[]): boolean {
-  const last = history.findLast((item) => item.type === 'message' && item.role !== 'system');
+function isUnanswered(history: readonly HistoryItem[]): boolean {
+  const last = history.findLast(
+    (item) => item.type === 'message' && item.role !== 'system' && item.text.trim() !== '',
+  );
   return last?.type === 'message' && last.role === 'user';
 }
+
+/**
+ * Whether the model is to speak as soon as it knows the conversation so far, and of what: `answer` the caller, who has
+ * spoken last there, or `go on` with it. Undefined: it keeps still until something else is said or asked.
+ */
+export function openingMove({
+  history,
+  respond,
+}: Pick<ConnectRequest, 'history' | 'respond'>): 'answer' | 'go on' | undefined {
+  const waits = isUnanswered(history);
+  if (!(respond ?? waits)) return undefined;
+  return waits ? 'answer' : 'go on';
+}
+
+/** How the model is asked to make its opening move, where it has to be asked in words. */
+export const OPENING_WORDS = Object.freeze({
+  answer: 'answer now what the caller said last.',
+  'go on': 'it is your turn to speak: go on with this call now.',
+} as const);
 
 /** The output of a handler that failed, in a form that the model cannot take for a good result. */
 export function toolOutput(output: string, isError: boolean): string {

@@ -9,7 +9,7 @@ import { OUTPUT } from './facts.ts';
 import type { Generation } from './generations.ts';
 import { Requests, type Wanted } from './requests.ts';
 import type { SetupShape } from './setup.ts';
-import { ANSWER_NOW, earlierResult, heardText, sayText, textFor, turn } from './texts.ts';
+import { earlierResult, heardText, OPENINGS, sayText, textFor, turn } from './texts.ts';
 import { Turns } from './turns.ts';
 import { UsageMeter } from './usage.ts';
 import type { ServerEvent } from './wire.ts';
@@ -159,9 +159,9 @@ export class Conversation {
     this.#requests.ask({ text: sayText(text, this.#ports.language), isSpeech: true, insist });
   }
 
-  /** Asks for an answer to what is already in the conversation. @param sent the history has asked for it by itself */
-  respond(sent: boolean): void {
-    const wanted = { text: ANSWER_NOW, isSpeech: false, insist: false };
+  /** Has the model speak of what is already in the conversation. @param sent the history has asked for it by itself */
+  respond(move: keyof typeof OPENINGS, sent: boolean): void {
+    const wanted = { text: OPENINGS[move], isSpeech: false, insist: false };
     if (sent) this.#requests.asked(wanted);
     else this.#requests.ask(wanted);
   }

@@ -35,13 +35,19 @@ export function closeCode(code: number, reason: string, when: Circumstances): Er
   if (!when.whileConnecting && when.afterToolResult && code === 1008) return 'PROVIDER_CLOSED';
   if (when.announced && (found === undefined || found === 'PROVIDER_UNAVAILABLE')) return 'PROVIDER_EXPIRED';
   if (found !== undefined) return found;
-  // A session that cannot be gone on with in this way; 1007 and 1008 are also what a handle gets that is too old.
-  return closeVerdict(code, when.whileConnecting);
+  const verdict = closeVerdict(code, when.whileConnecting);
+  // 1007 and 1008 are what a handle gets that is too old: a session without it may be had at once.
+  return verdict === 'PROVIDER_CONFIG' && isHandleRefused(when) ? 'PROVIDER_EXPIRED' : verdict;
+}
+
+/** Whether an objection to the settings may be one to the handle. */
+function isHandleRefused({ whileConnecting, resuming }: Circumstances): boolean {
+  return whileConnecting && resuming;
 }
 
 /** It may be the handle that was refused: the same again without it may succeed. */
 export function mayBeHandle(code: ErrorCode, when: Circumstances): boolean {
-  return when.whileConnecting && when.resuming && code === 'PROVIDER_CONFIG';
+  return code === 'PROVIDER_EXPIRED' && isHandleRefused(when);
 }
 
 /** HTTP status of a refused upgrade, with what the body says. */

@@ -29,6 +29,8 @@ export const GEMINI: ProviderFacts = Object.freeze({
     truncate: false,
     cancel: false,
     resume: true,
+    // The guide sends whole recordings as fast as they are read (ai.google.dev/gemini-api/docs/live-guide), and speech that
+    // comes at once is found to be a turn when silence or `audioStreamEnd` follows it (BerriAI/litellm#29946).
     catchUp: true,
     cancelsTools: true,
     parallelTools: true,
@@ -81,7 +83,7 @@ export const GEMINI: ProviderFacts = Object.freeze({
   onBargeIn:
     'The service says `interrupted` once it has heard the caller, which is late, and never when it has said everything already, so the bridge listens for the caller itself. Nothing can be cancelled or truncated there: the rest of the turn is dropped on arrival, and a model that must believe to have said much more than was heard is told so (not on 3.1, before the next text).',
   limits: Object.freeze([
-    'A connection lasts about 10 minutes; its end is announced about a minute ahead, and the agent takes leave then. A handle by which a session can be gone on with is kept (`resumable`).',
+    'A connection lasts about 10 minutes; its end is announced about a minute ahead. The call goes on over another one, which takes the session up again by its handle (`resumable`).',
     'A session lasts 15 minutes unless the context is compressed, which is on by default.',
     'The context has 131,072 tokens.',
     'Models of 3.1 cannot be told anything without being asked to answer; such text waits for the next one that asks.',

@@ -15,11 +15,11 @@ import { type Fields, settingsText } from '../common/fields.ts';
 import { guardedSink } from '../common/guarded-sink.ts';
 import { abortError, connectError, networkError, type Scrub } from '../common/network.ts';
 import { type AudioEnvelope, ProviderSocket, type SocketEnd } from '../common/socket.ts';
-import { awaitsAnswer } from '../common/told.ts';
+import { openingMove } from '../common/told.ts';
 import { type Address, type Dial, dialWithin } from './address.ts';
 import { Conversation } from './conversation.ts';
 import { type Circumstances, closeCode, mayBeHandle, statusCode, wordsOfBody } from './errors.ts';
-import { HISTORY, MAX_CONNECTION_MS, OUTPUT } from './facts.ts';
+import { MAX_CONNECTION_MS, OUTPUT } from './facts.ts';
 import { buildSetup, readSetup, type SetupChoice, type SetupShape } from './setup.ts';
 import { historyTurns } from './texts.ts';
 import { Uplink } from './uplink.ts';
@@ -268,22 +268,31 @@ export class GeminiSession implements ProviderSession {
     this.#socket.useAudio(this.input);
     this.#stage = 'open';
     this.#watchExpiry();
-    const asks = this.#tellHistory();
+    const move = this.#openingMove();
+    const isAsked = this.#tellHistory(move !== undefined);
     this.#settle?.resolve();
-    if (asks !== 'nothing') this.#conversation.respond(asks === 'asked');
+    if (move !== undefined) this.#conversation.respond(move, isAsked);
   }
 
-  /** With a handle nothing is told again: the model would say it once more (sonichi/sutando#105). */
-  #tellHistory(): 'nothing' | 'asked' | 'to ask' {
-    if (!seedsHistory(this.#request)) return 'nothing';
-    const { history } = this.#request;
-    const turns = historyTurns(history, HISTORY);
-    const waits = awaitsAnswer(history);
+  /** A session that goes on by its handle goes on with what it was about to say, unless it is asked. */
+  #openingMove(): ReturnType<typeof openingMove> {
+    const { resume, respond } = this.#request;
+    return resume !== undefined && respond !== true ? undefined : openingMove(this.#request);
+  }
+
+  /**
+   * With a handle nothing is told again: the model would say it once more (sonichi/sutando#105). True: the model has been
+   * asked to answer by it.
+   */
+  #tellHistory(asks: boolean): boolean {
+    if (!seedsHistory(this.#request)) return false;
+    const turns = historyTurns(this.#request.history);
     const { announcesHistory } = this.#settings.generation;
-    // There it ends the history, and is no question.
-    this.#send({ clientContent: { turns, turnComplete: announcesHistory || waits } });
-    if (!waits) return 'nothing';
-    return announcesHistory ? 'to ask' : 'asked';
+    // A turn of the model's own at the end is nothing that it could answer.
+    const isQuestion = asks && turns.at(-1)?.['role'] === 'user';
+    // On 3.1 it ends the history, and is no question.
+    this.#send({ clientContent: { turns, turnComplete: announcesHistory || isQuestion } });
+    return isQuestion && !announcesHistory;
   }
 
   /** In case the service says nothing: it drops connections after about 10 minutes. */
@@ -390,5 +399,5 @@ function openingOf(request: ConnectRequest, settings: SessionSettings): Opening 
 }
 
 function seedsHistory({ resume, history }: ConnectRequest): boolean {
-  return resume === undefined && historyTurns(history, HISTORY).length > 0;
+  return resume === undefined && historyTurns(history).length > 0;
 }

@@ -1,6 +1,8 @@
 import type { ConnectRequest, HistoryItem, TextOptions } from '../../provider.ts';
 import type { Fields } from '../common/fields.ts';
-import { textOrKeys, tongueOf } from '../common/told.ts';
+import { BY_CHARACTERS, fittingHistory, type HistoryRoom } from '../common/history.ts';
+import { OPENING_WORDS, textOrKeys, tongueOf } from '../common/told.ts';
+import { HISTORY } from './facts.ts';
 
 /**
  * Everything that is told goes under the caller's role, for newer models refuse the role `system`; what the caller has
@@ -31,8 +33,11 @@ export function sayText(text: string, language: ConnectRequest['language']): str
   );
 }
 
-/** Has the model answer what the caller said last, before this session. */
-export const ANSWER_NOW = marked('answer now what the caller said last.');
+/** Has the model speak first, when the history alone does not make it: of what the caller said last, or just so. */
+export const OPENINGS = Object.freeze({
+  answer: marked(OPENING_WORDS.answer),
+  'go on': marked(OPENING_WORDS['go on']),
+});
 
 /** Tells what was heard of an answer that was cut off; `heard` is empty when nothing was. */
 export function heardText(heard: string, playedMs: number): string {
@@ -73,53 +78,21 @@ function told(item: HistoryItem): { readonly role: 'user' | 'model'; readonly te
   }
 }
 
-/** What a new session takes of the conversation so far. */
-interface HistoryLimits {
-  readonly maxItems: number;
-  readonly maxCharacters: number;
-}
+const ROOM: HistoryRoom = Object.freeze({
+  maxItems: HISTORY.maxItems,
+  maxSize: HISTORY.maxCharacters,
+  measure: BY_CHARACTERS,
+  extraSize: 0,
+});
 
-function lengthOf(item: HistoryItem): number {
-  return item.type === 'message' ? item.text.length : item.args.length + item.output.length;
-}
-
-/** The end of a text, never half of a character. */
-function tail(text: string, most: number): string {
-  const from = Math.max(0, text.length - most);
-  return text.slice((text.charCodeAt(from) & 0xfc00) === 0xdc00 ? from + 1 : from);
-}
-
-/** The end of an item that is too long: what was said last, or what a function gave, tells most. */
-function shortened(item: HistoryItem, most: number): HistoryItem {
-  if (item.type === 'message') return { ...item, text: tail(item.text, most) };
-  const args = tail(item.args, Math.floor(most / 4));
-  return { ...item, args, output: tail(item.output, most - args.length) };
-}
-
-/** The newest items that a new session takes; what alone is too long for it is told in part. */
-function newest(history: readonly HistoryItem[], limits: HistoryLimits): readonly HistoryItem[] {
-  const { maxItems, maxCharacters } = limits;
-  const taken: HistoryItem[] = [];
-  let left = maxCharacters;
-  for (const item of history.toReversed()) {
-    if (taken.length === maxItems) break;
-    const length = lengthOf(item);
-    if (length > left) {
-      if (left >= maxCharacters / 2) taken.push(shortened(item, left));
-      break;
-    }
-    taken.push(item);
-    left -= length;
-  }
-  return taken.reverse();
-}
-
-/** The conversation so far as turns: the caller's first, then by turns, however many items each one is made of. */
-export function historyTurns(history: readonly HistoryItem[], limits: HistoryLimits): readonly Fields[] {
+/**
+ * The conversation so far as turns, as far as there is room for it: the caller's first, then by turns, however many items
+ * each one is made of.
+ */
+export function historyTurns(history: readonly HistoryItem[]): readonly Fields[] {
   const turns: { role: 'user' | 'model'; texts: string[] }[] = [];
-  for (const item of newest(history, limits)) {
+  for (const item of fittingHistory(history, ROOM)) {
     const { role, text } = told(item);
-    if (text.trim() === '') continue;
     const last = turns.at(-1);
     if (last === undefined && role === 'model')
       turns.push({ role: 'user', texts: [marked('the call begins.')] });

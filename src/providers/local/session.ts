@@ -10,6 +10,7 @@ import type {
   ToolResult,
   TurnDetection,
 } from '../../provider.ts';
+import { openingMove } from '../common/told.ts';
 import { Dialogue } from './dialogue.ts';
 import { Ear, type HeardTurn } from './ear.ts';
 import { FORMATS } from './facts.ts';
@@ -105,6 +106,11 @@ export class LocalSession implements ProviderSession {
       tone: (parts: readonly TonePart[], ms) => setup.voice.tone(parts, ms, format),
       noiseDbm0: () => this.#ear.noiseDbm0,
     });
+  }
+
+  /** It cannot know what was said before; whoever waits for an answer is told how to go on. */
+  begin(): void {
+    if (openingMove(this.#request) !== undefined) this.sendText('', { role: 'system', respond: true });
   }
 
   sendAudio(bytes: Uint8Array): boolean {

@@ -31,7 +31,9 @@ export const CAPABILITIES: ProviderCapabilities = Object.freeze({
   truncate: false,
   cancel: false,
   resume: false,
-  catchUp: false,
+  // The maker's own sample hands up to 10 s of the caller's speech to the next session, as fast as it goes
+  // (aws-samples/amazon-nova-samples, speech-to-speech/repeatable-patterns/session-continuation).
+  catchUp: true,
   cancelsTools: false,
   parallelTools: true,
   maxSessionMs: MAX_SESSION_MS,
@@ -69,7 +71,7 @@ export const NOVA: ProviderFacts = Object.freeze({
   onBargeIn:
     'The service notices the caller by itself and says so when it has cut its speech off, or never when it has sent all of it; it says nothing when the caller begins to speak. What is left of the answer is dropped here. It takes no word of how much was heard.',
   limits: Object.freeze([
-    'A session ends after 8 minutes. The provider announces that two minutes ahead.',
+    'A session ends after 8 minutes without a warning; in the two minutes before, the call goes over to another one.',
     'An earlier conversation is told before the audio begins, at most 40 KB of text; the oldest turns are left out.',
     'Text in mid-call is always answered; what must not be answered is marked so, and an answer to it is not played.',
     'Results of functions are JSON; other text is wrapped.',

@@ -1,4 +1,5 @@
 import type { HistoryItem } from '../../provider.ts';
+import { EARLIER_LEFT_OUT } from '../common/history.ts';
 import { utf8Head, utf8Tail } from './utf8.ts';
 
 /** One turn of the past, as the service wants it: turns alternate, and the caller has the first one. */
@@ -33,9 +34,15 @@ interface Turn {
   readonly parts: Part[];
 }
 
+/** Between two parts there is a line break, or an empty line. */
+const BREAK_BYTES = 2;
+
 /** Stands for the turn of a caller who had not said anything when the agent spoke. */
 const CALLER_IS_THERE = note('The caller is on the line.');
-const THERE_BYTES = Buffer.byteLength(CALLER_IS_THERE);
+/** Stands before the first turn when others before it are left out. */
+const LEFT_OUT = note(EARLIER_LEFT_OUT);
+/** What has to be said before the first turn, whichever it is. */
+const LEAD_BYTES = Math.max(sizeOf(CALLER_IS_THERE), sizeOf(LEFT_OUT));
 
 /** Something that the caller did not say, in the turn of the caller: there is no other place for it. */
 export function note(text: string): string {
@@ -54,28 +61,31 @@ function asNote(item: HistoryItem): string | undefined {
 }
 
 /**
+ * @param answersLast the caller's last turn, if nobody has answered it, is kept apart, to be put to the model
+ *
  * The conversation so far in the form that the service takes: neighbouring turns of one side are merged, function calls
  * and words of the system are notes in the caller's turns (in the agent's the model would learn to speak like that). When
  * all of it is too long, the oldest turns are left out, and of long notes the ends.
  */
-export function pastConversation(history: readonly HistoryItem[], limits: HistoryLimits): PastConversation {
+export function pastConversation(
+  history: readonly HistoryItem[],
+  limits: HistoryLimits,
+  answersLast = true,
+): PastConversation {
   const past = new Past();
   for (const item of history) past.add(item);
   const { turns, notes } = past;
   const open = turns.at(-1)?.role === 'USER' ? turns.pop()?.parts : undefined;
   // What is newest comes first, but not at the price of everything before it.
-  const before = turns.length === 0 ? 0 : THERE_BYTES + sum(turns.map(({ parts }) => bytesOf(parts)));
+  const before = turns.length === 0 ? 0 : LEAD_BYTES + sum(turns.map(({ parts }) => bytesOf(parts)));
   const newest = shortened(open ?? notes, Math.max(limits.total / 2, limits.total - before));
-  const left = limits.total - sum(newest.map(sizeOf));
-  return {
-    blocks: fitting(turns, left),
-    unanswered: open && newest.join('\n'),
-    notes: open === undefined ? newest : [],
-  };
+  const blocks = fitting(turns, limits.total - sum(newest.map(sizeOf)));
+  if (open === undefined) return { blocks, unanswered: undefined, notes: newest };
+  const text = newest.join('\n');
+  if (answersLast) return { blocks, unanswered: text, notes: [] };
+  // A past that ends with the caller is answered by nobody until there is audio, or text to be answered.
+  return { blocks: [...blocks, { role: 'USER', text }], unanswered: undefined, notes: [] };
 }
-
-/** Between two parts there is a line break, or an empty line. */
-const BREAK_BYTES = 2;
 
 function sizeOf(text: string): number {
   return Buffer.byteLength(text) + BREAK_BYTES;
@@ -153,7 +163,7 @@ class Past {
 
 function fitting(turns: readonly Turn[], total: number): HistoryBlock[] {
   const kept: HistoryBlock[] = [];
-  let left = total - THERE_BYTES;
+  let left = total - LEAD_BYTES;
   for (const { role, parts } of turns.toReversed()) {
     const isWhole = bytesOf(parts) <= left;
     // The newest turn is worth having even in part, and what was said without all that was noted about it.
@@ -165,6 +175,15 @@ function fitting(turns: readonly Turn[], total: number): HistoryBlock[] {
     if (!isWhole) break;
     left -= sizeOf(text);
   }
-  if (kept[0]?.role === 'ASSISTANT') kept.unshift({ role: 'USER', text: CALLER_IS_THERE });
-  return kept;
+  return led(kept, kept.length < turns.length);
+}
+
+/** The caller has the first turn, and what was left out is noted there. */
+function led(kept: readonly HistoryBlock[], isShort: boolean): HistoryBlock[] {
+  const [first, ...others] = kept;
+  if (first === undefined) return [];
+  if (first.role === 'ASSISTANT') {
+    return [{ role: 'USER', text: isShort ? LEFT_OUT : CALLER_IS_THERE }, ...kept];
+  }
+  return isShort ? [{ role: 'USER', text: `${LEFT_OUT}\n${first.text}` }, ...others] : [...kept];
 }

@@ -14,12 +14,13 @@ import { Expiry } from '../common/expiry.ts';
 import { settingsText } from '../common/fields.ts';
 import { guardedSink } from '../common/guarded-sink.ts';
 import { abortError, connectError, type Scrub } from '../common/network.ts';
+import { OPENING_WORDS, openingMove } from '../common/told.ts';
 import { WholeSamples } from '../common/whole-samples.ts';
 import type { AwsLink, AwsStream } from './aws.ts';
 import { buildSession, type SessionChoice, type SessionShape, systemText } from './config.ts';
 import { Conversation } from './conversation.ts';
 import { failure } from './errors.ts';
-import { type HistoryLimits, type PastConversation, pastConversation } from './history.ts';
+import { type HistoryLimits, note, type PastConversation, pastConversation } from './history.ts';
 import { PromptWriter } from './input.ts';
 import { Uplink } from './uplink.ts';
 import { type ServerEvent, ServerEventReader } from './wire.ts';
@@ -56,6 +57,7 @@ export class NovaSession implements ProviderSession {
   readonly #sink: (event: ProviderEvent) => void;
   readonly #shape: SessionShape;
   readonly #past: PastConversation;
+  readonly #move: ReturnType<typeof openingMove>;
   readonly #writer: PromptWriter;
   readonly #uplink: Uplink;
   readonly #conversation: Conversation;
@@ -85,7 +87,8 @@ export class NovaSession implements ProviderSession {
     this.#shape = buildSession(request, setup);
     // What cannot be written is found out here, and not when it is sent.
     settingsText({ ...this.#shape.sessionStart, ...this.#shape.promptStart });
-    this.#past = pastConversation(request.history, setup.historyLimits);
+    this.#move = openingMove(request);
+    this.#past = pastConversation(request.history, setup.historyLimits, this.#move === 'answer');
     this.#writer = new PromptWriter(setup.historyLimits.bytesPerInput, randomUUID);
     this.#ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
@@ -214,6 +217,7 @@ export class NovaSession implements ProviderSession {
     this.#watchExpiry();
     this.#settle?.resolve();
     if (this.#past.unanswered !== undefined) this.#conversation.answer(this.#past.unanswered);
+    else if (this.#move !== undefined) this.#conversation.answer(note(OPENING_WORDS[this.#move]));
   }
 
   #sayGoodbye(): void {

@@ -30,6 +30,8 @@ const SILENCE_MS = 100;
 const MOST_SILENCE_MS = 1_000;
 /** Audio in one event, when several pieces had to wait. */
 const MOST_AUDIO_MS = 200;
+/** More than this at once is no frame of a line: it is what the caller said a while ago. */
+const BURST_MS = 500;
 
 const DONE: IteratorResult<InputChunk, undefined> = Object.freeze({ done: true, value: undefined });
 
@@ -78,11 +80,17 @@ export class Uplink implements AsyncIterable<InputChunk> {
     this.#watch(GAP_MS);
   }
 
-  /** Whole samples; they are copied. False when audio was dropped, this or older. */
+  /**
+   * Whole samples; they are copied. False when audio was dropped, this or older; what comes in one piece of more than half a
+   * second is taken whole.
+   */
   sendAudio(bytes: Uint8Array): boolean {
-    if (this.#envelope === undefined || this.#ended) return false;
+    const envelope = this.#envelope;
+    if (envelope === undefined || this.#ended) return false;
     this.#lastAudioAt = this.#options.clock.now();
-    return this.#push(bytes);
+    if (bytes.length <= BURST_MS * this.#bytesPerMs) return this.#push(bytes);
+    this.#putBurst(bytes, envelope);
+    return true;
   }
 
   /** These are the last events. Audio that still waits is given up. */
@@ -126,6 +134,16 @@ export class Uplink implements AsyncIterable<InputChunk> {
     this.#droppedBytes += dropped;
     this.#wake();
     return dropped === 0;
+  }
+
+  // Behind what waits already; what comes after it waits beside it, and may be dropped without it.
+  #putBurst(bytes: Uint8Array, envelope: AudioEnvelope): void {
+    const most = MOST_AUDIO_MS * this.#bytesPerMs;
+    while (this.#backlog.bytes > 0) this.#events.push(chunkOf(envelop(this.#backlog.take(most), envelope)));
+    for (let at = 0; at < bytes.length; at += most) {
+      this.#events.push(chunkOf(envelop(bytes.subarray(at, at + most), envelope)));
+    }
+    this.#wake();
   }
 
   #take(): Promise<IteratorResult<InputChunk, undefined>> {

@@ -2,10 +2,12 @@ import { type AudioFormat, formatName, PCM16_24K, sameFormat } from '../../audio
 import { BridgeError } from '../../errors.ts';
 import type { ConnectRequest, HistoryItem } from '../../provider.ts';
 import { type Fields, fieldsOf, merged } from '../common/fields.ts';
+import { fittingHistory, type HistoryRoom } from '../common/history.ts';
 import { instructions } from '../common/instructions.ts';
 import { shownFormat } from '../common/limits.ts';
+import { openingMove } from '../common/told.ts';
 import { FORMATS, MOST_HISTORY_ITEMS } from './facts.ts';
-import { pastCall, shortened, tokensOf } from './texts.ts';
+import { BY_TOKENS, KEEP_STILL, pastCall } from './texts.ts';
 
 /**
  * Who does the work that the voice hands on. `responses`: a model of the Responses API, which calls the functions.
@@ -92,32 +94,30 @@ function delegationFields(request: ConnectRequest, delegation: Delegation): Fiel
 
 const HISTORY_ROLES = { user: 'user', assistant: 'assistant', system: 'developer' } as const;
 
-function historyMessage(item: HistoryItem, mostTokens: number): Fields {
+function historyMessage(item: HistoryItem): Fields {
   const isMessage = item.type === 'message';
   const role = isMessage ? HISTORY_ROLES[item.role] : 'developer';
   const text = isMessage ? item.text : pastCall(item.name, item.args, item.output);
   const type = role === 'assistant' ? 'output_text' : 'input_text';
-  return { type: 'message', role, content: [{ type, text: shortened(text, mostTokens) }] };
+  return { type: 'message', role, content: [{ type, text }] };
 }
 
-function tokensIn(message: Fields): number {
-  const [part] = message['content'] as readonly [{ readonly text: string }];
-  return tokensOf(part.text);
-}
+/** About what is counted for a message beside its words: whose it is, or that it tells of a function. */
+const MESSAGE_TOKENS = 20;
 
 /** The newest part of the conversation so far that a session takes. */
-export function historyInput(history: readonly HistoryItem[], mostTokens: number): readonly Fields[] {
-  const told: Fields[] = [];
-  let left = mostTokens;
-  for (const item of history.toReversed()) {
-    if (item.type === 'message' && item.text.trim() === '') continue;
-    const message = historyMessage(item, mostTokens / 4);
-    const tokens = tokensIn(message);
-    left -= tokens;
-    if (tokens === 0 || left < 0 || told.length === MOST_HISTORY_ITEMS) break;
-    told.unshift(message);
-  }
-  return told;
+function historyInput(request: ConnectRequest, mostTokens: number): readonly Fields[] {
+  if (mostTokens === 0) return [];
+  const still = request.respond === false && openingMove({ ...request, respond: undefined }) !== undefined;
+  const room: HistoryRoom = {
+    maxItems: MOST_HISTORY_ITEMS - (still ? 1 : 0),
+    maxSize: mostTokens - (still ? BY_TOKENS.sizeOf(KEEP_STILL) + MESSAGE_TOKENS : 0),
+    measure: BY_TOKENS,
+    extraSize: MESSAGE_TOKENS,
+  };
+  const told = fittingHistory(request.history, room);
+  const line: HistoryItem = { type: 'message', role: 'system', text: KEEP_STILL };
+  return (still ? [...told, line] : told).map(historyMessage);
 }
 
 // Unknown fields are refused, and those of one kind of format or delegation are unknown to another kind.
@@ -132,7 +132,7 @@ export function buildSession(request: ConnectRequest, choice: SessionChoice): Fi
     instructions: voiceInstructions(request),
     audio: audioFields(request, choice),
     delegation: delegationFields(request, choice.delegation),
-    input: historyInput(request.history, choice.historyTokens),
+    input: historyInput(request, choice.historyTokens),
   };
   return merged(merged(own, choice.session, under), request.overrides, under);
 }

@@ -5,12 +5,12 @@ import type { ConnectRequest, HeardItem, ProviderEvent, TextOptions, ToolResult 
 import type { Fields } from '../common/fields.ts';
 import { codeWord } from '../common/limits.ts';
 import type { Scrub } from '../common/network.ts';
-import { awaitsAnswer } from '../common/told.ts';
+import { openingMove } from '../common/told.ts';
 import { Asks } from './asks.ts';
 import { report } from './errors.ts';
 import { Functions } from './functions.ts';
 import { Speech } from './speech.ts';
-import { ANSWER_NOW, pieces, textFor } from './texts.ts';
+import { OPENINGS, pieces, textFor } from './texts.ts';
 import type { ServerEvent, WireError } from './wire.ts';
 
 interface DialogueOptions {
@@ -76,9 +76,10 @@ export class Dialogue {
     });
   }
 
-  /** The session stands: what the caller said before it came is answered. */
+  /** The session stands: the model speaks first, if it is to. */
   begin(): void {
-    if (awaitsAnswer(this.#options.request.history)) this.#tell('instructions', ANSWER_NOW, null);
+    const move = openingMove(this.#options.request);
+    if (move !== undefined) this.#tell('instructions', OPENINGS[move], null);
   }
 
   say(text: string): void {

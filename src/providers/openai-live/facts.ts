@@ -36,6 +36,8 @@ export const OPENAI_LIVE: ProviderFacts = Object.freeze({
     truncate: false,
     cancel: false,
     resume: false,
+    // Its stream keeps time with the audio that it is given, so that whatever is given at once is a lead that it never loses
+    // again (livekit/agents#7239 has the other side of it: without audio it stands still).
     catchUp: false,
     cancelsTools: false,
     parallelTools: true,

@@ -1,4 +1,5 @@
 import type { TextOptions } from '../../provider.ts';
+import type { Measure } from '../common/history.ts';
 import { textOrKeys } from '../common/told.ts';
 
 /** An append may have 500 tokens; counted with a margin, since the count is a guess. */
@@ -11,7 +12,7 @@ function costOf(unit: number): number {
 }
 
 /** About how many tokens a text has, rather too many than too few. */
-export function tokensOf(text: string): number {
+function tokensOf(text: string): number {
   let tokens = 0;
   for (let i = 0; i < text.length; i++) tokens += costOf(text.charCodeAt(i));
   return tokens;
@@ -52,11 +53,24 @@ export function pieces(text: string): readonly string[] {
   return parts.filter((part) => part !== '');
 }
 
-/** The beginning of a text, of at most `most` tokens. */
-export function shortened(text: string, most: number): string {
-  const to = fitting(text, 0, most);
-  return to < text.length ? text.slice(0, to) : text;
+/** The end of a text, of at most `most` tokens. */
+function tail(text: string, most: number): string {
+  let tokens = 0;
+  let from = text.length;
+  while (from > 0) {
+    tokens += costOf(text.charCodeAt(from - 1));
+    if (tokens > most) break;
+    from -= 1;
+  }
+  return text.slice((text.charCodeAt(from) & 0xfc00) === 0xdc00 ? from + 1 : from);
 }
+
+/** For a history that is counted in tokens. */
+export const BY_TOKENS: Measure = Object.freeze({
+  sizeOf: tokensOf,
+  head: (text: string, most: number): string => text.slice(0, fitting(text, 0, most)),
+  tail,
+});
 
 /** What the model reads when a text of ours or keys of the telephone come in. */
 export function textFor(text: string, { role, respond, digits }: TextOptions): string {
@@ -66,8 +80,14 @@ export function textFor(text: string, { role, respond, digits }: TextOptions): s
   return respond ? `${told}\nSpeak to the caller about this now.` : told;
 }
 
-/** What the model is told when the caller had spoken last and another session died over it. */
-export const ANSWER_NOW = 'The caller has spoken last and waits for you: answer them now.';
+/** What has the model speak first: the caller had spoken last and another session died over it, or it is just its turn. */
+export const OPENINGS = Object.freeze({
+  answer: 'The caller has spoken last and waits for you: answer them now.',
+  'go on': 'It is your turn to speak: go on with this call now.',
+});
+
+/** The model answers what it is told of the caller by itself, so that it has to be told if it is not to. */
+export const KEEP_STILL = 'Do not speak yet: wait until the caller speaks, or until you are told to.';
 
 /** A function call that this session has not made, and its result. */
 export function pastCall(name: string, args: string, output: string): string {

@@ -3,6 +3,13 @@ import { FORMATS, MANY_FORMATS } from './formats.ts';
 
 const HOUR_MS = 60 * 60_000;
 
+/**
+ * What a new session is told of an earlier one. Nothing refuses more, but the models before gpt-realtime-2 have a context of
+ * 32,000 tokens (developers.openai.com/api/docs/models/gpt-realtime-1.5), in which instructions, functions and the call
+ * itself need room too; this is about 12,000 tokens, the words of some 50 minutes.
+ */
+export const HISTORY = Object.freeze({ maxItems: 1_000, maxCharacters: 48_000 });
+
 const CAPABILITIES: ProviderCapabilities = Object.freeze({
   inputs: FORMATS,
   outputs: FORMATS,
@@ -11,12 +18,15 @@ const CAPABILITIES: ProviderCapabilities = Object.freeze({
   truncate: true,
   cancel: true,
   resume: false,
+  // Where speech begins and ends is told by its place in the audio that was sent (`audio_start_ms`), not by the clock, and one
+  // message may bring minutes of it (`input_audio_buffer.append`, up to 15 MiB). Its relatives say the same of theirs; that
+  // they keep it with much audio at once was not seen.
   catchUp: true,
   cancelsTools: false,
   parallelTools: true,
   maxSessionMs: HOUR_MS,
   announcesEnd: false,
-  history: undefined,
+  history: HISTORY,
 });
 
 const VOICES = Object.freeze('alloy ash ballad coral echo sage shimmer verse marin cedar'.split(' '));
@@ -41,7 +51,7 @@ export const OPENAI: ProviderFacts = frozen({
   languages: 'Any that the model knows; it follows the caller unless it is told the language of the call.',
   onBargeIn: CUTS_AND_IS_TOLD,
   limits: [
-    'A session lasts 60 minutes and ends without a warning; the agent takes leave a minute before.',
+    'A session lasts 60 minutes and ends without a warning; in the five minutes before, the call goes over to another one.',
     'A voice cannot be changed after the agent has spoken.',
     'G.711 goes through as it is; PCM16 only with 24 kHz.',
   ],
@@ -58,7 +68,7 @@ export const AZURE: ProviderFacts = frozen({
   onBargeIn: CUTS_AND_IS_TOLD,
   limits: [
     'It is asked for the name of a deployment, not of a model.',
-    'A session lasts 60 minutes and ends without a warning; the agent takes leave a minute before.',
+    'A session lasts 60 minutes and ends without a warning; in the five minutes before, the call goes over to another one.',
     'A server error may stay for the rest of a session; after the second one the session is given up.',
   ],
 });

@@ -1,8 +1,10 @@
 import { assertNever } from '../../errors.ts';
 import type { HistoryItem, TextOptions } from '../../provider.ts';
 import { type Fields, textOf } from '../common/fields.ts';
+import { BY_CHARACTERS, fittingHistory, type HistoryRoom } from '../common/history.ts';
 import { sayExactly, textOrKeys } from '../common/told.ts';
 import type { Dialect } from './dialect.ts';
+import { HISTORY } from './facts.ts';
 import type { Correction } from './responses.ts';
 
 /** What a message of ours is about; it leads its event id, so that an error that names the id can be judged. */
@@ -48,15 +50,23 @@ export function resultItem(callId: string, output: string): Fields {
   return { type: 'function_call_output', call_id: callId, output };
 }
 
+const ROOM: HistoryRoom = Object.freeze({
+  maxItems: HISTORY.maxItems,
+  maxSize: HISTORY.maxCharacters,
+  measure: BY_CHARACTERS,
+  extraSize: 0,
+});
+
 /**
- * The conversation so far as items, in order. Calls get ids of their own: those of another provider may be longer
- * than this one takes, and only have to tell the pairs apart.
+ * The conversation so far as items, in order, as far as there is room for it. Calls get ids of their own: those of another
+ * provider may be longer than the 32 characters that this one takes (AidenAI-IO/aiden-firmware#651), and only have to tell
+ * the pairs apart.
  */
 export function historyItems(history: readonly HistoryItem[], dialect: Dialect): readonly Fields[] {
   const items: Fields[] = [];
-  for (const [at, item] of history.entries()) {
+  for (const [at, item] of fittingHistory(history, ROOM).entries()) {
     if (item.type === 'message') {
-      if (item.text.trim() !== '') items.push(messageItem(item.role, item.text, dialect));
+      items.push(messageItem(item.role, item.text, dialect));
       continue;
     }
     const callId = `call_history_${at + 1}`;

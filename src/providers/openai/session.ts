@@ -14,7 +14,7 @@ import { errorOfBody, type Fields, isFields, settingsText } from '../common/fiel
 import { guardedSink } from '../common/guarded-sink.ts';
 import { abortError, networkError, type Scrub } from '../common/network.ts';
 import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
-import { awaitsAnswer } from '../common/told.ts';
+import { openingMove } from '../common/told.ts';
 import { WholeSamples } from '../common/whole-samples.ts';
 import { buildSession, readExpiry, readSession, type SessionShape } from './config.ts';
 import { Conversation } from './conversation.ts';
@@ -254,9 +254,8 @@ export class OpenAiSession implements ProviderSession {
   #open(): void {
     this.#socket.useAudio(this.#shape.input);
     this.#stage = 'open';
-    const { history } = this.#request;
     if (!this.#isResumed()) {
-      for (const item of historyItems(history, this.#setup.dialect)) {
+      for (const item of historyItems(this.#request.history, this.#setup.dialect)) {
         this.#send('history', { type: 'conversation.item.create', item });
       }
     }
@@ -265,7 +264,7 @@ export class OpenAiSession implements ProviderSession {
       this.#expiry.expect(this.#setup.unsaidSessionMs);
     }
     this.#settle?.resolve();
-    if (awaitsAnswer(history)) this.#conversation.respond();
+    if (openingMove(this.#request) !== undefined) this.#conversation.respond();
   }
 
   #onConversation(id: string): void {
