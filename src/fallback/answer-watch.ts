@@ -1,7 +1,7 @@
 import type { AudioFormat } from '../audio/format.ts';
 import { TurnLevel } from '../audio/level.ts';
 import type { Cancel, Clock } from '../clock.ts';
-import type { ProviderEvent, ResponseStatus } from '../provider.ts';
+import type { ProviderCapabilities, ProviderEvent, ResponseStatus } from '../provider.ts';
 
 /*
  * What the provider owes, and when its silence is too long:
@@ -28,6 +28,11 @@ export interface AnswerWatchOptions {
 
 type Owed = 'nothing' | 'answer' | 'doubtful';
 
+/**
+ * From when our ear hears the caller until it does not any more, which it says 600 ms after the last of it. What is shorter
+ * may be a cough or an "mhm", to which nobody has to answer.
+ */
+const LEAST_HEARD_MS = 900;
 /** For what only the bridge has heard. */
 const DOUBTFUL_FACTOR = 1.5;
 /** For a single turn that only the level speaks for, and for what follows speech that was told to be whole. */
@@ -44,8 +49,11 @@ export class AnswerWatch {
   readonly #options: AnswerWatchOptions;
   #inUse = false;
   #waiting = false;
+  /** The provider answers each turn; one that speaks in real time may choose to say nothing. */
+  #answersTurns = true;
   /** Who says that the caller speaks; undefined: nobody. */
   #callerBy: 'provider' | 'local' | undefined;
+  #callerSince = 0;
   #owed: Owed = 'nothing';
   readonly #open = new Set<string>();
   /** The last response of which something was to be heard, and whether that was all of it. */
@@ -66,8 +74,9 @@ export class AnswerWatch {
   }
 
   /** A session is in use from now on: what the one before it owed is no matter any more. */
-  begin(): void {
+  begin({ speech }: Pick<ProviderCapabilities, 'speech'>): void {
     this.#forget();
+    this.#answersTurns = speech === 'turns';
     this.#inUse = this.#options.limitMs > 0;
   }
 
@@ -100,7 +109,9 @@ export class AnswerWatch {
   callerStopped(): void {
     if (this.#callerBy !== 'local') return;
     this.#callerBy = undefined;
-    this.#owe('doubtful');
+    const heardMs = this.#options.clock.now() - this.#callerSince;
+    if (this.#answersTurns && heardMs >= LEAST_HEARD_MS) this.#owe('doubtful');
+    else this.#step();
   }
 
   /** The bridge has asked the model to speak. */
@@ -121,10 +132,10 @@ export class AnswerWatch {
         this.#spokenWhole = event.responseId === this.#spoken;
         break;
       case 'responseStarted':
-        this.#onStarted(event.responseId);
+        this.#onStarted(event.responseId, event.asked);
         break;
       case 'responseDone':
-        this.responseDone(event.responseId, event.status);
+        this.#onDone(event.responseId, event.status);
         break;
       case 'toolCall':
         this.#step();
@@ -137,7 +148,7 @@ export class AnswerWatch {
         break;
       case 'speechStopped':
         this.#callerBy = undefined;
-        this.#owe('answer');
+        this.#owe(this.#answersTurns ? 'answer' : 'nothing');
         break;
       case 'interrupted':
         this.#open.clear();
@@ -148,17 +159,6 @@ export class AnswerWatch {
         break;
       default:
         break;
-    }
-  }
-
-  /** A response is over, whichever way; told by `sign`. */
-  responseDone(responseId: string, status: ResponseStatus): void {
-    this.#open.delete(responseId);
-    const mute = this.#spoken !== responseId;
-    if (status === 'failed' && mute && this.#owed === 'nothing' && this.#callerBy === undefined) {
-      this.#owe('answer');
-    } else {
-      this.#step();
     }
   }
 
@@ -193,6 +193,7 @@ export class AnswerWatch {
   }
 
   #caller(by: 'provider' | 'local'): void {
+    if (this.#callerBy === undefined) this.#callerSince = this.#options.clock.now();
     this.#callerBy = by;
     this.#owed = 'nothing';
     this.#open.clear();
@@ -204,11 +205,20 @@ export class AnswerWatch {
     this.#step();
   }
 
-  #onStarted(responseId: string): void {
+  #onStarted(responseId: string, asked: boolean): void {
     this.#owed = 'nothing';
-    this.#callerBy = this.#callerBy === 'local' ? undefined : this.#callerBy;
+    // Whoever answers the caller takes the turn as ended, told or not.
+    if (!asked) this.#callerBy = undefined;
     this.#open.add(responseId);
     this.#spokenWhole = false;
+    this.#step();
+  }
+
+  #onDone(responseId: string, status: ResponseStatus): void {
+    this.#open.delete(responseId);
+    const mute = this.#spoken !== responseId;
+    // A model may choose to say nothing; one that failed at it still owes its answer.
+    if (status === 'failed' && mute && this.#callerBy === undefined) this.#owed = 'answer';
     this.#step();
   }
 
