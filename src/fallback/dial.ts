@@ -1,8 +1,11 @@
-import type { Clock } from '../clock.ts';
+import type { Cancel, Clock } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
 import type { ConnectRequest, ProviderEvent, ProviderSession } from '../provider.ts';
-import type { Breakers } from './breakers.ts';
+import { Attempt, type UsageEvent } from './attempt.ts';
+import type { Breakers, Trial } from './breakers.ts';
 import type { Candidate } from './candidate.ts';
+
+export type { UsageEvent } from './attempt.ts';
 
 export interface DialOptions {
   readonly clock: Clock;
@@ -18,6 +21,8 @@ export interface DialOptions {
   request(candidate: Candidate): ConnectRequest;
   /** One attempt has come to nothing; told at once, for log, metrics and events. */
   onFailed(candidate: Candidate, error: BridgeError, ms: number): void;
+  /** What a session that the call is not held with wants to be paid for; it may come after `dial` has resolved. */
+  onStray?(candidate: Candidate, event: UsageEvent): void;
 }
 
 /** A session that is ready. */
@@ -28,44 +33,236 @@ export interface Dialled {
   readonly request: ConnectRequest;
   /** From the dialling of this one until it was ready. */
   readonly ms: number;
-  /** Hands over the events that came meanwhile, then all that come. Called once. */
-  listen(sink: (event: ProviderEvent) => void): void;
+  /** Those that were dialled before it and were not ready yet, in the order of the dialling. */
+  readonly overtaken: readonly Candidate[];
+  /**
+   * Hands over the events that came meanwhile, then all that come. Called once. The session may have died since it was
+   * ready; then `closed` is among the first.
+   */
+  readonly listen: (sink: (event: ProviderEvent) => void) => void;
 }
 
 /** What may follow an attempt that failed: with whom else, or once more with the same. */
 export const AGAIN_AFTER_MS = 300;
 
 /**
+ * The next one is dialled beside a probe so soon that the caller hardly notices that it was made with their call, and not
+ * so soon that a provider which is well again has no chance.
+ */
+export const PROBE_HEDGE_MS = 250;
+
+/**
  * The first provider that is ready. Each has its time; the next one is dialled when one has failed, or beside one that is
  * slow (hedge), and whoever is not first is closed without having been sent anything. Providers whose breaker is open are
  * passed by as long as there are others. When all have failed, those whose error may pass (`retry`) are tried once more.
- * Rejects with the BridgeError of the last attempt, CANCELLED by `signal`, or BAD_CONFIG when there is no candidate.
+ * Rejects with a BridgeError: that of the last attempt, except that TIMEOUT says less than any other; CANCELLED by
+ * `signal`, or BAD_CONFIG when there is no candidate.
+ *
+ * What the verdict on an error means here: `failOver`, the next one is dialled; `retry`, the same one is dialled once
+ * more in the second round. Without `failOver`, an error that ends the call (`endCall`) is a mistake that nobody else
+ * mends, so nobody else is dialled; one that a call outlives says nothing about the others.
+ *
+ * Whoever was dialled before the winner and is not ready yet is not given up at once but goes on until it is ready or its
+ * time is over, and is closed then: otherwise no breaker would ever learn of a provider that hangs or is slow, since
+ * the hedge would always be there first. `signal` ends that, too.
  */
 export async function dial(options: DialOptions): Promise<Dialled> {
-  const { candidates, signal, clock } = options;
-  const [candidate] = candidates;
-  if (candidate === undefined) throw new BridgeError('BAD_CONFIG', 'no provider to dial');
-  const startedAt = clock.now();
-  const request = options.request(candidate);
-  const early: ProviderEvent[] = [];
-  let sink = (event: ProviderEvent): void => {
-    early.push(event);
-  };
-  try {
-    const session = await candidate.provider.connect(request, (event) => sink(event), signal);
-    return {
+  return new Promise((resolve, reject) => new Dialling(options, resolve, reject).begin());
+}
+
+/** One place in the list: the same provider may be there twice. */
+interface Place {
+  readonly candidate: Candidate;
+  /** Of its last attempt. */
+  error: BridgeError | undefined;
+}
+
+interface Flight {
+  readonly place: Place;
+  readonly attempt: Attempt;
+  /** Its breaker does not think much of it, so it is no reason to pass others by. */
+  readonly isDoubtful: boolean;
+}
+
+class Dialling {
+  readonly #options: DialOptions;
+  readonly #resolve: (dialled: Dialled) => void;
+  readonly #reject: (error: BridgeError) => void;
+  readonly #places: readonly Place[];
+  readonly #onAbort = (): void => this.#cancel();
+  /** In the order of the dialling. */
+  readonly #flights = new Map<Attempt, Flight>();
+  /** Those of this round that nobody has asked the breaker about. */
+  #waiting: Place[] = [];
+  /** Those of this round whose breaker did not admit. */
+  #passedBy: Place[] = [];
+  #round = 0;
+  #timer: Cancel | undefined;
+  /** After which nobody else is dialled. */
+  #final: BridgeError | undefined;
+  /** Of the last attempt, unless that was a TIMEOUT and another said more. */
+  #failure: BridgeError | undefined;
+  #settled = false;
+
+  constructor(
+    options: DialOptions,
+    resolve: (dialled: Dialled) => void,
+    reject: (error: BridgeError) => void,
+  ) {
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#places = options.candidates.map((candidate) => ({ candidate, error: undefined }));
+  }
+
+  begin(): void {
+    const { signal } = this.#options;
+    if (this.#places.length === 0) {
+      this.#reject(new BridgeError('BAD_CONFIG', 'no provider to dial, wanted at least one'));
+    } else if (signal.aborted) {
+      this.#cancel();
+    } else {
+      signal.addEventListener('abort', this.#onAbort, { once: true });
+      this.#begin(this.#places);
+    }
+  }
+
+  #begin(places: readonly Place[]): void {
+    this.#round += 1;
+    this.#waiting = [...places];
+    this.#passedBy = [];
+    this.#next();
+  }
+
+  /** Dials one more, if there is one. */
+  #next(): void {
+    this.#timer?.();
+    this.#timer = undefined;
+    const picked = this.#final === undefined ? this.#pick() : undefined;
+    if (picked !== undefined) this.#fly(...picked);
+    else if (this.#flights.size === 0) this.#roundOver();
+  }
+
+  /** The next whose breaker admits; when there is none and nobody promising is under way, the next of the others. */
+  #pick(): readonly [Place, Trial, isDoubtful: boolean] | undefined {
+    const { breakers } = this.#options;
+    for (let place = this.#waiting.shift(); place !== undefined; place = this.#waiting.shift()) {
+      const trial = breakers.of(place.candidate.provider).admit();
+      if (trial !== undefined) return [place, trial, trial.probe];
+      this.#passedBy.push(place);
+    }
+    for (const { isDoubtful } of this.#flights.values()) if (!isDoubtful) return undefined;
+    const place = this.#passedBy.shift();
+    return place && [place, breakers.of(place.candidate.provider).insist(), true];
+  }
+
+  #fly(place: Place, trial: Trial, isDoubtful: boolean): void {
+    const { candidate } = place;
+    const { clock, connectMs, hedgeMs } = this.#options;
+    const attempt = new Attempt({
       candidate,
-      session,
-      request,
-      ms: clock.now() - startedAt,
-      listen(to) {
-        for (const event of early.splice(0)) to(event);
-        sink = to;
-      },
-    };
-  } catch (thrown) {
-    const error = BridgeError.from(thrown);
-    options.onFailed(candidate, error, clock.now() - startedAt);
-    throw error;
+      trial,
+      clock,
+      connectMs,
+      request: () => this.#options.request(candidate),
+      onReady: (ready, session, request) => this.#onReady(ready, session, request),
+      onFailed: (failed, error) => this.#onFailed(failed, error),
+      onStray: (_attempt, event) => this.#told(() => this.#options.onStray?.(candidate, event)),
+    });
+    this.#flights.set(attempt, { place, attempt, isDoubtful });
+    const besideMs = trial.probe ? Math.min(PROBE_HEDGE_MS, hedgeMs || PROBE_HEDGE_MS) : hedgeMs;
+    if (besideMs > 0) this.#timer = clock.after(besideMs, () => this.#next());
+    attempt.start();
+  }
+
+  #onReady(attempt: Attempt, session: ProviderSession, request: ConnectRequest): void {
+    if (this.#settled) {
+      this.#flights.delete(attempt);
+      attempt.discard();
+      this.#tidy();
+      return;
+    }
+    const overtaken = this.#outrun(attempt);
+    const { candidate, ms } = attempt;
+    const listen = (sink: (event: ProviderEvent) => void): void => attempt.listen(sink);
+    this.#resolve({ candidate, session, request, ms, overtaken, listen });
+  }
+
+  /** Gives up those that were dialled after the winner, and leaves the others to find out how slow they are. */
+  #outrun(winner: Attempt): readonly Candidate[] {
+    this.#settle();
+    const overtaken: Candidate[] = [];
+    let isBefore = true;
+    for (const attempt of this.#flights.keys()) {
+      if (attempt === winner) isBefore = false;
+      else if (isBefore) overtaken.push(attempt.candidate);
+      else attempt.drop();
+      if (!isBefore) this.#flights.delete(attempt);
+    }
+    this.#tidy();
+    return overtaken;
+  }
+
+  #onFailed(attempt: Attempt, error: BridgeError): void {
+    const flight = this.#flights.get(attempt);
+    this.#flights.delete(attempt);
+    if (this.#settled || flight === undefined) {
+      this.#tidy();
+      return;
+    }
+    flight.place.error = error;
+    const saidMore = this.#failure !== undefined && this.#failure.code !== 'TIMEOUT';
+    if (error.code !== 'TIMEOUT' || !saidMore) this.#failure = error;
+    const { failOver, endCall } = error.verdict;
+    if (!failOver && endCall) this.#final ??= error;
+    const { candidate, ms } = attempt;
+    this.#told(() => this.#options.onFailed(candidate, error, ms));
+    if (!this.#settled) this.#next();
+  }
+
+  /** Nobody is under way and nobody is left to dial. */
+  #roundOver(): void {
+    const again = this.#places.filter(({ error }) => error?.verdict.retry);
+    if (this.#final === undefined && this.#round === 1 && again.length > 0) {
+      this.#timer = this.#options.clock.after(AGAIN_AFTER_MS, () => this.#begin(again));
+      return;
+    }
+    this.#end(this.#final ?? this.#failure ?? new BridgeError('INTERNAL', 'no provider was dialled'));
+  }
+
+  #cancel(): void {
+    const { reason } = this.#options.signal;
+    this.#end(new BridgeError('CANCELLED', 'no provider is needed any more', { cause: reason }));
+  }
+
+  /** Also when there is a winner: those that it has overtaken go. */
+  #end(error: BridgeError): void {
+    this.#settle();
+    for (const attempt of this.#flights.keys()) attempt.drop();
+    this.#flights.clear();
+    this.#tidy();
+    // Without effect once there is a winner.
+    this.#reject(error);
+  }
+
+  #settle(): void {
+    this.#settled = true;
+    this.#timer?.();
+    this.#timer = undefined;
+  }
+
+  #tidy(): void {
+    if (this.#settled && this.#flights.size === 0) {
+      this.#options.signal.removeEventListener('abort', this.#onAbort);
+    }
+  }
+
+  /** A listener that throws must neither leave a dialling that never ends nor reach the provider. */
+  #told(tell: () => void): void {
+    try {
+      tell();
+    } catch (thrown) {
+      if (!this.#settled) this.#end(BridgeError.from(thrown));
+    }
   }
 }
