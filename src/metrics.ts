@@ -2,10 +2,11 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { ToolOutcome } from './call-events.ts';
 import { type CallBill, tokensOf } from './cost/call-bill.ts';
 import type { LedgerTrouble } from './cost/day-book.ts';
+import { createFallbackMetrics, type FallbackMetrics } from './metrics/fallback.ts';
 import type { Usage } from './provider.ts';
 
 /** What the service counts. Calls add their frame counts once, when they end: nothing here runs per frame. */
-export interface Metrics {
+export interface Metrics extends FallbackMetrics {
   callStarted(): void;
   callEnded(
     labels: { readonly reason: string; readonly carrier: string; readonly provider: string },
@@ -113,6 +114,7 @@ export function createMetrics(): Metrics {
   ]);
   const hangUps = counter('hang_up_failures_total', 'Hang-ups by REST that failed', ['carrier']);
   return {
+    ...createFallbackMetrics(registers),
     callStarted: () => active.inc(),
     callEnded(labels, counts) {
       active.dec();

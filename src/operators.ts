@@ -3,13 +3,16 @@ import { createTokenCheck } from './calls-api/access.ts';
 import { describeApi } from './calls-api/openapi.ts';
 import { type Operation, SERVICE_OPERATIONS, type ServiceOperation } from './calls-api/operations.ts';
 import { failure } from './calls-api/replies.ts';
+import type { AnswerOf } from './calls-api/shapes.ts';
 import { type CallsApiDeps, createCallsApi, send, unauthorized } from './calls-api.ts';
 import { BridgeError } from './errors.ts';
+import type { BreakerReport, Breakers } from './fallback/breakers.ts';
 import type { SessionManager } from './session-manager.ts';
 
 export interface OperatorsDeps extends CallsApiDeps {
   readonly manager: Pick<SessionManager, 'size' | 'draining'>;
   readonly maxCalls: number;
+  readonly breakers: Pick<Breakers, 'report'>;
 }
 
 /** Everything that operators ask for: how the service is, what it has counted, and the calls. */
@@ -24,7 +27,7 @@ export function createOperators(deps: OperatorsDeps): Router {
 }
 
 function createHandlers(deps: OperatorsDeps): Readonly<Record<ServiceOperation, RequestHandler>> {
-  const { manager, maxCalls, metrics, token, log } = deps;
+  const { manager, maxCalls, metrics, token, log, breakers } = deps;
   const check = createTokenCheck(token);
   let description: ReturnType<typeof describeApi> | undefined;
   return {
@@ -35,7 +38,9 @@ function createHandlers(deps: OperatorsDeps): Readonly<Record<ServiceOperation, 
       // Full is not unready: live calls still need their webhooks, and one caller more gets a busy tone from here.
       const { draining, size } = manager;
       const status = draining ? 'draining' : size < maxCalls ? 'ready' : 'full';
-      send(response, { status: draining ? 503 : 200, body: { status, calls: size, maxCalls } });
+      // Nor is a provider that is passed by: calls have others or the agent's last resort, and this says which it is.
+      const providers = breakers.report().map(providerAnswer);
+      send(response, { status: draining ? 503 : 200, body: { status, calls: size, maxCalls, providers } });
     },
     metrics: (request, response) => {
       const access = check(request.headers.authorization);
@@ -58,4 +63,14 @@ function createHandlers(deps: OperatorsDeps): Readonly<Record<ServiceOperation, 
       response.json(description);
     },
   };
+}
+
+/** Open to everybody, so nothing of what a provider has said. */
+function providerAnswer({
+  provider,
+  state,
+  why,
+  forMs,
+}: BreakerReport): AnswerOf<'Readiness'>['providers'][number] {
+  return { provider, state, why, forMs };
 }

@@ -13,6 +13,7 @@ import { type Clock, systemClock } from './clock.ts';
 import type { Config, Env } from './config.ts';
 import { modelName } from './cost/call-bill.ts';
 import { BridgeError } from './errors.ts';
+import { tellBreaker } from './fallback/breaker-news.ts';
 import { Breakers } from './fallback/breakers.ts';
 import { createLog, type Log } from './log.ts';
 import { MediaSockets } from './media-socket.ts';
@@ -129,7 +130,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       accounts?.unanswered(record, roster.reportOf(record.view, desk.orderOf(record.view.id)?.variables)),
     manager: () => manager,
   });
-  const breakers = new Breakers({ clock, onChange: () => undefined });
+  const breakers = new Breakers({ clock, onChange: (report) => tellBreaker({ log, metrics }, report) });
+  metrics.watchBreakers(() => breakers.report());
   const manager: SessionManager = new SessionManager({
     clock,
     breakers,
@@ -198,7 +200,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   app.disable('x-powered-by');
   app.disable('etag');
   const { apiToken: token, maxCalls, maxCallMs } = config;
-  app.use(createOperators({ desk, manager, clock, log, metrics, token, maxCalls, maxCallMs }));
+  app.use(createOperators({ desk, manager, breakers, clock, log, metrics, token, maxCalls, maxCallMs }));
   const webhooks = createWebhooks({
     carriers,
     manager,
@@ -259,12 +261,26 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
 
 /** What is counted while a call is up. */
 function count(metrics: Metrics, session: Session | undefined, event: CallEvent): void {
-  if (event.type === 'usage') {
-    metrics.tokensUsed(modelName(event), event.usage);
-  } else if (event.type === 'tool') {
-    // By names that there are: those that a model makes up may be anything.
-    const known = session?.agent.tools.some(({ definition }) => definition.name === event.name) === true;
-    metrics.functionCalled(known ? event.name : '[unknown]', event.outcome);
+  switch (event.type) {
+    case 'usage':
+      metrics.tokensUsed(modelName(event), event.usage);
+      break;
+    case 'tool': {
+      // By names that there are: those that a model makes up may be anything.
+      const known = session?.agent.tools.some(({ definition }) => definition.name === event.name) === true;
+      metrics.functionCalled(known ? event.name : '[unknown]', event.outcome);
+      break;
+    }
+    case 'providerReady':
+      metrics.providerReady(event);
+      break;
+    case 'providerFailed':
+      metrics.providerFailed(event);
+      break;
+    case 'failover':
+      metrics.failedOver(event);
+      break;
+    default:
   }
 }
 

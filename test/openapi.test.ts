@@ -50,7 +50,9 @@ function router(): Router {
     agents: () => ['agent'],
     manager: () => manager,
   });
-  return createOperators({ desk, manager, clock, log, metrics, token: 'x', maxCalls: 1, maxCallMs: 60_000 });
+  const breakers = { report: () => [] };
+  const limits = { maxCalls: 1, maxCallMs: 60_000 };
+  return createOperators({ desk, manager, breakers, clock, log, metrics, token: 'x', ...limits });
 }
 
 interface Layer {

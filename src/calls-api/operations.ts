@@ -184,7 +184,7 @@ export const SERVICE_OPERATIONS = {
     method: 'get',
     path: '/readyz',
     summary: 'Are new calls welcome?',
-    text: 'Full is not unready: live calls still need their webhooks, and one caller more gets a busy tone.',
+    text: 'Full is not unready: live calls still need their webhooks, and one caller more gets a busy tone. Nor is a provider whose circuit breaker is open: calls are held with the others, or end with the last resort of their agent.',
     access: 'open',
     answers: {
       200: { text: 'They are, or there is no room at the moment.', schema: 'Readiness' },

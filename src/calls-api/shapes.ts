@@ -220,13 +220,44 @@ const CallEvent = z
   });
 const Done = z.object({ status: z.literal('ok') }).meta({ description: 'It was done, or ordered.' });
 const Alive = z.object({ status: z.literal('ok') }).meta({ description: 'The process lives.' });
+const ProviderState = z.object({
+  provider: z.string(),
+  state: z
+    .enum(['closed', 'open', 'half-open'])
+    .describe(
+      'Of its circuit breaker. closed: it is dialled. open: calls pass it by. half-open: one call tries whether it works again.',
+    ),
+  why: z
+    .string()
+    .optional()
+    .describe('Code of the error that opened it, or `slow`; not there while it is closed.'),
+  forMs: z.int().min(0).describe('For how long it has been in this state.'),
+});
 const Readiness = z
   .object({
     status: z.enum(['ready', 'full', 'draining']),
     calls: z.int().min(0).describe('Calls that are up.'),
     maxCalls: z.int().min(1),
+    providers: z
+      .array(ProviderState)
+      .describe(
+        'Providers that were dialled since the service started; the state of an open one changes with a call.',
+      ),
   })
-  .meta({ description: 'Whether new calls are welcome.' });
+  .meta({
+    description: 'Whether new calls are welcome, and with whom they could be held.',
+    examples: [
+      {
+        status: 'ready',
+        calls: 12,
+        maxCalls: 100,
+        providers: [
+          { provider: 'openai', state: 'open', why: 'PROVIDER_UNAVAILABLE', forMs: 4200 },
+          { provider: 'gemini', state: 'closed', forMs: 86_400_000 },
+        ],
+      },
+    ],
+  });
 const Description = z.looseObject({ openapi: z.string() }).meta({ description: 'This description.' });
 
 /** Schemas of requests, by the names that they have in the description. */
