@@ -103,7 +103,7 @@ export class AgentBook {
       toolsAtOnce: spec.toolsAtOnce ?? base.toolsAtOnce,
       filler: filler(spec, base, variables),
       providers: spec.providers,
-      fallback: base.fallback,
+      fallback: fallback(spec, base),
       maxCallMs: Math.min(base.maxCallMs, (spec.limits?.callSeconds ?? Number.POSITIVE_INFINITY) * 1000),
       maxCallGoodbye: say(spec.limits?.goodbye, base.maxCallGoodbye),
       silence: silence(spec, base, variables),
@@ -182,10 +182,25 @@ function silence(spec: AgentSpec, base: Agent, variables: Variables): Agent['sil
   if (spec.silence === false) return { ...base.silence, afterMs: 0 };
   const { afterSeconds, prompts, goodbye } = spec.silence;
   return {
-    afterMs: afterSeconds === undefined ? base.silence.afterMs : Math.round(afterSeconds * 1000),
+    afterMs: inMs(afterSeconds) ?? base.silence.afterMs,
     prompts: prompts === undefined ? base.silence.prompts : allFilled(prompts, variables),
     goodbye: filled(goodbye, variables) ?? base.silence.goodbye,
   };
+}
+
+function fallback({ failover }: AgentSpec, { fallback: base }: Agent): Agent['fallback'] {
+  if (failover === undefined) return base;
+  const { connectSeconds, hedgeSeconds, answerSeconds, filler: gap } = failover;
+  return {
+    connectMs: inMs(connectSeconds) ?? base.connectMs,
+    hedgeMs: inMs(hedgeSeconds) ?? base.hedgeMs,
+    answerMs: inMs(answerSeconds) ?? base.answerMs,
+    gapFiller: gap === undefined ? base.gapFiller : gap || undefined,
+  };
+}
+
+function inMs(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : Math.round(seconds * 1000);
 }
 
 function lastResort(spec: AgentSpec, base: Agent, variables: Variables): AfterStream {
@@ -196,6 +211,12 @@ function lastResort(spec: AgentSpec, base: Agent, variables: Variables): AfterSt
   if ('say' in wanted) {
     const text = filled(wanted.say, variables);
     return text === undefined ? base.lastResort : { type: 'say', text, language };
+  }
+  if ('message' in wanted) {
+    const text = filled(wanted.message, variables);
+    return text === undefined
+      ? base.lastResort
+      : { type: 'message', text, language, maxS: wanted.maxSeconds };
   }
   const { transfer: to, callerId, ringSeconds: ringS, announce } = wanted;
   return { type: 'transfer', to, callerId, ringS, announce: filled(announce, variables), language };

@@ -98,7 +98,7 @@ export async function readAgentsFile(
 function assemble(path: string, raw: RawAgentsFile, loaded: Loaded, sources: readonly Source[]): AgentsFile {
   const agents = Object.entries(raw.agents).map(([name, agent]) => {
     const instructions = loaded.instructions.get(name)?.text;
-    return [name, agentSpec(name, agent, { instructions, clip: loaded.clips.get(name) })] as const;
+    return [name, agentSpec(name, agent, { instructions, clips: loaded.clips.get(name) })] as const;
   });
   const { timeZone, variables, webhooks, prices, budget, tools } = raw;
   return {

@@ -115,6 +115,11 @@ export const LAST_RESORT: AfterStream = {
   language: undefined,
 };
 
+/** Longest message of a caller who is asked for one as the last resort, in s. */
+export const MESSAGE_S = 120;
+/** How long somebody is rung who is the last resort, in s: a phone that nobody answers by then has voice mail. */
+export const TRANSFER_RING_S = 25;
+
 export interface AgentText {
   readonly instructions: string | undefined;
   readonly greeting: string | undefined;
@@ -123,6 +128,10 @@ export interface AgentText {
   readonly audio: 'wideband' | 'passthrough';
   readonly maxCallMs: number;
   readonly silenceMs: number;
+  /** Over what `FALLBACK` says. */
+  readonly failover?: Partial<FallbackPolicy> | undefined;
+  /** Undefined: `LAST_RESORT`. */
+  readonly lastResort?: AfterStream | undefined;
 }
 
 /** Voice of 60 ms is heard 70 to 150 ms after it began; a second is what echo cancellers need, and callers for their hello. */
@@ -151,7 +160,7 @@ export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
     toolsAtOnce: TOOLS_AT_ONCE,
     filler: { afterMs: 2000, texts: ['One moment, please.'], clip: undefined, everyMs: 8000, atMost: 3 },
     providers: [],
-    fallback: FALLBACK,
+    fallback: { ...FALLBACK, ...text.failover },
     maxCallMs: text.maxCallMs,
     maxCallGoodbye: 'I am sorry, we have to end here, this call has reached its longest time. Goodbye.',
     silence: {
@@ -163,7 +172,7 @@ export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
     digits: { endKey: '#', timeoutMs: 1500, max: 32 },
     recording: false,
     variables: {},
-    lastResort: LAST_RESORT,
+    lastResort: text.lastResort ?? LAST_RESORT,
   };
 }
 

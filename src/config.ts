@@ -1,8 +1,13 @@
+import { MESSAGE_S, TRANSFER_RING_S } from './agents.ts';
+import type { AfterStream } from './carrier.ts';
+import { readProviderList } from './config/provider-choice.ts';
 import type { ProviderName } from './config/provider-settings.ts';
-import { type ProviderSections, readProvider, readProviders } from './config/providers.ts';
+import { type ProviderSections, readProviders } from './config/providers.ts';
 import { deepFreeze, type Env, Reader } from './config/reader.ts';
 import { BridgeError } from './errors.ts';
+import { FALLBACK, type FallbackPolicy } from './fallback/policy.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
+import { CALL_ADDRESS } from './schema-parts.ts';
 
 export type { Env } from './config/reader.ts';
 
@@ -20,7 +25,14 @@ export interface Config extends ProviderSections {
   readonly maxCallMs: number;
   readonly silenceMs: number;
   readonly drainMs: number;
+  /** The first of `providers`. */
   readonly provider: ProviderName;
+  /** Who takes the calls of agents that name none: in the order in which they are tried, each once, at least one. */
+  readonly providers: readonly ProviderName[];
+  /** Of agents that say nothing of it. */
+  readonly failover: Pick<FallbackPolicy, 'connectMs' | 'hedgeMs' | 'answerMs'>;
+  /** Of agents that say nothing of it; undefined: an apology. */
+  readonly lastResort: AfterStream | undefined;
   readonly agent: {
     readonly instructions: string | undefined;
     readonly greeting: string | undefined;
@@ -53,6 +65,7 @@ export interface Config extends ProviderSections {
 export function loadConfig(env: Env): Config {
   const read = new Reader(env);
   const sections = readProviders(read);
+  const providers = readProviderList(read, sections);
   const config: Config = {
     port: read.whole('PORT', 8080, 0, 65_535),
     host: read.text('HOST') ?? '0.0.0.0',
@@ -65,7 +78,14 @@ export function loadConfig(env: Env): Config {
     maxCallMs: read.whole('MAX_CALL_SECONDS', 3600, 1, 86_400) * 1000,
     silenceMs: read.whole('SILENCE_SECONDS', 15, 0, 3600) * 1000,
     drainMs: read.whole('DRAIN_SECONDS', 300, 0, 86_400) * 1000,
-    provider: readProvider(read, sections),
+    provider: providers[0],
+    providers,
+    failover: {
+      connectMs: read.ms('FAILOVER_CONNECT_SECONDS', FALLBACK.connectMs, 500, 60_000),
+      hedgeMs: read.msOrNever('FAILOVER_HEDGE_SECONDS', FALLBACK.hedgeMs, 100, 60_000),
+      answerMs: read.msOrNever('FAILOVER_ANSWER_SECONDS', FALLBACK.answerMs, 1000, 300_000),
+    },
+    lastResort: readLastResort(read),
     agent: {
       instructions: read.text('AGENT_INSTRUCTIONS'),
       greeting: read.given('AGENT_GREETING'),
@@ -105,4 +125,25 @@ export function loadConfig(env: Env): Config {
   read.together('PLIVO_AUTH_TOKEN', ['PLIVO_AUTH_ID']);
   if (read.bad.length > 0) throw new BridgeError('BAD_CONFIG', read.bad.join('; '));
   return deepFreeze(config);
+}
+
+/** At most one of its settings: a caller cannot be given two of them. */
+function readLastResort(read: Reader): AfterStream | undefined {
+  const to = read.matching('LAST_RESORT_TRANSFER', CALL_ADDRESS, '"+" and 3 to 15 digits, or "sip:…"');
+  const message = read.sayable('LAST_RESORT_MESSAGE');
+  const say = read.sayable('LAST_RESORT_SAY');
+  const language = read.text('AGENT_LANGUAGE');
+  read.onlyOne(['LAST_RESORT_TRANSFER', 'LAST_RESORT_MESSAGE', 'LAST_RESORT_SAY']);
+  if (to !== undefined) {
+    return {
+      type: 'transfer',
+      to,
+      callerId: undefined,
+      ringS: TRANSFER_RING_S,
+      announce: undefined,
+      language,
+    };
+  }
+  if (message !== undefined) return { type: 'message', text: message, language, maxS: MESSAGE_S };
+  return say === undefined ? undefined : { type: 'say', text: say, language };
 }

@@ -91,8 +91,8 @@ export interface RegistryOptions {
   readonly builtIn: readonly ProviderEntry[];
   /** Those of the program; one with the name of a built-in one takes its place. */
   readonly own?: readonly ProviderEntry[] | undefined;
-  /** One that the program has made, and also closes. */
-  readonly given?: RealtimeProvider | undefined;
+  /** Those that the program has made, and also closes. */
+  readonly given?: RealtimeProvider | readonly RealtimeProvider[] | undefined;
   /** Told of all sessions, whoever holds them. */
   readonly hooks?: readonly ProviderHooks[] | undefined;
 }
@@ -100,13 +100,14 @@ export interface RegistryOptions {
 /** The providers of a service by name, each made when somebody first asks for it: all of them would cost start-up time. */
 export class ProviderRegistry {
   readonly #entries: ReadonlyMap<string, ProviderEntry>;
-  readonly #given: RealtimeProvider | undefined;
+  readonly #given: ReadonlyMap<string, RealtimeProvider>;
   readonly #hooks: readonly ProviderHooks[];
   readonly #made = new Map<string, Promise<RealtimeProvider>>();
 
   /** Throws BAD_CONFIG when the program brings two of one name. */
-  constructor({ builtIn, own = [], given, hooks = [] }: RegistryOptions) {
-    const brought = given === undefined ? own : [entryOf(given), ...own];
+  constructor({ builtIn, own = [], given = [], hooks = [] }: RegistryOptions) {
+    const made = 'connect' in given ? [given] : given;
+    const brought = [...made.map(entryOf), ...own];
     const names = brought.map(({ name }) => name);
     const twice = names.find((name, i) => names.indexOf(name) !== i);
     if (twice !== undefined) {
@@ -114,7 +115,7 @@ export class ProviderRegistry {
     }
     const rest = builtIn.filter(({ name }) => !names.includes(name));
     this.#entries = new Map([...brought, ...rest].map((entry) => [entry.name, entry]));
-    this.#given = given && withHooks(given, ...hooks);
+    this.#given = new Map(made.map((one) => [one.name, withHooks(one, ...hooks)]));
     this.#hooks = hooks;
   }
 
@@ -142,7 +143,8 @@ export class ProviderRegistry {
    */
   async named(name: string): Promise<RealtimeProvider> {
     const entry = this.entry(name);
-    if (this.#given?.name === name) return this.#given;
+    const given = this.#given.get(name);
+    if (given !== undefined) return given;
     if (entry.lacks !== undefined) throw new BridgeError('BAD_CONFIG', notSet(entry.lacks));
     let made = this.#made.get(name);
     if (made === undefined) {

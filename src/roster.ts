@@ -2,7 +2,7 @@ import type { Agent } from './agents.ts';
 import type { MachinePolicy } from './answering-machine.ts';
 import type { ReportTerms } from './call-accounts.ts';
 import type { CarrierName, IncomingCall } from './carrier.ts';
-import { soleCandidate } from './fallback/candidate.ts';
+import { type Candidate, soleCandidate } from './fallback/candidate.ts';
 import type { StartAnswer, StartRequest } from './hooks/start-hook.ts';
 import type { RealtimeProvider } from './provider.ts';
 import type { CallTerms } from './session-manager.ts';
@@ -35,6 +35,8 @@ export interface Roster {
   reportOf(placed: PlacedFor, ordered: Readonly<Record<string, string>> | undefined): ReportTerms | undefined;
   /** Why no call of this one's number may begin any more today; undefined: it may. */
   spent(call: IncomingCall): 'busy' | 'rejected' | undefined;
+  /** Those that calls of this agent may be held with, in the order in which they are tried; none for a name that is not known. */
+  providersOf(agent: string): readonly Candidate[];
   /** What a call is treated by; undefined: there is no agent of that name. */
   termsFor(
     agent: string,
@@ -44,21 +46,23 @@ export interface Roster {
   ): CallTerms | undefined;
 }
 
-/** A service with one agent, who takes all calls and costs nothing that is known. */
+/** A service with one agent, who takes all calls and costs nothing that is known. `providers`: in the order in which they are tried. */
 export function soleAgent(
   agent: Agent,
-  provider: RealtimeProvider,
+  providers: RealtimeProvider | readonly Candidate[],
   machineFor: (call: IncomingCall) => MachinePolicy,
 ): Roster {
+  const candidates = 'connect' in providers ? soleCandidate(providers) : providers;
   return {
     agents: [agent.name],
     route: () => ({ agent: agent.name, variables: {}, ordered: {}, ask: undefined }),
     knows: (name) => name === agent.name,
     reportOf: () => undefined,
     spent: () => undefined,
+    providersOf: (name) => (name === agent.name ? candidates : []),
     termsFor: (_name, _carrier, call, variables) => ({
       agent: { ...agent, variables: { ...agent.variables, ...variables } },
-      providers: soleCandidate(provider),
+      providers: candidates,
       machine: machineFor(call),
     }),
   };

@@ -9,6 +9,9 @@ export const MAX_VARIABLE_CHARS = 4000;
 /** Who can be called: E.164 or a SIP address, with nothing that could get out of an address or a document. */
 export const CALL_ADDRESS = /^(?:\+[1-9]\d{2,14}|sips?:[\x21-\x7e]{1,250})$/;
 
+/** Longest text that an agent or a carrier is told to say in one go. */
+export const SAYABLE = 2000;
+
 /** Text of 1 to `most` characters that is more than blanks. */
 export function text(most: number, what = `text of 1 to ${most} characters`): z.ZodString {
   return z.string({ error: what }).max(most, { error: what }).regex(/\S/, { error: what });

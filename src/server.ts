@@ -15,6 +15,7 @@ import { modelName } from './cost/call-bill.ts';
 import { BridgeError } from './errors.ts';
 import { tellBreaker } from './fallback/breaker-news.ts';
 import { Breakers } from './fallback/breakers.ts';
+import type { Candidate } from './fallback/candidate.ts';
 import { createLog, type Log } from './log.ts';
 import { MediaSockets } from './media-socket.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -27,7 +28,7 @@ import type { ProviderEntry } from './provider-registry.ts';
 import { Reception } from './reception.ts';
 import { soleAgent } from './roster.ts';
 import { hasCarrier, makeCarriers } from './server/carriers.ts';
-import { providersOf } from './server/providers.ts';
+import { candidatesFor, providersOf } from './server/providers.ts';
 import type { Session } from './session.ts';
 import { SessionManager } from './session-manager.ts';
 import { settleWithin } from './settle.ts';
@@ -36,8 +37,11 @@ import { createWebhooks } from './webhooks.ts';
 
 export interface BridgeOptions {
   readonly config: Config;
-  /** Who takes the calls: one that is there, which the bridge does not close, or the name of a known one. Default: `PROVIDER`. */
-  readonly provider?: RealtimeProvider | string;
+  /**
+   * Who takes the calls: one that is there, which the bridge does not close, or the name of a known one; of several the
+   * first, and the others when it fails. Default: the list of `agent`, else `PROVIDER`.
+   */
+  readonly provider?: RealtimeProvider | string | readonly (RealtimeProvider | string)[];
   /** Providers of one's own, which agents of a file may name too; see `defineProvider`. */
   readonly providers?: readonly ProviderEntry[];
   /** Told of every session with a provider. */
@@ -73,7 +77,10 @@ export interface Bridge extends AsyncDisposable {
   readonly calls: number;
   /** Names of those who may take calls. */
   readonly agents: readonly string[];
+  /** Of the first provider of agents that name none. */
   readonly providerName: string;
+  /** Those that calls of an agent may be held with, in the order in which they are tried; none for a name that is not known. */
+  providersOf(agent: string): readonly Candidate[];
   /** Not ready any more; live calls go on for at most the configured time. */
   drain(): Promise<void>;
   /** Ends every call and gives everything back. Idempotent. */
@@ -101,7 +108,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const providers = providersOf(config, options);
   const tools = options.tools ?? [];
   // Agents of a file are no line check, also where nothing else can be had.
-  const isLineCheck = config.agentsFile === undefined && providers.usual === 'local';
+  const isLineCheck = config.agentsFile === undefined && providers.usual[0] === 'local';
   const agent = withDigits(options.agent ?? makeAgent(config, isLineCheck, tools), options.digits);
   const localAuthToken = hasCarrier(config) ? undefined : randomBytes(16).toString('hex');
   const http = createServer();
@@ -179,7 +186,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
         });
   const accounts = crew?.accounts(desk.records);
   // Agents of a file may do without the usual provider, which then is not even loaded.
-  const roster = crew?.staff ?? soleAgent(agent, await providers.registry.named(providers.usual), machineFor);
+  const roster = crew?.staff ?? soleAgent(agent, await candidatesFor(agent, providers, options), machineFor);
   const agentName = (carrier: CarrierName, { from, to, agent: wanted }: PlaceOrder): string | undefined => {
     if (roster.spent({ ...OUTBOUND, from, to }) !== undefined) {
       throw new BridgeError('OVER_CAPACITY', 'no call can be placed: what may be spent today has been spent');
@@ -248,7 +255,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       return roster.agents;
     },
     carriers: [...carriers.keys()],
-    providerName: providers.usual,
+    providerName: providers.usual[0],
+    providersOf: (name) => roster.providersOf(name),
     get calls() {
       return manager.size;
     },
@@ -290,8 +298,18 @@ function withDigits(agent: Agent, digits: Partial<AgentDigits> | undefined): Age
 
 function makeAgent(config: Config, isLineCheck: boolean, tools: readonly Tool[]): Agent {
   const { instructions, greeting, language, audio } = config.agent;
-  const { maxCallMs, silenceMs } = config;
-  const text = { instructions, greeting, language, audio, maxCallMs, silenceMs, voice: undefined };
+  const { maxCallMs, silenceMs, failover, lastResort } = config;
+  const text = {
+    instructions,
+    greeting,
+    language,
+    audio,
+    maxCallMs,
+    silenceMs,
+    failover,
+    lastResort,
+    voice: undefined,
+  };
   if (isLineCheck) return lineCheckAgent(text, tools);
   return { ...voiceAgent(text, tools), transcribeCaller: config.openai.transcriptionModel !== '' };
 }

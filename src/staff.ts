@@ -41,8 +41,8 @@ export interface StaffDeps {
   readonly ledger: Ledger;
   readonly machineFor: (call: IncomingCall) => MachinePolicy;
   readonly orderFor: (call: IncomingCall) => CallOrder | undefined;
-  /** The name of the provider that the service is configured for. */
-  readonly defaultProvider: string;
+  /** Names of the providers that the service is configured for, in the order in which they are tried. */
+  readonly usualProviders: readonly string[];
   /** Rejects with BAD_CONFIG when it cannot be had. */
   readonly providerNamed: (name: string) => Promise<RealtimeProvider>;
 }
@@ -117,6 +117,10 @@ export class Staff implements Roster {
     return this.#edition.book.file.budget?.refusal ?? 'busy';
   }
 
+  providersOf(agent: string): readonly Candidate[] {
+    return this.#edition.providersOf(agent) ?? [];
+  }
+
   termsFor(
     agent: string,
     carrier: CarrierName,
@@ -188,9 +192,9 @@ async function providersOf(
 async function candidatesOf(listed: readonly AgentProvider[], deps: StaffDeps) {
   const failures: string[] = [];
   const candidates: Candidate[] = [];
-  const wishes = listed.length === 0 ? [undefined] : listed;
-  for (const wanted of wishes) {
-    const name = wanted?.name ?? deps.defaultProvider;
+  const usual = deps.usualProviders.map((name) => ({ name, wanted: undefined }));
+  const wishes = listed.length === 0 ? usual : listed.map((wanted) => ({ name: wanted.name, wanted }));
+  for (const { name, wanted } of wishes) {
     try {
       candidates.push({ provider: await deps.providerNamed(name), wanted });
     } catch (thrown) {

@@ -39,13 +39,15 @@ describe('docs/agents.md', () => {
       'agents.yaml': WHOLE,
       'prompts/booking.md': 'You take reservations for {{business}}. The guest is {{guest}}.',
       'sounds/typing.wav': wavFile(16_000),
+      'sounds/moment.wav': wavFile(8000),
+      'sounds/moment-de.wav': wavFile(8000),
       'handlers/booking.mjs': handlerModule('book_table'),
     });
     const env = { HOOK_SECRET, ORDERS_TOKEN: 'o', CRM_KEY: 'c' };
     const file = await readAgentsFile(folder.at('agents.yaml'), env, {
       providers: [
         { name: 'openai', lacks: undefined },
-        { name: 'local', lacks: undefined },
+        { name: 'gemini', lacks: undefined },
       ],
     });
     expect([...file.agents.keys()]).toEqual(['booking', 'message']);
@@ -97,9 +99,24 @@ describe('docs/agents.schema.json', () => {
     ['a number without quotes', 'agents: { a: {} }\nnumbers: [{ number: +15550100, agent: a }]'],
     ['a filler that is true', 'agents: { a: { filler: true } }'],
     ['a transfer to nobody', 'agents: { a: { tools: [{ name: transfer_call }] } }'],
+    ['a last resort of two kinds', 'agents: { a: { lastResort: { say: Bye, message: Bye } } }'],
+    ['a time that is too short', 'agents: { a: { failover: { answerSeconds: 0.2 } } }'],
+    ['a filler of no clip at all', 'agents: { a: { failover: { filler: { clip: 3 } } } }'],
     ['no agents', 'numbers: []'],
   ])('tells an editor of %s', (_, text) => {
     expect(ajv.compile(agentsJsonSchema())(parse(text))).toBe(false);
+  });
+
+  it.each([
+    'failover: { connectSeconds: 0.5, hedgeSeconds: 0, answerSeconds: 0, filler: false }',
+    'failover: { filler: { afterMs: 300 } }',
+    'failover: { filler: { clip: sounds/a.wav } }',
+    'failover: { filler: { clip: { de-AT: a.wav, default: b.wav } } }',
+    'lastResort: { message: Speak now., language: de, maxSeconds: 30 }',
+  ])('lets an agent pass with %s', (line) => {
+    const validate = ajv.compile(agentsJsonSchema());
+    validate(parse(`agents: { a: { ${line} } }`));
+    expect(validate.errors).toBeNull();
   });
 
   describe('has patterns that let pass what the file lets pass', () => {

@@ -7,8 +7,10 @@ import { agentsJsonSchemaText } from '../src/agents-file/json-schema.ts';
 import { check } from '../src/commands/check.ts';
 import type { Terminal } from '../src/commands/command.ts';
 import type { Env } from '../src/config.ts';
-import { HOOK_SECRET, handlerModule, makeFolder } from './support/agents-folder.ts';
+import { HOOK_SECRET, handlerModule, makeFolder, wavFile } from './support/agents-folder.ts';
 import { emitModules } from './support/emit-modules.ts';
+
+type Files = Readonly<Record<string, string | Uint8Array>>;
 
 interface Outcome {
   readonly status: number;
@@ -16,12 +18,14 @@ interface Outcome {
   readonly err: string;
 }
 
+/** The note on agents that have one provider. */
+function alone(names: string, provider = 'openai'): string {
+  const agents = names.includes(',') ? 'agents' : 'agent';
+  return `${agents} ${names}: no provider but ${provider}; a call that loses it is dialled anew at the same one`;
+}
+
 /** Runs `patchcord check` in a folder with these files; `agents.yaml` is the one that is checked. */
-async function run(
-  files: Readonly<Record<string, string>>,
-  argv: readonly string[] = [],
-  env: Env = {},
-): Promise<Outcome> {
+async function run(files: Files, argv: readonly string[] = [], env: Env = {}): Promise<Outcome> {
   using folder = makeFolder(files);
   let out = '';
   let err = '';
@@ -93,6 +97,7 @@ all calls: 100 EUR a day, then callers are told: busy
 
 agent booking
   providers     local (openai gpt-realtime-2.1 lacks OPENAI_API_KEY)
+  fail-over     5 s to connect, 10 s to answer, a tone after 800 ms
   functions     end_call, transfer_call (reception, boss), book_table, order_status, crm/find_*
   language      de
   turns end     by loudness and pauses (pause of 700 ms)
@@ -105,6 +110,7 @@ agent booking
 
 agent waiter
   providers     local
+  fail-over     5 s to connect, 10 s to answer, a tone after 800 ms
   functions     none
   language      as the model decides
   turns end     by loudness and pauses
@@ -113,10 +119,11 @@ agent waiter
   longest call  3600 s
   budget        none
   webhooks      start hooks.example.com:8443, end reports.example.com
-  last resort   say
+  last resort   say: "We are sorry. There is a technical problem and we cannot go …"
 
 agent lonely
   providers     none: openai lacks OPENAI_API_KEY
+  fail-over     5 s to connect, 10 s to answer, a tone after 800 ms
   functions     end_call, current_time
   language      as the model decides
   turns end     by loudness and pauses
@@ -125,7 +132,7 @@ agent lonely
   longest call  3600 s
   budget        none
   webhooks      start hooks.example.com:8443, end reports.example.com
-  last resort   say
+  last resort   say: "We are sorry. There is a technical problem and we cannot go …"
 
 note: agent lonely: no number leads to it; only a start webhook or POST /calls can
 note: function forgotten: no agent lists it
@@ -150,7 +157,7 @@ note: agent lonely: none of its providers can be used in this environment; \`ser
     expect(out).toMatch(/language +fr\n/);
     expect(out).toMatch(/audio +passthrough\n/);
     expect(out).toMatch(/longest call +120 s\n/);
-    expect(out).not.toContain('note:');
+    expect(out.match(/note: .*/g)).toEqual([`note: ${alone('a')}`]);
   });
 
   it('notes that the environment itself is not good, and checks the file all the same', async () => {
@@ -178,34 +185,17 @@ note: agent lonely: none of its providers can be used in this environment; \`ser
     expect(notes).toEqual(agents.map((name) => `note: agent ${name}: ${words}`));
   });
 
-  it.each([
-    ['gemini', { GEMINI_API_KEY: 'AIza' }, 540, 10],
-    ['nova', { NOVA_MODEL: 'amazon.nova-2-sonic-v1:0', AWS_REGION: 'us-east-1' }, 420, 8],
-    ['openai', { OPENAI_API_KEY: 'sk-x' }, 3540, 60],
-  ])('says how long a call can be with %s, and why', async (name, env, seconds, minutes) => {
-    const files = {
-      'agents.yaml':
-        'agents: { a: {}, b: { limits: { callSeconds: 120 } } }\nnumbers: [{ number: "*", agent: a }]',
-    };
-    const reason = `a session of ${name} lasts ${minutes} min, and the last minute is for the goodbye`;
-    expect((await run(files, [], env)).out).toContain(`\n  longest call  ${seconds} s: ${reason}\n`);
-    const { agents } = JSON.parse((await run(files, ['--json'], env)).out);
-    expect(agents[0]).toMatchObject({ maxCallSeconds: seconds, maxCallReason: reason });
-    expect(agents[1].maxCallSeconds).toBe(120);
-    expect(agents[1].maxCallReason).toBeUndefined();
-  });
-
-  it('goes by the provider that has the calls, not by one that lacks something', async () => {
-    const files = { 'agents.yaml': 'agents: { a: { providers: [nova, xai, gemini] } }' };
-    const { out } = await run(files, [], { XAI_API_KEY: 'x', GEMINI_API_KEY: 'AIza' });
+  it('does not shorten a call for the sake of a session: it goes on in the next one', async () => {
+    const files = { 'agents.yaml': 'agents: { a: { providers: [nova, gemini] } }' };
+    const { out } = await run(files, [], { GEMINI_API_KEY: 'AIza' });
     expect(out).toMatch(/longest call +3600 s\n/);
   });
 
-  /** The notes on names of models and voices, and on providers named twice. */
-  async function notesOn(text: string, env: Env): Promise<readonly string[]> {
-    const { status, out } = await run({ 'agents.yaml': text }, [], env);
+  /** The notes on providers, their models and voices; without that on agents that have one provider only. */
+  async function notesOn(text: string, env: Env, files: Files = {}): Promise<readonly string[]> {
+    const { status, out } = await run({ ...files, 'agents.yaml': text }, [], env);
     expect(status).toBe(0);
-    const notes = out.split('\n').filter((line) => line.startsWith('note: '));
+    const notes = out.split('\n').filter((line) => line.startsWith('note: ') && !line.includes('anew'));
     return notes.map((line) => line.replace(/^note: /, '').replace(AGE, ' …'));
   }
   const AGE = ' (lists age; docs/providers.md has the one of this version)';
@@ -221,7 +211,7 @@ note: agent lonely: none of its providers can be used in this environment; \`ser
       '{ voice: marin, providers: [openai, gemini] }',
       ['agent a: gemini is not known to have the voice "marin" …'],
     ],
-    ['{ voice: marin, providers: [openai, { name: gemini, voice: Puck }, local] }', []],
+    ['{ voice: marin, providers: [openai, { name: gemini, voice: Puck }] }', []],
     [
       '{ providers: [{ name: openai, model: gpt-realtme-2.1, voice: martin }] }',
       [
@@ -245,18 +235,99 @@ note: agent lonely: none of its providers can be used in this environment; \`ser
     ]);
   });
 
+  const LINE_CHECK =
+    'agent a: local is the line check and no model: a caller who is handed to it talks with a measuring program';
+  const UNCHOSEN = ': whoever takes over there speaks with a voice that nobody has chosen';
+  const NEVER = 'agent a: nobody is dialled beside a slow provider, because that would be after';
+  const TONE = 'and no default, so that a soft tone is heard';
+
   it.each([
-    ['[gemini, gemini]', ['gemini']],
+    ['{ providers: [openai, gemini] }', []],
+    ['{ providers: [openai, local] }', [LINE_CHECK]],
+    ['{ providers: [local, xai] }', []],
     [
-      '[{ name: openai, model: gpt-realtime-2 }, gemini, { name: openai, model: gpt-realtime-1.5 }, openai]',
-      ['openai'],
+      '{ providers: [{ name: openai, voice: cedar }, gemini] }',
+      [`agent a: openai has a voice and gemini none${UNCHOSEN}`],
     ],
-    ['[openai, gemini]', []],
-  ])('notes providers that an agent names again: %s', async (providers, names) => {
-    const notes = await notesOn(`agents: { a: { providers: ${providers} } }`, KEYS);
-    expect(notes).toEqual(
-      names.map((name) => `agent a: names the provider ${name} more than once; only the first is ever used`),
-    );
+    [
+      '{ providers: [openai, { name: gemini, voice: Puck }] }',
+      [`agent a: gemini has a voice and openai none${UNCHOSEN}`],
+    ],
+    ['{ providers: [{ name: openai, voice: cedar }, { name: gemini, voice: Puck }] }', []],
+    ['{ providers: [{ name: openai, voice: cedar }, xai] }', []],
+    [
+      '{ providers: [{ name: openai, voice: cedar }, { name: openai, model: gpt-realtime-2, voice: marin }] }',
+      ['agent a: its entries for openai have different voices, so that a caller hears the change'],
+    ],
+    [
+      '{ providers: [openai, gemini], failover: { connectSeconds: 2 } }',
+      [`${NEVER} 2 s and it is given up after 2 s`],
+    ],
+    ['{ providers: [openai, gemini], failover: { connectSeconds: 2, hedgeSeconds: 0 } }', []],
+    ['{ providers: [openai], failover: { connectSeconds: 2 } }', []],
+    [
+      '{ language: fr, failover: { filler: { clip: { de: a.wav } } } }',
+      [`agent a: failover.filler.clip has nothing for fr ${TONE}`],
+    ],
+    [
+      '{ failover: { filler: { clip: { de: a.wav } } } }',
+      [`agent a: failover.filler.clip has nothing for an agent without a language ${TONE}`],
+    ],
+    ['{ language: de-AT, failover: { filler: { clip: { de: a.wav } } } }', []],
+    ['{ language: fr, failover: { filler: { clip: { default: a.wav } } } }', []],
+    ['{ language: fr, failover: { filler: { clip: a.wav } } }', []],
+  ])('notes what a list of providers is probably not meant to be: %s', async (agent, notes) => {
+    expect(await notesOn(`agents: { a: ${agent} }`, KEYS, { 'a.wav': wavFile(8000) })).toEqual(notes);
+  });
+
+  it('notes the agents that have one provider and no other, by provider', async () => {
+    const names = Array.from({ length: 11 }, (_, i) => `a${i}`);
+    const numbers = names.map((name, i) => `{ number: "+1555010${i}", agent: ${name} }`);
+    const agents = names.map((name, i) => `${name}: ${i < 10 ? '{}' : '{ providers: [gemini, xai] }'}`);
+    const text = `agents: { ${agents.join()}, b: { providers: [openai, gemini] }, c: { providers: [local] } }
+numbers: [${numbers.join()}, { number: "1", agent: b }, { number: "2", agent: c }]`;
+    const { out } = await run({ 'agents.yaml': text }, [], KEYS);
+    expect(out.match(/note: .*/g)).toEqual([
+      `note: ${alone('a0, a1, a2, a3, a4, a5, a6, a7 and 2 more')}`,
+      `note: ${alone('a10', 'gemini')}`,
+    ]);
+  });
+
+  it('takes the list of PROVIDER, the times and the last resort for agents that say nothing of them', async () => {
+    const env = {
+      ...KEYS,
+      PROVIDER: 'gemini, openai',
+      FAILOVER_CONNECT_SECONDS: '4.5',
+      FAILOVER_HEDGE_SECONDS: '1.5',
+      FAILOVER_ANSWER_SECONDS: '0',
+      LAST_RESORT_MESSAGE: 'Please leave a message.',
+    };
+    const own = 'failover: { hedgeSeconds: 0, filler: { clip: a.wav, afterMs: 500 } }, lastResort: hang-up';
+    const text = `agents: { a: {}, b: { ${own} } }\nnumbers: [{ number: "1", agent: a }, { number: "2", agent: b }]`;
+    const files = { 'agents.yaml': text, 'a.wav': wavFile(8000) };
+    const { out } = await run(files, [], env);
+    expect(out.match(/^ {2}(providers|fail-over|last resort) .*/gm)).toEqual([
+      '  providers     gemini, then openai',
+      '  fail-over     4.5 s to connect, the next one beside it after 1.5 s, any time to answer, a tone after 800 ms',
+      '  last resort   message: "Please leave a message."',
+      '  providers     gemini, then openai',
+      '  fail-over     4.5 s to connect, any time to answer, a clip after 500 ms',
+      '  last resort   hang-up',
+    ]);
+    const { agents } = JSON.parse((await run(files, ['--json'], env)).out);
+    expect(agents[0]).toMatchObject({
+      providers: [{ name: 'gemini' }, { name: 'openai' }],
+      failover: {
+        connectSeconds: 4.5,
+        hedgeSeconds: 1.5,
+        answerSeconds: 0,
+        filler: 'tone',
+        fillerAfterMs: 800,
+      },
+      lastResort: 'message',
+      lastResortText: 'Please leave a message.',
+    });
+    expect(agents[1]).toMatchObject({ failover: { hedgeSeconds: 0, filler: 'clip', fillerAfterMs: 500 } });
   });
 
   it('prints the same as JSON', async () => {
@@ -368,19 +439,24 @@ tools:
 
   it.each([
     [
-      '[openai, local]',
-      { OPENAI_API_KEY: 'sk-x' },
-      'openai; local is not used as long as openai is configured',
+      '[xai, gemini, { name: openai, model: b }]',
+      { OPENAI_API_KEY: 'sk-x', XAI_API_KEY: 'x' },
+      'xai, then openai b (gemini lacks GEMINI_API_KEY)',
     ],
     ['[local, openai]', {}, 'local (openai lacks OPENAI_API_KEY)'],
     ['[openai, local]', {}, 'local (openai lacks OPENAI_API_KEY)'],
     [
-      '[{ name: openai, model: a }, local, { name: openai, model: b }, local]',
+      '[{ name: openai, model: a }, local, { name: openai, model: b }]',
       {},
       'local (openai a lacks OPENAI_API_KEY, openai b lacks OPENAI_API_KEY)',
     ],
+    [
+      '[{ name: openai, model: a }, { name: openai, model: b }]',
+      { OPENAI_API_KEY: 'sk-x' },
+      'openai a, then openai b',
+    ],
     ['[openai]', {}, 'none: openai lacks OPENAI_API_KEY'],
-  ])('says which provider has the calls: %s in %j', async (providers, env, words) => {
+  ])('says in which order providers are tried: %s in %j', async (providers, env, words) => {
     const { out } = await run({ 'agents.yaml': `agents: { a: { providers: ${providers} } }` }, [], env);
     expect(out).toContain(`\n  providers     ${words}\n`);
   });

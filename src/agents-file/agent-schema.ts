@@ -1,11 +1,13 @@
 import { z } from 'zod';
-import { BARGE_IN } from '../agents.ts';
+import { BARGE_IN, MESSAGE_S, TRANSFER_RING_S } from '../agents.ts';
 import { agentBudgetSchema } from '../cost/budget-schema.ts';
+import { FALLBACK } from '../fallback/policy.ts';
 import { endHookSchema } from '../hooks/end-hook.ts';
 import { startHookSchema } from '../hooks/start-hook.ts';
 import { text, whole } from '../schema-parts.ts';
 import {
   address,
+  clipLanguage,
   endKey,
   fraction,
   language,
@@ -22,6 +24,9 @@ import { toolEntry } from './tool-entries.ts';
 
 /** Longest instructions, in characters: more is a document, and costs the model its attention. */
 export const LONGEST_INSTRUCTIONS = 100_000;
+
+/** People say "hello?" into about a second of silence. */
+const GAP_AFTER_MS = FALLBACK.gapFiller?.afterMs ?? 800;
 
 const path = text(1000, 'a path, relative to the agents file');
 const A_FILE = z.strictObject({ file: path.describe('Relative to the agents file.') });
@@ -70,7 +75,7 @@ const bargeIn = z
   .describe('How it is noticed that the caller speaks while the agent does.');
 
 const providerSettings = z.strictObject({
-  name: text(64).describe('openai or local.'),
+  name: text(64).describe('Such as openai or gemini; docs/providers.md has all.'),
   model: text(200).optional().describe('Left out: as the service has it.'),
   voice: text(200).optional().describe('Left out: that of the agent.'),
   overrides: z
@@ -79,6 +84,29 @@ const providerSettings = z.strictObject({
     .describe('Raw session fields of this provider, merged last.'),
 });
 const provider = z.union([text(64), providerSettings]).describe('A provider, or its name alone.');
+
+type RawProvider = z.output<typeof provider>;
+
+const providers = z
+  .array(provider, { error: 'a list of providers' })
+  .min(1, { error: 'at least one provider' })
+  .max(8, { error: 'at most 8 providers' })
+  .superRefine((list, context) => {
+    const keys = list.map(wishesOf);
+    keys.forEach((key, i) => {
+      const before = keys.indexOf(key);
+      if (before === i) return;
+      const message = `found what is the same as providers.${before}, wanted each provider once, or with another model`;
+      context.addIssue({ code: 'custom', path: [i], message });
+    });
+  })
+  .describe('In the order in which they are tried; left out: those that the service is configured for.');
+
+/** What two entries for one provider may differ in: it is dialled again anyway, and a voice makes no second one of it. */
+function wishesOf(entry: RawProvider): string {
+  if (typeof entry === 'string') return JSON.stringify([entry, undefined, {}]);
+  return JSON.stringify([entry.name, entry.model, entry.overrides]);
+}
 
 const filler = z
   .union([
@@ -101,6 +129,53 @@ const filler = z
     }),
   ])
   .describe('What the caller hears while a function takes its time; false: nothing.');
+
+/** A number of seconds, or 0 where something is never done. */
+function secondsOrNever(min: number, max: number): z.ZodUnion<readonly [z.ZodLiteral<0>, z.ZodNumber]> {
+  const error = `a number from ${min} to ${max}, or 0 for never`;
+  return z.union([z.literal(0, { error }), z.number({ error }).min(min, { error }).max(max, { error })], {
+    error,
+  });
+}
+
+const CLIPS = 'a path, or one for each language: { de: PATH, default: PATH }';
+const clips = z
+  .record(clipLanguage, path, { error: CLIPS })
+  .refine((given) => Object.keys(given).length > 0, { error: CLIPS })
+  .describe('By language of the agent, such as de or de-AT; default: for all others.');
+
+const failover = z
+  .strictObject({
+    connectSeconds: fraction(0.5, 60)
+      .optional()
+      .describe('So long a provider may take to be ready. Default: FAILOVER_CONNECT_SECONDS of the service.'),
+    hedgeSeconds: secondsOrNever(0.1, 60)
+      .optional()
+      .describe(
+        'The next one is dialled beside one that is not ready by then; 0: never. Default: FAILOVER_HEDGE_SECONDS of the service.',
+      ),
+    answerSeconds: secondsOrNever(1, 300)
+      .optional()
+      .describe(
+        'One that keeps still for so long when it is its turn is given up; 0: never. Default: FAILOVER_ANSWER_SECONDS of the service.',
+      ),
+    filler: z
+      .union([
+        z.literal(false),
+        z.strictObject({
+          afterMs: whole(100, 10_000)
+            .default(GAP_AFTER_MS)
+            .describe('So long the caller hears nothing at all before it begins.'),
+          clip: z
+            .union([path, clips], { error: CLIPS })
+            .optional()
+            .describe('A WAV file, or one for each language. Left out: a soft tone.'),
+        }),
+      ])
+      .optional()
+      .describe('What the caller hears when a change of provider takes its time; false: nothing.'),
+  })
+  .describe('How hard the agent tries to have a provider, and what the caller hears meanwhile.');
 
 const silence = z
   .union([
@@ -125,14 +200,21 @@ const lastResort = z
       language: language.optional().describe('Left out: that of the agent.'),
     }),
     z.strictObject({
+      message: spoken().describe('Said by the carrier, which records after a tone what the caller says.'),
+      language: language.optional().describe('Left out: that of the agent.'),
+      maxSeconds: whole(5, 600).default(MESSAGE_S).describe('Longest message.'),
+    }),
+    z.strictObject({
       transfer: address.describe('Whom the caller is put through to.'),
       callerId: address.optional(),
-      ringSeconds: ringSeconds.default(25),
+      ringSeconds: ringSeconds.default(TRANSFER_RING_S),
       announce: spoken().optional(),
       language: language.optional(),
     }),
   ])
-  .describe('What the caller gets when no provider is left: a text, a person, or the end.');
+  .describe(
+    'What the caller gets when no provider is left: a text, an ear for a message, a person, or the end.',
+  );
 
 export const agentSchema = z
   .strictObject({
@@ -150,12 +232,8 @@ export const agentSchema = z
     turnDetection: turnDetection.optional(),
     bargeIn: bargeIn.optional(),
     transcribeCaller: yesOrNo.optional().describe('What the caller says is written down. Default: true.'),
-    providers: z
-      .array(provider, { error: 'a list of providers' })
-      .min(1, { error: 'at least one provider' })
-      .max(8, { error: 'at most 8 providers' })
-      .optional()
-      .describe('In order of preference; left out: the one that the service is configured for.'),
+    providers: providers.optional(),
+    failover: failover.optional(),
     audio: oneOf(['wideband', 'passthrough'])
       .optional()
       .describe(

@@ -10,6 +10,7 @@ export function textsOf(agent: unknown): readonly (readonly [Path, string])[] {
     ['limits', 'goodbye'],
     ['silence', 'goodbye'],
     ['lastResort', 'say'],
+    ['lastResort', 'message'],
     ['lastResort', 'announce'],
     ['budget', 'goodbye'],
     ...items(agent, ['silence', 'prompts']),

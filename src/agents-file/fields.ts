@@ -1,10 +1,15 @@
 import { z } from 'zod';
-import { CALL_ADDRESS, MAX_VARIABLE_CHARS, matching, text, VARIABLE_NAME, whole } from '../schema-parts.ts';
+import {
+  CALL_ADDRESS,
+  MAX_VARIABLE_CHARS,
+  matching,
+  SAYABLE,
+  text,
+  VARIABLE_NAME,
+  whole,
+} from '../schema-parts.ts';
 
 /** Building blocks of the schema of the agents file. The message of every rule is what was wanted. */
-
-/** Longest text that an agent is told to say in one go. */
-const SAYABLE = 2000;
 
 /** Something that is said on the phone; may hold `{{variables}}`. */
 export function spoken(): z.ZodString {
@@ -83,6 +88,13 @@ function isLanguage(tag: string): boolean {
 
 const LANGUAGE = 'a language tag such as "en" or "de-AT"';
 export const language = z.string({ error: LANGUAGE }).refine(isLanguage, { error: LANGUAGE });
+
+/** Of a clip that is for all languages that have none of their own. */
+export const ANY_LANGUAGE = 'default';
+const CLIP_LANGUAGE = `${LANGUAGE}, or "${ANY_LANGUAGE}"`;
+export const clipLanguage = z
+  .string({ error: CLIP_LANGUAGE })
+  .refine((tag) => tag === ANY_LANGUAGE || isLanguage(tag), { error: CLIP_LANGUAGE });
 
 /** Names, digits and addresses as they go to a carrier. */
 export const address = matching(CALL_ADDRESS, '"+" and 3 to 15 digits in quotes, or "sip:…"');

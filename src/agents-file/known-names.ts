@@ -20,13 +20,17 @@ interface Choice {
 }
 
 /** Models and voices that are in no list of their provider: often a voice of another one. Sentences, each once. */
-export function unknownNames(file: AgentsFile, usual: string, known: ProviderKnowledge): readonly string[] {
+export function unknownNames(
+  file: AgentsFile,
+  usual: readonly string[],
+  known: ProviderKnowledge,
+): readonly string[] {
   const choices = [...file.agents.values()].flatMap((spec) => choicesOf(spec, usual, known));
   return [...new Set(choices.flatMap((choice) => notesOn(choice, known.facts.get(choice.provider))))];
 }
 
-function choicesOf(spec: AgentSpec, usual: string, known: ProviderKnowledge): readonly Choice[] {
-  const entries = spec.providers.length > 0 ? spec.providers : [{ name: usual }];
+function choicesOf(spec: AgentSpec, usual: readonly string[], known: ProviderKnowledge): readonly Choice[] {
+  const entries = spec.providers.length > 0 ? spec.providers : usual.map((name) => ({ name }));
   return entries.flatMap(
     (entry: { name: string; model?: string | undefined; voice?: string | undefined }) => {
       const { name: provider } = entry;

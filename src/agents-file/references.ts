@@ -1,10 +1,10 @@
-import type { Clip } from '../agents.ts';
 import { BridgeError } from '../errors.ts';
 import { isRecord } from '../is-record.ts';
 import { findHost, type HttpHost } from '../tools/http/hosts.ts';
 import { compileRequest } from '../tools/http/request-template.ts';
 import { httpHostSchema, httpToolSchema } from '../tools/http.ts';
 import type { Tool } from '../tools.ts';
+import type { AgentClips } from './agent-spec.ts';
 import { declaredIn, textsOf } from './agent-texts.ts';
 import type { Path, Place } from './document.ts';
 import { dotted, type MistakeList } from './mistakes.ts';
@@ -34,7 +34,7 @@ export interface Loaded {
   /** By agent; only where they come from a file. */
   readonly instructions: ReadonlyMap<string, { readonly file: string; readonly text: string }>;
   /** By agent. */
-  readonly clips: ReadonlyMap<string, Clip>;
+  readonly clips: ReadonlyMap<string, AgentClips>;
   /** Undefined: they could not all be loaded, so that nobody knows what they are called. */
   readonly handlers: readonly Tool[] | undefined;
 }

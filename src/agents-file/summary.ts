@@ -1,11 +1,11 @@
 import { AgentBook } from '../agent-book.ts';
-import type { Agent } from '../agents.ts';
+import type { Agent, AgentProvider } from '../agents.ts';
 import type { AgentsFile, NumberEntry } from '../agents-file.ts';
 import { type AfterStream, CARRIERS, type CarrierName } from '../carrier.ts';
-import { GOODBYE_MARGIN_MS } from '../goodbye.ts';
 import type { AgentSpec } from './agent-spec.ts';
 import type { CallFacts } from './call-facts.ts';
 import { type ProviderKnowledge, unknownNames } from './known-names.ts';
+import { providerNotes } from './provider-notes.ts';
 import type { KnownProvider } from './references.ts';
 import { fill } from './template.ts';
 import type { ToolEntry } from './tool-entries.ts';
@@ -34,13 +34,17 @@ export interface NumberSummary {
 
 export interface AgentSummary {
   readonly name: string;
-  /** In order of preference: the first that lacks nothing has all calls. */
-  readonly providers: readonly {
-    readonly name: string;
-    readonly model: string | undefined;
-    /** What the environment lacks for it. */
-    readonly lacks: string | undefined;
-  }[];
+  /** In the order in which they are tried; one that lacks something is never dialled. */
+  readonly providers: readonly ProviderSummary[];
+  readonly failover: {
+    readonly connectSeconds: number;
+    /** 0: never. */
+    readonly hedgeSeconds: number;
+    /** 0: never. */
+    readonly answerSeconds: number;
+    readonly filler: 'none' | 'tone' | 'clip';
+    readonly fillerAfterMs: number | undefined;
+  };
   readonly functions: readonly string[];
   readonly turnDetection: Agent['turnDetection'];
   /** Host, with its port, of who is asked and who is told; undefined: nobody. */
@@ -48,19 +52,28 @@ export interface AgentSummary {
   readonly language: string | undefined;
   readonly audio: Agent['audio'];
   readonly recording: boolean;
-  /** What the agent may talk, or less: a call is not gone on with in a second session of its provider. */
   readonly maxCallSeconds: number;
-  /** Why it is less; undefined: it is not. */
-  readonly maxCallReason: string | undefined;
   readonly perCall: number | undefined;
   /** What the caller gets when no provider is left. */
   readonly lastResort: AfterStream['type'];
+  /** What the carrier says then; undefined: nothing to the caller. */
+  readonly lastResortText: string | undefined;
+}
+
+/** One provider of an agent. */
+export interface ProviderSummary {
+  readonly name: string;
+  readonly model: string | undefined;
+  /** Undefined: the provider's own choice. */
+  readonly voice: string | undefined;
+  /** What the environment lacks for it. */
+  readonly lacks: string | undefined;
 }
 
 interface Setting extends ProviderKnowledge {
   readonly providers: readonly KnownProvider[];
-  /** The provider of agents that name none. */
-  readonly usual: string;
+  /** The providers of agents that name none, in the order in which they are tried. */
+  readonly usual: readonly string[];
   /** Has what agents leave out. */
   readonly base: Agent;
 }
@@ -78,7 +91,7 @@ export function summarize(file: AgentsFile, setting: Setting): Summary {
       ...unreached(file),
       ...unlisted(file),
       ...unpriced(file, setting),
-      ...namedTwice(file),
+      ...providerNotes(agents, file, setting.base),
       ...unknownNames(file, setting.usual, setting),
       ...lacking(agents),
       ...spokenLiterally(file),
@@ -122,41 +135,42 @@ function withValue(variables: Readonly<Record<string, string>>): Readonly<Record
 
 function agentSummary(spec: AgentSpec, book: AgentBook, setting: Setting): AgentSummary {
   const agent = book.agentFor(spec.name, factsOf(undefined), {}, []);
-  const named = agent.providers.length > 0 ? agent.providers : [{ name: setting.usual, model: undefined }];
-  const providers = named.map(({ name, model }) => ({
-    name,
-    model,
-    lacks: setting.providers.find((known) => known.name === name)?.lacks,
-  }));
-  const chosen = providers.find(({ lacks }) => lacks === undefined)?.name;
+  const { connectMs, hedgeMs, answerMs, gapFiller } = agent.fallback;
+  const { lastResort } = agent;
   return {
     name: spec.name,
-    providers,
+    providers: providersOf(agent, setting),
+    failover: {
+      connectSeconds: connectMs / 1000,
+      hedgeSeconds: hedgeMs / 1000,
+      answerSeconds: answerMs / 1000,
+      filler: gapFiller === undefined ? 'none' : gapFiller.clips === undefined ? 'tone' : 'clip',
+      fillerAfterMs: gapFiller?.afterMs,
+    },
     functions: spec.tools.map(functionWords),
     turnDetection: agent.turnDetection,
     webhooks: { start: hostOf(book.startHook(spec.name)), end: hostOf(book.endHook(spec.name)) },
     language: agent.language,
     audio: agent.audio,
     recording: agent.recording,
-    ...longestCall(agent, chosen, setting),
+    maxCallSeconds: agent.maxCallMs / 1000,
     perCall: spec.budget?.perCall,
-    lastResort: agent.lastResort.type,
+    lastResort: lastResort.type,
+    lastResortText: 'text' in lastResort ? lastResort.text : undefined,
   };
 }
 
-function longestCall(
-  { maxCallMs }: Agent,
-  provider: string | undefined,
-  { facts }: Setting,
-): Pick<AgentSummary, 'maxCallSeconds' | 'maxCallReason'> {
-  const sessionMs = provider === undefined ? undefined : facts.get(provider)?.capabilities.maxSessionMs;
-  if (sessionMs === undefined || sessionMs - GOODBYE_MARGIN_MS >= maxCallMs) {
-    return { maxCallSeconds: maxCallMs / 1000, maxCallReason: undefined };
-  }
-  return {
-    maxCallSeconds: (sessionMs - GOODBYE_MARGIN_MS) / 1000,
-    maxCallReason: `a session of ${provider} lasts ${sessionMs / 60_000} min, and the last minute is for the goodbye`,
-  };
+function providersOf(agent: Agent, { providers, usual, usualOf }: Setting): readonly ProviderSummary[] {
+  const wishes: readonly Pick<AgentProvider, 'name' | 'model' | 'voice'>[] =
+    agent.providers.length > 0
+      ? agent.providers
+      : usual.map((name) => ({ name, model: undefined, voice: undefined }));
+  return wishes.map(({ name, model, voice }) => ({
+    name,
+    model,
+    voice: voice ?? agent.voice ?? usualOf(name).voice,
+    lacks: providers.find((known) => known.name === name)?.lacks,
+  }));
 }
 
 /** Not the rest of the address, in which there may be a key. */
@@ -205,22 +219,11 @@ function unpriced(file: AgentsFile, { usual }: Setting): readonly string[] {
   const used = new Set<string>();
   for (const { budget, providers } of file.agents.values()) {
     if (!counts && budget === undefined) continue;
-    for (const { name } of providers.length > 0 ? providers : [{ name: usual }]) used.add(name);
+    for (const name of providers.length > 0 ? providers.map((one) => one.name) : usual) used.add(name);
   }
   return [...used]
     .filter((name) => name !== 'local' && !priced.some((key) => key === name || key.startsWith(`${name}/`)))
     .map((name) => `prices: ${name} has none, so that what it costs is in no budget`);
-}
-
-/** Of an agent's entries for one provider, the first one holds whatever happens. */
-function namedTwice(file: AgentsFile): readonly string[] {
-  return [...file.agents.values()].flatMap((agent) => {
-    const names = agent.providers.map(({ name }) => name);
-    const again = new Set(names.filter((name, i) => names.indexOf(name) !== i));
-    return [...again].map(
-      (name) => `agent ${agent.name}: names the provider ${name} more than once; only the first is ever used`,
-    );
-  });
 }
 
 function lacking(agents: readonly AgentSummary[]): readonly string[] {

@@ -4,7 +4,8 @@ import type { ProviderKnowledge } from '../agents-file/known-names.ts';
 import { lineOf, mistakesOf } from '../agents-file/mistakes.ts';
 import { type AgentSummary, type NumberSummary, type Summary, summarize } from '../agents-file/summary.ts';
 import { readAgentsFile } from '../agents-file.ts';
-import { modelOf, readProvider, readProviders, voiceOf } from '../config/providers.ts';
+import { readProviderList } from '../config/provider-choice.ts';
+import { modelOf, readProviders, voiceOf } from '../config/providers.ts';
 import { Reader } from '../config/reader.ts';
 import { type Config, type Env, loadConfig } from '../config.ts';
 import { BridgeError } from '../errors.ts';
@@ -91,10 +92,10 @@ async function checked(
   const builtIn = builtInProviders(config).filter(({ name }) => !own.includes(name));
   const providers = [...brought, ...builtIn];
   const file = await readAgentsFile(path, env, { providers });
-  const { maxCallMs, silenceMs, agent } = config;
-  const base = voiceAgent({ ...agent, maxCallMs, silenceMs, voice: undefined }, []);
+  const { maxCallMs, silenceMs, failover, lastResort, agent } = config;
+  const base = voiceAgent({ ...agent, maxCallMs, silenceMs, failover, lastResort, voice: undefined }, []);
   const knowledge = await knowledgeOf(builtIn, config);
-  const summary = summarize(file, { ...knowledge, providers, usual: config.provider, base });
+  const summary = summarize(file, { ...knowledge, providers, usual: config.providers, base });
   const mcp = connect ? await askServers(file, err) : undefined;
   return {
     ...summary,
@@ -125,7 +126,8 @@ function configOf(env: Env): { readonly config: Config; readonly problem: readon
     // Which providers there are is not in doubt because a port is.
     const read = new Reader(env);
     const sections = readProviders(read);
-    return { config: { ...loadConfig({}), ...sections, provider: readProvider(read, sections) }, problem };
+    const listed = readProviderList(read, sections);
+    return { config: { ...loadConfig({}), ...sections, provider: listed[0], providers: listed }, problem };
   }
 }
 
@@ -170,35 +172,52 @@ function firstWords(text: string): string {
 
 function agentLines(agent: AgentSummary, currency: string): string[] {
   const { providers, functions, language, turnDetection, audio, recording, perCall } = agent;
-  const { maxCallSeconds, maxCallReason, webhooks, lastResort } = agent;
+  const { maxCallSeconds, webhooks } = agent;
   return [
     `agent ${agent.name}`,
     row('providers', providerWords(providers)),
+    row('fail-over', failoverWords(agent)),
     row('functions', listed(functions)),
     row('language', language ?? 'as the model decides'),
     row('turns end', turnWords(turnDetection)),
     row('audio', audio),
     row('recording', recording ? 'from the first second' : 'no'),
-    row('longest call', `${maxCallSeconds} s${maxCallReason === undefined ? '' : `: ${maxCallReason}`}`),
+    row('longest call', `${maxCallSeconds} s`),
     row('budget', perCall === undefined ? 'none' : `${perCall} ${currency} a call`),
     row('webhooks', listed(webhookWords(webhooks))),
-    row('last resort', lastResort),
+    row('last resort', lastResortWords(agent)),
   ];
 }
 
 type Providers = AgentSummary['providers'];
 
-/** Who has the calls, and why not the others. */
+/** In which order they are tried, and who is not. */
 function providerWords(providers: Providers): string {
-  const [chosen, ...others] = providers.filter(({ lacks }) => lacks === undefined);
+  const usable = providers.filter(({ lacks }) => lacks === undefined).map(fullName);
   const lacking = lackWords(providers);
-  if (chosen === undefined) return `none: ${lacking.join(', ')}`;
-  // One that is named again is never used at all, as a note says.
-  const rest = others.filter(({ name }) => name !== chosen.name).map(fullName);
-  const why = lacking.length === 0 ? '' : ` (${lacking.join(', ')})`;
-  if (rest.length === 0) return `${fullName(chosen)}${why}`;
-  const unused = `${rest.join(', ')} ${rest.length === 1 ? 'is' : 'are'} not used as long as`;
-  return `${fullName(chosen)}${why}; ${unused} ${chosen.name} is configured`;
+  if (usable.length === 0) return `none: ${lacking.join(', ')}`;
+  return `${usable.join(', then ')}${lacking.length === 0 ? '' : ` (${lacking.join(', ')})`}`;
+}
+
+/** How long a provider is waited for, as far as it matters with so many of them. */
+function failoverWords({ providers, failover }: AgentSummary): string {
+  const { connectSeconds, hedgeSeconds, answerSeconds, filler, fillerAfterMs } = failover;
+  const several = providers.filter(({ lacks }) => lacks === undefined).length > 1;
+  const words = [
+    `${connectSeconds} s to connect`,
+    several && hedgeSeconds > 0 && hedgeSeconds < connectSeconds
+      ? `the next one beside it after ${hedgeSeconds} s`
+      : undefined,
+    answerSeconds > 0 ? `${answerSeconds} s to answer` : 'any time to answer',
+    filler === 'none' ? 'silence meanwhile' : `a ${filler} after ${fillerAfterMs} ms`,
+  ];
+  return words.filter((one) => one !== undefined).join(', ');
+}
+
+function lastResortWords({ lastResort, lastResortText }: AgentSummary): string {
+  return lastResortText === undefined
+    ? lastResort
+    : `${lastResort}: ${JSON.stringify(firstWords(lastResortText))}`;
 }
 
 function lackWords(providers: Providers): string[] {

@@ -1,4 +1,5 @@
-import { laterOf, modelOf, type ProviderSections, readProvider, readProviders } from '../config/providers.ts';
+import { readProviderList } from '../config/provider-choice.ts';
+import { laterOf, modelOf, type ProviderSections, readProviders } from '../config/providers.ts';
 import { Reader } from '../config/reader.ts';
 import type { ProviderFacts } from '../provider.ts';
 import { type BuiltInProvider, builtInProviders } from '../server/providers.ts';
@@ -11,9 +12,9 @@ export const providers: Command = {
   help: `patchcord providers [--json]
 
 Prints every provider that can take calls, whether the environment has what it needs, and what it can do. The one with *
-takes the calls of agents that name none. docs/providers.md says how to configure each.
+takes the calls of agents that name none, and *2 takes over when it fails. docs/providers.md says how to configure each.
 
-  --json   prints JSON: {usual, mistakes, providers: [{name, title, lacks, later, model, capabilities, …}]}
+  --json   prints JSON: {usual, order, mistakes, providers: [{name, title, lacks, later, model, capabilities, …}]}
 `,
   async run(argv, terminal) {
     const { values } = readArguments(argv, { json: { type: 'boolean', default: false } });
@@ -36,6 +37,8 @@ interface Listed extends ProviderFacts {
 
 interface Overview {
   readonly usual: string;
+  /** Who takes the calls of agents that name none, in the order in which they are tried; the usual one first. */
+  readonly order: readonly string[];
   /** Of the settings of providers. */
   readonly mistakes: readonly string[];
   readonly providers: readonly Listed[];
@@ -44,10 +47,11 @@ interface Overview {
 async function overviewOf({ env }: Terminal): Promise<Overview> {
   const read = new Reader(env);
   const config = readProviders(read);
-  const usual = readProvider(read, config);
+  const order = readProviderList(read, config);
   const entries = builtInProviders(config);
   return {
-    usual,
+    usual: order[0],
+    order,
     mistakes: read.bad,
     providers: await Promise.all(entries.map((entry) => listed(entry, config))),
   };
@@ -60,14 +64,15 @@ async function listed(entry: BuiltInProvider, config: ProviderSections): Promise
   return { name, lacks, later: laterOf(name, config), model, ...facts };
 }
 
-function printText({ usual, mistakes, providers: all }: Overview, terminal: Terminal): void {
+function printText({ order, mistakes, providers: all }: Overview, terminal: Terminal): void {
   const rows: readonly ListedProvider[] = all.map((one) => ({ name: one.name, facts: one }));
   const states = [
     ['provider', 'what it is', 'model', 'in this environment'],
-    ...all.flatMap((one) => stateRows(one, usual)),
+    ...all.flatMap((one) => stateRows(one, order)),
   ];
   const footnotes = [
     '* takes the calls of agents that name no provider',
+    ...(order.length > 1 ? ['*2 and so on take over when those before it fail'] : []),
     ...all.flatMap(({ name, later }) => (later === undefined ? [] : [`${name}: ${later}`])),
   ];
   const blocks = [
@@ -81,11 +86,15 @@ function printText({ usual, mistakes, providers: all }: Overview, terminal: Term
 }
 
 /** One row; each further variable that is lacking has its own, because all of them in one would be too long to read. */
-function stateRows({ name, title, lacks, model }: Listed, usual: string): readonly (readonly string[])[] {
+function stateRows(
+  { name, title, lacks, model }: Listed,
+  order: readonly string[],
+): readonly (readonly string[])[] {
+  const turn = order.indexOf(name);
   const [first, ...others] = lacks?.split(/, | and /) ?? [];
   return [
     [
-      `${name}${name === usual ? ' *' : ''}`,
+      `${name}${turn < 0 ? '' : ` *${turn === 0 ? '' : turn + 1}`}`,
       title,
       model ?? '-',
       first === undefined ? 'can be used' : `lacks ${first}`,

@@ -1,4 +1,4 @@
-import { type BegunProvider, begunProviders } from '../config/providers.ts';
+import { type BegunProvider, begunProviders } from '../config/provider-choice.ts';
 import { type Config, type Env, loadConfig } from '../config.ts';
 import { createLog } from '../log.ts';
 import { type Bridge, createBridge } from '../server.ts';

@@ -1,6 +1,6 @@
 import { assertNever } from '../errors.ts';
-import { PROVIDER_SETTINGS, PROVIDERS, type ProviderName } from './provider-settings.ts';
-import { type Env, Reader } from './reader.ts';
+import type { ProviderName } from './provider-settings.ts';
+import type { Reader } from './reader.ts';
 
 /** What the environment says of each provider. Undefined, where nothing else is said: the provider's own default. */
 export interface ProviderSections {
@@ -307,72 +307,4 @@ export function voiceOf(name: ProviderName, config: ProviderSections): string | 
     default:
       return assertNever(name);
   }
-}
-
-/** Who takes the calls of a service that does not say it, if the environment has all that it needs. */
-const USUAL_ORDER: readonly ProviderName[] = [
-  'openai',
-  'gemini',
-  'xai',
-  'azure',
-  'azure-voice-live',
-  'nova',
-  'inworld',
-  'openai-live',
-];
-
-/** A provider that somebody has begun to configure. */
-export interface BegunProvider {
-  readonly name: ProviderName;
-  /** Variables that it lacks still; at least one. */
-  readonly lacks: readonly string[];
-}
-
-/** Variables that many machines have for something else. */
-const FOR_ANYTHING: readonly string[] = [
-  'AWS_REGION',
-  'AWS_ACCESS_KEY_ID',
-  'AWS_SECRET_ACCESS_KEY',
-  'AWS_SESSION_TOKEN',
-  'AWS_PROFILE',
-];
-
-/** Providers of which a variable is set that no other one has, and that lack something all the same. */
-export function begunProviders(env: Env, config: ProviderSections): readonly BegunProvider[] {
-  const read = new Reader(env);
-  const rows = PROVIDERS.flatMap((name) => PROVIDER_SETTINGS[name].map((row) => row.name));
-  const isOwn = (variable: (typeof rows)[number]): boolean =>
-    !FOR_ANYTHING.includes(variable) && rows.filter((row) => row === variable).length === 1;
-  return PROVIDERS.filter((name) =>
-    PROVIDER_SETTINGS[name].some((row) => isOwn(row.name) && read.text(row.name) !== undefined),
-  )
-    .map((name) => ({ name, lacks: lacksOf(name, config) }))
-    .filter(({ lacks }) => lacks.length > 0);
-}
-
-/** The provider of a service that names none. */
-export function usualProvider(config: ProviderSections): ProviderName {
-  const { model, endpoint } = config.nova;
-  // Many machines have a region and credentials of AWS, for something else.
-  const hasNova = model !== undefined || endpoint !== undefined;
-  const usable = (name: ProviderName): boolean =>
-    (name !== 'nova' || hasNova) && lacksOf(name, config).length === 0;
-  return USUAL_ORDER.find(usable) ?? 'local';
-}
-
-/** The provider that `PROVIDER` names, or the usual one; what the named one lacks is a mistake. */
-export function readProvider(read: Reader, config: ProviderSections): ProviderName {
-  const name = read.oneOf('PROVIDER', PROVIDERS, usualProvider(config));
-  if (read.text('PROVIDER') === name) {
-    for (const lacking of lacksOf(name, config)) {
-      read.bad.push(`${lacking}: found nothing, wanted ${kindOf(lacking)} because PROVIDER is ${name}`);
-    }
-  }
-  return name;
-}
-
-function kindOf(variable: string): string {
-  if (variable.endsWith('_KEY')) return 'a key';
-  if (variable.endsWith('_TOKEN')) return 'a token';
-  return variable.endsWith('_ENDPOINT') ? 'an address' : 'a name';
 }

@@ -1,4 +1,5 @@
 import { likeASecret, suggestion } from '../agents-file/words.ts';
+import { SAYABLE } from '../schema-parts.ts';
 import type { PROVIDER_SETTINGS } from './provider-settings.ts';
 import type { SETTINGS } from './settings.ts';
 
@@ -42,6 +43,53 @@ export class Reader {
     if (/^\d+$/.test(text) && value >= min && value <= max) return value;
     this.#wrong(name, text, `a whole number from ${min} to ${max}`);
     return fallback;
+  }
+
+  /** Seconds, with a fraction or without, as ms. All arguments are ms. */
+  ms(name: Setting, fallback: number, min: number, max: number): number {
+    return this.#seconds(name, fallback, min, max, '');
+  }
+
+  /** The same, or 0 for something that is never done. */
+  msOrNever(name: Setting, fallback: number, min: number, max: number): number {
+    return this.text(name) === '0' ? 0 : this.#seconds(name, fallback, min, max, ', or 0 for never');
+  }
+
+  #seconds(name: Setting, fallback: number, min: number, max: number, more: string): number {
+    const text = this.text(name);
+    if (text === undefined) return fallback;
+    const value = Math.round(Number(text) * 1000);
+    if (/^\d{1,6}(\.\d{1,3})?$/.test(text) && value >= min && value <= max) return value;
+    this.#wrong(name, text, `a number of seconds from ${min / 1000} to ${max / 1000}${more}`);
+    return fallback;
+  }
+
+  /** Something that is said on the phone. */
+  sayable(name: Setting): string | undefined {
+    const text = this.text(name);
+    if (text === undefined || text.length <= SAYABLE) return text;
+    this.bad.push(`${name}: found ${text.length} characters, wanted at most ${SAYABLE}`);
+    return undefined;
+  }
+
+  /** A list with commas between its words, each once; undefined when it is not set, empty when nothing of it is good. */
+  listOf<const T extends string>(name: Setting, values: readonly T[]): readonly T[] | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const found: T[] = [];
+    for (const word of text.split(',').map((piece) => piece.trim())) {
+      const value = values.find((candidate) => candidate === word);
+      if (value === undefined) this.#found(name, word, suggestion(word, values, 'wanted nothing'));
+      else if (found.includes(value)) this.#found(name, word, 'which is there before, wanted each once');
+      else found.push(value);
+    }
+    return found;
+  }
+
+  /** Settings that mean the same thing in several ways. */
+  onlyOne(names: readonly Setting[]): void {
+    const set = names.filter((name) => this.text(name) !== undefined);
+    if (set.length > 1) this.bad.push(`${set.join(', ')}: found ${set.length} of them, wanted at most one`);
   }
 
   oneOf<const T extends string, F extends T | undefined>(
@@ -132,7 +180,7 @@ export class Reader {
 
   #found(name: Setting, found: string, rest: string): void {
     // What is pasted into the wrong variable is often a key.
-    const secret = /KEY|TOKEN|SID|AUTH_ID/.test(name) || /[?@]/.test(found) || likeASecret(found);
+    const secret = /KEY|TOKEN|SID|AUTH_ID|TRANSFER/.test(name) || /[?@]/.test(found) || likeASecret(found);
     this.bad.push(`${name}: found ${secret ? `${found.length} characters` : JSON.stringify(found)}, ${rest}`);
   }
 }

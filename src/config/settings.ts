@@ -42,7 +42,37 @@ export const SETTINGS = [
   {
     name: 'PROVIDER',
     fallback: 'the first that is configured, else `local`',
-    text: 'the model that takes the calls: `openai`, `openai-live`, `gemini`, `nova`, `xai`, `azure`, `azure-voice-live`, `inworld` or `local`; each has settings of its own, see [docs/providers.md](docs/providers.md)',
+    text: 'the model that takes the calls, or several in the order in which they are tried, such as `openai,gemini`: `openai`, `openai-live`, `gemini`, `nova`, `xai`, `azure`, `azure-voice-live`, `inworld` or `local`; each has settings of its own, see [docs/providers.md](docs/providers.md)',
+  },
+  {
+    name: 'FAILOVER_CONNECT_SECONDS',
+    fallback: '5',
+    text: 'how long a provider may take to be ready for a call',
+  },
+  {
+    name: 'FAILOVER_HEDGE_SECONDS',
+    fallback: '2',
+    text: 'the next provider is dialled beside one that is not ready by then; 0: never',
+  },
+  {
+    name: 'FAILOVER_ANSWER_SECONDS',
+    fallback: '10',
+    text: 'a provider that keeps still for so long when it is its turn is given up; 0: never',
+  },
+  {
+    name: 'LAST_RESORT_TRANSFER',
+    fallback: '',
+    text: 'when no provider is left, the caller is put through to this number or `sip:` address',
+  },
+  {
+    name: 'LAST_RESORT_MESSAGE',
+    fallback: '',
+    text: 'in its place: what the carrier says before it records a message of the caller',
+  },
+  {
+    name: 'LAST_RESORT_SAY',
+    fallback: 'an apology',
+    text: 'in its place: what the carrier says before it hangs up',
   },
   { name: 'AGENT_INSTRUCTIONS', fallback: 'a brief, friendly agent', text: 'what the model is told to be' },
   {

@@ -81,7 +81,7 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
     http,
     mcp,
     ledger,
-    defaultProvider: usual,
+    usualProviders: usual,
     providerNamed: (name) => registry.named(name),
   }).catch(async (thrown: unknown) => {
     http.close();

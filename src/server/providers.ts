@@ -1,6 +1,9 @@
+import type { Agent } from '../agents.ts';
 import { PROVIDERS, type ProviderName } from '../config/provider-settings.ts';
 import { lacksOf, type ProviderSections } from '../config/providers.ts';
 import type { Config } from '../config.ts';
+import { BridgeError } from '../errors.ts';
+import type { Candidate } from '../fallback/candidate.ts';
 import type { ProviderFacts, RealtimeProvider } from '../provider.ts';
 import type { ProviderHooks } from '../provider-hooks.ts';
 import { type ProviderEntry, ProviderRegistry } from '../provider-registry.ts';
@@ -145,26 +148,63 @@ function listed(names: readonly string[]): string {
   return names.length < 2 ? last : `${names.slice(0, -1).join(', ')} and ${last}`;
 }
 
-/** The providers of a service, and which of them takes the calls of agents that name none. */
+/** The providers of a service, and which of them take the calls of agents that name none. */
 export interface ServiceProviders {
   readonly registry: ProviderRegistry;
-  readonly usual: string;
+  /** In the order in which they are tried, each once; at least one. */
+  readonly usual: readonly [string, ...string[]];
 }
+
+/** One that the program has made, or the name of a known one. */
+type Named = RealtimeProvider | string;
 
 /** What a program says of providers; see `BridgeOptions`. */
 export interface OwnProviders {
-  readonly provider?: RealtimeProvider | string | undefined;
+  readonly provider?: Named | readonly Named[] | undefined;
   readonly providers?: readonly ProviderEntry[] | undefined;
   readonly hooks?: readonly ProviderHooks[] | undefined;
 }
 
 /**
- * `provider`: one that the program has made, or the name of a known one; else the one of the configuration. Throws
- * BAD_CONFIG for a name that is not known, and when the program brings two of one name.
+ * `provider`: those of the program, in the order in which they are tried, else those of the configuration. Throws
+ * BAD_CONFIG for a name that is not known, for an empty list, for one that is in it twice, and when the program brings two
+ * of one name.
  */
 export function providersOf(config: Config, { provider, providers, hooks }: OwnProviders): ServiceProviders {
-  const given = typeof provider === 'string' ? undefined : provider;
+  const listed = asList(provider);
+  const given = listed?.filter((one) => typeof one !== 'string');
   const registry = new ProviderRegistry({ builtIn: builtInProviders(config), own: providers, given, hooks });
-  const usual = typeof provider === 'string' ? provider : (given?.name ?? config.provider);
-  return { registry, usual: registry.entry(usual).name };
+  const names = (listed ?? config.providers).map((one) => (typeof one === 'string' ? one : one.name));
+  const [first, ...others] = names.map((name) => registry.entry(name).name);
+  if (first === undefined)
+    throw new BridgeError('BAD_CONFIG', 'provider: found an empty list, wanted at least one');
+  const twice = others.find((name, i) => name === first || others.indexOf(name) !== i);
+  if (twice !== undefined) {
+    throw new BridgeError('BAD_CONFIG', `provider: found ${twice} twice, wanted each name once`);
+  }
+  return { registry, usual: [first, ...others] };
+}
+
+function asList(provider: OwnProviders['provider']): readonly Named[] | undefined {
+  if (provider === undefined) return undefined;
+  return typeof provider === 'string' || 'connect' in provider ? [provider] : provider;
+}
+
+/**
+ * What calls of an agent outside of a file may be held with, in the order in which they are tried: those of `provider`, else
+ * those that the agent lists, else those of the configuration. Rejects with BAD_CONFIG when one of them cannot be had.
+ */
+export async function candidatesFor(
+  agent: Agent,
+  { registry, usual }: ServiceProviders,
+  { provider }: OwnProviders,
+): Promise<readonly Candidate[]> {
+  const own = provider === undefined ? agent.providers : [];
+  const wishes =
+    own.length > 0
+      ? own.map((wanted) => ({ name: wanted.name, wanted }))
+      : usual.map((name) => ({ name, wanted: agent.providers.find((one) => one.name === name) }));
+  const candidates: Candidate[] = [];
+  for (const { name, wanted } of wishes) candidates.push({ provider: await registry.named(name), wanted });
+  return candidates;
 }
