@@ -4,7 +4,13 @@ import { MULAW_8K } from '../src/audio/format.ts';
 import { BridgeError, ERRORS, type ErrorCode } from '../src/errors.ts';
 import { type Breaker, type BreakerState, Breakers, type Trial } from '../src/fallback/breakers.ts';
 import { soleCandidate } from '../src/fallback/candidate.ts';
-import { AGAIN_AFTER_MS, type Dialled, type DialOptions, dial, PROBE_HEDGE_MS } from '../src/fallback/dial.ts';
+import {
+  AGAIN_AFTER_MS,
+  type Dialled,
+  type DialOptions,
+  dial,
+  PROBE_HEDGE_MS,
+} from '../src/fallback/dial.ts';
 import type {
   ConnectRequest,
   ProviderCapabilities,
@@ -125,6 +131,8 @@ class ToldBreakers extends Breakers {
       ready: (ms) => note(`ready ${ms}`),
       failed: (code) => note(`failed ${code}`),
       abandoned: () => note('abandoned'),
+      lost: (code) => note(`lost ${code}`),
+      answered: () => note('answered'),
     });
     return {
       name,

@@ -2,6 +2,7 @@ import type { Cancel, Clock } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
 import type { ConnectRequest, ProviderEvent, ProviderSession } from '../provider.ts';
 import { Attempt, type UsageEvent } from './attempt.ts';
+import { BREAKER_LIMITS } from './breaker-limits.ts';
 import type { Breakers, Trial } from './breakers.ts';
 import type { Candidate } from './candidate.ts';
 
@@ -33,6 +34,8 @@ export interface Dialled {
   readonly request: ConnectRequest;
   /** From the dialling of this one until it was ready. */
   readonly ms: number;
+  /** Of its breaker: is to be told when the session has answered, and when it is lost. */
+  readonly trial: Trial;
   /** Those that were dialled before it and were not ready yet, in the order of the dialling. */
   readonly overtaken: readonly Candidate[];
   /**
@@ -51,6 +54,9 @@ export const AGAIN_AFTER_MS = 300;
  */
 export const PROBE_HEDGE_MS = 250;
 
+/** Nobody who is not ready by then can be called anything but slow: see `BreakerLimits.slowMs`. A little more than that. */
+export const SLOW_AFTER_MS = BREAKER_LIMITS.slowMs + 10;
+
 /**
  * The first provider that is ready. Each has its time; the next one is dialled when one has failed, or beside one that is
  * slow (hedge), and whoever is not first is closed without having been sent anything. Providers whose breaker is open are
@@ -62,9 +68,9 @@ export const PROBE_HEDGE_MS = 250;
  * more in the second round. Without `failOver`, an error that ends the call (`endCall`) is a mistake that nobody else
  * mends, so nobody else is dialled; one that a call outlives says nothing about the others.
  *
- * Whoever was dialled before the winner and is not ready yet is not given up at once but goes on until it is ready or its
- * time is over, and is closed then: otherwise no breaker would ever learn of a provider that hangs or is slow, since
- * the hedge would always be there first. `signal` ends that, too.
+ * Whoever was dialled before the winner and is not ready yet is given up only when it has had `SLOW_AFTER_MS`: otherwise
+ * a probe that needs half a second would be in vain each time, and with a short `hedgeMs` no breaker would learn of a
+ * provider that hangs, since another one would always be there first. `signal` ends that, too.
  */
 export async function dial(options: DialOptions): Promise<Dialled> {
   return new Promise((resolve, reject) => new Dialling(options, resolve, reject).begin());
@@ -79,9 +85,13 @@ interface Place {
 
 interface Flight {
   readonly place: Place;
-  readonly attempt: Attempt;
+  readonly trial: Trial;
+  /** Of the dialling: grows. */
+  readonly order: number;
   /** Its breaker does not think much of it, so it is no reason to pass others by. */
   readonly isDoubtful: boolean;
+  /** Of one that was overtaken: does away with the end of its time. */
+  spare: Cancel | undefined;
 }
 
 class Dialling {
@@ -90,13 +100,13 @@ class Dialling {
   readonly #reject: (error: BridgeError) => void;
   readonly #places: readonly Place[];
   readonly #onAbort = (): void => this.#cancel();
-  /** In the order of the dialling. */
   readonly #flights = new Map<Attempt, Flight>();
   /** Those of this round that nobody has asked the breaker about. */
   #waiting: Place[] = [];
   /** Those of this round whose breaker did not admit. */
   #passedBy: Place[] = [];
   #round = 0;
+  #dialled = 0;
   #timer: Cancel | undefined;
   /** After which nobody else is dialled. */
   #final: BridgeError | undefined;
@@ -169,47 +179,64 @@ class Dialling {
       onFailed: (failed, error) => this.#onFailed(failed, error),
       onStray: (_attempt, event) => this.#told(() => this.#options.onStray?.(candidate, event)),
     });
-    this.#flights.set(attempt, { place, attempt, isDoubtful });
+    this.#dialled += 1;
+    this.#flights.set(attempt, { place, trial, order: this.#dialled, isDoubtful, spare: undefined });
     const besideMs = trial.probe ? Math.min(PROBE_HEDGE_MS, hedgeMs || PROBE_HEDGE_MS) : hedgeMs;
     if (besideMs > 0) this.#timer = clock.after(besideMs, () => this.#next());
     attempt.start();
   }
 
   #onReady(attempt: Attempt, session: ProviderSession, request: ConnectRequest): void {
-    if (this.#settled) {
-      this.#flights.delete(attempt);
+    const flight = this.#landed(attempt);
+    if (this.#settled || flight === undefined) {
       attempt.discard();
-      this.#tidy();
       return;
     }
-    const overtaken = this.#outrun(attempt);
     const { candidate, ms } = attempt;
+    const { trial } = flight;
+    const overtaken = this.#outrun(flight.order);
     const listen = (sink: (event: ProviderEvent) => void): void => attempt.listen(sink);
-    this.#resolve({ candidate, session, request, ms, overtaken, listen });
+    this.#resolve({ candidate, session, request, ms, trial, overtaken, listen });
   }
 
-  /** Gives up those that were dialled after the winner, and leaves the others to find out how slow they are. */
-  #outrun(winner: Attempt): readonly Candidate[] {
+  /** Gives up those that were dialled after the winner, and the others as soon as that tells something about them. */
+  #outrun(winner: number): readonly Candidate[] {
     this.#settle();
     const overtaken: Candidate[] = [];
-    let isBefore = true;
-    for (const attempt of this.#flights.keys()) {
-      if (attempt === winner) isBefore = false;
-      else if (isBefore) overtaken.push(attempt.candidate);
-      else attempt.drop();
-      if (!isBefore) this.#flights.delete(attempt);
+    for (const [attempt, flight] of [...this.#flights]) {
+      if (flight.order < winner) {
+        overtaken.push(attempt.candidate);
+        this.#spare(attempt, flight);
+      } else {
+        this.#drop(attempt);
+      }
     }
     this.#tidy();
     return overtaken;
   }
 
-  #onFailed(attempt: Attempt, error: BridgeError): void {
+  #spare(attempt: Attempt, flight: Flight): void {
+    const leftMs = SLOW_AFTER_MS - attempt.ms;
+    if (leftMs <= 0) this.#drop(attempt);
+    else flight.spare = this.#options.clock.after(leftMs, () => this.#drop(attempt));
+  }
+
+  #drop(attempt: Attempt): void {
+    this.#landed(attempt);
+    attempt.drop();
+  }
+
+  #landed(attempt: Attempt): Flight | undefined {
     const flight = this.#flights.get(attempt);
+    flight?.spare?.();
     this.#flights.delete(attempt);
-    if (this.#settled || flight === undefined) {
-      this.#tidy();
-      return;
-    }
+    this.#tidy();
+    return flight;
+  }
+
+  #onFailed(attempt: Attempt, error: BridgeError): void {
+    const flight = this.#landed(attempt);
+    if (this.#settled || flight === undefined) return;
     flight.place.error = error;
     const saidMore = this.#failure !== undefined && this.#failure.code !== 'TIMEOUT';
     if (error.code !== 'TIMEOUT' || !saidMore) this.#failure = error;
@@ -238,8 +265,7 @@ class Dialling {
   /** Also when there is a winner: those that it has overtaken go. */
   #end(error: BridgeError): void {
     this.#settle();
-    for (const attempt of this.#flights.keys()) attempt.drop();
-    this.#flights.clear();
+    for (const attempt of [...this.#flights.keys()]) this.#drop(attempt);
     this.#tidy();
     // Without effect once there is a winner.
     this.#reject(error);
