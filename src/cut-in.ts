@@ -73,15 +73,13 @@ export class CutIn {
 
   /** Whoever speaks from now on has these capabilities. A caller who speaks on is told anew. */
   connect(capabilities: ProviderCapabilities): void {
-    const was = this.#on;
-    this.#on = listensLocally(this.#options.policy, capabilities);
-    this.#silences = silencesAgent(this.#options.policy, capabilities);
-    if (was && this.#on) {
-      if (this.#open) this.#options.onSpeech();
-    } else if (this.#open) {
-      this.#onQuiet();
-    }
-    if (was !== this.#on) this.#listen();
+    const { policy } = this.#options;
+    this.#turn(listensLocally(policy, capabilities), silencesAgent(policy, capabilities));
+  }
+
+  /** There is no provider that could hear the caller: whatever the policy, the bridge does. */
+  disconnect(): void {
+    this.#turn(true, true);
   }
 
   /** What is played is to go through the leg that this returns. */
@@ -124,6 +122,18 @@ export class CutIn {
     this.#on = false;
     this.#forget();
     this.detach();
+  }
+
+  #turn(on: boolean, silences: boolean): void {
+    const was = this.#on;
+    this.#on = on;
+    this.#silences = silences;
+    if (was && on) {
+      if (this.#open) this.#options.onSpeech();
+    } else if (this.#open) {
+      this.#onQuiet();
+    }
+    if (was !== on) this.#listen();
   }
 
   #listen(): void {

@@ -3,11 +3,12 @@ import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { MachineResult } from './carrier.ts';
 import type { CutIn } from './cut-in.ts';
+import type { Unanswered } from './fallback/speech-ring.ts';
 import type { CallLeg } from './leg.ts';
 import type { Pacer } from './pacer.ts';
 import type { PlayoutLeg } from './playout.ts';
 import type { ProviderCapabilities, ProviderSession } from './provider.ts';
-import { Uplink, type UplinkCounts } from './uplink.ts';
+import { type HandedOver, Uplink, type UplinkCounts } from './uplink.ts';
 
 export interface HearingOptions extends AnsweringMachineOptions {
   readonly pacer: Pacer;
@@ -16,6 +17,9 @@ export interface HearingOptions extends AnsweringMachineOptions {
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
   onFailed(error: unknown): void;
 }
+
+const NOTHING_SAID: Unanswered = { spokenMs: 0, speaking: false };
+const NOTHING_HANDED_OVER: HandedOver = { replayedMs: 0, speaking: false };
 
 /** What the agent hears of the other end of the line, over all the legs that the call has one after the other. */
 export class Hearing {
@@ -26,6 +30,8 @@ export class Hearing {
   #uplink: Uplink | undefined;
   #input: AudioFormat | undefined;
   #provider: ProviderSession | undefined;
+  /** There was a provider, and it is gone. */
+  #orphaned = false;
   /** What is on the line is a machine's greeting, which is not for the provider. */
   #deaf = false;
   readonly #early: { readonly result: MachineResult; readonly greetingOver: boolean }[] = [];
@@ -63,9 +69,9 @@ export class Hearing {
     const line = cutIn.attach(leg);
     this.#input = leg.input;
     this.#uplink = new Uplink({ format: leg.input, clock, pacer, onFailed });
+    if (this.#orphaned) this.#uplink.disconnect();
     this.#machine.setFormat(leg.input);
-    this.#machine.resume();
-    this.#join();
+    this.#join(undefined);
     return line;
   }
 
@@ -78,10 +84,46 @@ export class Hearing {
     this.#machine.pause();
   }
 
-  connect(provider: ProviderSession, capabilities: ProviderCapabilities): void {
+  /** Of the stream that is there now, in ms; 0 while there is none. */
+  get positionMs(): number {
+    return this.#uplink?.positionMs ?? 0;
+  }
+
+  /** See `Uplink`. */
+  accountedFor(upToMs: number): void {
+    this.#uplink?.accountedFor(upToMs);
+  }
+
+  /** See `Uplink`; nothing while there is no stream. */
+  unanswered(): Unanswered {
+    return this.#uplink?.unanswered() ?? NOTHING_SAID;
+  }
+
+  /**
+   * A provider is ready. Without `options` it is the first one, which is given all that was kept; see `Uplink.connect`.
+   * `replay` is obeyed for providers that take speech faster than it was spoken.
+   */
+  connect(
+    provider: ProviderSession,
+    capabilities: ProviderCapabilities,
+    options?: { readonly replay: boolean },
+  ): HandedOver {
     this.#provider = provider;
+    this.#orphaned = false;
     this.#options.cutIn.connect(capabilities);
-    this.#join();
+    return this.#join(options && { replay: options.replay && capabilities.catchUp });
+  }
+
+  /**
+   * The provider is gone. What the caller says from now on is kept for the next one, and until it is there the bridge
+   * hears for itself when they speak.
+   */
+  disconnect(): void {
+    this.#provider = undefined;
+    this.#orphaned = true;
+    this.#uplink?.disconnect();
+    this.#machine.pause();
+    this.#options.cutIn.disconnect();
   }
 
   /** One media message of the caller. */
@@ -125,10 +167,15 @@ export class Hearing {
     return this.#provider !== undefined && this.#uplink !== undefined;
   }
 
-  #join(): void {
-    if (this.#provider === undefined || this.#uplink === undefined || this.#input === undefined) return;
-    this.#uplink.connect(this.#provider, this.#options.createTranscoder(this.#input, this.#provider.input));
+  #join(options: { readonly replay: boolean } | undefined): HandedOver {
+    if (this.#provider === undefined || this.#uplink === undefined || this.#input === undefined) {
+      return NOTHING_HANDED_OVER;
+    }
+    this.#machine.resume();
+    const transcoder = this.#options.createTranscoder(this.#input, this.#provider.input);
+    const handedOver = this.#uplink.connect(this.#provider, transcoder, options);
     for (const { result, greetingOver } of this.#early.splice(0)) this.#machine.found(result, greetingOver);
+    return handedOver;
   }
 }
 

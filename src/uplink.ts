@@ -1,7 +1,7 @@
-import { ByteQueue } from './audio/byte-queue.ts';
 import { type AudioFormat, bytesPerMs, silenceByte } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { Clock } from './clock.ts';
+import { SpeechRing, type Unanswered } from './fallback/speech-ring.ts';
 import { FRAME_MS, type Paced, type Pacer } from './pacer.ts';
 
 /** The least of a provider session that the uplink needs. */
@@ -14,14 +14,20 @@ export interface UplinkCounts {
   framesIn: number;
   /** Silence put in for holes in the carrier's stream, and to end a turn that the carrier left open. */
   filledMs: number;
-  /** Oldest audio lost because the provider took too long to be ready. */
+  /** Oldest audio lost because it took too long until a provider was ready. */
   lostBeforeReadyMs: number;
   /** Frames at which the provider reported that its socket is full. */
   refused: number;
 }
 
-/** What is kept for a provider that is not ready; the oldest goes first. */
-const KEEP_MS = 10_000;
+/** What a provider was given of what the caller had said before it was ready. */
+export interface HandedOver {
+  /** Speech in it, in ms; 0 if there is none. */
+  readonly replayedMs: number;
+  /** The caller has not stopped. */
+  readonly speaking: boolean;
+}
+
 /** What was kept is delivered in pieces: a socket takes nothing from its buffer within one turn of the event loop. */
 const CATCH_UP_MS = 500;
 /** Longest hole that is filled: a longer one is a call on hold, not lost packets. */
@@ -29,10 +35,13 @@ const MAX_HOLE_MS = 10_000;
 /** A carrier that says nothing for this long while the caller speaks has stopped sending, not lost a packet. */
 const STALLED_MS = 750;
 const CLOSING_SILENCE_MS = 1000;
+const NOTHING = new Uint8Array(0);
+const NOTHING_SAID: Unanswered = { spokenMs: 0, speaking: false };
 
 /**
- * What the caller said, from the leg to the provider: complete, in order, without holes. Speech that comes before the
+ * What the caller said, from the leg to the provider: complete, in order, without holes. Speech that comes while no
  * provider is ready is kept and delivered first, a piece at every beat of the pacer; so is the silence for a long hole.
+ * The same ring keeps what a provider was given, for the one that may have to take its place.
  */
 export class Uplink implements Paced {
   readonly counts: UplinkCounts = { framesIn: 0, filledMs: 0, lostBeforeReadyMs: 0, refused: 0 };
@@ -41,10 +50,12 @@ export class Uplink implements Paced {
   readonly #perMs: number;
   readonly #silence: number;
   readonly #onFailed: (error: unknown) => void;
-  readonly #waiting = new ByteQueue();
+  readonly #ring: SpeechRing;
   readonly #piece: Uint8Array;
   /** Silence, as long as the longest message that was not for the provider. */
   #quiet = new Uint8Array(0);
+  /** What a new provider is told of the past; it comes before everything that waits in the ring. */
+  #replay: Uint8Array = NOTHING;
   #session: UplinkSession | undefined;
   #transcoder: Transcoder | undefined;
   /** Stream time of the first frame minus what had been received by then, and stream time received since. */
@@ -63,6 +74,9 @@ export class Uplink implements Paced {
     this.#clock = options.clock;
     this.#pacer = options.pacer;
     this.#perMs = bytesPerMs(options.format);
+    this.#ring = new SpeechRing(options.format, (bytes) => {
+      this.counts.lostBeforeReadyMs += bytes / this.#perMs;
+    });
     this.#silence = silenceByte(options.format);
     this.#piece = new Uint8Array(this.#perMs * CATCH_UP_MS);
     this.#onFailed = options.onFailed;
@@ -90,11 +104,51 @@ export class Uplink implements Paced {
     this.receive(length === this.#quiet.length ? this.#quiet : this.#quiet.subarray(0, length), atMs);
   }
 
-  /** The provider is ready: delivers what was kept, then everything as it comes. `transcoder` ends in its input format. */
-  connect(session: UplinkSession, transcoder: Transcoder): void {
+  /** How much of the stream has come, holes included, in ms. */
+  get positionMs(): number {
+    return this.#ring.end / this.#perMs;
+  }
+
+  /** What the caller said until this position, in ms, is answered, or known as text: it is not replayed. Only moves on. */
+  accountedFor(upToMs: number): void {
+    this.#ring.accountFor(upToMs * this.#perMs);
+  }
+
+  /** What the caller said and nobody has accounted for. */
+  unanswered(): Unanswered {
+    return this.#ring.unanswered();
+  }
+
+  /**
+   * A provider is ready. `transcoder` ends in its input format. Without `options` it is the first of this stream, which is
+   * given all that was kept, and be it one that wants speech in real time: a caller who says what they want and is not
+   * heard is worse than one who is answered a little late. In the place of another it is given, with `replay`, the speech
+   * that is not accounted for; otherwise nothing that is past. Then it is given everything as it comes.
+   */
+  connect(
+    session: UplinkSession,
+    transcoder: Transcoder,
+    options?: { readonly replay: boolean },
+  ): HandedOver {
+    const ring = this.#ring;
+    const past = options === undefined && ring.pending === 0 ? NOTHING_SAID : ring.unanswered();
     this.#session = session;
     this.#transcoder = transcoder;
+    this.#replay = options?.replay ? ring.speech().bytes : NOTHING;
+    if (options !== undefined) ring.skip();
+    ring.trims = true;
     this.#catchUp();
+    this.#pace();
+    return { replayedMs: options?.replay === false ? 0 : past.spokenMs, speaking: past.speaking };
+  }
+
+  /** The provider is gone; what comes from now on waits for another. */
+  disconnect(): void {
+    this.#session = undefined;
+    this.#transcoder = undefined;
+    // It is in the ring as well.
+    this.#replay = NOTHING;
+    this.#ring.trims = true;
     this.#pace();
   }
 
@@ -125,9 +179,9 @@ export class Uplink implements Paced {
   }
 
   close(): void {
-    this.#session = undefined;
+    this.disconnect();
     this.#speechOpen = false;
-    this.#waiting.clear();
+    this.#ring.delivered();
     this.#pace();
   }
 
@@ -150,27 +204,32 @@ export class Uplink implements Paced {
 
   #addSilence(ms: number): void {
     this.counts.filledMs += ms;
-    this.#waiting.pushValue(this.#silence, ms * this.#perMs);
+    this.#ring.pushSilence(ms * this.#perMs);
     if (this.#session !== undefined && ms <= CATCH_UP_MS) this.#catchUp();
     this.#pace();
   }
 
   #forward(bytes: Uint8Array): void {
-    if (this.#session !== undefined && this.#waiting.length === 0) {
-      this.#deliver(bytes);
-      return;
-    }
-    this.#waiting.push(bytes);
-    const over = this.#waiting.length - KEEP_MS * this.#perMs;
-    // Once it is connected the queue is being emptied, and what is in it will be heard.
-    if (over <= 0 || this.#session !== undefined) return;
-    this.#waiting.drop(over);
-    this.counts.lostBeforeReadyMs += over / this.#perMs;
+    const live = this.#session !== undefined && !this.#behind;
+    this.#ring.push(bytes);
+    if (!live) return;
+    this.#ring.delivered();
+    this.#deliver(bytes);
+  }
+
+  get #behind(): boolean {
+    return this.#replay.length > 0 || this.#ring.pending > 0;
   }
 
   #catchUp(): void {
-    if (this.#session === undefined || this.#waiting.length === 0) return;
-    this.#deliver(this.#piece.subarray(0, this.#waiting.shift(this.#piece)));
+    if (this.#session === undefined || !this.#behind) return;
+    if (this.#replay.length === 0) {
+      this.#deliver(this.#piece.subarray(0, this.#ring.read(this.#piece)));
+      return;
+    }
+    const piece = this.#replay.subarray(0, this.#piece.length);
+    this.#replay = this.#replay.subarray(piece.length);
+    this.#deliver(piece);
   }
 
   #deliver(bytes: Uint8Array): void {
@@ -181,7 +240,7 @@ export class Uplink implements Paced {
 
   /** On the pacer while there is something to do without the carrier. */
   #pace(): void {
-    const wanted = this.#speechOpen || (this.#session !== undefined && this.#waiting.length > 0);
+    const wanted = this.#speechOpen || (this.#session !== undefined && this.#behind);
     if (wanted === this.#paced) return;
     this.#paced = wanted;
     if (wanted) this.#pacer.add(this);

@@ -1,0 +1,300 @@
+import { type AudioFormat, bytesPerMs, bytesPerSample, silenceByte } from '../audio/format.ts';
+import { FRAME_MS } from '../pacer.ts';
+import { createLevelMeter, type LevelMeter } from './level.ts';
+import { planTrim, type TrimPlan } from './trim.ts';
+
+/** What the caller said and nobody has answered. */
+export interface Unanswered {
+  /** In ms; silence and clicks are not counted. */
+  readonly spokenMs: number;
+  /** They had not stopped when this was asked. */
+  readonly speaking: boolean;
+}
+
+/** What the caller said, as it is to be sent again. */
+export interface Speech extends Unanswered {
+  /** In the format of the line, silence trimmed; its own copy. */
+  readonly bytes: Uint8Array;
+}
+
+/** What is kept of the caller's speech. */
+export const KEEP_MS = 10_000;
+/** Of a hole so much silence is stored; the rest is only a step in the positions. */
+const STORED_SILENCE_MS = 300;
+/** When silence was looked for in vain, it is looked for again after so long. */
+const TRIM_AGAIN_MS = 1000;
+/** At the end of what is known, where nothing is trimmed yet: it shows the noise of the line. */
+const UNTOUCHED = 1500 / FRAME_MS;
+const FIRST_SLOTS = 64;
+
+/**
+ * The last ten seconds of what the caller said, in the format of the line: for a provider that is not ready, and for one
+ * that takes the place of another. For the second, silence goes first when it is full: ten seconds of speech then last
+ * through a much longer wait. Positions are bytes of the stream since it began, holes included.
+ */
+export class SpeechRing {
+  /** When it is full, silence goes before speech: what is there will be told as `speech`, and not as it came. */
+  trims = false;
+  readonly #slotBytes: number;
+  readonly #most: number;
+  readonly #perMs: number;
+  readonly #silence: number;
+  readonly #sampleBytes: number;
+  readonly #levelOf: LevelMeter;
+  readonly #onLost: (bytes: number) => void;
+  #bytes: Uint8Array;
+  /** By slot: where in the stream it begins, how much it holds, and its level, NaN as long as nobody has asked. */
+  #at: Float64Array;
+  #size: Uint16Array;
+  #level: Float32Array;
+  #head = 0;
+  #count = 0;
+  #end = 0;
+  #accounted = 0;
+  /** What lies before it was read. */
+  #cursor = 0;
+  #trimAt = 0;
+
+  /** @param onLost this much was neither read nor accounted for, and could not be held */
+  constructor(format: AudioFormat, onLost: (bytes: number) => void) {
+    this.#perMs = bytesPerMs(format);
+    this.#slotBytes = FRAME_MS * this.#perMs;
+    this.#most = KEEP_MS / FRAME_MS;
+    this.#silence = silenceByte(format);
+    this.#sampleBytes = bytesPerSample(format);
+    this.#levelOf = createLevelMeter(format);
+    this.#onLost = onLost;
+    this.#bytes = new Uint8Array(FIRST_SLOTS * this.#slotBytes);
+    this.#at = new Float64Array(FIRST_SLOTS);
+    this.#size = new Uint16Array(FIRST_SLOTS);
+    this.#level = new Float32Array(FIRST_SLOTS);
+  }
+
+  /** Where the stream is now. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Bytes that `read` has still to give. */
+  get pending(): number {
+    return this.#end - this.#cursor;
+  }
+
+  /** Copies `bytes` in, behind what is there. Allocates nothing, but for the few times that the ring grows. */
+  push(bytes: Uint8Array): void {
+    let taken = 0;
+    while (taken < bytes.length) taken += this.#put(bytes, taken);
+  }
+
+  /** A hole in the stream. */
+  pushSilence(count: number): void {
+    const stored = Math.min(count, STORED_SILENCE_MS * this.#perMs);
+    let left = stored;
+    while (left > 0) {
+      const slot = this.#openSlot();
+      const size = this.#size[slot] ?? 0;
+      const part = Math.min(left, this.#slotBytes - size);
+      const at = slot * this.#slotBytes + size;
+      this.#bytes.fill(this.#silence, at, at + part);
+      this.#grewBy(slot, part);
+      left -= part;
+    }
+    this.#end += count - stored;
+  }
+
+  /** What was said before this position is never given by `speech`. It only moves on. */
+  accountFor(position: number): void {
+    if (position > this.#accounted) this.#accounted = Math.min(position, this.#end);
+  }
+
+  /** Gives what comes next in the stream, holes as silence; returns how much there was, at most `into.length`. */
+  read(into: Uint8Array): number {
+    let filled = 0;
+    for (let i = 0; i < this.#count && filled < into.length; i++) {
+      const slot = this.#slotAt(i);
+      const at = this.#at[slot] ?? 0;
+      const end = at + (this.#size[slot] ?? 0);
+      if (end <= this.#cursor) continue;
+      filled += this.#readHole(into, filled, at);
+      if (filled === into.length) break;
+      const count = Math.min(end - this.#cursor, into.length - filled);
+      const from = slot * this.#slotBytes + this.#cursor - at;
+      into.set(this.#bytes.subarray(from, from + count), filled);
+      this.#cursor += count;
+      filled += count;
+    }
+    return filled + this.#readHole(into, filled, this.#end);
+  }
+
+  /** All that has come so far was given by another way. */
+  delivered(): void {
+    this.#cursor = this.#end;
+  }
+
+  /** All that has come so far counts as read, but for half a sample at its end. */
+  skip(): void {
+    this.#cursor = this.#end - (this.#end % this.#sampleBytes);
+  }
+
+  /** How much of what is not accounted for is speech. */
+  unanswered(): Unanswered {
+    const { voicedMs, speaking } = this.#plan(this.#unaccounted);
+    return { spokenMs: voicedMs, speaking };
+  }
+
+  /** The speech that is not accounted for. */
+  speech(): Speech {
+    const { keep, voicedMs, speaking } = this.#plan(this.#unaccounted);
+    let length = 0;
+    for (let i = 0; i < this.#count; i++) if (keep[i] === 1) length += this.#size[this.#slotAt(i)] ?? 0;
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    for (let i = 0; i < this.#count; i++) {
+      if (keep[i] !== 1) continue;
+      const slot = this.#slotAt(i);
+      const from = slot * this.#slotBytes;
+      const size = this.#size[slot] ?? 0;
+      bytes.set(this.#bytes.subarray(from, from + size), filled);
+      filled += size;
+    }
+    // Half a sample at the end comes with its other half.
+    return { bytes: bytes.subarray(0, length - (length % this.#sampleBytes)), spokenMs: voicedMs, speaking };
+  }
+
+  #slotAt(index: number): number {
+    return (this.#head + index) % this.#size.length;
+  }
+
+  #put(bytes: Uint8Array, from: number): number {
+    const slot = this.#openSlot();
+    const size = this.#size[slot] ?? 0;
+    const at = slot * this.#slotBytes + size;
+    const left = bytes.length - from;
+    const part = Math.min(left, this.#slotBytes - size);
+    if (part === bytes.length) this.#bytes.set(bytes, at);
+    // Byte by byte, because a view would be garbage of every frame that is not cut as the slots are.
+    else for (let i = 0; i < part; i++) this.#bytes[at + i] = bytes[from + i] ?? 0;
+    this.#grewBy(slot, part);
+    return part;
+  }
+
+  #grewBy(slot: number, count: number): void {
+    this.#size[slot] = (this.#size[slot] ?? 0) + count;
+    this.#level[slot] = Number.NaN;
+    this.#end += count;
+  }
+
+  /** A slot that has room for what comes next in the stream. */
+  #openSlot(): number {
+    if (this.#count > 0) {
+      const slot = this.#slotAt(this.#count - 1);
+      const size = this.#size[slot] ?? 0;
+      if (size < this.#slotBytes && (this.#at[slot] ?? 0) + size === this.#end) return slot;
+    }
+    if (this.#count === this.#most) this.#makeRoom();
+    else if (this.#count === this.#size.length) this.#grow();
+    const slot = this.#slotAt(this.#count);
+    this.#count += 1;
+    this.#at[slot] = this.#end;
+    this.#size[slot] = 0;
+    return slot;
+  }
+
+  #readHole(into: Uint8Array, filled: number, to: number): number {
+    const count = Math.min(to - this.#cursor, into.length - filled);
+    if (count <= 0) return 0;
+    into.fill(this.#silence, filled, filled + count);
+    this.#cursor += count;
+    return count;
+  }
+
+  /** Index of the first slot that is not accounted for. */
+  get #unaccounted(): number {
+    return this.#indexOf(this.#accounted);
+  }
+
+  /** Index of the first slot that begins at a position or after it. */
+  #indexOf(position: number): number {
+    let i = 0;
+    while (i < this.#count && (this.#at[this.#slotAt(i)] ?? 0) < position) i += 1;
+    return i;
+  }
+
+  #plan(from: number): TrimPlan {
+    const levels = new Float32Array(this.#count);
+    for (let i = 0; i < this.#count; i++) levels[i] = this.#levelAt(this.#slotAt(i));
+    return planTrim(levels, from, this.#most);
+  }
+
+  #levelAt(slot: number): number {
+    const known = this.#level[slot] ?? Number.NaN;
+    if (!Number.isNaN(known)) return known;
+    const at = slot * this.#slotBytes;
+    const level = this.#levelOf(this.#bytes, at, at + (this.#size[slot] ?? 0));
+    this.#level[slot] = level;
+    return level;
+  }
+
+  #makeRoom(): void {
+    if (this.trims && this.#end >= this.#trimAt) {
+      this.#trimAt = this.#end + TRIM_AGAIN_MS * this.#perMs;
+      this.#dropSilence();
+    }
+    if (this.#count === this.#most) this.#dropOldest();
+  }
+
+  #dropOldest(): void {
+    const slot = this.#head;
+    const end = (this.#at[slot] ?? 0) + (this.#size[slot] ?? 0);
+    this.#head = this.#slotAt(1);
+    this.#count -= 1;
+    const from = Math.max(this.#cursor, this.#accounted, this.#at[slot] ?? 0);
+    if (this.#cursor < end) this.#cursor = end;
+    if (end > from) this.#onLost(end - from);
+  }
+
+  /** Drops what nobody will ask for, but for the newest. */
+  #dropSilence(): void {
+    const { keep } = this.#plan(this.#unaccounted);
+    keep.fill(1, Math.max(0, this.#count - UNTOUCHED));
+    let kept = 0;
+    for (let i = 0; i < this.#count; i++) {
+      if (keep[i] !== 1) continue;
+      this.#move(this.#slotAt(i), this.#slotAt(kept));
+      kept += 1;
+    }
+    this.#count = kept;
+  }
+
+  #move(from: number, to: number): void {
+    if (from === to) return;
+    const at = from * this.#slotBytes;
+    this.#bytes.copyWithin(to * this.#slotBytes, at, at + this.#slotBytes);
+    this.#at[to] = this.#at[from] ?? 0;
+    this.#size[to] = this.#size[from] ?? 0;
+    this.#level[to] = this.#level[from] ?? 0;
+  }
+
+  #grow(): void {
+    const slots = Math.min(2 * this.#count, this.#most);
+    const bytes = new Uint8Array(slots * this.#slotBytes);
+    const at = new Float64Array(slots);
+    const size = new Uint16Array(slots);
+    const level = new Float32Array(slots);
+    for (let i = 0; i < this.#count; i++) {
+      const slot = this.#slotAt(i);
+      bytes.set(
+        this.#bytes.subarray(slot * this.#slotBytes, (slot + 1) * this.#slotBytes),
+        i * this.#slotBytes,
+      );
+      at[i] = this.#at[slot] ?? 0;
+      size[i] = this.#size[slot] ?? 0;
+      level[i] = this.#level[slot] ?? 0;
+    }
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#size = size;
+    this.#level = level;
+    this.#head = 0;
+  }
+}
