@@ -38,6 +38,20 @@ export class PublicAddresses {
   }
 }
 
+/** Characters of a token that nobody can guess: 192 bits. */
+const SECRET_CHARACTERS = 32;
+
+/** Of an after-stream address: it names the agent, so that a process which knows nothing of the call knows whose it is. */
+export function afterToken(secret: string, agent: string): string {
+  return `${secret}${Buffer.from(agent).toString('base64url')}`;
+}
+
+/** The agent whom a token, or an address that ends with one, names; undefined when it names nobody. */
+export function agentOfToken(token: string | undefined): string | undefined {
+  const named = token === undefined ? '' : readAfter(token).token.slice(SECRET_CHARACTERS);
+  return named === '' ? undefined : Buffer.from(named, 'base64url').toString();
+}
+
 /** Of the question that follows the keys which the carrier has pressed. */
 export const KEYS_STEP = 'keys';
 

@@ -165,6 +165,8 @@ export type CarrierEvent =
       readonly messageLeft?: true | undefined;
       /** Who talks with whom, where the carrier says so: of a call that nobody here knows. */
       readonly parties?: CallParties | undefined;
+      /** Command style: the agent that had the call, where the carrier was told. */
+      readonly agent?: string | undefined;
       /** Command style: how to name the call, for one that nobody here knows. */
       readonly call?: CallRef | undefined;
       /** Of the stream that is over, where the carrier says so: it may be one that has had a successor long since. */
@@ -177,6 +179,8 @@ export type CarrierEvent =
       readonly callId: string;
       readonly status: 'answered' | 'failed';
       readonly outcome: CallOutcome | undefined;
+      /** Command style: how to name the caller's leg, for a call that nobody here knows. */
+      readonly call?: CallRef | undefined;
     }
   /** The other end of a transfer has picked up and asks what it is told. */
   | { readonly type: 'announce'; readonly callId: string }

@@ -7,7 +7,7 @@ import type { Transcoder } from './audio/transcode.ts';
 import type { AccountTerms } from './call-accounts.ts';
 import type { CallEvent, EndReason } from './call-events.ts';
 import { callKey } from './call-key.ts';
-import { KEYS_STEP, type PublicAddresses, readAfter, withStep } from './call-urls.ts';
+import { KEYS_STEP, type PublicAddresses, readAfter, afterToken as tokenFor, withStep } from './call-urls.ts';
 import {
   type AnswerPlan,
   type CallUrls,
@@ -156,7 +156,7 @@ export class SessionManager {
     if (known !== undefined) return known;
     const key = callKey(carrier.name, call.callId);
     if (!this.hasRoom && (!reserved || this.#overdue)) return 'busy';
-    const afterToken = newToken();
+    const afterToken = tokenFor(newToken(), terms.agent.name);
     const urls = this.#deps.addresses.forCall(carrier.name, afterToken);
     const entry = this.#enter(carrier, call, terms, { key, afterToken, urls });
     this.#calls.set(key, entry);

@@ -1,10 +1,8 @@
 import express, { type NextFunction, type Request, type Response, type Router } from 'express';
-import { LAST_RESORT } from './agents.ts';
 import type { CallDesk } from './call-desk.ts';
 import {
   type Answer,
   type CallRef,
-  type CallUrls,
   type Carrier,
   type CarrierEvent,
   type CarrierName,
@@ -22,6 +20,7 @@ import type { Metrics } from './metrics.ts';
 import type { Reception, Refusal } from './reception.ts';
 import type { Session } from './session.ts';
 import type { Admission, SessionManager } from './session-manager.ts';
+import { documentFor, Stranded } from './stranded.ts';
 import { webhookRequest } from './webhook-request.ts';
 
 export interface WebhooksDeps {
@@ -32,6 +31,8 @@ export interface WebhooksDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** For calls that nobody here knows. Default: they get an apology. */
+  readonly stranded?: Stranded | undefined;
   /** Of a call that is over. */
   readonly onLateRecording?:
     | ((carrier: CarrierName, event: Extract<CarrierEvent, { type: 'recording' }>) => void)
@@ -49,9 +50,10 @@ const NO_ANNOUNCEMENT = '';
 /** Carrier-facing HTTP: every request is verified before anything in it is believed. */
 export function createWebhooks(deps: WebhooksDeps): Router {
   const router = express.Router();
+  const stranded = deps.stranded ?? new Stranded({ log: deps.log });
   const raw = express.raw({ type: () => true, limit: MAX_BODY });
   const route = (path: string, name: WebhookRoute): void => {
-    router.all(path, raw, (request, response) => new Webhook(deps, request, response).handle(name));
+    router.all(path, raw, (request, response) => new Webhook(deps, stranded, request, response).handle(name));
   };
   route('/voice/:carrier', 'voice');
   route('/events/:carrier', 'events');
@@ -71,13 +73,15 @@ export function createWebhooks(deps: WebhooksDeps): Router {
 /** One request of a carrier. */
 class Webhook {
   readonly #deps: WebhooksDeps;
+  readonly #stranded: Stranded;
   readonly #request: Request;
   readonly #response: Response;
   /** When what was to be done at the carrier cannot be done. */
   #whenFailed: (() => void) | undefined;
 
-  constructor(deps: WebhooksDeps, request: Request, response: Response) {
+  constructor(deps: WebhooksDeps, stranded: Stranded, request: Request, response: Response) {
     this.#deps = deps;
+    this.#stranded = stranded;
     this.#request = request;
     this.#response = response;
   }
@@ -129,6 +133,8 @@ class Webhook {
         this.#session(carrier, event.callId)?.onCarrierEvent(event);
         break;
       case 'transfer':
+        if (!this.#deps.manager.remembers(carrier.name, event.callId))
+          return this.#stranded.transfer(carrier, event);
         this.#deps.manager.transferNews(carrier.name, event);
         break;
       case 'recording':
@@ -278,26 +284,23 @@ class Webhook {
   }
 
   #onAfterStream(carrier: Carrier, event: EventOf<'after-stream'>): Reply {
-    const { manager, desk, log } = this.#deps;
+    const { manager, desk, log, metrics } = this.#deps;
     const { callId } = event;
-    const token = this.#request.params['token'];
-    const asked = manager.asked(carrier.name, typeof token === 'string' ? token : undefined, event);
+    const { token: found } = this.#request.params;
+    const token = typeof found === 'string' ? found : undefined;
+    const asked = manager.asked(carrier.name, token, event);
     // A caller who has hung up may be reported here before the socket says so.
     if (event.ended) this.#callOver(carrier, callId);
     if (event.ended || event.transfer === 'completed') desk.talked(carrier.name, callId);
     if (asked === undefined) {
-      // A transfer may outlive the memory of its call: they have talked, and that is the end.
-      if (event.transfer === 'completed' || event.ended) return this.#next(carrier, { type: 'hang-up' });
-      // A call that nobody here knows was up in a process that has died: the caller is still on the line.
-      log.warn({ callId, error: event.error }, 'stream of an unknown call ended');
-      if (event.call?.control === 'command')
-        return this.#endUnknown(carrier, event.call, event.spoken ?? false);
-      return this.#next(carrier, LAST_RESORT);
+      this.#whenFailed = () => metrics.hangUpFailed(carrier.name);
+      return this.#stranded.after(carrier, event, token);
     }
     if (event.error !== undefined)
       log.warn({ callId, error: event.error }, 'the carrier could not use the media stream');
     const { session, next, urls } = asked;
-    if (session.call.control === 'document') return { answer: this.#document(carrier, next, urls) };
+    if (session.call.control === 'document')
+      return { answer: documentFor(carrier, next, urls, this.#deps.log) };
     const answer = carrier.acknowledge();
     if (next.type === 'nothing') return { answer };
     return { answer, action: (signal) => carrier.direct(session.call, next, urls, signal) };
@@ -309,30 +312,6 @@ class Webhook {
     this.#act(carrier, otherwise);
     const failed = { type: 'transfer', callId, status: 'failed', outcome: 'failed' } as const;
     this.#deps.manager.transferNews(carrier.name, failed);
-  }
-
-  /** Command style: the words are said and the call is hung up when they are over, or at once if they cannot be said. */
-  #endUnknown(carrier: Carrier, call: CallRef, spoken: boolean): Reply {
-    const { answer, action: hangUp } = this.#hangUp(carrier, call);
-    const urls = { afterUrl: '', announceUrl: '', statusUrl: '' };
-    const apologise: Act = async (signal) => {
-      const result = await carrier.direct(call, LAST_RESORT, urls, signal);
-      return result.status === 'error' ? await carrier.hangUp(call, signal) : result;
-    };
-    return { answer, action: spoken ? hangUp : apologise };
-  }
-
-  /** Without a document the carrier would drop the caller without a word. */
-  #document(carrier: Carrier, next: Next, urls: CallUrls): Answer {
-    try {
-      return carrier.document(next, urls);
-    } catch (thrown) {
-      this.#deps.log.error(
-        { err: BridgeError.from(thrown), next: next.type },
-        'no document could be written',
-      );
-      return carrier.document(LAST_RESORT, urls);
-    }
   }
 
   /** For a call without a session. */

@@ -221,7 +221,7 @@ const REQUESTS: Readonly<Record<string, readonly string[]>> = {
   ],
   'Telnyx Call Control': [
     'POST /v2/calls/{call}/actions/answer {"command_id":"{uuid}","send_silence_when_idle":true}',
-    'POST /v2/calls/{call}/actions/streaming_start {"command_id":"{uuid}","stream_url":"{ws}/media/telnyx/{token}","stream_track":"inbound_track","stream_codec":"default","stream_bidirectional_mode":"rtp","stream_bidirectional_codec":"PCMU","stream_bidirectional_sampling_rate":8000,"stream_bidirectional_target_legs":"self","stream_auth_token":"{secret}","custom_parameters":[{"name":"call","value":"{call}"},{"name":"agent","value":"line-check"}]}',
+    'POST /v2/calls/{call}/actions/streaming_start {"command_id":"{uuid}","stream_url":"{ws}/media/telnyx/{token}","stream_track":"inbound_track","stream_codec":"default","stream_bidirectional_mode":"rtp","stream_bidirectional_codec":"PCMU","stream_bidirectional_sampling_rate":8000,"stream_bidirectional_target_legs":"self","stream_auth_token":"{secret}","client_state":{"agent":"line-check"},"custom_parameters":[{"name":"call","value":"{call}"},{"name":"agent","value":"line-check"}]}',
     'POST /v2/calls/{call}/actions/transfer {"command_id":"{uuid}","to":"+14155550177","from":"+14155550101","timeout_secs":5,"target_leg_client_state":{"transferOf":"{call}"}}',
     'POST /v2/calls/{call}/actions/send_dtmf {"command_id":"{uuid}","digits":"42#"}',
     'POST /v2/calls/{call}/actions/record_start {"command_id":"{uuid}","format":"wav","channels":"dual","client_state":{"of":"{call}"}}',
@@ -243,7 +243,7 @@ function plainly(operation: string, on: Service, callId: string): string {
     .replaceAll(callId, '{call}')
     .replaceAll(on.url, '{url}')
     .replaceAll(on.url.replace('http', 'ws'), '{ws}')
-    .replace(/\/(after|media)\/(\w+)\/[\w-]{32}/g, '/$1/$2/{token}')
+    .replace(/\/(after|media)\/(\w+)\/[\w-]{32,}/g, '/$1/$2/{token}')
     .replace(/"stream_auth_token":"[\w-]+"/, '"stream_auth_token":"{secret}"')
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(?="[,}])/g, '{uuid}')
     .replace(/(client_state":)"([\w+/=]+)"/g, (_all, name: string, state: string) => {

@@ -306,7 +306,10 @@ describe('an event of the other end of a transfer', () => {
   ])('that has gone with %s and state %j gives %s', (hangup_cause, more, outcome) => {
     const found = other('call.hangup', more as Record<string, string>, { hangup_cause });
     if (outcome === undefined) expect(found.type).toBe('ignored');
-    else expect(found).toEqual({ type: 'transfer', callId: A, status: 'failed', outcome });
+    else {
+      const call = { callId: A, control: 'command' };
+      expect(found).toEqual({ type: 'transfer', callId: A, status: 'failed', outcome, call });
+    }
   });
 
   it('that picks up or was told is the next step, of the caller', () => {

@@ -261,6 +261,7 @@ describe('a request', () => {
         stream_bidirectional_sampling_rate: 24000,
         stream_bidirectional_target_legs: 'self',
         stream_auth_token: body['stream_auth_token'] ?? '',
+        client_state: state({ agent: 'a & b' }),
         custom_parameters: [
           { name: 'call', value: LEG },
           { name: 'agent', value: 'a & b' },

@@ -2,6 +2,7 @@
  * What Telnyx keeps for us with a leg and gives back in every webhook of it, so that webhooks can be understood without
  * memory, also by a process that was started in the meantime:
  * - `ref`: of the request that placed the call.
+ * - `agent`: who has the call, from its first stream on.
  * - `of`: the leg itself, because news of recordings name the leg by another id.
  * - `transferOf`: this leg is the other end of a transfer of that one.
  * - `announce`, `language`: what the other end is told before it is connected.

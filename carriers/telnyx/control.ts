@@ -177,6 +177,8 @@ function openStream(
     // There is one leg; said to the opposite one, nobody would hear it.
     stream_bidirectional_target_legs: 'self',
     stream_auth_token: streamToken(plan.mediaUrl),
+    // Comes back with the end of the stream, also to a process that does not know the call.
+    client_state: writeClientState({ ref: call.data?.['ref'], agent: plan.params['agent'] }),
     custom_parameters: params.length === 0 ? undefined : params,
     command_id: commandId(call.callId ?? '', 'stream', plan.mediaUrl),
   };

@@ -1,4 +1,11 @@
-import type { CallOutcome, CallRef, CarrierEvent, ControlResult, IncomingCall } from '../../src/carrier.ts';
+import type {
+  CallOutcome,
+  CallParties,
+  CallRef,
+  CarrierEvent,
+  ControlResult,
+  IncomingCall,
+} from '../../src/carrier.ts';
 import { BridgeError } from '../../src/errors.ts';
 import type { ClientState } from './client-state.ts';
 import { readClientState } from './client-state.ts';
@@ -150,7 +157,21 @@ function otherLeg(event: ControlEvent, transferOf: string, steps: Steps): Carrie
 
 function afterStream(event: ControlEvent, ended: boolean) {
   const call = callRef(event);
-  return { type: 'after-stream', callId: call.callId, ended, transfer: undefined, call } as const;
+  const { payload, state } = event;
+  const parties: CallParties = {
+    from: party(payload['from']),
+    to: party(payload['to']),
+    direction: refOf(event) === undefined ? 'inbound' : 'outbound',
+  };
+  return {
+    type: 'after-stream',
+    callId: call.callId,
+    ended,
+    transfer: undefined,
+    call,
+    parties: text(payload['to']) === undefined ? undefined : parties,
+    agent: state['agent'],
+  } as const;
 }
 
 function step(
@@ -174,6 +195,7 @@ function otherEndGone(callId: string, state: ClientState, payload: Fields): Carr
     callId,
     status: 'failed',
     outcome: outcome === 'completed' ? 'rejected' : outcome,
+    call: { callId, control: 'command' },
   };
 }
 
