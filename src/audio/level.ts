@@ -1,5 +1,5 @@
 import { AudioError } from './audio-error.ts';
-import { type AudioFormat, type Encoding, formatName } from './format.ts';
+import { type AudioFormat, bytesPerSample, formatName } from './format.ts';
 import { lawTables } from './g711.ts';
 import { dbm0 } from './tone.ts';
 
@@ -17,46 +17,45 @@ const TURN_MS = 600;
 const PAUSE_MS = 700;
 /** Nobody speaks for so long without a pause: it is music or noise. */
 const LONGEST_MS = 20_000;
-/** From syllable to syllable a voice changes by so much (standard deviation); tones and steady noise do not. */
+/**
+ * Power of the difference from sample to sample against that of the samples, at 8 kHz: vowels lie below this, and breath,
+ * crackle, coughs, keys and s above.
+ */
+const BRIGHTEST_VOWEL_DB = -4;
+/** From sound to sound a voice changes by so much (standard deviation) in level, which tones do not, and in brightness, nor does noise. */
 const LEAST_CHANGE_DB = 2.5;
+const LEAST_COLOUR_DB = 3.5;
 
-/** Power of one code of G.711, PCM16 units squared. */
-function powers(law: 'mulaw' | 'alaw'): Float64Array {
-  return Float64Array.from(lawTables(law).decode, (sample) => sample * sample);
-}
-
-const POWERS = { mulaw: powers('mulaw'), alaw: powers('alaw') } as const;
-
-function powerOf(bytes: Uint8Array, from: number, to: number, encoding: Encoding): number {
-  let sum = 0;
-  if (encoding === 'pcm16') {
-    for (let i = from; i + 1 < to; i += 2) {
-      const sample = ((bytes[i]! | (bytes[i + 1]! << 8)) << 16) >> 16;
-      sum += sample * sample;
-    }
-    return sum;
-  }
-  const table = POWERS[encoding];
-  for (let i = from; i < to; i++) sum += table[bytes[i]!]!;
-  return sum;
+/** Standard deviation squared, of values whose sum and sum of squares are known. */
+function variance(sum: number, squares: number, count: number): number {
+  const mean = sum / count;
+  return squares / count - mean * mean;
 }
 
 /**
- * Guesses from the level alone whether somebody has said something: a load and an addition per sample, no decoder. It
- * rather misses a turn than takes noise for one; who has to be sure asks an `OnsetDetector`.
+ * Guesses from level and brightness alone whether somebody has said something: a table and two multiplications per sample,
+ * no decoder. It rather misses a turn than takes noise for one; who has to be sure asks an `OnsetDetector`.
  */
 export class TurnLevel {
-  readonly #encoding: Encoding;
+  /** Undefined: PCM16. */
+  readonly #decode: Int16Array | undefined;
   readonly #blockBytes: number;
   readonly #blockSamples: number;
+  /** What the difference is smaller by at a higher rate, dB. */
+  readonly #brighter: number;
   #filled = 0;
+  #last = 0;
   #power = 0;
+  #difference = 0;
   #floor = LEAST_DBM0 - ABOVE_FLOOR_DB;
   #turns = 0;
-  /** Of the stretch of voice that goes on; its blocks, their levels and the squares of these. */
-  #blocks = 0;
+  /** Of the stretch that goes on: blocks that are loud, and vowels among them. */
+  #loud = 0;
+  #vowels = 0;
   #sum = 0;
   #squares = 0;
+  #colourSum = 0;
+  #colourSquares = 0;
   #lengthMs = 0;
   #quietMs = 0;
   #counted = false;
@@ -65,9 +64,10 @@ export class TurnLevel {
 
   /** Throws BAD_AUDIO for a rate that has no whole 20 ms. */
   constructor(format: AudioFormat) {
-    this.#encoding = format.encoding;
+    this.#decode = format.encoding === 'pcm16' ? undefined : lawTables(format.encoding).decode;
     this.#blockSamples = (format.rate * BLOCK_MS) / 1000;
-    this.#blockBytes = this.#blockSamples * (format.encoding === 'pcm16' ? 2 : 1);
+    this.#blockBytes = this.#blockSamples * bytesPerSample(format);
+    this.#brighter = 20 * Math.log10(format.rate / 8000);
     if (!Number.isInteger(this.#blockSamples) || this.#blockSamples <= 0) {
       throw new AudioError(`format is ${formatName(format)}, wanted a rate with whole blocks of 20 ms`);
     }
@@ -84,7 +84,7 @@ export class TurnLevel {
     let at = 0;
     while (at < bytes.length) {
       const end = Math.min(bytes.length, at + this.#blockBytes - this.#filled);
-      this.#power += powerOf(bytes, at, end, this.#encoding);
+      this.#measure(bytes, at, end);
       this.#filled += end - at;
       at = end;
       if (this.#filled < this.#blockBytes) break;
@@ -99,38 +99,65 @@ export class TurnLevel {
     this.#endStretch();
   }
 
+  #measure(bytes: Uint8Array, from: number, to: number): void {
+    const decode = this.#decode;
+    const step = decode === undefined ? 2 : 1;
+    let last = this.#last;
+    let power = 0;
+    let difference = 0;
+    for (let i = from; i + step <= to; i += step) {
+      const sample =
+        decode === undefined ? ((bytes[i]! | (bytes[i + 1]! << 8)) << 16) >> 16 : decode[bytes[i]!]!;
+      power += sample * sample;
+      difference += (sample - last) * (sample - last);
+      last = sample;
+    }
+    this.#last = last;
+    this.#power += power;
+    this.#difference += difference;
+  }
+
   #endBlock(): boolean {
     const level = Math.max(LOWEST_FLOOR_DBM0, dbm0(Math.sqrt(this.#power / this.#blockSamples)));
+    const loud = level >= LEAST_DBM0 && level >= this.#floor + ABOVE_FLOOR_DB;
+    this.#floor = Math.min(level, this.#floor + FLOOR_RISE_DB);
+    if (loud) this.#onLoud(level, 10 * Math.log10((this.#difference + 1) / this.#power) + this.#brighter);
+    else this.#onQuiet();
     this.#filled = 0;
     this.#power = 0;
-    const voice = level >= LEAST_DBM0 && level >= this.#floor + ABOVE_FLOOR_DB;
-    this.#floor = Math.min(level, this.#floor + FLOOR_RISE_DB);
-    if (voice) this.#voice(level);
-    else this.#quiet();
-    return voice && !this.#isNoise;
+    this.#difference = 0;
+    return loud && !this.#isNoise;
   }
 
-  #voice(level: number): void {
+  #onLoud(level: number, colour: number): void {
     this.#quietMs = 0;
     this.#lengthMs += BLOCK_MS;
-    this.#blocks += 1;
+    this.#loud += 1;
+    if (colour < BRIGHTEST_VOWEL_DB) this.#vowels += 1;
     this.#sum += level;
     this.#squares += level * level;
+    this.#colourSum += colour;
+    this.#colourSquares += colour * colour;
     if (this.#lengthMs > LONGEST_MS) this.#revoke();
-    else if (!this.#counted && this.#blocks * BLOCK_MS >= TURN_MS) this.#count();
+    else if (!this.#counted && this.#isTurn) this.#count();
   }
 
-  #quiet(): void {
-    if (this.#blocks === 0) return;
+  get #isTurn(): boolean {
+    if (this.#vowels * BLOCK_MS < TURN_MS) return false;
+    return (
+      variance(this.#sum, this.#squares, this.#loud) >= LEAST_CHANGE_DB ** 2 &&
+      variance(this.#colourSum, this.#colourSquares, this.#loud) >= LEAST_COLOUR_DB ** 2
+    );
+  }
+
+  #onQuiet(): void {
+    if (this.#loud === 0) return;
     this.#lengthMs += BLOCK_MS;
     this.#quietMs += BLOCK_MS;
     if (this.#quietMs >= PAUSE_MS) this.#endStretch();
   }
 
   #count(): void {
-    const mean = this.#sum / this.#blocks;
-    const variance = this.#squares / this.#blocks - mean * mean;
-    if (variance < LEAST_CHANGE_DB * LEAST_CHANGE_DB) return;
     this.#counted = true;
     this.#turns += 1;
   }
@@ -142,9 +169,12 @@ export class TurnLevel {
   }
 
   #endStretch(): void {
-    this.#blocks = 0;
+    this.#loud = 0;
+    this.#vowels = 0;
     this.#sum = 0;
     this.#squares = 0;
+    this.#colourSum = 0;
+    this.#colourSquares = 0;
     this.#lengthMs = 0;
     this.#quietMs = 0;
     this.#counted = false;
