@@ -64,6 +64,7 @@ export {
   createInworldProvider,
   createXaiProvider,
 } from './providers/openai-relatives.ts';
+export type { Outlook } from './roster.ts';
 export { type Bridge, type BridgeOptions, createBridge } from './server.ts';
 export {
   collectDigits,

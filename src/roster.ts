@@ -1,7 +1,7 @@
 import type { Agent } from './agents.ts';
 import type { MachinePolicy } from './answering-machine.ts';
 import type { ReportTerms } from './call-accounts.ts';
-import type { CarrierName, IncomingCall } from './carrier.ts';
+import type { AfterStream, CarrierName, IncomingCall } from './carrier.ts';
 import { type Candidate, soleCandidate } from './fallback/candidate.ts';
 import type { StartAnswer, StartRequest } from './hooks/start-hook.ts';
 import type { RealtimeProvider } from './provider.ts';
@@ -35,8 +35,8 @@ export interface Roster {
   reportOf(placed: PlacedFor, ordered: Readonly<Record<string, string>> | undefined): ReportTerms | undefined;
   /** Why no call of this one's number may begin any more today; undefined: it may. */
   spent(call: IncomingCall): 'busy' | 'rejected' | undefined;
-  /** Those that calls of this agent may be held with, in the order in which they are tried; none for a name that is not known. */
-  providersOf(agent: string): readonly Candidate[];
+  /** Undefined: there is no agent of that name. */
+  outlook(agent: string): Outlook | undefined;
   /** What a call is treated by; undefined: there is no agent of that name. */
   termsFor(
     agent: string,
@@ -44,6 +44,25 @@ export interface Roster {
     call: IncomingCall,
     variables: Readonly<Record<string, string>>,
   ): CallTerms | undefined;
+}
+
+/** Who holds the calls of an agent, for whoever starts the service. */
+export interface Outlook {
+  /** In the order in which they are tried. `model`: undefined where the agent names none. */
+  readonly providers: readonly { readonly name: string; readonly model: string | undefined }[];
+  /** What the caller gets when none of them is left. */
+  readonly lastResort: AfterStream['type'];
+}
+
+/** Makes an `Outlook`. */
+export function outlookOf(
+  candidates: readonly Candidate[],
+  { lastResort }: Pick<Agent, 'lastResort'>,
+): Outlook {
+  return {
+    providers: candidates.map(({ provider, wanted }) => ({ name: provider.name, model: wanted?.model })),
+    lastResort: lastResort.type,
+  };
 }
 
 /** A service with one agent, who takes all calls and costs nothing that is known. `providers`: in the order in which they are tried. */
@@ -59,7 +78,7 @@ export function soleAgent(
     knows: (name) => name === agent.name,
     reportOf: () => undefined,
     spent: () => undefined,
-    providersOf: (name) => (name === agent.name ? candidates : []),
+    outlook: (name) => (name === agent.name ? outlookOf(candidates, agent) : undefined),
     termsFor: (_name, _carrier, call, variables) => ({
       agent: { ...agent, variables: { ...agent.variables, ...variables } },
       providers: candidates,

@@ -15,7 +15,6 @@ import { modelName } from './cost/call-bill.ts';
 import { BridgeError } from './errors.ts';
 import { tellBreaker } from './fallback/breaker-news.ts';
 import { Breakers } from './fallback/breakers.ts';
-import type { Candidate } from './fallback/candidate.ts';
 import { createLog, type Log } from './log.ts';
 import { MediaSockets } from './media-socket.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -26,12 +25,13 @@ import type { RealtimeProvider } from './provider.ts';
 import type { ProviderHooks } from './provider-hooks.ts';
 import type { ProviderEntry } from './provider-registry.ts';
 import { Reception } from './reception.ts';
-import { soleAgent } from './roster.ts';
+import { type Outlook, soleAgent } from './roster.ts';
 import { hasCarrier, makeCarriers } from './server/carriers.ts';
 import { candidatesFor, providersOf } from './server/providers.ts';
 import type { Session } from './session.ts';
 import { SessionManager } from './session-manager.ts';
 import { settleWithin } from './settle.ts';
+import { Stranded } from './stranded.ts';
 import type { Tool } from './tools.ts';
 import { createWebhooks } from './webhooks.ts';
 
@@ -79,8 +79,8 @@ export interface Bridge extends AsyncDisposable {
   readonly agents: readonly string[];
   /** Of the first provider of agents that name none. */
   readonly providerName: string;
-  /** Those that calls of an agent may be held with, in the order in which they are tried; none for a name that is not known. */
-  providersOf(agent: string): readonly Candidate[];
+  /** Who holds the calls of an agent, and what callers get when nobody can; undefined: there is no such agent. */
+  outlook(agent: string): Outlook | undefined;
   /** Not ready any more; live calls go on for at most the configured time. */
   drain(): Promise<void>;
   /** Ends every call and gives everything back. Idempotent. */
@@ -216,6 +216,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     clock,
     log,
     metrics,
+    stranded: new Stranded({ roster, addresses, log }),
     onLateRecording: (carrier, { callId, url, durationS }) => {
       if (url !== undefined) accounts?.recording(carrier, callId, url, durationS);
     },
@@ -256,7 +257,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     },
     carriers: [...carriers.keys()],
     providerName: providers.usual[0],
-    providersOf: (name) => roster.providersOf(name),
+    outlook: (name) => roster.outlook(name),
     get calls() {
       return manager.size;
     },

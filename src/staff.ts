@@ -14,7 +14,7 @@ import type { Candidate } from './fallback/candidate.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { RealtimeProvider } from './provider.ts';
-import type { Assignment, PlacedFor, Roster } from './roster.ts';
+import { type Assignment, type Outlook, outlookOf, type PlacedFor, type Roster } from './roster.ts';
 import type { CallTerms } from './session-manager.ts';
 import { breathe } from './settle.ts';
 import type { GuardedClient } from './tools/http/guarded-client.ts';
@@ -48,6 +48,16 @@ export interface StaffDeps {
 }
 
 type Variables = Readonly<Record<string, string>>;
+
+const NO_CALL: CallFacts = {
+  callId: '…',
+  carrier: CARRIERS[0],
+  direction: 'inbound',
+  from: '…',
+  to: '…',
+  callerName: '…',
+  epochMs: 0,
+};
 
 /** The agents of the file that is in force, for calls that begin now. */
 export class Staff implements Roster {
@@ -117,8 +127,12 @@ export class Staff implements Roster {
     return this.#edition.book.file.budget?.refusal ?? 'busy';
   }
 
-  providersOf(agent: string): readonly Candidate[] {
-    return this.#edition.providersOf(agent) ?? [];
+  outlook(agent: string): Outlook | undefined {
+    const { book } = this.#edition;
+    const providers = this.#edition.providersOf(agent);
+    if (providers === undefined) return undefined;
+    // Of no call in particular: what it says depends on the call, and what it is does not.
+    return outlookOf(providers, book.agentFor(agent, NO_CALL, {}, []));
   }
 
   termsFor(

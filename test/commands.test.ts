@@ -243,6 +243,84 @@ describe('patchcord serve', () => {
     expect(await service.exit).toBe(0);
   });
 
+  /** What `serve` says in an environment, without the lines on how to call it. */
+  async function said(env: Readonly<Record<string, string>>): Promise<readonly string[]> {
+    const argv = ['--port', '0', '--host', '127.0.0.1'];
+    const service = start(serve, argv, { ...env, LOG_LEVEL: 'silent' });
+    await service.listening;
+    await expect.poll(() => service.written.err).toContain('a simulated call');
+    service.interrupt();
+    await service.exit;
+    const lines = service.written.err.split('\n');
+    return lines.slice(
+      0,
+      lines.findIndex((line) => line.includes('a simulated call')),
+    );
+  }
+  const ALONE = 'one provider and no other: a call that loses it is dialled anew at it';
+  const SORRY = 'when no provider is left, the carrier says so and hangs up';
+  const BOTH = { OPENAI_API_KEY: 'sk-x', GEMINI_API_KEY: 'AIza' };
+
+  it.each([
+    [{ OPENAI_API_KEY: 'sk-x' }, ['agent voice-agent on provider openai', SORRY, ALONE]],
+    [
+      BOTH,
+      [
+        'agent voice-agent on provider openai',
+        SORRY,
+        `${ALONE}; PROVIDER=openai,gemini has gemini take over`,
+      ],
+    ],
+    [
+      { ...BOTH, PROVIDER: 'gemini', XAI_API_KEY: 'x' },
+      [
+        'agent voice-agent on provider gemini',
+        SORRY,
+        // The key is that of OpenAI Live too, and so nobody's own.
+        `${ALONE}; PROVIDER=gemini,xai has xai take over`,
+      ],
+    ],
+    [
+      { ...BOTH, PROVIDER: 'gemini,openai', LAST_RESORT_TRANSFER: '+15550199' },
+      [
+        'agent voice-agent on provider gemini, then openai',
+        'when no provider is left, the caller is put through to somebody',
+      ],
+    ],
+    [
+      { OPENAI_API_KEY: 'sk-x', LAST_RESORT_MESSAGE: 'Please speak.' },
+      [
+        'agent voice-agent on provider openai',
+        'when no provider is left, the carrier takes a message',
+        ALONE,
+      ],
+    ],
+  ] as const)('says who takes over, and what happens when nobody does: %j', async (env, lines) => {
+    expect(await said(env)).toEqual(lines);
+  });
+
+  it('says it of every agent of a file, of those together that have the same', async () => {
+    const file = join(folder(), 'agents.yaml');
+    const numbers = ['a', 'b', 'c', 'd'].map((name, i) => `{ number: "${i}", agent: ${name} }`);
+    writeFileSync(
+      file,
+      `agents:
+  a: { providers: [{ name: openai, model: m }, gemini, xai] }
+  b: {}
+  c: { providers: [gemini], lastResort: hang-up }
+  d: { lastResort: { say: Bye } }
+numbers: [${numbers.join()}]
+`,
+    );
+    const [, ...lines] = await said({ ...BOTH, PROVIDER: 'gemini,openai', AGENTS_FILE: file });
+    expect(lines).toEqual([
+      '  a: openai m, then gemini; when none is left, the carrier says so and hangs up',
+      '  b, d: gemini, then openai; when none is left, the carrier says so and hangs up',
+      '  c: gemini; when none is left, the call is hung up',
+      `c: ${ALONE}`,
+    ]);
+  });
+
   it('refuses settings that cannot be used', async () => {
     await expect(start(serve, ['--port', 'x']).exit).rejects.toThrow(/BAD_CONFIG: PORT: found "x"/);
   });

@@ -185,6 +185,40 @@ describe('the provider of a service that names none', () => {
     for (const one of wanted) expect(text).toContain(one);
   });
 
+  it.each([
+    ['openai', ['openai']],
+    ['openai,gemini', ['openai', 'gemini']],
+    [' gemini ,  openai ', ['gemini', 'openai']],
+    ['gemini, local', ['gemini', 'local']],
+  ])('may be several, in the order in which they are tried: %j', (PROVIDER, providers) => {
+    const config = loadConfig({ PROVIDER, OPENAI_API_KEY: 'sk', GEMINI_API_KEY: 'k' });
+    expect(config.providers).toEqual(providers);
+    expect(config.provider).toBe(providers[0]);
+    expect(Object.isFrozen(config.providers)).toBe(true);
+  });
+
+  it('is one alone where none is named, whatever else is configured: that costs money', () => {
+    expect(loadConfig({ OPENAI_API_KEY: 'sk', GEMINI_API_KEY: 'k' }).providers).toEqual(['openai']);
+  });
+
+  it.each([
+    ['openai,gemni', 'PROVIDER: found "gemni", did you mean "gemini"?'],
+    ['openai,gemini,openai', 'PROVIDER: found "openai", which is there before, wanted each once'],
+    ['openai,,gemini', `PROVIDER: found "", wanted one of ${PROVIDERS.join(', ')}`],
+    [',', `PROVIDER: found "", wanted one of ${PROVIDERS.join(', ')}`],
+    ['openai gemini', `PROVIDER: found "openai gemini", wanted one of ${PROVIDERS.join(', ')}`],
+    ['openai,xai,inworld', 'XAI_API_KEY: found nothing, wanted a key because PROVIDER names xai'],
+    ['openai,xai,inworld', 'INWORLD_API_KEY: found nothing, wanted a key because PROVIDER names inworld'],
+    ['openai,sk-0123456789abcdef', 'PROVIDER: found 19 characters, wanted one of'],
+  ])('cannot be the list %j', (PROVIDER, wanted) => {
+    expect(mistakes({ PROVIDER, OPENAI_API_KEY: 'sk', GEMINI_API_KEY: 'k' })).toContain(wanted);
+  });
+
+  it('names a variable once that two of a list lack', () => {
+    const text = mistakes({ PROVIDER: 'openai,openai-live' });
+    expect(text.match(/OPENAI_API_KEY/g)).toHaveLength(1);
+  });
+
   it('lacks what Vertex AI needs, and not what AI Studio would', () => {
     const text = mistakes({ PROVIDER: 'gemini', GEMINI_PLATFORM: 'vertex', GEMINI_API_KEY: 'k' });
     expect(text).toContain('GEMINI_ACCESS_TOKEN: found nothing, wanted a token');
@@ -280,5 +314,69 @@ describe('the settings of providers', () => {
     const text = mistakes(env);
     expect(text).toMatch(wanted);
     expect(text).not.toMatch(/SyA|AIza|my secret|:pw/);
+  });
+});
+
+describe('what happens when a provider fails', () => {
+  it('is set in seconds, with a fraction or without', () => {
+    expect(loadConfig({}).failover).toEqual({ connectMs: 5000, hedgeMs: 2000, answerMs: 10_000 });
+    const env = {
+      FAILOVER_CONNECT_SECONDS: '0.5',
+      FAILOVER_HEDGE_SECONDS: '1.25',
+      FAILOVER_ANSWER_SECONDS: '8',
+    };
+    expect(loadConfig(env).failover).toEqual({ connectMs: 500, hedgeMs: 1250, answerMs: 8000 });
+    const never = { FAILOVER_HEDGE_SECONDS: '0', FAILOVER_ANSWER_SECONDS: '0' };
+    expect(loadConfig(never).failover).toMatchObject({ hedgeMs: 0, answerMs: 0 });
+  });
+
+  it.each([
+    ['FAILOVER_CONNECT_SECONDS', '0', 'from 0.5 to 60'],
+    ['FAILOVER_CONNECT_SECONDS', '61', 'from 0.5 to 60'],
+    ['FAILOVER_CONNECT_SECONDS', '5s', 'from 0.5 to 60'],
+    ['FAILOVER_CONNECT_SECONDS', '-5', 'from 0.5 to 60'],
+    ['FAILOVER_CONNECT_SECONDS', '1e1', 'from 0.5 to 60'],
+    ['FAILOVER_CONNECT_SECONDS', 'Infinity', 'from 0.5 to 60'],
+    ['FAILOVER_HEDGE_SECONDS', '0.05', 'from 0.1 to 60, or 0 for never'],
+    ['FAILOVER_ANSWER_SECONDS', '0.5', 'from 1 to 300, or 0 for never'],
+    ['FAILOVER_ANSWER_SECONDS', '1.0001', 'from 1 to 300, or 0 for never'],
+  ])('cannot be %s=%s', (name, value, wanted) => {
+    expect(mistakes({ [name]: value })).toContain(
+      `${name}: found "${value}", wanted a number of seconds ${wanted}`,
+    );
+  });
+
+  it.each([
+    [{}, undefined],
+    [
+      { LAST_RESORT_TRANSFER: '+15550199' },
+      {
+        type: 'transfer',
+        to: '+15550199',
+        callerId: undefined,
+        ringS: 25,
+        announce: undefined,
+        language: undefined,
+      },
+    ],
+    [
+      { LAST_RESORT_MESSAGE: 'Sprechen Sie.', AGENT_LANGUAGE: 'de' },
+      { type: 'message', text: 'Sprechen Sie.', language: 'de', maxS: 120 },
+    ],
+    [{ LAST_RESORT_SAY: 'Sorry.' }, { type: 'say', text: 'Sorry.', language: undefined }],
+    [{ LAST_RESORT_SAY: '', LAST_RESORT_MESSAGE: ' ' }, undefined],
+  ])('ends with one last resort: %j', (env, wanted) => {
+    expect(loadConfig(env).lastResort).toEqual(wanted);
+  });
+
+  it('does not have two last resorts, nor a number that cannot be called, and repeats none', () => {
+    const both = { LAST_RESORT_TRANSFER: '0155501990', LAST_RESORT_SAY: 'x'.repeat(2001) };
+    const text = mistakes(both);
+    expect(text).toContain(
+      'LAST_RESORT_TRANSFER: found 10 characters, wanted "+" and 3 to 15 digits, or "sip:…"',
+    );
+    expect(text).toContain('LAST_RESORT_SAY: found 2001 characters, wanted at most 2000');
+    expect(text).toContain('LAST_RESORT_TRANSFER, LAST_RESORT_SAY: found 2 of them, wanted at most one');
+    expect(text).not.toContain('155501990');
   });
 });

@@ -1,6 +1,9 @@
-import { type BegunProvider, begunProviders } from '../config/provider-choice.ts';
+import type { AfterStream } from '../carrier.ts';
+import { type BegunProvider, begunProviders, unusedProviders } from '../config/provider-choice.ts';
 import { type Config, type Env, loadConfig } from '../config.ts';
+import { assertNever } from '../errors.ts';
 import { createLog } from '../log.ts';
+import type { Outlook } from '../roster.ts';
 import { type Bridge, createBridge } from '../server.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 
@@ -66,7 +69,11 @@ interface Started {
 
 /** What somebody who starts the service has to know before the first call. */
 function introduction({ config, bridge, url, insecure, env }: Started): string {
-  const lines = [whoAnswers(config, bridge), ...aboutProviders(config, bridge, env)];
+  const lines = [
+    whoAnswers(config, bridge),
+    ...whatIfItFails(config, bridge, env),
+    ...aboutProviders(config, bridge, env),
+  ];
   if (insecure) lines.push('INSECURE: signatures are not checked, anybody who finds this address can call');
   const { localAuthToken } = bridge;
   if (localAuthToken !== undefined && !insecure) {
@@ -112,11 +119,89 @@ function listed(names: readonly string[]): string {
   return names.join(' and ');
 }
 
-function whoAnswers({ agentsFile }: Config, { agents, providerName }: Bridge): string {
-  if (agentsFile === undefined) return `agent ${agents.join()} on provider ${providerName}`;
-  const few = agents.slice(0, MOST_NAMES).join(', ');
-  const rest = agents.length > MOST_NAMES ? ` and ${agents.length - MOST_NAMES} more` : '';
-  return `agents of ${agentsFile}: ${few}${rest}; "patchcord check ${agentsFile}" says who answers which number`;
+function whoAnswers({ agentsFile }: Config, { agents, outlook }: Bridge): string {
+  const [first = ''] = agents;
+  if (agentsFile === undefined) return `agent ${first} on provider ${inOrder(outlook(first))}`;
+  return `agents of ${agentsFile}: ${few(agents)}; "patchcord check ${agentsFile}" says who answers which number`;
+}
+
+/** Whom callers get when a provider fails. */
+function whatIfItFails({ agentsFile, ...config }: Config, bridge: Bridge, env: Env): readonly string[] {
+  const groups = grouped(bridge);
+  const [group] = groups;
+  if (agentsFile !== undefined) return ofTheFile(groups);
+  // The line check has nobody to fail.
+  if (group === undefined || group.outlook.providers.every(({ name }) => name === 'local')) return [];
+  const last = `when no provider is left, ${lastWords(group.last)}`;
+  if (!isAlone(group.outlook)) return [last];
+  const { providers } = config;
+  const unused = unusedProviders(env, config, providers);
+  const more = `; PROVIDER=${[...providers, ...unused].join()} has ${unused.join(' and ')} take over`;
+  return [last, `${ALONE}${unused.length === 0 ? '' : more}`];
+}
+
+const ALONE = 'one provider and no other: a call that loses it is dialled anew at it';
+
+function ofTheFile(groups: readonly Group[]): readonly string[] {
+  const alone = groups.filter(({ outlook }) => isAlone(outlook)).flatMap(({ agents }) => agents);
+  const lines = groups
+    .slice(0, MOST_NAMES)
+    .map(({ words, last, agents }) => `  ${few(agents)}: ${words}; when none is left, ${lastWords(last)}`);
+  return alone.length === 0 ? lines : [...lines, `${few(alone)}: ${ALONE}`];
+}
+
+interface Group {
+  readonly outlook: Outlook;
+  readonly words: string;
+  readonly last: AfterStream['type'];
+  readonly agents: string[];
+}
+
+/** Agents of which the same is to be said, together. */
+function grouped({ agents, outlook: of }: Bridge): readonly Group[] {
+  const groups = new Map<string, Group>();
+  for (const agent of agents) {
+    const outlook = of(agent);
+    if (outlook === undefined) continue;
+    const words = inOrder(outlook);
+    const last = outlook.lastResort;
+    const key = `${words} ${last}`;
+    const group = groups.get(key) ?? { outlook, words, last, agents: [] };
+    group.agents.push(agent);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+function inOrder(outlook: Outlook | undefined): string {
+  const names = outlook?.providers.map(({ name, model }) =>
+    model === undefined ? name : `${name} ${model}`,
+  );
+  return (names ?? []).join(', then ');
+}
+
+function isAlone({ providers }: Outlook): boolean {
+  return providers.length === 1 && providers[0]?.name !== 'local';
+}
+
+function lastWords(last: AfterStream['type']): string {
+  switch (last) {
+    case 'hang-up':
+      return 'the call is hung up';
+    case 'say':
+      return 'the carrier says so and hangs up';
+    case 'message':
+      return 'the carrier takes a message';
+    case 'transfer':
+      return 'the caller is put through to somebody';
+    default:
+      return assertNever(last);
+  }
+}
+
+function few(names: readonly string[]): string {
+  const rest = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
+  return `${names.slice(0, MOST_NAMES).join(', ')}${rest}`;
 }
 
 /** A carrier whose webhooks can be checked and that cannot be asked for anything. */
