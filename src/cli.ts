@@ -11,6 +11,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['dial', async () => (await import('./commands/dial.ts')).dial],
   ['simulate', async () => (await import('./commands/simulate.ts')).simulate],
   ['demo', async () => (await import('./commands/demo.ts')).demo],
+  ['drill', async () => (await import('./commands/drill.ts')).drill],
   ['providers', async () => (await import('./commands/providers.ts')).providers],
   ['carriers', async () => (await import('./commands/carriers.ts')).carriers],
 ]);

@@ -117,6 +117,7 @@ describe('README.md', () => {
       'simulate',
       'simulate',
       'demo',
+      'drill',
       'providers',
       'carriers',
     ]);

@@ -58,7 +58,7 @@ export const HELLO = 'hello';
 
 /** Voices, so that whoever listens hears who speaks: the caller, then the providers in their order. */
 export const CALLER_VOICE = 'rms';
-export const AGENT_VOICES = ['slt', 'awb', 'kal16'] as const;
+export const AGENT_VOICES: readonly string[] = ['slt', 'awb', 'kal16'];
 
 /** The rate of the speech engine, and of what agents say. */
 const ENGINE_RATE = 16_000;
