@@ -30,18 +30,19 @@ export class AgentVoice {
     this.#options = options;
   }
 
-  /** Whoever speaks from now on. What somebody else has said so far is played out, and no more of it comes. */
+  /** Whoever speaks from now on. */
   connect(provider: ProviderSession): void {
-    const { floor, downlink } = this.#options;
-    const again = this.#provider !== undefined;
     this.#provider = provider;
-    if (!again) return;
+  }
+
+  /** There is nobody any more. What was said so far is played out, and no more of it comes. */
+  disconnect(): void {
+    const { floor, downlink } = this.#options;
+    this.#provider = undefined;
     for (const responseId of [...floor.openResponses]) {
       downlink.endResponse(responseId);
       floor.responseDone(responseId, false);
     }
-    // Whether the caller still speaks is for the new one to hear.
-    floor.callerStopped();
   }
 
   speech({ responseId, itemId, bytes }: Extract<ProviderEvent, { type: 'audio' }>): void {

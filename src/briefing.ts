@@ -12,6 +12,11 @@ export class Briefing {
     for (const text of this.#waiting.splice(0)) this.tell(text);
   }
 
+  /** What is to be told waits for the next one. */
+  disconnect(): void {
+    this.#provider = undefined;
+  }
+
   tell(text: string): void {
     if (this.#provider === undefined) this.#waiting.push(text);
     else this.#provider.sendText(text, { role: 'system', respond: true });

@@ -30,4 +30,6 @@ export interface ConversationOptions extends ProviderNewsOptions {
   /** The conversation is over by its own course. */
   onOver(reason: EndReason): void;
   onFailed(thrown: unknown): void;
+  /** The provider keeps still when it is its turn, for so many ms. */
+  onProviderStill(forMs: number): void;
 }

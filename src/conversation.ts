@@ -6,15 +6,19 @@ import type { ConversationOptions } from './conversation-options.ts';
 import { CutIn } from './cut-in.ts';
 import type { DigitSource } from './digits.ts';
 import { Downlink } from './downlink.ts';
+import { AnswerWatch } from './fallback/answer-watch.ts';
+import type { Ready } from './fallback/fallback.ts';
+import { GapFiller } from './fallback/gap-filler.ts';
 import { Floor, type HoldReason } from './floor.ts';
+import { Handover } from './handover.ts';
 import { Hearing } from './hearing.ts';
 import { Interruptions } from './interruptions.ts';
 import { Keypad } from './keypad.ts';
 import { LeadIn } from './lead-in.ts';
 import type { CallLeg } from './leg.ts';
 import type { CallCounts } from './metrics.ts';
-import { CUT_SHORT, STREAM_BROKE } from './notices.ts';
-import type { ProviderCapabilities, ProviderEvent, ProviderSession } from './provider.ts';
+import { Partings } from './partings.ts';
+import type { HistoryItem, ProviderCapabilities, ProviderEvent, ProviderSession } from './provider.ts';
 import { onProviderNews } from './provider-news.ts';
 import { ToolDesk } from './tool-desk.ts';
 import type { CollectedDigits, DigitWish } from './tools.ts';
@@ -35,8 +39,16 @@ export class Conversation {
   readonly #hearing: Hearing;
   readonly #desk: ToolDesk;
   readonly #interruptions: Interruptions;
+  readonly #handover: Handover;
+  readonly #watch: AnswerWatch;
+  readonly #gapFiller: GapFiller;
+  readonly #partings: Partings;
+  readonly #ownEar: CutIn;
   #leadIn: LeadIn | undefined;
+  /** As those speak to it whose wishes outlive it, and as the others do. */
   #provider: ProviderSession | undefined;
+  #momentary: ProviderSession | undefined;
+  #hadProvider = false;
   #leg: CallLeg | undefined;
   #hadLeg = false;
   readonly #briefing = new Briefing();
@@ -46,7 +58,7 @@ export class Conversation {
     this.#options = options;
     this.#downlink = new Downlink({
       ...options,
-      onDrained: () => this.#floor.check(),
+      onDrained: () => this.#onDrained(),
       onHeard: (itemId) => this.transcript.heard(itemId),
     });
     this.#desk = new ToolDesk({
@@ -60,7 +72,7 @@ export class Conversation {
       openResponses: () => this.#floor.openResponses,
       cut: () => this.#voice.cut(),
       onGoodbyeSaid: () => this.#floor.goodbye.spoken(undefined),
-      onTold: () => this.#floor.check(),
+      onTold: () => this.#onToolTold(),
       mayRespond: () => !this.#floor.holds('transfer') && !this.#hearing.deaf,
       onFailed: (error) => options.onFailed(error),
     });
@@ -80,7 +92,7 @@ export class Conversation {
       },
       working: () => this.#desk.working,
       aheadMs: () => this.#downlink.aheadMs,
-      say: (text) => this.#provider?.say(text),
+      say: (text) => this.#momentary?.say(text),
       onSilent: (goodbye) => this.takeLeave('caller-silent', goodbye, false),
       // A message that nobody has heard to its end was not left.
       onGoodbyeOver: (reason, whole) =>
@@ -102,20 +114,27 @@ export class Conversation {
       log: options.log,
       onInput: () => this.#floor.check(),
     });
+    this.#ownEar = new CutIn({
+      policy: options.agent.bargeIn,
+      clock: options.clock,
+      createTranscoder: options.createTranscoder,
+      agentSpeaks: () => !this.#downlink.idle,
+      onSpeech: () => {
+        this.#watch.callerSpeaks();
+        this.#callerSpeaks();
+      },
+      onQuiet: () => {
+        this.#watch.callerStopped();
+        this.#callerStopped();
+      },
+      onCutIn: () => this.#interruptions.cutIn('local'),
+    });
     this.#hearing = new Hearing({
       policy: options.machine,
       greetingEndTold: options.greetingEndTold,
       clock: options.clock,
       pacer: options.pacer,
-      cutIn: new CutIn({
-        policy: options.agent.bargeIn,
-        clock: options.clock,
-        createTranscoder: options.createTranscoder,
-        agentSpeaks: () => !this.#downlink.idle,
-        onSpeech: () => this.#callerSpeaks(),
-        onQuiet: () => this.#callerStopped(),
-        onCutIn: () => this.#interruptions.cutIn('local'),
-      }),
+      cutIn: this.#ownEar,
       createTranscoder: options.createTranscoder,
       onMachine: () => this.#fallSilent(),
       onHangUp: () => options.onOver('machine-answered'),
@@ -125,9 +144,48 @@ export class Conversation {
     this.#interruptions = new Interruptions({
       agentSpeaks: () => !this.#downlink.idle,
       openResponses: () => this.#floor.openResponses,
-      onInterrupted: () => this.#desk.interrupted(),
+      onInterrupted: () => {
+        this.#desk.interrupted();
+        this.#handover.interrupted();
+      },
       cut: () => this.#voice.cut(),
       emit: (event) => options.emit(event),
+    });
+    this.#handover = new Handover({
+      clock: options.clock,
+      transcript: this.transcript,
+      positionMs: () => this.#hearing.positionMs,
+      accountedFor: (upToMs) => this.#hearing.accountedFor(upToMs),
+      audible: () => !this.#downlink.idle,
+      toCome: () => this.#downlink.unfinished().map((item) => item.itemId),
+      functions: () => this.#desk.underWay,
+      emit: (event) => options.emit(event),
+      onAsked: () => this.#watch.asked(),
+    });
+    this.#watch = new AnswerWatch({
+      clock: options.clock,
+      limitMs: options.agent.fallback.answerMs,
+      agentSpeaks: () => !this.#downlink.idle,
+      onStill: (forMs) => options.onProviderStill(forMs),
+    });
+    this.#gapFiller = new GapFiller({
+      clock: options.clock,
+      policy: options.agent.fallback.gapFiller,
+      language: options.agent.language,
+      play: ({ pcm, rate }) => this.#downlink.clip(pcm, { encoding: 'pcm16', rate }),
+      stopClip: () => this.#downlink.stopClip(),
+      quiet: () => this.#downlink.idle && !this.#handover.turn.speaking,
+    });
+    this.#partings = new Partings({
+      floor: this.#floor,
+      voice: this.#voice,
+      briefing: this.#briefing,
+      provider: () => this.#provider,
+      hadProvider: () => this.#hadProvider,
+      hasLine: () => this.#leg !== undefined,
+      hadLine: () => this.#hadLeg,
+      deaf: () => this.#hearing.deaf,
+      onOver: (reason) => options.onOver(reason),
     });
     this.#floor.hold('no-stream', true);
   }
@@ -154,9 +212,11 @@ export class Conversation {
     // It may have come out that it is a machine, and that this is the end.
     if (this.#closed) return;
     this.#downlink.attach(line);
+    this.#watch.setFormat(leg.input);
+    this.#handover.turn.restart();
     if (this.#options.leadIn) this.#leadIn = new LeadIn(leg, this.#options.pacer, () => !this.#downlink.idle);
-    this.#makeGood();
-    this.#floor.hold('no-stream', false);
+    this.#partings.makeGood();
+    this.#hold('no-stream', false);
   }
 
   /**
@@ -166,15 +226,13 @@ export class Conversation {
   detach(broken: boolean): void {
     if (this.#closed) return;
     this.#leadIn?.close();
-    this.#floor.hold('no-stream', true);
+    this.#hold('no-stream', true);
     const spoke = !this.#downlink.idle;
-    if (spoke) {
-      this.#briefing.cutBy ??= broken ? STREAM_BROKE : CUT_SHORT;
-      this.#floor.goodbye.cutOff();
-    }
+    if (spoke) this.#partings.cutOff(broken);
     if (spoke || !broken) this.#voice.takeBack(this.#downlink.detach(this.#floor.openResponses));
     else this.#downlink.detach([]);
     this.#hearing.detach();
+    this.#watch.setFormat(undefined);
     this.#leg = undefined;
   }
 
@@ -183,23 +241,15 @@ export class Conversation {
     return this.#floor.leavingForGood;
   }
 
-  /** The caller, who was to be put through, is back with the agent, who is told why. */
+  /** See `Partings`. */
   welcomeBack(why: string): void {
-    if (this.#closed) return;
-    // What was said to somebody who was about to leave is out of date.
-    if (this.#leg === undefined) {
-      this.#voice.cut();
-      this.#floor.goodbye.cutOff();
-    }
-    this.#briefing.cutBy = undefined;
-    // Whoever is to be said goodbye to is said that instead.
-    if (!this.#floor.leavingForGood) this.#briefing.tell(why);
+    if (!this.#closed) this.#partings.welcomeBack(why);
   }
 
   /** Silence is not asked about as long as there is a reason for it. */
   hold(reason: HoldReason, on: boolean): void {
     if (this.#closed) return;
-    this.#floor.hold(reason, on);
+    this.#hold(reason, on);
     if (reason === 'transfer' && on) this.#keypad.giveUp();
   }
 
@@ -210,27 +260,66 @@ export class Conversation {
     this.#hearing.machine(result, greetingOver);
   }
 
-  /** The provider is ready: it hears what the caller said meanwhile, and greets, if it is the first one. */
-  connect(provider: ProviderSession, capabilities: ProviderCapabilities): void {
-    if (this.#closed) return;
-    const greeting = this.#provider === undefined ? this.#options.agent.greeting : undefined;
-    this.#provider = provider;
-    this.#voice.connect(provider);
-    this.#downlink.setSource(provider.output, capabilities.speech === 'continuous');
-    this.#hearing.connect(provider, capabilities);
-    if (this.#closed) return;
+  /**
+   * A provider is ready: it hears what the caller said meanwhile. The first one greets; another one goes on where the one
+   * before it ended. Returns how much of the caller's speech it was sent once more, in ms.
+   * @param ready undefined: the first one
+   */
+  connect(session: ProviderSession, capabilities: ProviderCapabilities, ready?: Ready): number {
+    if (this.#closed) return 0;
+    if (this.#provider !== undefined) this.#leaveOff();
+    const first = !this.#hadProvider;
+    const { call, moment, handover } = this.#handover.connect(session);
+    this.#hadProvider = true;
+    this.#provider = call;
+    this.#momentary = moment;
+    this.#voice.connect(call);
+    this.#downlink.setSource(session.output, capabilities.speech === 'continuous');
+    this.#watch.begin(capabilities);
+    const unheardMs = first ? 0 : this.#hearing.unanswered().spokenMs;
+    const handed = this.#hearing.connect(session, capabilities, first ? undefined : { replay: true });
+    // It may have come out that it is a machine, and that this is the end.
+    if (this.#closed) return 0;
+    const { greeting } = this.#options.agent;
     // A machine is not greeted.
-    if (greeting !== undefined && !this.#hearing.deaf) provider.say(greeting);
-    this.#briefing.connect(provider);
-    this.#keypad.connect(provider);
-    this.#desk.connect(provider);
+    if (first && greeting !== undefined && !this.#hearing.deaf) call.say(greeting);
+    this.#briefing.connect(call);
+    this.#keypad.connect(call);
+    const resultsTold = this.#desk.connect(call, moment);
+    if (!first && ready !== undefined) {
+      const { replayedMs, speaking } = handed;
+      this.#handover.begin(handover, ready, { replayedMs, speaking, unheardMs, resultsTold });
+      this.#partings.makeGood();
+    }
+    this.#hold('no-provider', false);
     // Also after what was asked for: it may never be answered.
     this.#floor.check();
+    return first ? 0 : handed.replayedMs;
+  }
+
+  /** The provider is gone. What it has said is heard to its end, and whatever is asked of it waits for the next one. */
+  providerLost(): void {
+    if (this.#closed || this.#provider === undefined) return;
+    this.#leaveOff();
+    if (this.#handover.owes) this.#gapFiller.begin(this.#downlink.idle ? this.#handover.gap.silentMs : 0);
+  }
+
+  /** Nobody speaks and nothing is under way: nobody notices another provider. */
+  get mayRenew(): boolean {
+    const still = this.#floor.quiet && !this.#floor.goodbye.leaving && this.#desk.underWay.length === 0;
+    return !this.#closed && still && !this.#handover.busy;
+  }
+
+  /** The conversation as the next provider is told it. @param catchUp see `ProviderCapabilities` */
+  history(catchUp: boolean): readonly HistoryItem[] {
+    return this.#hadProvider ? this.#handover.history(catchUp) : [];
   }
 
   /** One media message of the caller. */
   hear(bytes: Uint8Array, atMs: number | undefined): void {
-    if (!this.#closed) this.#hearing.hear(bytes, atMs);
+    if (this.#closed) return;
+    this.#hearing.hear(bytes, atMs);
+    if (!this.#ownEar.on && !this.#hearing.deaf) this.#watch.hear(bytes);
   }
 
   acknowledge(mark: string): void {
@@ -264,31 +353,23 @@ export class Conversation {
     return this.#closed ? Promise.resolve() : this.#floor.untilQuiet();
   }
 
-  /** What the agent says now is the end of the call; see `Goodbye.begin`. */
+  /** See `Partings`. */
   leaveAfterGoodbye(reason: EndReason): void {
-    // Whoever is being put through does not want to be hung up on, whatever the model thinks, nor is a machine.
-    if (this.#closed || this.#floor.holds('transfer') || this.#hearing.deaf) return;
-    this.#floor.leave(reason, false, undefined);
+    if (!this.#closed) this.#partings.leaveAfterGoodbye(reason);
   }
 
-  /** Has the agent say goodbye, and ends the call when that was heard. While the stream is away it waits for the next. */
+  /** See `Partings`. */
   takeLeave(reason: EndReason, goodbye: string, final: boolean): void {
-    if (this.#closed || this.#floor.leavingForGood) return;
-    if (this.#provider === undefined || !this.#hadLeg) {
-      this.#options.onOver(reason);
-      return;
-    }
-    this.#floor.leave(reason, final, goodbye);
-    if (final) this.#voice.cut();
-    this.#voice.speakUp();
-    if (this.#leg === undefined) this.#floor.goodbye.unasked();
-    else this.#provider.say(goodbye, final);
+    if (!this.#closed) this.#partings.takeLeave(reason, goodbye, final);
   }
 
   onProviderEvent(event: ProviderEvent): void {
     if (this.#closed) return;
+    this.#handover.on(event);
+    this.#watch.sign(event);
     switch (event.type) {
       case 'audio':
+        this.#gapFiller.end();
         this.#voice.speech(event);
         break;
       case 'audioDone':
@@ -315,6 +396,7 @@ export class Conversation {
       case 'toolCall':
         this.#floor.toolStarted();
         this.#desk.call(event);
+        this.#weigh();
         // Whoever called it may be quiet already.
         this.#floor.check();
         break;
@@ -330,6 +412,8 @@ export class Conversation {
     // Whoever hangs up in the middle of a sentence has not heard its end.
     if (!this.#closed) for (const item of this.#downlink.unfinished()) this.transcript.interrupted(item);
     this.#closed = true;
+    this.#watch.end();
+    this.#gapFiller.end();
     this.#desk.close();
     this.#leadIn?.close();
     this.#keypad.close();
@@ -353,24 +437,53 @@ export class Conversation {
   #callerSpeaks(): void {
     this.#hearing.speechStarted();
     // What is left of a machine's speech is about to end.
-    if (!this.#hearing.deaf) this.#floor.callerSpeaks();
+    if (this.#hearing.deaf) return;
+    this.#handover.callerSpeaks();
+    this.#gapFiller.busy();
+    this.#floor.callerSpeaks();
   }
 
   #callerStopped(): void {
     this.#hearing.speechStopped();
+    this.#handover.callerStopped();
+    if (this.#provider === undefined && this.#handover.owes) this.#gapFiller.begin();
+    this.#gapFiller.soundEnded();
     this.#floor.callerStopped();
   }
 
-  /** What was cut off when the last stream went away. */
-  #makeGood(): void {
-    const again = this.#floor.goodbye.again();
-    if (again !== undefined) this.#provider?.say(again.text, again.final);
-    // A machine hears nothing but its message, which is said from its beginning.
-    else if (this.#briefing.cutBy !== undefined && !this.#hearing.deaf && !this.#floor.leavingForGood) {
-      this.#briefing.tell(this.#briefing.cutBy);
-      this.#floor.goodbye.awaited();
-    }
-    this.#briefing.cutBy = undefined;
+  #onDrained(): void {
+    this.#handover.gap.soundEnded();
+    this.#gapFiller.soundEnded();
+    this.#floor.check();
+  }
+
+  #onToolTold(): void {
+    this.#weigh();
+    this.#floor.check();
+  }
+
+  #hold(reason: HoldReason, on: boolean): void {
+    this.#floor.hold(reason, on);
+    this.#weigh();
+  }
+
+  /** Whether anything is due of the provider. */
+  #weigh(): void {
+    this.#watch.waiting(this.#floor.isHeld || this.#desk.working !== undefined);
+  }
+
+  #leaveOff(): void {
+    // First, because a goodbye that is being said waits for the next one.
+    this.#hold('no-provider', true);
+    this.#provider = undefined;
+    this.#momentary = undefined;
+    this.#watch.end();
+    this.#handover.lost();
+    this.#voice.disconnect();
+    this.#hearing.disconnect();
+    this.#desk.connect(undefined);
+    this.#briefing.disconnect();
+    this.#keypad.disconnect();
   }
 
   /** The agent neither hears nor answers what is on the line, and stops in mid-word. */

@@ -21,6 +21,7 @@ type Early =
       readonly responseId: string;
       readonly itemId: string;
       readonly bytes: Uint8Array;
+      readonly format: AudioFormat;
     }
   | { readonly type: 'end'; readonly responseId: string };
 
@@ -81,7 +82,7 @@ export class Downlink {
    * speech is a new beginning.
    */
   setSource(format: AudioFormat, continuous: boolean): void {
-    if (this.#format !== undefined) this.#beginAnew(format);
+    if (this.#format !== undefined) this.#beginAnew();
     this.#format = format;
     this.#startMs = continuous ? CUSHION_MS : START_MS;
     this.#cushion();
@@ -203,15 +204,10 @@ export class Downlink {
     if (this.#playout !== undefined) this.#playout.startMs = this.#startMs;
   }
 
-  #beginAnew(format: AudioFormat): void {
+  #beginAnew(): void {
     this.#finishItem();
     // Another provider counts its responses as it likes.
     this.#over.clear();
-    if (this.#format === undefined || sameFormat(this.#format, format)) return;
-    // What waits for a line could not be told apart from what comes now.
-    this.#refusedMs += this.#earlyMs;
-    this.#early = [];
-    this.#earlyMs = 0;
   }
 
   #play(responseId: string, itemId: string, bytes: Uint8Array): void {
@@ -243,24 +239,41 @@ export class Downlink {
   }
 
   #keep(responseId: string, itemId: string, bytes: Uint8Array): void {
-    const ms = this.#format === undefined ? 0 : bytes.length / bytesPerMs(this.#format);
+    const format = this.#format;
+    if (format === undefined) return;
+    const ms = bytes.length / bytesPerMs(format);
     if (this.#earlyMs + ms > MAX_EARLY_MS) {
       this.#refusedMs += ms;
       return;
     }
     this.#earlyMs += ms;
-    this.#early.push({ type: 'audio', responseId, itemId, bytes: bytes.slice() });
+    this.#early.push({ type: 'audio', responseId, itemId, bytes: bytes.slice(), format });
   }
 
   #flow(): void {
-    if (this.#leg === undefined || this.#format === undefined) return;
-    this.#transcoder = this.#options.createTranscoder(this.#format, this.#leg.output);
+    const leg = this.#leg;
+    const format = this.#format;
+    if (leg === undefined || format === undefined) return;
     const early = this.#early;
     this.#early = [];
     this.#earlyMs = 0;
+    this.#convert(early[0]?.type === 'audio' ? early[0].format : format, leg);
     for (const event of early) {
-      if (event.type === 'audio') this.#play(event.responseId, event.itemId, event.bytes);
-      else this.#finish(event.responseId);
+      if (event.type === 'end') {
+        this.#finish(event.responseId);
+        continue;
+      }
+      // A provider that was lost before there was a line may have spoken in another format.
+      if (this.#format !== undefined && !sameFormat(event.format, this.#format))
+        this.#convert(event.format, leg);
+      this.#play(event.responseId, event.itemId, event.bytes);
     }
+    if (this.#format === undefined || !sameFormat(this.#format, format)) this.#convert(format, leg);
+  }
+
+  #convert(format: AudioFormat, leg: PlayoutLeg): void {
+    this.#finishItem();
+    this.#format = format;
+    this.#transcoder = this.#options.createTranscoder(format, leg.output);
   }
 }

@@ -27,8 +27,14 @@ export interface Meanwhile {
   busy(): void;
 }
 
-/** Why nobody is asked whether they are there: they are put through, there is no stream, or it is a machine. */
-export type HoldReason = 'transfer' | 'no-stream' | 'machine';
+/**
+ * Why nobody is asked whether they are there: they are put through, there is no stream, nobody who could ask, or it is a
+ * machine.
+ */
+export type HoldReason = 'transfer' | 'no-stream' | 'no-provider' | 'machine';
+
+/** A goodbye that is being said waits for these to pass. */
+const PASSING: readonly HoldReason[] = ['no-stream', 'no-provider'];
 
 /** Who has the floor: whether the caller speaks, which responses are open, and what follows when all is quiet. */
 export class Floor {
@@ -75,6 +81,11 @@ export class Floor {
     this.goodbye.begin(reason, final, text);
   }
 
+  /** There is a reason for which nothing is expected of the agent. */
+  get isHeld(): boolean {
+    return this.#held.size > 0;
+  }
+
   holds(reason: HoldReason): boolean {
     return this.#held.has(reason);
   }
@@ -85,10 +96,11 @@ export class Floor {
       this.#held.add(reason);
       this.#busy();
       // Whoever is put through is not said goodbye to, nor is a machine before it has its message.
-      if (reason !== 'no-stream') this.goodbye.callOff();
-      if (reason === 'no-stream') this.goodbye.hold(true);
+      if (PASSING.includes(reason)) this.goodbye.hold(true);
+      else this.goodbye.callOff();
     } else if (this.#held.delete(reason)) {
-      if (reason === 'no-stream') this.goodbye.hold(false);
+      if (PASSING.includes(reason) && !PASSING.some((other) => this.#held.has(other)))
+        this.goodbye.hold(false);
       this.check();
     }
   }

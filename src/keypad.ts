@@ -107,6 +107,11 @@ export class Keypad {
     for (const message of this.#early.splice(0)) this.#tell(message);
   }
 
+  /** What is to be told waits for the next one. */
+  disconnect(): void {
+    this.#provider = undefined;
+  }
+
   close(): void {
     this.#closed = true;
     this.#wish?.give();

@@ -1,5 +1,5 @@
 import type { CallEventBody } from './call-events.ts';
-import { assertNever, type BridgeError } from './errors.ts';
+import { assertNever } from './errors.ts';
 import type { Log } from './log.ts';
 import type { ProviderEvent } from './provider.ts';
 
@@ -12,8 +12,6 @@ export type ProviderNews = Extract<
 export interface ProviderNewsOptions {
   readonly log: Log;
   onUsage(event: Extract<ProviderEvent, { type: 'usage' }>): void;
-  /** The provider cannot go on. */
-  onProviderLost(error: BridgeError | undefined): void;
 }
 
 /** Puts down what a provider says of its session. */
@@ -28,23 +26,18 @@ export function onProviderNews(
       log.debug({ usage: event.usage }, 'provider usage');
       options.onUsage(event);
       break;
-    case 'expiring':
-      log.warn({ inMs: event.inMs }, 'provider session is about to expire');
-      break;
-    case 'resumable':
-      break;
     case 'warning':
       log.warn({ code: event.code, pii: { detail: event.message } }, 'provider warning');
       break;
     case 'error':
       counts.providerErrors += 1;
-      // A fatal one is logged by whoever ends the call for it.
-      if (event.fatal) options.onProviderLost(event.error);
-      else log.error({ code: event.error.code, pii: { detail: event.error.message } }, 'provider error');
+      // A fatal one is logged by whoever looks for another provider.
+      if (!event.fatal) log.error({ code: event.error.code, pii: { detail: event.error.message } }, 'provider error');
       break;
+    case 'expiring':
+    case 'resumable':
     case 'closed':
-      // The end of the call is not listened to any more, so this is not it.
-      options.onProviderLost(event.error);
+      // For whoever has a provider for the call.
       break;
     default:
       assertNever(event);

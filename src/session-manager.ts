@@ -373,7 +373,7 @@ export class SessionManager {
       this.#byAfter.delete(entry.afterToken);
     });
     this.#forget.add(forget);
-    const labels = { reason, carrier: session.carrier.name, provider: session.provider.name };
+    const labels = { reason, carrier: session.carrier.name, provider: session.provider };
     this.#deps.metrics.callEnded(labels, session.counts);
     this.#afterCall.begin(entry, reason);
     this.#deps.onEnded?.(session, reason);

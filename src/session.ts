@@ -17,23 +17,22 @@ import {
   type Transfer,
 } from './carrier.ts';
 import type { Clock } from './clock.ts';
-import { connectRequest, modelFor } from './connect-request.ts';
+import { connectRequest } from './connect-request.ts';
 import { Conversation } from './conversation.ts';
 import { assertNever, BridgeError } from './errors.ts';
 import { failureDetail } from './failure-detail.ts';
 import type { Breakers } from './fallback/breakers.ts';
-import type { Candidate } from './fallback/candidate.ts';
-import { GOODBYE_MARGIN_MS } from './goodbye.ts';
+import { type Candidate, modelOf } from './fallback/candidate.ts';
+import { Fallback, type Ready } from './fallback/fallback.ts';
 import { type AfterStreamEvent, isBridgeEnd, LastWord } from './last-word.ts';
 import { LeaveTaking } from './leave-taking.ts';
 import type { CallLeg, LegEvent } from './leg.ts';
-import { Line } from './line.ts';
+import { Line, type LineOptions } from './line.ts';
 import type { Log } from './log.ts';
 import type { CallCounts } from './metrics.ts';
 import { RESTART_GOODBYE, transferFailed } from './notices.ts';
 import type { Pacer } from './pacer.ts';
-import type { RealtimeProvider } from './provider.ts';
-import { ProviderLink } from './provider-link.ts';
+import type { ProviderEvent } from './provider.ts';
 import { usedEvent } from './provider-news.ts';
 import { tellOfRun } from './tool-desk.ts';
 import { ToolRunner } from './tool-runner.ts';
@@ -56,6 +55,8 @@ export interface SessionDeps {
   readonly urls: CallUrls;
   /** A plan for one more media stream of this call, with a token of its own. */
   plan(plainCodec: boolean): AnswerPlan;
+  /** The call is over, and what becomes of its stream is for somebody else to say; see `LineOptions.part`. */
+  readonly part?: LineOptions['part'];
   /** Called once, when the end has begun. */
   onEnding(session: Session, reason: EndReason): void;
 }
@@ -67,13 +68,12 @@ export interface SessionDeps {
 export class Session {
   readonly callId: string;
   readonly carrier: Carrier;
-  readonly provider: RealtimeProvider;
   readonly #deps: SessionDeps;
   readonly #startedAt: number;
   readonly #abort = new AbortController();
   readonly #conversation: Conversation;
   readonly #line: Line;
-  readonly #link: ProviderLink;
+  readonly #fallback: Fallback;
   /** What the carrier is told after the end. */
   readonly lastWord: LastWord;
   readonly #over: Promise<void>;
@@ -85,14 +85,9 @@ export class Session {
 
   constructor(deps: SessionDeps) {
     const { call, clock } = deps;
-    const [first] = deps.providers;
-    if (first === undefined) throw new BridgeError('BAD_CONFIG', `agent ${deps.agent.name} has no provider`);
-    const { provider } = first;
-    const model = modelFor(deps.agent, provider);
     this.#deps = deps;
     this.callId = call.callId;
     this.carrier = deps.carrier;
-    this.provider = provider;
     this.#startedAt = clock.now();
     this.lastWord = new LastWord(call.control, deps.agent.lastResort);
     const { needsSilenceWhenIdle, machineDetection, defaultFormat } = capabilitiesFor(deps.carrier, call);
@@ -120,9 +115,9 @@ export class Session {
       }),
       atMs: () => this.#at(),
       emit: (event) => this.#emit(event),
-      onUsage: (event) => this.#emit(usedEvent(event, provider.name, model)),
+      onUsage: (event) => this.#onUsage(event, this.#fallback.candidate),
       onOver: (reason) => this.#endQuietly(reason),
-      onProviderLost: (error) => this.#providerLost(error),
+      onProviderStill: (forMs) => this.#fallback.giveUp(keptStill(forMs)),
       onFailed: (thrown) => this.#failed(thrown),
     });
     this.#line = new Line({
@@ -138,33 +133,38 @@ export class Session {
       onOver: (reason) => this.#endQuietly(reason),
       onTransferFailed: (outcome) => this.#transferFailed(outcome),
     });
-    this.#link = new ProviderLink({
-      provider,
-      request: () => connectRequest(deps.agent, provider, defaultFormat, clock),
+    this.#fallback = new Fallback({
+      candidates: deps.providers,
+      breakers: deps.breakers,
+      policy: deps.agent.fallback,
       clock,
       log: deps.log,
       signal: this.#abort.signal,
-      onReady: (session) => {
-        this.#emit({
-          type: 'providerReady',
-          provider: provider.name,
-          model,
-          why: 'start',
-          resumed: false,
-          connectMs: 0,
-          historyItems: 0,
-          replayedMs: 0,
-        });
-        this.#conversation.connect(session, provider.capabilities);
+      request: (candidate, resume) => {
+        const { catchUp } = candidate.provider.capabilities;
+        const history = this.#conversation.history(catchUp);
+        return connectRequest(deps.agent, candidate, defaultFormat, clock, { history, resume });
       },
+      onReady: (ready) => this.#onReady(ready),
       onEvent: (event) => this.#conversation.onProviderEvent(event),
-      onFailed: (error) => this.#providerLost(error),
+      onUsage: (event, candidate) => this.#onUsage(event, candidate),
+      onFailed: (candidate, phase, { code }, ms) =>
+        this.#emit({ type: 'providerFailed', ...called(candidate), phase, code, ms }),
+      onLost: () => this.#conversation.providerLost(),
+      onNothingLeft: (error) => this.#nobodyLeft(error),
+      mayRenew: () => this.#conversation.mayRenew,
+      onCannotRenew: () => this.#leave.now('max-duration', deps.agent.maxCallGoodbye),
     });
     this.#leave = new LeaveTaking({
       clock,
       isAway: () => this.#line.switchboard.streamMayEnd,
       takeLeave: (reason, goodbye) => this.#conversation.takeLeave(reason, goodbye, true),
     });
+  }
+
+  /** Name of who holds the call, or had it last. */
+  get provider(): string {
+    return this.#fallback.candidate?.provider.name ?? 'none';
   }
 
   get call(): IncomingCall {
@@ -210,12 +210,9 @@ export class Session {
   /** Dials the provider at once: it is ready by the time the carrier has opened its stream. */
   start(): void {
     const { agent, carrier } = this.#deps;
-    const { provider } = this;
     this.#emit({ type: 'started', callId: this.callId, carrier: carrier.name, agent: agent.name });
-    // A goodbye takes its time, and the provider's session must not end in the middle of it.
-    const longest = (provider.capabilities.maxSessionMs ?? Number.POSITIVE_INFINITY) - GOODBYE_MARGIN_MS;
-    this.#leave.after(Math.min(agent.maxCallMs, longest), 'max-duration', agent.maxCallGoodbye);
-    this.#link.open();
+    this.#leave.after(agent.maxCallMs, 'max-duration', agent.maxCallGoodbye);
+    this.#fallback.open();
   }
 
   /** The carrier's stream has begun. */
@@ -365,11 +362,26 @@ export class Session {
     if (this.#lost !== undefined) this.#endQuietly(this.#lost);
   }
 
-  #providerLost(error: BridgeError | undefined): void {
+  #onReady(ready: Ready): void {
+    const { candidate, session, why, request, connectMs } = ready;
+    const replayedMs = this.#conversation.connect(session, candidate.provider.capabilities, ready);
+    const resumed = request.resume !== undefined;
+    const historyItems = resumed ? 0 : request.history.length;
+    this.#emit({
+      type: 'providerReady',
+      ...called(candidate),
+      ...{ why, resumed, connectMs, historyItems, replayedMs },
+    });
+  }
+
+  #onUsage(event: Extract<ProviderEvent, { type: 'usage' }>, candidate: Candidate | undefined): void {
+    if (candidate !== undefined) this.#emit(usedEvent(event, candidate.provider.name, modelOf(candidate)));
+  }
+
+  #nobodyLeft(error: BridgeError): void {
     if (this.#endReason !== undefined || this.#lost !== undefined) return;
-    const { code, message } = error ?? new BridgeError('PROVIDER_CLOSED', 'no reason given');
-    // Host, status and code are for whoever is paged; the adapter has taken keys out.
-    this.#deps.log.error({ code, detail: failureDetail(message) }, 'provider failed');
+    const { code, message } = error;
+    this.#deps.log.error({ code, detail: failureDetail(message) }, 'no provider is left');
     this.#agentLost('provider-failed');
   }
 
@@ -402,7 +414,7 @@ export class Session {
     this.#deps.log.info({ reason, seconds: Math.round(seconds * 10) / 10, bargeIns }, 'call ended');
     this.#emit({ type: 'ended', reason, transcript: this.#conversation.transcript.turns });
     this.#deps.onEnding(this, reason);
-    await this.#link.close(reason);
+    await this.#fallback.close(reason);
   }
 
   #at(): number {
@@ -412,4 +424,15 @@ export class Session {
   #emit(event: CallEventBody): void {
     tellObserver(this.#deps, this.callId, { ...event, atMs: this.#at() });
   }
+}
+
+function called(candidate: Candidate): { readonly provider: string; readonly model: string | undefined } {
+  return { provider: candidate.provider.name, model: modelOf(candidate) };
+}
+
+function keptStill(forMs: number): BridgeError {
+  return new BridgeError(
+    'PROVIDER_UNAVAILABLE',
+    `nothing came for ${Math.round(forMs)} ms when it was its turn`,
+  );
 }

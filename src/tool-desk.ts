@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Clip, FillerPolicy } from './agents.ts';
 import type { CallEventBody } from './call-events.ts';
 import type { Clock } from './clock.ts';
@@ -51,10 +52,15 @@ export class ToolDesk {
   readonly filler: Filler;
   readonly #options: ToolDeskOptions;
   #provider: ProviderSession | undefined;
+  /** For what is out of date when the provider is another one. */
+  #momentary: ProviderSession | undefined;
   /** Results that nobody was there to be told. */
   #untold: Answer[] = [];
   /** How long the caller of each function that runs is to hear nothing, in ms; 0: for ever. */
   readonly #running = new Map<ToolCall, number>();
+  /** Of these, the ones that a provider has called which is gone, and as what the next one has called them again. */
+  #orphans = new Set<ToolCall>();
+  readonly #adopted = new Map<ToolCall, ToolCall>();
   /** The newest calls, by response and id. */
   readonly #known = new Set<string>();
   /** A result was told that the model is to speak of, and it has not begun. */
@@ -67,7 +73,7 @@ export class ToolDesk {
     this.filler = new Filler({
       clock,
       policy,
-      say: (text) => this.#provider?.say(text),
+      say: (text) => this.#momentary?.say(text),
       play: (clip) => this.#play(clip),
       stopClip: () => downlink.stopClip(),
       isUnderWay: (responseId) => openResponses().has(responseId) || downlink.isLast(responseId),
@@ -85,23 +91,36 @@ export class ToolDesk {
     return times.length === 0 ? 0 : Math.min(...times);
   }
 
-  /** The provider of the conversation is ready, or there is another one; undefined: there is none for a while. */
-  connect(provider: ProviderSession | undefined): void {
+  /** The functions that run, as the model has called them. */
+  get underWay(): readonly ToolCall[] {
+    return [...this.#running.keys()];
+  }
+
+  /**
+   * The provider of the conversation is ready, or there is another one; undefined: there is none for a while. Returns
+   * whether it was told results that it is to speak of.
+   * @param momentary the session for what the next provider is not to be asked for again
+   */
+  connect(provider: ProviderSession | undefined, momentary = provider): boolean {
     this.#provider = provider;
+    this.#momentary = momentary;
     this.#awaited = false;
+    // Whoever called them is gone, and the next model may call the same once more.
+    if (provider === undefined) this.#orphans = new Set(this.#running.keys());
     // What the one before was asked to say does not come any more.
     this.filler.interrupted();
-    if (provider === undefined) return;
+    if (provider === undefined) return false;
     const answers = this.#untold.splice(0);
     // All at once are one piece of news: the model speaks when it has heard all of it.
     const respond = answers.some((answer) => answer.respond);
     const last = answers.at(-1);
     for (const answer of answers) this.#tell(provider, { ...answer, respond: respond && answer === last });
+    return respond && this.#options.mayRespond();
   }
 
   /** The model calls a function. A call that is delivered twice is one. */
   call(call: ToolCall): void {
-    if (this.#isKnown(call)) return;
+    if (this.#isKnown(call) || this.#adopts(call)) return;
     this.#run(call).catch((error: unknown) => this.#options.onFailed(error));
   }
 
@@ -140,6 +159,17 @@ export class ToolDesk {
     return false;
   }
 
+  /** What runs already because the model before this one has called it is not run twice. */
+  #adopts(call: ToolCall): boolean {
+    for (const orphan of this.#orphans) {
+      if (orphan.name !== call.name || !sameArguments(orphan.args, call.args)) continue;
+      this.#orphans.delete(orphan);
+      this.#adopted.set(orphan, call);
+      return true;
+    }
+    return false;
+  }
+
   #play({ pcm, rate }: Clip): void {
     try {
       this.#options.downlink.clip(pcm, { encoding: 'pcm16', rate });
@@ -155,6 +185,9 @@ export class ToolDesk {
     this.#running.set(call, runner.find(call.name)?.fillerAfterMs ?? filler?.afterMs ?? 0);
     const run = await runner.run(call.callId, call.name, call.args);
     this.#running.delete(call);
+    this.#orphans.delete(call);
+    const adopted = this.#adopted.get(call) ?? call;
+    this.#adopted.delete(call);
     if (this.#closed) return;
     // What the model makes up as a name may hold anything, also what the caller has said.
     const name = runner.find(run.name) === undefined ? '[unknown]' : run.name;
@@ -165,7 +198,7 @@ export class ToolDesk {
     if (said) this.#options.onGoodbyeSaid();
     // Whoever cut in is about to be answered, and what was withdrawn is not waited for.
     const respond = !said && outcome !== 'cancelled';
-    const answer = { call, run, respond };
+    const answer = { call: adopted, run, respond };
     if (this.#provider === undefined) this.#untold.push(answer);
     else this.#tell(this.#provider, answer);
   }
@@ -178,10 +211,22 @@ export class ToolDesk {
     const { responseId, name, args } = call;
     const result = { ...run.result, respond: respond && this.#options.mayRespond(), call: { name, args } };
     // Of what was called together, the model speaks when it has heard all.
-    const missing = [...this.#running.keys()].some((one) => one.responseId === responseId);
+    const missing = [...this.#running.keys()].some(
+      (one) => (this.#adopted.get(one) ?? one).responseId === responseId,
+    );
     if (result.respond && !missing) this.#awaited = true;
     provider.sendToolResult(call.callId, result);
     this.#options.onTold();
+  }
+}
+
+/** The same values, however they are written. */
+function sameArguments(a: string, b: string): boolean {
+  if (a === b) return true;
+  try {
+    return isDeepStrictEqual(JSON.parse(a), JSON.parse(b));
+  } catch {
+    return false;
   }
 }
 

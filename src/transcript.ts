@@ -21,19 +21,30 @@ interface ToolEntry {
   readonly output: string;
 }
 
+/** What the bridge has told the model, such as the keys that the caller pressed. */
+interface NoteEntry {
+  readonly role: 'note';
+  readonly as: 'user' | 'system';
+  readonly text: string;
+}
+
+/** Fast speech, in characters per second: text that is further ahead of its audio has not been said. */
+const FASTEST_SPEECH = 25;
+
 /**
  * The conversation so far, free of any provider's form. Entries stand in the order in which people spoke, not in
  * which texts arrived: a transcription of the caller often comes after the answer to it.
  */
 export class Transcript {
-  readonly #entries: (TranscriptEntry | ToolEntry)[] = [];
+  readonly #entries: (TranscriptEntry | ToolEntry | NoteEntry)[] = [];
   readonly #byItem = new Map<string, TranscriptEntry>();
   readonly #heard = new Set<string>();
 
   /** Turns in order; those without any text are left out. */
   get turns(): readonly TranscriptEntry[] {
     return this.#entries.filter(
-      (entry): entry is TranscriptEntry => entry.role !== 'tool' && entry.text !== '',
+      (entry): entry is TranscriptEntry =>
+        entry.role !== 'tool' && entry.role !== 'note' && entry.text !== '',
     );
   }
 
@@ -91,8 +102,37 @@ export class Transcript {
     this.#entries.push({ role: 'tool', callId, name, args, output });
   }
 
-  /** What a provider that takes over is told: turns as they were heard, and tool calls with their results. */
-  history(): HistoryItem[] {
+  note(as: 'user' | 'system', text: string): void {
+    this.#entries.push({ role: 'note', as, text });
+  }
+
+  /**
+   * No more of this turn of the agent will come: what there is of it is heard to its end, unless the caller cuts in.
+   * @param receivedMs its audio
+   * @param whole it was complete
+   */
+  broken(itemId: string, receivedMs: number, whole: boolean): void {
+    const entry = this.#byItem.get(itemId);
+    if (entry === undefined) return;
+    entry.final = true;
+    if (whole) return;
+    // Words run ahead of their audio.
+    const said = Math.floor((receivedMs / 1000) * FASTEST_SPEECH);
+    if (entry.text.length > said) entry.text = cutAtWord(entry.text, said / entry.text.length);
+  }
+
+  /** What was heard of a turn so far, or will be. */
+  textOf(itemId: string): string {
+    const entry = this.#byItem.get(itemId);
+    return entry?.heardText ?? entry?.text ?? '';
+  }
+
+  /**
+   * What a provider that takes over is told: turns as they were heard, and tool calls with their results.
+   * @param toCome items of the agent that the caller is about to hear to their end
+   * @param unfinished also what the caller is about to say, as far as it is known
+   */
+  history(toCome: ReadonlySet<string> = new Set(), unfinished = true): HistoryItem[] {
     const items: HistoryItem[] = [];
     for (const entry of this.#entries) {
       if (entry.role === 'tool') {
@@ -100,12 +140,24 @@ export class Transcript {
         items.push({ type: 'tool', callId, name, args, output });
         continue;
       }
-      // What the agent said counts as said once it was heard.
-      const text = entry.heardText ?? (entry.role === 'user' ? entry.text : '');
+      if (entry.role === 'note') {
+        items.push({ type: 'message', role: entry.as, text: entry.text });
+        continue;
+      }
+      const text = entry.role === 'user' ? userText(entry, unfinished) : agentText(entry, toCome);
       if (text !== '') items.push({ type: 'message', role: entry.role, text });
     }
     return items;
   }
+}
+
+function userText({ text, final }: TranscriptEntry, unfinished: boolean): string {
+  return final || unfinished ? text : '';
+}
+
+/** What the agent said counts as said once it was heard, or is sure to be. */
+function agentText({ itemId, text, heardText }: TranscriptEntry, toCome: ReadonlySet<string>): string {
+  return heardText ?? (toCome.has(itemId) ? text : '');
 }
 
 /** The first `share` (0..1) of a text, ending at a word. */

@@ -1,3 +1,4 @@
+import { soleCandidate } from '../src/fallback/candidate.ts';
 import { describe, expect, it } from 'vitest';
 import { type AudioFormat, MULAW_8K } from '../src/audio/format.ts';
 import { createTranscoder } from '../src/audio/transcode.ts';
@@ -47,7 +48,7 @@ function make() {
     emit: (event) => events.push(event),
     onUsage: () => undefined,
     onOver: () => undefined,
-    onProviderLost: () => undefined,
+    onProviderStill: () => undefined,
     onFailed: (thrown) => {
       throw thrown;
     },
@@ -57,7 +58,7 @@ function make() {
   const join = async (format: AudioFormat = MULAW_8K): Promise<ManualProvider> => {
     const provider = new ManualProvider();
     provider.format = format;
-    const request = connectRequest(agent, provider, MULAW_8K, clock);
+    const request = connectRequest(agent, soleCandidate(provider)[0], MULAW_8K, clock, { history: [] });
     const session = provider.connect(request, (event) => conversation.onProviderEvent(event), over.signal);
     await provider.ready();
     conversation.connect(await session, provider.capabilities);
@@ -233,7 +234,7 @@ function desk(mayRespond: () => boolean = () => true) {
   const session = async () => {
     const provider = new ManualProvider();
     const agent = { ...AGENT, tools: [tool] };
-    const request = connectRequest(agent, provider, MULAW_8K, clock);
+    const request = connectRequest(agent, soleCandidate(provider)[0], MULAW_8K, clock, { history: [] });
     const ready = provider.connect(request, () => undefined, over.signal);
     await provider.ready();
     return { provider, session: await ready };

@@ -1,3 +1,4 @@
+import { soleCandidate } from '../src/fallback/candidate.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type FillerPolicy, voiceAgent } from '../src/agents.ts';
 import { MULAW_8K } from '../src/audio/format.ts';
@@ -293,7 +294,7 @@ describe('on the whole line', () => {
     const provider = createOpenAiProvider({ baseUrl: openai.url, apiKey: 'sk-test', model: 'm' });
     const events: ProviderEvent[] = [];
     const agent = voiceAgent(TEXT, []);
-    const request = connectRequest(agent, provider, MULAW_8K, systemClock);
+    const request = connectRequest(agent, soleCandidate(provider)[0], MULAW_8K, systemClock, { history: [] });
     const session = await provider.connect(
       request,
       (event) => events.push(event),

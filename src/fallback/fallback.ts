@@ -6,9 +6,9 @@ import { failureDetail } from '../failure-detail.ts';
 import type { Log } from '../log.ts';
 import type { ConnectRequest, ProviderEvent, ProviderSession } from '../provider.ts';
 import { settleWithin } from '../settle.ts';
-import type { Breakers } from './breakers.ts';
+import type { Breakers, Trial } from './breakers.ts';
 import type { Candidate } from './candidate.ts';
-import { type Dialled, dial } from './dial.ts';
+import { type Dialled, dial, type UsageEvent } from './dial.ts';
 import { Generation } from './generation.ts';
 import type { FallbackPolicy } from './policy.ts';
 import { Renewal } from './renewal.ts';
@@ -38,10 +38,12 @@ export interface FallbackOptions {
   /** Aborts when the call is over. */
   readonly signal: AbortSignal;
   /** What it is to be told now. @param resume see `ConnectRequest` */
-  request(candidate: Candidate, why: ProviderChange, resume: string | undefined): ConnectRequest;
+  request(candidate: Candidate, resume: string | undefined): ConnectRequest;
   onReady(ready: Ready): void;
   /** Of the session in use. */
-  onEvent(event: ProviderEvent, candidate: Candidate): void;
+  onEvent(event: ProviderEvent): void;
+  /** Of a session that is not in use any more, or never was: it is charged for all the same. */
+  onUsage(event: UsageEvent, candidate: Candidate): void;
   /** The session in use is no good any more, and another one is looked for. */
   onLost(error: BridgeError): void;
   /** Nobody can hold the call. */
@@ -59,6 +61,8 @@ interface Live {
   readonly generation: Generation;
   readonly session: ProviderSession;
   readonly readyAt: number;
+  /** Of its breaker. */
+  readonly trial: Trial;
   /** By which the provider would go on with this very session. */
   handle: string | undefined;
 }
@@ -137,8 +141,9 @@ export class Fallback {
       hedgeMs,
       signal: given.signal,
       request: (candidate) =>
-        this.#options.request(candidate, why, candidate === resume?.candidate ? resume.handle : undefined),
+        this.#options.request(candidate, candidate === resume?.candidate ? resume.handle : undefined),
       onFailed: (candidate, error, ms) => this.#failed(candidate, error, ms),
+      onStray: (candidate, event) => this.#options.onUsage(event, candidate),
     })
       .then(
         (dialled) => this.#dialled(dialled, why, given.signal),
@@ -162,12 +167,12 @@ export class Fallback {
     this.#use(dialled, why);
   }
 
-  #use({ candidate, session, request, ms, listen }: Dialled, why: ProviderChange): void {
+  #use({ candidate, session, request, ms, trial, listen }: Dialled, why: ProviderChange): void {
     const { clock, log } = this.#options;
     const generation = new Generation(this.#sessions);
     this.#sessions += 1;
     const before = this.#live;
-    const live = { candidate, generation, session, readyAt: clock.now(), handle: undefined };
+    const live = { candidate, generation, session, readyAt: clock.now(), trial, handle: undefined };
     const previous = this.#last;
     this.#live = live;
     this.#last = candidate;
@@ -187,10 +192,10 @@ export class Fallback {
   }
 
   #onEvent(live: Live, event: ProviderEvent): void {
-    const { onEvent } = this.#options;
+    const { onEvent, onUsage } = this.#options;
     if (live !== this.#live) {
       // It may still say what it is to be paid for.
-      if (event.type === 'usage') onEvent(event, live.candidate);
+      if (event.type === 'usage') onUsage(event, live.candidate);
       return;
     }
     switch (event.type) {
@@ -206,27 +211,27 @@ export class Fallback {
         break;
       case 'error':
         // The conversation counts it, whatever follows.
-        onEvent(event, live.candidate);
+        onEvent(event);
         if (event.fatal) this.#lose(event.error);
         break;
       case 'responseDone':
         if (event.status === 'completed') this.#answered(live);
-        onEvent(live.generation.event(event), live.candidate);
+        onEvent(live.generation.event(event));
         break;
       default:
-        onEvent(live.generation.event(event), live.candidate);
+        onEvent(live.generation.event(event));
     }
   }
 
-  #answered({ candidate }: Live): void {
+  #answered({ candidate, trial }: Live): void {
     this.#turnout.answered(candidate);
-    this.#options.breakers.of(candidate.provider).answered();
+    trial.answered();
   }
 
   #lose(error: BridgeError): void {
     const live = this.#live;
     if (live === undefined || this.#over) return;
-    const { clock, breakers, log, onFailed, onLost, onNothingLeft } = this.#options;
+    const { clock, log, onFailed, onLost, onNothingLeft } = this.#options;
     this.#live = undefined;
     this.#renewal.close();
     const { candidate, handle } = live;
@@ -234,13 +239,14 @@ export class Fallback {
     // Host, status and code are for whoever is paged; the adapter has taken keys out.
     const detail = failureDetail(error.message);
     log.warn({ provider: candidate.provider.name, code, detail }, 'provider lost');
-    breakers.of(candidate.provider).lost(code);
+    live.trial.lost(code);
     onFailed(candidate, 'in-call', error, clock.now() - live.readyAt);
     this.#turnout.lost(candidate, error);
     onLost(error);
     this.#end(live, 'the session is no good any more');
     const next = this.#turnout.after(candidate);
     const resume = handle === undefined ? undefined : { candidate: { ...candidate }, handle };
+    this.#cancelDial?.();
     if (next.length === 0 && resume === undefined) onNothingLeft(error);
     else this.#dial('failover', next, resume);
   }

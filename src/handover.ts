@@ -1,0 +1,294 @@
+import { bytesPerMs } from './audio/format.ts';
+import type { CallEventBody } from './call-events.ts';
+import type { Clock } from './clock.ts';
+import type { Ready } from './fallback/fallback.ts';
+import { type AskedBy, Asks, type OpenAsk, restOf } from './handover/asks.ts';
+import { Gap } from './handover/gap.ts';
+import { Turn } from './handover/turn.ts';
+import { continues, GO_ON, ONLY_HEARD, SAY_AGAIN, WAITS_FOR_ANSWER } from './notices.ts';
+import type { HistoryItem, ProviderEvent, ProviderSession } from './provider.ts';
+import type { Transcript } from './transcript.ts';
+
+export interface HandoverOptions {
+  readonly clock: Clock;
+  readonly transcript: Transcript;
+  /** How much of the caller has been heard on this line, in ms. */
+  positionMs(): number;
+  /** See `Hearing.accountedFor`. */
+  accountedFor(upToMs: number): void;
+  /** Something of the agent is still to be heard. */
+  audible(): boolean;
+  /** Items of the agent's speech that are to be heard to their end. */
+  toCome(): readonly string[];
+  /** Functions that run, as the model has called them. */
+  functions(): readonly { readonly name: string; readonly args: string }[];
+  emit(event: CallEventBody): void;
+  /** The model was asked to speak. */
+  onAsked(): void;
+}
+
+/** What is known of one response that is not done. */
+interface OpenResponse {
+  /** The caller is owed it, and did not get it by asking the bridge. */
+  readonly asked: boolean;
+  readonly items: Map<string, { bytes: number; done: boolean }>;
+  /** The caller did not want it. */
+  over: boolean;
+}
+
+/** Less voice than this is a noise. */
+const A_WORD_MS = 300;
+
+/** How the next provider begins. */
+export interface Start {
+  readonly replayedMs: number;
+  /** The caller speaks at this moment. */
+  readonly speaking: boolean;
+  /** What the caller said that it cannot be sent. */
+  readonly unheardMs: number;
+  /** It was just told results that it is to speak of. */
+  readonly resultsTold: boolean;
+}
+
+/**
+ * Keeps what another provider would have to know to go on in the middle of a word: what the caller said that nobody has
+ * answered, what the agent was asked for and has not said, and what of its speech the caller is still to hear.
+ */
+export class Handover {
+  readonly turn: Turn;
+  readonly gap: Gap;
+  readonly #options: HandoverOptions;
+  readonly #asks: Asks;
+  readonly #responses = new Map<string, OpenResponse>();
+  #perMs = 1;
+  /** Of the session that was lost: */
+  #again: OpenAsk[] = [];
+  #cutShort = false;
+  #noAnswer = false;
+  /** What the next one was told that the caller is about to hear, by item. */
+  #promised = new Map<string, string>();
+
+  constructor(options: HandoverOptions) {
+    this.#options = options;
+    this.turn = new Turn(options);
+    this.gap = new Gap(options.clock, options.emit);
+    this.#asks = new Asks({
+      onAsked: options.onAsked,
+      onNote: (as, text) => options.transcript.note(as, text),
+    });
+  }
+
+  /** Something is asked for or under way, so this is no moment for another provider. */
+  get busy(): boolean {
+    return this.#asks.pending || this.#responses.size > 0 || this.turn.owed || this.turn.speaking;
+  }
+
+  /** The agent owes the caller something to hear, and nobody is there to say it. */
+  get owes(): boolean {
+    return this.#again.length > 0 || this.#cutShort || this.#noAnswer || this.turn.owed;
+  }
+
+  /** The session for those whose wishes outlive it, and for those whose do not. */
+  connect(session: ProviderSession): Readonly<Record<AskedBy, ProviderSession>> {
+    this.#perMs = bytesPerMs(session.output);
+    const through = (by: AskedBy): ProviderSession => this.#asks.through(session, by);
+    return { call: through('call'), moment: through('moment'), handover: through('handover') };
+  }
+
+  /** Everything that the provider says, before the conversation hears of it. */
+  on(event: ProviderEvent): void {
+    switch (event.type) {
+      case 'audio':
+        this.#onAudio(event.responseId, event.itemId, event.bytes.length);
+        break;
+      case 'audioDone':
+        this.#onAudioDone(event.responseId, event.itemId);
+        break;
+      case 'transcript':
+        if (event.role === 'user' && event.final) this.turn.known();
+        break;
+      case 'responseStarted':
+        this.#asks.responseStarted(event.responseId, event.asked);
+        this.#open(event.responseId, event.asked);
+        this.turn.sign();
+        break;
+      case 'responseDone':
+        this.#onDone(event.responseId, event.status === 'completed');
+        break;
+      case 'toolCall':
+        // It is the result that will be spoken of.
+        this.turn.answering();
+        break;
+      default:
+    }
+  }
+
+  callerSpeaks(): void {
+    this.turn.callerSpeaks();
+    this.gap.callerSpeaks();
+  }
+
+  callerStopped(): void {
+    this.turn.callerStopped();
+    this.gap.soundEnded();
+  }
+
+  /** The caller has cut in. */
+  interrupted(): void {
+    this.#asks.interrupted((responseId) => (this.#responses.get(responseId)?.items.size ?? 0) > 0);
+    for (const response of this.#responses.values()) response.over = true;
+    this.#again = this.#again.filter((ask) => ask.insist);
+    this.#cutShort = false;
+    this.#noAnswer = false;
+  }
+
+  /** The session is gone: what is open of it will not be finished. */
+  lost(): void {
+    const asks = this.#asks.take();
+    for (const [responseId, response] of this.#responses) {
+      if (!response.over) this.#leaveOff(responseId, response, asks);
+    }
+    this.#again.push(...asks);
+    this.#responses.clear();
+    this.gap.lost();
+  }
+
+  #leaveOff(responseId: string, { asked, items }: OpenResponse, asks: OpenAsk[]): void {
+    const { transcript } = this.#options;
+    for (const [itemId, { bytes, done }] of items) transcript.broken(itemId, bytes / this.#perMs, done);
+    const whole = items.size > 0 && [...items.values()].every((item) => item.done);
+    const ask = asks.findIndex((one) => one.responseId === responseId);
+    if (whole) {
+      // Only the word that it is over did not come.
+      if (ask >= 0) asks.splice(ask, 1);
+      if (!asked) this.turn.answered();
+    } else if (ask >= 0) {
+      this.#keepAsk(asks, ask, items);
+    } else if (items.size > 0) {
+      this.#cutShort = true;
+    } else if (!asked) {
+      this.#noAnswer = true;
+    }
+  }
+
+  /** The conversation as the next provider is told it. @param catchUp it can be sent what the caller has just said */
+  history(catchUp: boolean): HistoryItem[] {
+    const { transcript, toCome, functions } = this.#options;
+    const items = toCome();
+    this.#promised = new Map(items.map((itemId) => [itemId, transcript.textOf(itemId)]));
+    const history = transcript.history(new Set(items), !catchUp);
+    return [...history, { type: 'message', role: 'system', text: continues(functions()) }];
+  }
+
+  /** Another session is there: has it say what the caller waits for. @param session that of `handover` */
+  begin(
+    session: ProviderSession,
+    { candidate, before = candidate, why, connectMs }: Ready,
+    start: Start,
+  ): void {
+    this.#correct(session);
+    const again = this.#again.splice(0);
+    const owes = start.speaking ? sayLater(session, again) : this.#goOn(session, again, start);
+    this.#cutShort = false;
+    this.#noAnswer = false;
+    this.gap.ready({ from: before.provider.name, to: candidate.provider.name, why, connectMs, owes });
+  }
+
+  /** Returns whether the caller is owed something. */
+  #goOn(
+    session: ProviderSession,
+    again: readonly OpenAsk[],
+    { replayedMs, unheardMs, resultsTold }: Start,
+  ): boolean {
+    const { functions } = this.#options;
+    const texts = again.filter((ask) => ask.text !== undefined);
+    for (const { text = '', insist } of texts) session.say(text, insist);
+    // Replayed, it hears the question itself, and answers it.
+    if (texts.length > 0 || resultsTold || replayedMs > 0) return true;
+    // Their results will be spoken of.
+    if (functions().length > 0) return false;
+    const prompt = this.#prompt(again, unheardMs);
+    if (prompt !== undefined) session.sendText(prompt, { role: 'system', respond: true });
+    return prompt !== undefined;
+  }
+
+  /** What it has to be told so that it speaks; undefined: it is not its turn. */
+  #prompt(again: readonly OpenAsk[], unheardMs: number): string | undefined {
+    const [ask] = again;
+    if (this.#cutShort) return GO_ON;
+    if (ask !== undefined) return ask.prompt ?? WAITS_FOR_ANSWER;
+    if (!this.turn.owed && !this.#noAnswer) return undefined;
+    if (this.#hasQuestion()) return WAITS_FOR_ANSWER;
+    return unheardMs >= A_WORD_MS || this.#noAnswer ? SAY_AGAIN : undefined;
+  }
+
+  /** What was said last is the caller's, or a result. */
+  #hasQuestion(): boolean {
+    const last = this.#options.transcript
+      .history()
+      .findLast((item) => item.type === 'tool' || item.role !== 'system');
+    return last !== undefined && (last.type === 'tool' || last.role === 'user');
+  }
+
+  /** What it was told that the caller would hear, and they have not. */
+  #correct(session: ProviderSession): void {
+    const { transcript } = this.#options;
+    for (const [itemId, promised] of this.#promised) {
+      const heard = transcript.textOf(itemId);
+      if (heard === promised) continue;
+      session.sendText(`${ONLY_HEARD} ${JSON.stringify(heard)}`, { role: 'system', respond: false });
+    }
+    this.#promised.clear();
+  }
+
+  #onAudio(responseId: string, itemId: string, bytes: number): void {
+    const response = this.#responses.get(responseId) ?? this.#open(responseId, false);
+    const item = response.items.get(itemId);
+    if (item === undefined) response.items.set(itemId, { bytes, done: false });
+    else item.bytes += bytes;
+    if (!response.asked) this.turn.answering();
+    this.turn.sign();
+    this.gap.heard(this.#options.audible());
+  }
+
+  #onAudioDone(responseId: string, itemId: string): void {
+    const item = this.#responses.get(responseId)?.items.get(itemId);
+    if (item !== undefined) item.done = true;
+  }
+
+  #onDone(responseId: string, completed: boolean): void {
+    const response = this.#responses.get(responseId);
+    this.#responses.delete(responseId);
+    this.#asks.responseDone(responseId);
+    if (response !== undefined && !response.asked && completed) this.turn.answered();
+    this.turn.sign();
+  }
+
+  #open(responseId: string, asked: boolean): OpenResponse {
+    const response: OpenResponse = { asked, items: new Map(), over: false };
+    this.#responses.set(responseId, response);
+    return response;
+  }
+
+  /** Of a text that was given, only the rest is to be said; in the model's own words it goes on as well as it can. */
+  #keepAsk(asks: OpenAsk[], at: number, items: OpenResponse['items']): void {
+    const ask = asks[at];
+    if (ask === undefined) return;
+    if (ask.text === undefined) {
+      asks.splice(at, 1);
+      if (items.size > 0) this.#cutShort = true;
+      else this.#noAnswer = true;
+      return;
+    }
+    const heard = [...items.keys()].map((itemId) => this.#options.transcript.textOf(itemId)).join(' ');
+    const text = restOf(ask.text, heard);
+    if (text === '') asks.splice(at, 1);
+    else asks[at] = { ...ask, text };
+  }
+}
+
+/** The caller speaks: what has to be said waits for its turn at the provider; anything else is out of date. */
+function sayLater(session: ProviderSession, again: readonly OpenAsk[]): false {
+  for (const { text, insist } of again) if (insist && text !== undefined) session.say(text, true);
+  return false;
+}
