@@ -237,7 +237,7 @@ describe.concurrent.each(SUBJECTS)('$name takes a call over', PATIENT, (subject)
     expect(on.line.of('warning')).toEqual([]);
     expect(on.peer.complaints()).toEqual([]);
     const heard = Buffer.from(on.peer.receivedAudio());
-    expect(heard.subarray(0, all.length).equals(all)).toBe(true);
+    expect(heard.includes(all)).toBe(true);
   });
 
   it.each([

@@ -3,6 +3,7 @@ import { WebSocket } from 'ws';
 import { type AudioFormat, bytesPerMs, bytesPerSample } from '../../audio/format.ts';
 import type { Cancel, Clock } from '../../clock.ts';
 import { AudioBacklog } from './audio-backlog.ts';
+import { Heartbeat } from './heartbeat.ts';
 
 /** How a socket came to its end. */
 export type SocketEnd =
@@ -33,10 +34,6 @@ export interface SocketSettings {
   readonly backlogMs: number;
 }
 
-const PING_EVERY_MS = 20_000;
-const PONG_WITHIN_MS = 9_000;
-/** Timers run before the network after the process was held up, so an answer may be there and not read yet. */
-const SECOND_LOOK_MS = 1_000;
 const CLOSE_WITHIN_MS = 2_000;
 const MOST_BODY_BYTES = 4_096;
 /** Audio in one message, where more comes at once: what the caller said a while ago. */
@@ -77,8 +74,7 @@ export class ProviderSocket {
   readonly finished: Promise<void>;
   #finish: () => void = () => undefined;
   #ended = false;
-  #lastSign = 0;
-  #pingTimer: Cancel | undefined;
+  readonly #heartbeat: Heartbeat;
   #closeTimer: Cancel | undefined;
   #highWater = Number.POSITIVE_INFINITY;
   #bytesPerMs = 1;
@@ -96,11 +92,16 @@ export class ProviderSocket {
     this.finished = new Promise((resolve) => {
       this.#finish = resolve;
     });
+    this.#heartbeat = new Heartbeat({
+      clock: settings.clock,
+      ping: () => this.#ping(),
+      onSilent: (forMs) => this.#onSilent(forMs),
+    });
     this.#ws = new WebSocket(settings.url, { ...LIMITS, headers: { ...settings.headers } });
     this.#ws.on('open', () => this.#onOpen());
     this.#ws.on('message', (data) => this.#onMessage(String(data)));
-    this.#ws.on('pong', () => this.#sign());
-    this.#ws.on('ping', () => this.#sign());
+    this.#ws.on('pong', () => this.#heartbeat.sign());
+    this.#ws.on('ping', () => this.#heartbeat.sign());
     this.#ws.on('error', (error) => this.#end({ type: 'failed', error }));
     this.#ws.on('close', (code, reason) => this.#onClose(code, String(reason)));
     this.#ws.on('unexpected-response', (request, response) => this.#onRefused(request, response));
@@ -123,7 +124,9 @@ export class ProviderSocket {
 
   /** Sends a message now, whatever waits: control messages are few and never dropped. */
   send(text: string): void {
-    if (this.#ws.readyState === WebSocket.OPEN) this.#ws.send(text, this.#onFlushed);
+    if (this.#ws.readyState !== WebSocket.OPEN) return;
+    this.#ws.send(text, this.#onFlushed);
+    this.#heartbeat.expect();
   }
 
   /**
@@ -145,7 +148,7 @@ export class ProviderSocket {
   /** Says goodbye and hangs up when it is not answered; `finished` tells when it is over. */
   close(): void {
     if (this.#closeTimer !== undefined || this.#ws.readyState === WebSocket.CLOSED) return;
-    this.#stopPings();
+    this.#heartbeat.stop();
     this.#closeTimer = this.#clock.after(CLOSE_WITHIN_MS, () => this.terminate());
     this.#ws.close(1000);
   }
@@ -191,45 +194,22 @@ export class ProviderSocket {
   }
 
   #onOpen(): void {
-    this.#sign();
-    this.#pingAfter(PING_EVERY_MS);
+    this.#heartbeat.start();
     this.#listener.opened();
   }
 
   #onMessage(text: string): void {
-    this.#sign();
+    this.#heartbeat.sign();
     if (!this.#ended) this.#listener.text(text);
   }
 
-  #sign(): void {
-    this.#lastSign = this.#clock.now();
+  #ping(): void {
+    if (this.#ws.readyState === WebSocket.OPEN) this.#ws.ping();
   }
 
-  #pingAfter(ms: number): void {
-    this.#pingTimer = this.#clock.after(ms, () => {
-      if (this.#ws.readyState !== WebSocket.OPEN) return;
-      const sentAt = this.#clock.now();
-      this.#ws.ping();
-      this.#pingTimer = this.#clock.after(PONG_WITHIN_MS, () => this.#afterPing(sentAt, false));
-    });
-  }
-
-  // Any message counts: a pong waits its turn behind a long burst of audio.
-  #afterPing(sentAt: number, lookedTwice: boolean): void {
-    const now = this.#clock.now();
-    if (this.#lastSign >= sentAt) {
-      this.#pingAfter(PING_EVERY_MS - (now - sentAt));
-    } else if (lookedTwice) {
-      this.#end({ type: 'silent', forMs: Math.round(now - this.#lastSign) });
-      this.terminate();
-    } else {
-      this.#pingTimer = this.#clock.after(SECOND_LOOK_MS, () => this.#afterPing(sentAt, true));
-    }
-  }
-
-  #stopPings(): void {
-    this.#pingTimer?.();
-    this.#pingTimer = undefined;
+  #onSilent(forMs: number): void {
+    this.#end({ type: 'silent', forMs });
+    this.terminate();
   }
 
   #onRefused(request: ClientRequest, response: IncomingMessage): void {
@@ -252,7 +232,7 @@ export class ProviderSocket {
     try {
       this.#end({ type: 'closed', code, reason });
     } finally {
-      this.#stopPings();
+      this.#heartbeat.stop();
       this.#closeTimer?.();
       this.#finish();
     }
@@ -261,7 +241,7 @@ export class ProviderSocket {
   #end(end: SocketEnd): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#stopPings();
+    this.#heartbeat.stop();
     this.#tellDropped();
     this.#backlog?.clear();
     this.#listener.ended(end);

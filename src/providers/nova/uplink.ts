@@ -32,6 +32,8 @@ const MOST_SILENCE_MS = 1_000;
 const MOST_AUDIO_MS = 200;
 /** More than this at once is no frame of a line: it is what the caller said a while ago. */
 const BURST_MS = 500;
+/** The beginning of the first audio may not be heard (livekit/agents, plugin aws): of a burst it would be a word. */
+const DEAF_MS = 500;
 
 const DONE: IteratorResult<InputChunk, undefined> = Object.freeze({ done: true, value: undefined });
 
@@ -50,6 +52,8 @@ export class Uplink implements AsyncIterable<InputChunk> {
   /** The reader that found nothing. */
   #reader: ((result: IteratorResult<InputChunk, undefined>) => void) | undefined;
   #ended = false;
+  /** Audio has come, of which the service may have missed the beginning. */
+  #hasBegun = false;
   #droppedBytes = 0;
   #lastAudioAt = 0;
   /** What was sent last was silence of our own. */
@@ -88,9 +92,12 @@ export class Uplink implements AsyncIterable<InputChunk> {
     const envelope = this.#envelope;
     if (envelope === undefined || this.#ended) return false;
     this.#lastAudioAt = this.#options.clock.now();
-    if (bytes.length <= BURST_MS * this.#bytesPerMs) return this.#push(bytes);
-    this.#putBurst(bytes, envelope);
-    return true;
+    if (bytes.length > BURST_MS * this.#bytesPerMs) {
+      this.#putBurst(bytes, envelope);
+      return true;
+    }
+    this.#hasBegun = true;
+    return this.#push(bytes);
   }
 
   /** These are the last events. Audio that still waits is given up. */
@@ -139,6 +146,10 @@ export class Uplink implements AsyncIterable<InputChunk> {
   // Behind what waits already; what comes after it waits beside it, and may be dropped without it.
   #putBurst(bytes: Uint8Array, envelope: AudioEnvelope): void {
     const most = MOST_AUDIO_MS * this.#bytesPerMs;
+    if (!this.#hasBegun) {
+      this.#hasBegun = true;
+      this.#events.push(chunkOf(envelop(new Uint8Array(DEAF_MS * this.#bytesPerMs), envelope)));
+    }
     while (this.#backlog.bytes > 0) this.#events.push(chunkOf(envelop(this.#backlog.take(most), envelope)));
     for (let at = 0; at < bytes.length; at += most) {
       this.#events.push(chunkOf(envelop(bytes.subarray(at, at + most), envelope)));
