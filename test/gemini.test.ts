@@ -18,7 +18,7 @@ import {
   startServer,
   toolCall,
 } from './support/gemini-peer.ts';
-import { cleanUp, failure } from './support/peers.ts';
+import { cleanUp, failure, networkTurn } from './support/peers.ts';
 
 afterEach(cleanUp);
 
@@ -454,7 +454,9 @@ describe('the end', () => {
     const line = await open();
     line.peer.socket.pause();
     const closed = nextClosed(line);
-    line.clock.advance(60_000);
+    line.clock.advance(9_000);
+    await networkTurn();
+    line.clock.advance(1_000);
     expect(await closed).toMatchObject({ error: { code: 'PROVIDER_UNAVAILABLE' } });
   });
 

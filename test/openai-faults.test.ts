@@ -10,7 +10,7 @@ import {
   nextClosed,
   open,
 } from './support/openai-peer.ts';
-import { cleanUp } from './support/peers.ts';
+import { cleanUp, networkTurn } from './support/peers.ts';
 
 afterEach(cleanUp);
 
@@ -237,19 +237,23 @@ describe('the end of a session', () => {
     expect(line.events).toEqual([{ type: 'closed', expected: true, error: undefined }]);
   });
 
-  it('pings, and is fatal when nothing answers any more', async () => {
+  it('pings when nothing has come for a while, and is fatal within 10 s when nothing answers any more', async () => {
     const line = await open();
     for (let i = 0; i < 3; i += 1) {
       const pinged = new Promise((resolve) => line.peer.socket.once('ping', resolve));
-      line.clock.advance(i === 0 ? 20_000 : 11_000);
+      line.clock.advance(5_000);
       await pinged;
       // The pong that `ws` sent arrives before the one of this round trip.
       await line.peer.settle();
-      line.clock.advance(9_000);
+      line.clock.advance(4_000);
+      await networkTurn();
       expect(line.events).toEqual([]);
+      line.clock.advance(1_000);
     }
     line.peer.socket.pause();
-    line.clock.advance(11_000 + 9_999);
+    line.clock.advance(9_000);
+    await networkTurn();
+    line.clock.advance(999);
     expect(line.events).toEqual([]);
     line.clock.advance(1);
     expect(types(line)).toEqual(['error', 'closed']);
@@ -258,11 +262,37 @@ describe('the end of a session', () => {
     expect(line.clock.pending).toBe(0);
   });
 
+  it('is told within 5 s of what was sent in vain', async () => {
+    const line = await open();
+    line.clock.advance(3_000);
+    line.peer.socket.pause();
+    line.session.sendText('Are you there?', { role: 'user', respond: true });
+    line.clock.advance(4_000);
+    await networkTurn();
+    line.clock.advance(1_000);
+    expect(line.of('closed')[0]).toMatchObject({ expected: false, error: { code: 'PROVIDER_UNAVAILABLE' } });
+  });
+
+  it('does not ping while the other side speaks', async () => {
+    const line = await open();
+    let pings = 0;
+    line.peer.socket.on('ping', () => {
+      pings += 1;
+    });
+    for (let i = 0; i < 10; i += 1) {
+      line.clock.advance(4_000);
+      await line.peer.tell({ type: 'rate_limits.updated' });
+    }
+    expect(pings).toBe(0);
+    line.clock.advance(5_000);
+    await line.peer.settle();
+    expect(pings).toBe(1);
+  });
+
   it('does not mistake a process that was held up for a peer that is gone', async () => {
     const line = await open();
-    line.clock.advance(20_000);
-    // Both timers are late, and the answer has not been read yet.
-    line.clock.advance(9_000);
+    // All timers are late, and the answer has not been read yet.
+    line.clock.advance(60_000);
     await line.peer.settle();
     line.clock.advance(1_000);
     expect(line.events).toEqual([]);

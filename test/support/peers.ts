@@ -103,3 +103,8 @@ export async function failure(attempt: {
     (error: unknown) => error,
   )) as BridgeError;
 }
+
+/** Whoever waits for the network to have had its turn, whatever the virtual clock says, has been told. */
+export function networkTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
