@@ -138,11 +138,12 @@ function isAmount(value: unknown, issue: Issue): boolean {
   return issue.code === 'too_big' || issue.code === 'too_small';
 }
 
-/** A key that is missing or unknown says more against a branch than a value that is not right. */
+/** A key that is missing or unknown says more against a branch than a value that is not right; one that is misspelt is one mistake. */
 function weight(issues: readonly Issue[]): number {
-  return issues.reduce((sum, { code, path }) => {
-    if (code === 'unrecognized_keys') return sum + 3;
-    return sum + (code === 'invalid_type' && path.length === 1 ? 2 : 1);
+  return issues.reduce((sum, issue) => {
+    if (issue.code === 'unrecognized_keys') return sum + 3;
+    if (issues.some((other) => explains(other, issue))) return sum;
+    return sum + (issue.code === 'invalid_type' && issue.path.length === 1 ? 2 : 1);
   }, 0);
 }
 

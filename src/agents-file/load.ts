@@ -86,7 +86,8 @@ class Sounds {
 
   async #clip(agentPath: Path, agent: unknown, path: Path): Promise<Clip | undefined> {
     const name = textAt(agent, path);
-    if (name === undefined) return undefined;
+    // What is no path has been spoken of.
+    if (name === undefined || name.trim() === '') return undefined;
     const file = resolve(dirname(this.#loading.path), name);
     const known = this.#read.get(file) ?? this.#readOne(file, name);
     this.#read.set(file, known);
