@@ -7,7 +7,7 @@ export interface BreakerLimits {
   readonly dials: TallyLimits;
   /** Of sessions that were ready: lost, or alive (they have answered). */
   readonly sessions: TallyLimits;
-  /** Ready later than this is as bad as not at all, in ms. */
+  /** Not ready after this is as bad as not at all, in ms. */
   readonly slowMs: number;
   /** The first pause before a probe, in ms; it doubles with every probe that fails. */
   readonly firstPauseMs: Readonly<Record<Exclude<Blame, 'nothing'>, number>>;
@@ -16,8 +16,6 @@ export interface BreakerLimits {
   readonly jitter: number;
   /** A probe that was ready has proved itself when its session has answered, or has lived for so long, in ms. */
   readonly proofMs: number;
-  /** A probe of which nothing is heard for so long makes room for another one, in ms. */
-  readonly probeMs: number;
   /** Whoever opens again so soon after it has closed goes on with the pauses where they were, in ms. */
   readonly relapseMs: number;
 }
@@ -41,7 +39,5 @@ export const BREAKER_LIMITS: BreakerLimits = {
   // More than the time after which a session that keeps still is given up (10 s by default), so that a provider which
   // takes calls and says nothing does not pass.
   proofMs: 15_000,
-  // Longer than anybody waits for a session.
-  probeMs: 60_000,
   relapseMs: 60_000,
 };

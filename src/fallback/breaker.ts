@@ -48,11 +48,13 @@ export class ProviderBreaker implements Breaker {
   #era = 0;
   /** Openings since it was last well. */
   #strikes = 0;
+  /** Those of this era of which nothing is known yet, the oldest first. */
+  readonly #dialling = new Set<Attempt>();
 
   constructor(options: ProviderBreakerOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#phase = this.#closed();
+    this.#phase = this.#closed(options.clock.now());
   }
 
   get state(): BreakerState {
@@ -91,7 +93,10 @@ export class ProviderBreaker implements Breaker {
   }
 
   report(): BreakerReport {
-    const phase = this.#settled();
+    return this.#described(this.#settled());
+  }
+
+  #described(phase: Phase): BreakerReport {
     return {
       provider: this.name,
       state: phase.state,
@@ -103,8 +108,8 @@ export class ProviderBreaker implements Breaker {
 
   /** For its attempts: a session is there. */
   ready(attempt: Attempt, ms: number): void {
-    const phase = this.#settled();
-    if (attempt.era !== this.#era) return;
+    if (!this.#isNews(attempt)) return;
+    const phase = this.#phase;
     if (ms >= this.#options.limits.slowMs) this.#failed(attempt, 'slow');
     else if (phase.state === 'closed') phase.dials.good(this.#now);
     else this.#prove(phase, attempt);
@@ -112,17 +117,15 @@ export class ProviderBreaker implements Breaker {
 
   /** For its attempts: there is no session. */
   failed(attempt: Attempt, code: ErrorCode): void {
-    this.#settled();
+    const isNews = this.#isNews(attempt);
     if (attempt.era !== this.#era) return;
     if (BLAME[code] === 'nothing') this.#provedNothing(attempt);
-    else this.#failed(attempt, code);
+    else if (isNews || isCredential(code)) this.#failed(attempt, code);
   }
 
   /** For its attempts: nobody waits for it any more. */
   abandoned(attempt: Attempt): void {
-    this.#settled();
-    if (attempt.era !== this.#era) return;
-    // Where another provider was faster, a connection that hangs never comes to its deadline.
+    if (!this.#isNews(attempt)) return;
     if (this.#now - attempt.since >= this.#options.limits.slowMs) this.#failed(attempt, 'slow');
     else this.#provedNothing(attempt);
   }
@@ -154,18 +157,32 @@ export class ProviderBreaker implements Breaker {
 
   /** The state after what the clock alone has changed. */
   #settled(): Phase {
+    const { proofMs, slowMs } = this.#options.limits;
     const phase = this.#phase;
-    if (phase.state !== 'half-open' || phase.probe === undefined) return phase;
-    const { attempt, since, ready } = phase.probe;
-    const { proofMs, probeMs } = this.#options.limits;
-    const forMs = this.#now - since;
-    if (ready && forMs >= proofMs) this.#close(attempt);
-    else if (!ready && forMs >= probeMs) phase.probe = undefined;
+    if (phase.state === 'half-open' && phase.probe?.ready) {
+      const { attempt, since } = phase.probe;
+      if (this.#now - since >= proofMs) this.#close(attempt, since + proofMs);
+    }
+    for (const attempt of this.#dialling) {
+      if (this.#now - attempt.since < slowMs) break;
+      // A connection that hangs is found out by the next call, and not at a deadline that may be far away.
+      this.#dialling.delete(attempt);
+      this.#failed(attempt, 'slow', attempt.since + slowMs);
+    }
     return this.#phase;
   }
 
+  /** Whether this is the first that is known of an attempt of this era. */
+  #isNews(attempt: Attempt): boolean {
+    const isNews = this.#dialling.delete(attempt);
+    this.#settled();
+    return isNews && attempt.era === this.#era;
+  }
+
   #attempt(probe: boolean): Attempt {
-    return new Attempt(this, probe, this.#era, this.#now);
+    const attempt = new Attempt(this, probe, this.#era, this.#now);
+    this.#dialling.add(attempt);
+    return attempt;
   }
 
   #probe(): Attempt {
@@ -187,14 +204,15 @@ export class ProviderBreaker implements Breaker {
     this.#halfOpen({ attempt, since: this.#now, ready: true });
   }
 
-  #failed(attempt: Attempt, why: Why): void {
+  /** @param at when that was: it may be noticed late */
+  #failed(attempt: Attempt, why: Why, at = this.#now): void {
     const phase = this.#phase;
     switch (phase.state) {
       case 'closed':
-        if (phase.dials.bad(this.#now) || isCredential(why)) this.#open(why);
+        if (phase.dials.bad(at) || isCredential(why)) this.#open(why, at);
         return;
       case 'half-open':
-        if (phase.probe?.attempt === attempt) this.#open(why);
+        if (phase.probe?.attempt === attempt) this.#open(why, at);
         return;
       case 'open':
         return;
@@ -218,41 +236,40 @@ export class ProviderBreaker implements Breaker {
     if (phase.state === 'half-open' && phase.probe?.attempt === attempt) phase.probe = undefined;
   }
 
-  #open(why: Why): void {
+  #open(why: Why, at = this.#now): void {
     const { random, limits } = this.#options;
     const phase = this.#phase;
-    const wasWell = phase.state === 'closed' && this.#now - phase.since >= limits.relapseMs;
+    const wasWell = phase.state === 'closed' && at - phase.since >= limits.relapseMs;
     if (wasWell) this.#strikes = 0;
     const blame = isCredential(why) ? 'credential' : 'provider';
     const doubled = limits.firstPauseMs[blame] * 2 ** Math.min(this.#strikes, MOST_DOUBLINGS);
     const share = 1 + limits.jitter * (2 * random() - 1);
     const pauseMs = share * Math.min(doubled, limits.longestPauseMs[blame]);
     this.#strikes += 1;
-    this.#era += 1;
-    this.#enter({ state: 'open', since: this.#now, why, pauseMs });
+    this.#newEra();
+    this.#enter({ state: 'open', since: at, why, pauseMs });
   }
 
   /** @param witness its session goes on into the new era */
-  #close(witness: Attempt): void {
-    this.#era += 1;
+  #close(witness: Attempt, at = this.#now): void {
+    this.#newEra();
     witness.era = this.#era;
-    this.#enter(this.#closed());
+    this.#enter(this.#closed(at));
   }
 
-  #closed(): Phase {
-    const { limits } = this.#options;
-    const now = this.#now;
-    return {
-      state: 'closed',
-      since: now,
-      dials: new Tally(limits.dials, now),
-      sessions: new Tally(limits.sessions, now),
-    };
+  #newEra(): void {
+    this.#era += 1;
+    this.#dialling.clear();
+  }
+
+  #closed(since: number): Phase {
+    const { dials, sessions } = this.#options.limits;
+    return { state: 'closed', since, dials: new Tally(dials, since), sessions: new Tally(sessions, since) };
   }
 
   #enter(phase: Phase): void {
     this.#phase = phase;
-    this.#options.onChange(this.report());
+    this.#options.onChange(this.#described(phase));
   }
 }
 
