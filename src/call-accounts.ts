@@ -163,6 +163,9 @@ class Account {
     if (event.type === 'providerReady') {
       this.#providerEnded();
       this.#providerEnded = this.#meter.providerBegan(event.provider, event.model);
+    } else if (event.type === 'providerFailed') {
+      // Nobody charges for the time until another one is there. Those that were dialled in vain had no session.
+      if (event.phase === 'in-call') this.#providerEnded();
     } else if (event.type === 'mediaStarted') {
       this.#lineBegan();
     } else if (event.type === 'usage') {

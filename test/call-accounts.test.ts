@@ -21,7 +21,12 @@ const HOOK: EndHookConfig = {
 };
 const PRICES = new Prices({
   currency: 'EUR',
-  providers: { manual: { perMinute: 0.1 } },
+  providers: {
+    manual: { perMinute: 0.1 },
+    second: { perMinute: 0.6 },
+    'second/large': { perMinute: 6 },
+    tokens: { perMillionTokens: { inputAudio: 10, outputAudio: 100 } },
+  },
   carriers: {
     twilio: { inboundPerMinute: 1, outboundPerMinute: 1, streamPerMinute: 0, roundUpSeconds: 60 },
   },
@@ -241,6 +246,81 @@ describe('CallAccounts', () => {
     // Nothing is counted that comes later.
     on.tell(call, { type: 'mediaStarted' });
     expect(on.sent).toHaveLength(1);
+  });
+
+  const READY = {
+    type: 'providerReady',
+    resumed: false,
+    connectMs: 1,
+    historyItems: 0,
+    replayedMs: 0,
+  } as const;
+  const LOST = { type: 'providerFailed', model: undefined, ms: 1, code: 'PROVIDER_CLOSED' } as const;
+  const NO_TOKENS = {
+    inputTextTokens: 0,
+    inputAudioTokens: 0,
+    cachedTextTokens: 0,
+    cachedAudioTokens: 0,
+    outputTextTokens: 0,
+    outputAudioTokens: 0,
+  };
+
+  it('bills each provider of a call for its own time and tokens, and none for the time between them', async () => {
+    const on = await office();
+    const call = on.talking();
+    const used = (provider: string, tokens: number): void =>
+      on.tell(call, {
+        type: 'usage',
+        provider,
+        model: undefined,
+        helper: false,
+        usage: { ...NO_TOKENS, inputAudioTokens: tokens, outputAudioTokens: tokens },
+        seconds: undefined,
+      });
+    on.clock.advance(30_000);
+    on.tell(call, { ...LOST, provider: 'manual', phase: 'in-call' });
+    on.clock.advance(1000);
+    on.tell(call, { ...LOST, provider: 'tokens', phase: 'connecting' });
+    on.clock.advance(1000);
+    on.tell(call, { ...READY, provider: 'second', model: 'large', why: 'failover' });
+    on.clock.advance(10_000);
+    // A renewal: nothing is lost, and there is no time between.
+    on.tell(call, { ...READY, provider: 'second', model: 'small', why: 'renewal' });
+    // What the old ones still say of what they have done, and one that was overtaken.
+    used('manual', 500);
+    used('tokens', 1000);
+    on.clock.advance(20_000);
+    on.tell(call, { ...LOST, provider: 'second', phase: 'in-call' });
+    on.tell(call, { ...READY, provider: 'tokens', model: undefined, why: 'failover' });
+    used('tokens', 9000);
+    on.clock.advance(5000);
+    call.end();
+    await on.accounts.settled();
+    const [delivery] = on.sent;
+    const { data } = delivery === undefined ? { data: {} } : bodyOf(delivery);
+    expect(data).toMatchObject({
+      providers: ['manual', 'second', 'tokens'],
+      failovers: 2,
+      usage: {
+        providerSeconds: { manual: 30, second: 30, tokens: 5 },
+        models: { tokens: { inputAudioTokens: 10_000, outputAudioTokens: 10_000 } },
+      },
+      cost: {
+        byProvider: { manual: 0.05, second: 1.2, tokens: 1.1 },
+      },
+    });
+  });
+
+  it('keeps the budget of a call across its providers', async () => {
+    const on = await office();
+    const call = on.talking(2);
+    on.clock.advance(1000);
+    on.tell(call, { ...LOST, provider: 'manual', phase: 'in-call' });
+    on.tell(call, { ...READY, provider: 'second', model: 'large', why: 'failover' });
+    on.clock.advance(20_000);
+    // The line has cost 1, the first provider next to nothing, and the second one 0.1 a second; 8 s are for the goodbye.
+    expect(call.left.map(({ at }) => Math.round(at / 100))).toEqual([30]);
+    call.end();
   });
 
   it('waits for the recording of a call that was recorded, whether its address comes before or after the end', async () => {

@@ -89,6 +89,27 @@ const EVENTS: readonly CallEvent[] = [
   },
   { type: 'digit', atMs: 5000, digit: '7' },
   TOOL,
+  {
+    type: 'providerFailed',
+    atMs: 32_500.4,
+    provider: 'openai',
+    model: 'gpt-realtime-2.1',
+    phase: 'in-call',
+    code: 'PROVIDER_CLOSED',
+    ms: 32_100.4,
+  },
+  { ...READY, atMs: 32_900, provider: 'openai', model: 'gpt-realtime-2.1', why: 'failover' },
+  {
+    type: 'failover',
+    atMs: 33_200,
+    from: 'openai',
+    to: 'openai',
+    why: 'failover',
+    gapMs: 640.4,
+    connectMs: 400,
+    answerMs: 200,
+    addedMs: 40,
+  },
   { type: 'transfer', atMs: 41_000, status: 'failed', outcome: 'no-answer' },
   { type: 'recording', atMs: 60_000, url: 'https://api.twilio.com/recordings/RE0123', durationS: 63 },
   { type: 'recording', atMs: 60_500, url: undefined, durationS: undefined },
@@ -196,12 +217,93 @@ describe('the report of a call', () => {
     expect(writer.report(undefined, START).data.providers).toEqual(['openai', 'gemini', 'openai']);
   });
 
+  const FAILED = { type: 'providerFailed', model: undefined, phase: 'connecting', ms: 20 } as const;
+  const HEARD = { type: 'failover', connectMs: 1, answerMs: 1, addedMs: 1 } as const;
+
+  it('says who was tried in vain at the start, which is no change of provider', () => {
+    const { data } = written([
+      { ...FAILED, atMs: 20.4, provider: 'openai', code: 'PROVIDER_AUTH' },
+      { ...READY, atMs: 300, provider: 'gemini' },
+    ]).report(undefined, START);
+    expect(data).toMatchObject({
+      providers: ['gemini'],
+      failovers: 0,
+      providerChanges: [],
+      providerFailures: [
+        { atMs: 20, provider: 'openai', phase: 'connecting', code: 'PROVIDER_AUTH', ms: 20 },
+      ],
+    });
+  });
+
+  it('says who was left in mid-call, why, for whom, and what the caller heard of it', () => {
+    const { data } = written([
+      { ...READY, atMs: 300, provider: 'openai' },
+      { ...FAILED, atMs: 5000, provider: 'openai', phase: 'in-call', code: 'PROVIDER_UNAVAILABLE' },
+      { ...FAILED, atMs: 5100, provider: 'gemini', code: 'PROVIDER_QUOTA' },
+      { ...READY, atMs: 5400, provider: 'xai', why: 'failover' },
+      { ...HEARD, atMs: 5900, from: 'openai', to: 'xai', why: 'failover', gapMs: 812.6 },
+      { ...READY, atMs: 90_000, provider: 'xai', why: 'renewal', resumed: true },
+      { ...HEARD, atMs: 90_100, from: 'xai', to: 'xai', why: 'renewal', gapMs: 0 },
+      { ...FAILED, atMs: 95_000, provider: 'xai', phase: 'in-call', code: 'PROVIDER_CLOSED' },
+      { ...READY, atMs: 95_500, provider: 'openai', why: 'failover' },
+      over([]),
+    ]).report(undefined, START);
+    expect(data.providers).toEqual(['openai', 'xai', 'openai']);
+    expect(data.failovers).toBe(2);
+    expect(data.providerChanges).toEqual([
+      {
+        atMs: 5400,
+        from: 'openai',
+        to: 'xai',
+        why: 'failover',
+        code: 'PROVIDER_UNAVAILABLE',
+        resumed: false,
+        gapMs: 813,
+      },
+      { atMs: 90_000, from: 'xai', to: 'xai', why: 'renewal', code: null, resumed: true, gapMs: 0 },
+      // The caller hung up before the agent was heard again.
+      {
+        atMs: 95_500,
+        from: 'xai',
+        to: 'openai',
+        why: 'failover',
+        code: 'PROVIDER_CLOSED',
+        resumed: false,
+        gapMs: null,
+      },
+    ]);
+    expect(data.providerFailures.map(({ provider, phase }) => [provider, phase])).toEqual([
+      ['openai', 'in-call'],
+      ['gemini', 'connecting'],
+      ['xai', 'in-call'],
+    ]);
+  });
+
+  it('does not give the gap of one change to another', () => {
+    const lost = { ...FAILED, phase: 'in-call', code: 'PROVIDER_CLOSED' } as const;
+    const { providerChanges } = written([
+      { ...READY, atMs: 1, provider: 'a' },
+      { ...lost, atMs: 2, provider: 'a' },
+      { ...READY, atMs: 3, provider: 'b', why: 'failover' },
+      { ...lost, atMs: 4, provider: 'b' },
+      { ...READY, atMs: 5, provider: 'c', why: 'failover' },
+      { ...HEARD, atMs: 6, from: 'b', to: 'c', why: 'failover', gapMs: 7 },
+      { ...HEARD, atMs: 7, from: 'b', to: 'c', why: 'failover', gapMs: 9 },
+    ]).report(undefined, START).data;
+    expect(providerChanges.map(({ to, gapMs }) => [to, gapMs])).toEqual([
+      ['b', null],
+      ['c', 7],
+    ]);
+  });
+
   it('stays bounded, whatever a call does', () => {
     const writer = written();
     for (let n = 0; n < 20_000; n += 1) {
       writer.on({ ...TOOL, args: { n, text: 'x'.repeat(n % 2 === 0 ? 10 : 9000) } });
       writer.on({ type: 'transfer', atMs: n, status: 'started', outcome: undefined });
-      writer.on({ ...READY, atMs: n, provider: `p${n}` });
+      writer.on({ ...READY, atMs: n, provider: `p${n}`, why: 'failover' });
+      writer.on({ ...FAILED, atMs: n, provider: `p${n}`, phase: 'in-call', code: 'PROVIDER_CLOSED' });
+      writer.on({ ...HEARD, atMs: n, from: 'p', to: 'p', why: 'failover', gapMs: n });
     }
     writer.on(over(Array.from({ length: 20_000 }, (_, n) => turn('user', n, `turn ${n}`))));
     const { data } = writer.report(undefined, START);
@@ -211,6 +313,11 @@ describe('the report of a call', () => {
       { n: 0, text: 'x'.repeat(10) },
       null,
     ]);
+    expect([data.providers, data.providerChanges, data.providerFailures].map(({ length }) => length)).toEqual(
+      [100, 100, 100],
+    );
+    expect(data.failovers).toBe(20_001);
+    expect(data.providerChanges.at(-1)?.gapMs).toBe(98);
     expect(data.transcript).toHaveLength(5000);
     expect(data.transcript?.at(-1)?.text).toBe('turn 19999');
     expect(data.turnsOmitted).toBe(15_000);

@@ -3,6 +3,7 @@ import type { CallOutcome, CarrierName, MachineResult } from '../carrier.ts';
 import type { CallBill, CallCost } from '../cost/call-bill.ts';
 import { assertNever } from '../errors.ts';
 import type { TranscriptEntry } from '../transcript.ts';
+import { ProviderStory, type ReportProviderChange, type ReportProviderFailure } from './provider-story.ts';
 
 /** What a report says of a call beside its events. Times are ms since 1970 UTC. */
 export interface CallFacts {
@@ -84,6 +85,10 @@ export interface CallReport {
     readonly variables: Readonly<Record<string, string>>;
     /** In the order in which they took over. */
     readonly providers: readonly string[];
+    /** How often a provider was lost and the call went on with another session. */
+    readonly failovers: number;
+    readonly providerChanges: readonly ReportProviderChange[];
+    readonly providerFailures: readonly ReportProviderFailure[];
     readonly startedAt: string;
     readonly answeredAt: string | null;
     readonly endedAt: string;
@@ -115,7 +120,6 @@ const MAX_TURN_CHARS = 1_000_000;
 const MAX_TOOL_CALLS = 1000;
 const MAX_ARGS_CHARS = 8000;
 const MAX_TRANSFERS = 100;
-const MAX_PROVIDERS = 100;
 
 /** Listens to the events of one call and keeps what its report needs, which is little before the end. */
 export class ReportWriter {
@@ -129,7 +133,7 @@ export class ReportWriter {
   #transcript: readonly TranscriptEntry[] = [];
   #bargeIns = 0;
   #toolCallsOmitted = 0;
-  readonly #providers: string[] = [];
+  readonly #providers = new ProviderStory();
   readonly #toolCalls: ReportToolCall[] = [];
   readonly #transfers: ReportTransfer[] = [];
 
@@ -142,7 +146,13 @@ export class ReportWriter {
     this.#lastMs = Math.max(this.#lastMs, event.atMs);
     switch (event.type) {
       case 'providerReady':
-        this.#provider(event.provider);
+        this.#providers.ready(event);
+        return;
+      case 'providerFailed':
+        this.#providers.failed(event);
+        return;
+      case 'failover':
+        this.#providers.heardAgain(event);
         return;
       case 'mediaStarted':
         this.#answeredMs ??= event.atMs;
@@ -168,8 +178,6 @@ export class ReportWriter {
         this.#transcript = event.transcript;
         return;
       case 'started':
-      case 'providerFailed':
-      case 'failover':
       case 'usage':
       case 'firstAudio':
       case 'transcript':
@@ -199,7 +207,10 @@ export class ReportWriter {
         to: facts.to,
         agent: facts.agent,
         variables: facts.variables,
-        providers: [...this.#providers],
+        providers: this.#providers.names,
+        failovers: this.#providers.failovers,
+        providerChanges: this.#providers.changes,
+        providerFailures: this.#providers.failures,
         startedAt: iso(startedAt),
         answeredAt: answeredAt === undefined ? null : iso(answeredAt),
         endedAt: iso(endedAt),
@@ -223,11 +234,6 @@ export class ReportWriter {
 
   #outcome(): CallOutcome | null {
     return this.#endReason === undefined ? null : outcomeOf(this.#endReason);
-  }
-
-  #provider(name: string): void {
-    if (this.#providers.at(-1) === name || this.#providers.length >= MAX_PROVIDERS) return;
-    this.#providers.push(name);
   }
 
   #tool(event: Extract<CallEvent, { type: 'tool' }>): void {
