@@ -6,11 +6,8 @@ import type { ConversationOptions } from './conversation-options.ts';
 import { CutIn } from './cut-in.ts';
 import type { DigitSource } from './digits.ts';
 import { Downlink } from './downlink.ts';
-import { AnswerWatch } from './fallback/answer-watch.ts';
 import type { Ready } from './fallback/fallback.ts';
-import { GapFiller } from './fallback/gap-filler.ts';
 import { Floor, type HoldReason } from './floor.ts';
-import { Handover } from './handover.ts';
 import { Hearing } from './hearing.ts';
 import { Interruptions } from './interruptions.ts';
 import { Keypad } from './keypad.ts';
@@ -20,6 +17,7 @@ import type { CallCounts } from './metrics.ts';
 import { Partings } from './partings.ts';
 import type { HistoryItem, ProviderCapabilities, ProviderEvent, ProviderSession } from './provider.ts';
 import { onProviderNews } from './provider-news.ts';
+import { Succession } from './succession.ts';
 import { ToolDesk } from './tool-desk.ts';
 import type { CollectedDigits, DigitWish } from './tools.ts';
 import { Transcript } from './transcript.ts';
@@ -39,16 +37,9 @@ export class Conversation {
   readonly #hearing: Hearing;
   readonly #desk: ToolDesk;
   readonly #interruptions: Interruptions;
-  readonly #handover: Handover;
-  readonly #watch: AnswerWatch;
-  readonly #gapFiller: GapFiller;
+  readonly #succession: Succession;
   readonly #partings: Partings;
-  readonly #ownEar: CutIn;
   #leadIn: LeadIn | undefined;
-  /** As those speak to it whose wishes outlive it, and as the others do. */
-  #provider: ProviderSession | undefined;
-  #momentary: ProviderSession | undefined;
-  #hadProvider = false;
   #leg: CallLeg | undefined;
   #hadLeg = false;
   readonly #briefing = new Briefing();
@@ -79,7 +70,7 @@ export class Conversation {
     this.#floor = new Floor({
       clock: options.clock,
       silence: options.agent.silence,
-      agentQuiet: () => this.#provider !== undefined && this.#downlink.idle,
+      agentQuiet: () => this.#succession.provider !== undefined && this.#downlink.idle,
       meanwhile: {
         quiet: (fillerAfterMs) => {
           this.#keypad.quiet();
@@ -92,7 +83,7 @@ export class Conversation {
       },
       working: () => this.#desk.working,
       aheadMs: () => this.#downlink.aheadMs,
-      say: (text) => this.#momentary?.say(text),
+      say: (text) => this.#succession.momentary?.say(text),
       onSilent: (goodbye) => this.takeLeave('caller-silent', goodbye, false),
       // A message that nobody has heard to its end was not left.
       onGoodbyeOver: (reason, whole) =>
@@ -114,17 +105,17 @@ export class Conversation {
       log: options.log,
       onInput: () => this.#floor.check(),
     });
-    this.#ownEar = new CutIn({
+    const ownEar = new CutIn({
       policy: options.agent.bargeIn,
       clock: options.clock,
       createTranscoder: options.createTranscoder,
       agentSpeaks: () => !this.#downlink.idle,
       onSpeech: () => {
-        this.#watch.callerSpeaks();
+        this.#succession.heardByOwnEar(true);
         this.#callerSpeaks();
       },
       onQuiet: () => {
-        this.#watch.callerStopped();
+        this.#succession.heardByOwnEar(false);
         this.#callerStopped();
       },
       onCutIn: () => this.#interruptions.cutIn('local'),
@@ -134,7 +125,7 @@ export class Conversation {
       greetingEndTold: options.greetingEndTold,
       clock: options.clock,
       pacer: options.pacer,
-      cutIn: this.#ownEar,
+      cutIn: ownEar,
       createTranscoder: options.createTranscoder,
       onMachine: () => this.#fallSilent(),
       onHangUp: () => options.onOver('machine-answered'),
@@ -146,42 +137,31 @@ export class Conversation {
       openResponses: () => this.#floor.openResponses,
       onInterrupted: () => {
         this.#desk.interrupted();
-        this.#handover.interrupted();
+        this.#succession.interrupted();
       },
       cut: () => this.#voice.cut(),
       emit: (event) => options.emit(event),
     });
-    this.#handover = new Handover({
-      clock: options.clock,
+    this.#succession = new Succession({
+      ...options,
       transcript: this.transcript,
-      positionMs: () => this.#hearing.positionMs,
-      accountedFor: (upToMs) => this.#hearing.accountedFor(upToMs),
-      audible: () => !this.#downlink.idle,
-      toCome: () => this.#downlink.unfinished().map((item) => item.itemId),
-      functions: () => this.#desk.underWay,
-      emit: (event) => options.emit(event),
-      onAsked: () => this.#watch.asked(),
-    });
-    this.#watch = new AnswerWatch({
-      clock: options.clock,
-      limitMs: options.agent.fallback.answerMs,
-      agentSpeaks: () => !this.#downlink.idle,
-      onStill: (forMs) => options.onProviderStill(forMs),
-    });
-    this.#gapFiller = new GapFiller({
-      clock: options.clock,
-      policy: options.agent.fallback.gapFiller,
-      language: options.agent.language,
-      play: ({ pcm, rate }) => this.#downlink.clip(pcm, { encoding: 'pcm16', rate }),
-      stopClip: () => this.#downlink.stopClip(),
-      quiet: () => this.#downlink.idle && !this.#handover.turn.speaking,
+      downlink: this.#downlink,
+      floor: this.#floor,
+      voice: this.#voice,
+      hearing: this.#hearing,
+      keypad: this.#keypad,
+      desk: this.#desk,
+      briefing: this.#briefing,
+      ownEarOn: () => ownEar.on,
+      onCallerQuiet: () => this.#callerStopped(),
+      onTakenOver: () => this.#partings.makeGood(),
     });
     this.#partings = new Partings({
       floor: this.#floor,
       voice: this.#voice,
       briefing: this.#briefing,
-      provider: () => this.#provider,
-      hadProvider: () => this.#hadProvider,
+      provider: () => this.#succession.provider,
+      hadProvider: () => this.#succession.hadProvider,
       hasLine: () => this.#leg !== undefined,
       hadLine: () => this.#hadLeg,
       deaf: () => this.#hearing.deaf,
@@ -212,11 +192,10 @@ export class Conversation {
     // It may have come out that it is a machine, and that this is the end.
     if (this.#closed) return;
     this.#downlink.attach(line);
-    this.#watch.setFormat(leg.input);
-    this.#handover.turn.restart();
+    this.#succession.line(leg.input);
     if (this.#options.leadIn) this.#leadIn = new LeadIn(leg, this.#options.pacer, () => !this.#downlink.idle);
     this.#partings.makeGood();
-    this.#hold('no-stream', false);
+    this.#succession.hold('no-stream', false);
   }
 
   /**
@@ -226,13 +205,13 @@ export class Conversation {
   detach(broken: boolean): void {
     if (this.#closed) return;
     this.#leadIn?.close();
-    this.#hold('no-stream', true);
+    this.#succession.hold('no-stream', true);
     const spoke = !this.#downlink.idle;
     if (spoke) this.#partings.cutOff(broken);
     if (spoke || !broken) this.#voice.takeBack(this.#downlink.detach(this.#floor.openResponses));
     else this.#downlink.detach([]);
     this.#hearing.detach();
-    this.#watch.setFormat(undefined);
+    this.#succession.line(undefined);
     this.#leg = undefined;
   }
 
@@ -249,7 +228,7 @@ export class Conversation {
   /** Silence is not asked about as long as there is a reason for it. */
   hold(reason: HoldReason, on: boolean): void {
     if (this.#closed) return;
-    this.#hold(reason, on);
+    this.#succession.hold(reason, on);
     if (reason === 'transfer' && on) this.#keypad.giveUp();
   }
 
@@ -266,60 +245,29 @@ export class Conversation {
    * @param ready undefined: the first one
    */
   connect(session: ProviderSession, capabilities: ProviderCapabilities, ready?: Ready): number {
-    if (this.#closed) return 0;
-    if (this.#provider !== undefined) this.#leaveOff();
-    const first = !this.#hadProvider;
-    const { call, moment, handover } = this.#handover.connect(session);
-    this.#hadProvider = true;
-    this.#provider = call;
-    this.#momentary = moment;
-    this.#voice.connect(call);
-    this.#downlink.setSource(session.output, capabilities.speech === 'continuous');
-    this.#watch.begin(capabilities);
-    const unheardMs = first ? 0 : this.#hearing.unanswered().spokenMs;
-    const handed = this.#hearing.connect(session, capabilities, first ? undefined : { replay: true });
-    // It may have come out that it is a machine, and that this is the end.
-    if (this.#closed) return 0;
-    const { greeting } = this.#options.agent;
-    // A machine is not greeted.
-    if (first && greeting !== undefined && !this.#hearing.deaf) call.say(greeting);
-    this.#briefing.connect(call);
-    this.#keypad.connect(call);
-    const resultsTold = this.#desk.connect(call, moment);
-    if (!first && ready !== undefined) {
-      const { replayedMs, speaking } = handed;
-      this.#handover.begin(handover, ready, { replayedMs, speaking, unheardMs, resultsTold });
-      this.#partings.makeGood();
-    }
-    this.#hold('no-provider', false);
-    // Also after what was asked for: it may never be answered.
-    this.#floor.check();
-    return first ? 0 : handed.replayedMs;
+    return this.#closed ? 0 : this.#succession.connect(session, capabilities, ready);
   }
 
-  /** The provider is gone. What it has said is heard to its end, and whatever is asked of it waits for the next one. */
+  /** The provider is gone; see `Succession.lost`. */
   providerLost(): void {
-    if (this.#closed || this.#provider === undefined) return;
-    this.#leaveOff();
-    if (this.#handover.owes) this.#gapFiller.begin(this.#downlink.idle ? this.#handover.gap.silentMs : 0);
+    if (!this.#closed) this.#succession.lost();
   }
 
   /** Nobody speaks and nothing is under way: nobody notices another provider. */
   get mayRenew(): boolean {
-    const still = this.#floor.quiet && !this.#floor.goodbye.leaving && this.#desk.underWay.length === 0;
-    return !this.#closed && still && !this.#handover.busy;
+    return !this.#closed && this.#succession.mayRenew;
   }
 
   /** The conversation as the next provider is told it. @param catchUp see `ProviderCapabilities` */
   history(catchUp: boolean): readonly HistoryItem[] {
-    return this.#hadProvider ? this.#handover.history(catchUp) : [];
+    return this.#succession.history(catchUp);
   }
 
   /** One media message of the caller. */
   hear(bytes: Uint8Array, atMs: number | undefined): void {
     if (this.#closed) return;
     this.#hearing.hear(bytes, atMs);
-    if (!this.#ownEar.on && !this.#hearing.deaf) this.#watch.hear(bytes);
+    this.#succession.hear(bytes);
   }
 
   acknowledge(mark: string): void {
@@ -365,11 +313,9 @@ export class Conversation {
 
   onProviderEvent(event: ProviderEvent): void {
     if (this.#closed) return;
-    this.#handover.on(event);
-    this.#watch.sign(event);
+    this.#succession.on(event);
     switch (event.type) {
       case 'audio':
-        this.#gapFiller.end();
         this.#voice.speech(event);
         break;
       case 'audioDone':
@@ -396,7 +342,7 @@ export class Conversation {
       case 'toolCall':
         this.#floor.toolStarted();
         this.#desk.call(event);
-        this.#weigh();
+        this.#succession.weigh();
         // Whoever called it may be quiet already.
         this.#floor.check();
         break;
@@ -412,8 +358,7 @@ export class Conversation {
     // Whoever hangs up in the middle of a sentence has not heard its end.
     if (!this.#closed) for (const item of this.#downlink.unfinished()) this.transcript.interrupted(item);
     this.#closed = true;
-    this.#watch.end();
-    this.#gapFiller.end();
+    this.#succession.close();
     this.#desk.close();
     this.#leadIn?.close();
     this.#keypad.close();
@@ -438,52 +383,24 @@ export class Conversation {
     this.#hearing.speechStarted();
     // What is left of a machine's speech is about to end.
     if (this.#hearing.deaf) return;
-    this.#handover.callerSpeaks();
-    this.#gapFiller.busy();
+    this.#succession.callerSpeaks();
     this.#floor.callerSpeaks();
   }
 
   #callerStopped(): void {
     this.#hearing.speechStopped();
-    this.#handover.callerStopped();
-    if (this.#provider === undefined && this.#handover.owes) this.#gapFiller.begin();
-    this.#gapFiller.soundEnded();
+    this.#succession.callerStopped();
     this.#floor.callerStopped();
   }
 
   #onDrained(): void {
-    this.#handover.gap.soundEnded();
-    this.#gapFiller.soundEnded();
+    this.#succession.drained();
     this.#floor.check();
   }
 
   #onToolTold(): void {
-    this.#weigh();
+    this.#succession.weigh();
     this.#floor.check();
-  }
-
-  #hold(reason: HoldReason, on: boolean): void {
-    this.#floor.hold(reason, on);
-    this.#weigh();
-  }
-
-  /** Whether anything is due of the provider. */
-  #weigh(): void {
-    this.#watch.waiting(this.#floor.isHeld || this.#desk.working !== undefined);
-  }
-
-  #leaveOff(): void {
-    // First, because a goodbye that is being said waits for the next one.
-    this.#hold('no-provider', true);
-    this.#provider = undefined;
-    this.#momentary = undefined;
-    this.#watch.end();
-    this.#handover.lost();
-    this.#voice.disconnect();
-    this.#hearing.disconnect();
-    this.#desk.connect(undefined);
-    this.#briefing.disconnect();
-    this.#keypad.disconnect();
   }
 
   /** The agent neither hears nor answers what is on the line, and stops in mid-word. */

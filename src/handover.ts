@@ -180,18 +180,19 @@ export class Handover {
     return [...history, { type: 'message', role: 'system', text: continues(functions()) }];
   }
 
-  /** Another session is there: has it say what the caller waits for. @param session that of `handover` */
-  begin(
-    session: ProviderSession,
-    { candidate, before = candidate, why, connectMs }: Ready,
-    start: Start,
-  ): void {
+  /**
+   * Another session is there: has it say what the caller waits for. Returns whether they are owed something.
+   * @param session that of `handover`
+   */
+  begin(session: ProviderSession, ready: Ready, start: Start): boolean {
+    const { candidate, before = candidate, why, connectMs } = ready;
     this.#correct(session);
     const again = this.#again.splice(0);
     const owes = start.speaking ? sayLater(session, again) : this.#goOn(session, again, start);
     this.#cutShort = false;
     this.#noAnswer = false;
     this.gap.ready({ from: before.provider.name, to: candidate.provider.name, why, connectMs, owes });
+    return owes;
   }
 
   /** Returns whether the caller is owed something. */

@@ -18,13 +18,11 @@ const USAGE: Usage = {
 /** What becomes of news. */
 class Desk {
   readonly counts = { providerErrors: 0 };
-  readonly lost: (BridgeError | undefined)[] = [];
   readonly used: Used[] = [];
   readonly lines: Record<string, unknown>[] = [];
   readonly #options = {
     log: createLog('debug', { write: (line: string) => this.lines.push(JSON.parse(line)) }),
     onUsage: (event: Used) => this.used.push(event),
-    onProviderLost: (error: BridgeError | undefined) => this.lost.push(error),
   };
 
   tell(event: ProviderNews): void {
@@ -33,13 +31,12 @@ class Desk {
 }
 
 describe('news of a provider', () => {
-  it('counts every error, and gives the provider up for a fatal one alone', () => {
+  it('counts every error, and leaves a fatal one to whoever looks for another provider', () => {
     const desk = new Desk();
     const minor = new BridgeError('PROVIDER_REJECTED', 'they said a secret');
     const fatal = new BridgeError('PROVIDER_CLOSED', 'gone');
     desk.tell({ type: 'error', error: minor, fatal: false });
     expect(desk.counts).toEqual({ providerErrors: 1 });
-    expect(desk.lost).toEqual([]);
     // What the provider objects to may hold what people said.
     expect(desk.lines).toMatchObject([
       { level: 50, code: 'PROVIDER_REJECTED', pii: '[redacted]', msg: 'provider error' },
@@ -47,31 +44,27 @@ describe('news of a provider', () => {
     expect(JSON.stringify(desk.lines)).not.toContain('secret');
     desk.tell({ type: 'error', error: fatal, fatal: true });
     expect(desk.counts).toEqual({ providerErrors: 2 });
-    expect(desk.lost).toEqual([fatal]);
-    // Whoever ends the call for it says so.
+    // Whoever does says so.
     expect(desk.lines).toHaveLength(1);
   });
 
-  it('of a session that is closed in the middle of the call is its loss, and no further error', () => {
+  it('of a session that is closed, or can be taken up again, is not its matter', () => {
     const desk = new Desk();
-    const error = new BridgeError('PROVIDER_EXPIRED', 'over');
-    desk.tell({ type: 'closed', expected: false, error });
-    desk.tell({ type: 'closed', expected: true, error: undefined });
-    expect(desk.lost).toEqual([error, undefined]);
+    desk.tell({ type: 'closed', expected: false, error: new BridgeError('PROVIDER_EXPIRED', 'over') });
+    desk.tell({ type: 'expiring', inMs: 60_000 });
+    desk.tell({ type: 'resumable', handle: 'a-handle' });
     expect(desk.counts).toEqual({ providerErrors: 0 });
+    expect(desk.lines).toEqual([]);
   });
 
   it('that is no trouble is put down, and what it says in words is kept back', () => {
     const desk = new Desk();
     desk.tell({ type: 'warning', code: 'odd', message: 'they said a secret' });
-    desk.tell({ type: 'expiring', inMs: 60_000 });
-    desk.tell({ type: 'resumable', handle: 'a-handle' });
     expect(desk.lines).toMatchObject([
       { level: 40, code: 'odd', pii: '[redacted]', msg: 'provider warning' },
-      { level: 40, inMs: 60_000, msg: 'provider session is about to expire' },
     ]);
-    expect(JSON.stringify(desk.lines)).not.toMatch(/secret|a-handle/);
-    expect([desk.counts.providerErrors, desk.lost, desk.used]).toEqual([0, [], []]);
+    expect(JSON.stringify(desk.lines)).not.toContain('secret');
+    expect([desk.counts.providerErrors, desk.used]).toEqual([0, []]);
   });
 
   it('of what was used is handed on as it is', () => {

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { lineCheckAgent } from '../src/agents.ts';
+import { type Agent, lineCheckAgent } from '../src/agents.ts';
 import { createTranscoder } from '../src/audio/transcode.ts';
 import { PublicAddresses } from '../src/call-urls.ts';
 import type { Carrier, CarrierName, ControlResult, Next } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
 import { Breakers } from '../src/fallback/breakers.ts';
 import { soleCandidate } from '../src/fallback/candidate.ts';
+import { FALLBACK } from '../src/fallback/policy.ts';
 import { createLog } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { Pacer } from '../src/pacer.ts';
@@ -16,15 +17,19 @@ import { ManualProvider, settled } from './support/manual-provider.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 import { VirtualLeg } from './support/virtual-leg.ts';
 
-const AGENT = lineCheckAgent({
-  instructions: undefined,
-  greeting: 'Hello.',
-  voice: undefined,
-  language: undefined,
-  audio: 'passthrough',
-  maxCallMs: 600_000,
-  silenceMs: 0,
-});
+const AGENT: Agent = {
+  ...lineCheckAgent({
+    instructions: undefined,
+    greeting: 'Hello.',
+    voice: undefined,
+    language: undefined,
+    audio: 'passthrough',
+    maxCallMs: 600_000,
+    silenceMs: 0,
+  }),
+  // These providers say nothing unless the test has them do so.
+  fallback: { ...FALLBACK, answerMs: 0 },
+};
 
 function call(callId: string) {
   return {

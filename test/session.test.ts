@@ -6,6 +6,7 @@ import type { AnswerPlan, Carrier } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
 import { Breakers } from '../src/fallback/breakers.ts';
 import { soleCandidate } from '../src/fallback/candidate.ts';
+import { FALLBACK } from '../src/fallback/policy.ts';
 import { createLog } from '../src/log.ts';
 import { Pacer } from '../src/pacer.ts';
 import { Session } from '../src/session.ts';
@@ -57,6 +58,8 @@ const AGENT: Agent = {
     maxCallMs: 600_000,
     silenceMs: 10_000,
   }),
+  // These providers say nothing unless the test has them do so.
+  fallback: { ...FALLBACK, answerMs: 0 },
 };
 
 function start(change: Partial<Agent> = {}, carrier: Carrier = fakeCarrier(), maxSessionMs?: number) {
@@ -545,21 +548,27 @@ describe('limits', () => {
 });
 
 describe('the end of a call', () => {
-  const races: { name: string; run: (call: Awaited<ReturnType<typeof talk>>) => void; reason: EndReason }[] =
-    [
-      {
-        name: 'stop',
-        run: ({ session }) => session.onLegEvent({ type: 'stopped' }),
-        reason: 'caller-hung-up',
-      },
-      { name: 'socket', run: ({ session, leg }) => session.onLegClosed(leg, false), reason: 'media-lost' },
-      {
-        name: 'provider',
-        run: ({ provider }) => provider.emit({ type: 'closed', expected: false, error: undefined }),
-        reason: 'provider-failed',
-      },
-      { name: 'operator', run: ({ session }) => void session.end('shutdown'), reason: 'shutdown' },
-    ];
+  const races: {
+    name: string;
+    run: (call: Awaited<ReturnType<typeof talk>>) => void;
+    reason: EndReason;
+    closedWith?: string;
+  }[] = [
+    {
+      name: 'stop',
+      run: ({ session }) => session.onLegEvent({ type: 'stopped' }),
+      reason: 'caller-hung-up',
+    },
+    { name: 'socket', run: ({ session, leg }) => session.onLegClosed(leg, false), reason: 'media-lost' },
+    {
+      name: 'provider',
+      run: ({ provider }) =>
+        provider.emit({ type: 'closed', expected: false, error: new BridgeError('PROVIDER_AUTH', 'no') }),
+      reason: 'provider-failed',
+      closedWith: 'the session is no good any more',
+    },
+    { name: 'operator', run: ({ session }) => void session.end('shutdown'), reason: 'shutdown' },
+  ];
 
   it.each(races)('$name first: the others change nothing', async (first) => {
     const call = await talk();
@@ -571,7 +580,7 @@ describe('the end of a call', () => {
     expect(call.session.end('failed')).toBe(promise);
     await promise;
     expect(call.endings).toEqual([first.reason]);
-    expect(call.provider.closedWith).toBe(first.reason);
+    expect(call.provider.closedWith).toBe(first.closedWith ?? first.reason);
     expect(call.leg.closed).toBe(first.reason);
     expect(call.events.filter((event) => event.type === 'ended')).toHaveLength(1);
     call.clock.advance(10_000);
@@ -586,16 +595,30 @@ describe('the end of a call', () => {
     expect(call.endings).toEqual(['agent-hung-up']);
   });
 
-  it('comes before the longest session of the provider, so that a goodbye is possible', async () => {
+  it('does not come with the longest session of the provider: another one takes its place', async () => {
     const again = start(
-      { maxCallMs: 3_600_000, silence: { ...AGENT.silence, afterMs: 0 } },
+      { maxCallMs: 7_200_000, silence: { ...AGENT.silence, afterMs: 0 } },
       fakeCarrier(),
       3_600_000,
     );
     await again.provider.ready();
     again.session.attach(again.leg);
-    again.clock.advance(3_540_001);
-    expect(again.provider.said.at(-1)).toBe(AGENT.maxCallGoodbye);
+    again.provider.emit({ type: 'responseStarted', responseId: 'r', asked: true });
+    again.provider.speak('r', 'a', 1000);
+    again.clock.advance(3_300_000);
+    again.provider.emit({ type: 'expiring', inMs: 300_000 });
+    const { request } = again.provider;
+    again.clock.advance(200);
+    expect(again.provider.request).not.toBe(request);
+    await again.provider.ready();
+    await settled();
+    expect(again.events.filter((event) => event.type === 'providerReady').at(-1)).toMatchObject({
+      why: 'renewal',
+      historyItems: 1,
+    });
+    expect(again.provider.said).toEqual(['Hello.']);
+    expect(again.endings).toEqual([]);
+    await again.session.end('caller-hung-up');
   });
 
   it('does not come from a second socket of a carrier that opens its stream again', async () => {

@@ -17,6 +17,7 @@ import type {
 import { BridgeError } from '../../src/errors.ts';
 import { Breakers } from '../../src/fallback/breakers.ts';
 import { soleCandidate } from '../../src/fallback/candidate.ts';
+import { FALLBACK } from '../../src/fallback/policy.ts';
 import { createLog } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { Pacer } from '../../src/pacer.ts';
@@ -32,15 +33,19 @@ import { VirtualLeg } from './virtual-leg.ts';
 
 /** Manager, desk and a fake carrier on a virtual clock: everything of a call but its wires. */
 
-export const AGENT: Agent = lineCheckAgent({
-  instructions: undefined,
-  greeting: 'Hello.',
-  voice: undefined,
-  language: undefined,
-  audio: 'passthrough',
-  maxCallMs: 3_600_000,
-  silenceMs: 0,
-});
+export const AGENT: Agent = {
+  ...lineCheckAgent({
+    instructions: undefined,
+    greeting: 'Hello.',
+    voice: undefined,
+    language: undefined,
+    audio: 'passthrough',
+    maxCallMs: 3_600_000,
+    silenceMs: 0,
+  }),
+  // These providers say nothing unless the test has them do so.
+  fallback: { ...FALLBACK, answerMs: 0 },
+};
 
 export const TRANSFER: Transfer = {
   to: '+14155550199',

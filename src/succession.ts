@@ -1,0 +1,237 @@
+import type { AgentVoice } from './agent-voice.ts';
+import type { Agent } from './agents.ts';
+import type { AudioFormat } from './audio/format.ts';
+import type { Briefing } from './briefing.ts';
+import type { CallEventBody } from './call-events.ts';
+import type { Clock } from './clock.ts';
+import type { Downlink } from './downlink.ts';
+import { AnswerWatch } from './fallback/answer-watch.ts';
+import type { Ready } from './fallback/fallback.ts';
+import { GapFiller } from './fallback/gap-filler.ts';
+import type { Floor, HoldReason } from './floor.ts';
+import { Handover } from './handover.ts';
+import type { Hearing } from './hearing.ts';
+import type { Keypad } from './keypad.ts';
+import type { HistoryItem, ProviderCapabilities, ProviderEvent, ProviderSession } from './provider.ts';
+import type { ToolDesk } from './tool-desk.ts';
+import type { Transcript } from './transcript.ts';
+
+/** Those who speak with the provider, and what they are made of. */
+export interface SuccessionOptions {
+  readonly agent: Agent;
+  readonly clock: Clock;
+  readonly transcript: Transcript;
+  readonly downlink: Downlink;
+  readonly floor: Floor;
+  readonly voice: AgentVoice;
+  readonly hearing: Hearing;
+  readonly keypad: Keypad;
+  readonly desk: ToolDesk;
+  readonly briefing: Briefing;
+  /** The bridge hears for itself when the caller speaks. */
+  ownEarOn(): boolean;
+  emit(event: CallEventBody): void;
+  /** See `ConversationOptions`. */
+  onProviderStill(forMs: number): void;
+  /** The caller does not speak, whatever was told before. */
+  onCallerQuiet(): void;
+  /** Another provider is there, and has been told what it has to know. */
+  onTakenOver(): void;
+}
+
+/** Who speaks for the agent: one provider after the other, each of which goes on where the one before it ended. */
+export class Succession {
+  readonly #options: SuccessionOptions;
+  readonly #handover: Handover;
+  readonly #watch: AnswerWatch;
+  readonly #gapFiller: GapFiller;
+  #provider: ProviderSession | undefined;
+  #momentary: ProviderSession | undefined;
+  #hadProvider = false;
+  #closed = false;
+
+  constructor(options: SuccessionOptions) {
+    this.#options = options;
+    const { agent, clock, downlink, hearing } = options;
+    this.#handover = new Handover({
+      ...options,
+      positionMs: () => hearing.positionMs,
+      accountedFor: (upToMs) => hearing.accountedFor(upToMs),
+      audible: () => !downlink.idle,
+      toCome: () => downlink.unfinished().map((item) => item.itemId),
+      functions: () => options.desk.underWay,
+      onAsked: () => this.#watch.asked(),
+    });
+    this.#watch = new AnswerWatch({
+      clock,
+      limitMs: agent.fallback.answerMs,
+      agentSpeaks: () => !downlink.idle,
+      onStill: (forMs) => options.onProviderStill(forMs),
+    });
+    this.#gapFiller = new GapFiller({
+      clock,
+      policy: agent.fallback.gapFiller,
+      language: agent.language,
+      play: ({ pcm, rate }) => downlink.clip(pcm, { encoding: 'pcm16', rate }),
+      stopClip: () => downlink.stopClip(),
+      quiet: () => downlink.idle && !this.#handover.turn.speaking,
+    });
+  }
+
+  /** Of those whose wishes the next provider is asked for too; undefined: there is none for a while. */
+  get provider(): ProviderSession | undefined {
+    return this.#provider;
+  }
+
+  /** Of those whose wishes are out of date by then. */
+  get momentary(): ProviderSession | undefined {
+    return this.#momentary;
+  }
+
+  get hadProvider(): boolean {
+    return this.#hadProvider;
+  }
+
+  /**
+   * A provider is ready: it hears what the caller said meanwhile. The first one greets; another one goes on where the one
+   * before it ended. Returns how much of the caller's speech it was sent once more, in ms.
+   */
+  connect(session: ProviderSession, capabilities: ProviderCapabilities, ready: Ready | undefined): number {
+    const { voice, downlink, hearing, briefing, keypad, desk, floor, agent } = this.#options;
+    if (this.#provider !== undefined) this.#leaveOff();
+    const first = !this.#hadProvider;
+    const { call, moment, handover } = this.#handover.connect(session);
+    this.#hadProvider = true;
+    this.#provider = call;
+    this.#momentary = moment;
+    voice.connect(call);
+    downlink.setSource(session.output, capabilities.speech === 'continuous');
+    this.#watch.begin(capabilities);
+    const unheardMs = first ? 0 : hearing.unanswered().spokenMs;
+    const handed = hearing.connect(session, capabilities, first ? undefined : { replay: true });
+    // It may have come out that it is a machine, and that this is the end.
+    if (this.#closed) return 0;
+    // A machine is not greeted.
+    if (first && agent.greeting !== undefined && !hearing.deaf) call.say(agent.greeting);
+    briefing.connect(call);
+    keypad.connect(call);
+    const resultsTold = desk.connect(call, moment);
+    // Whoever was to tell that the caller has stopped is gone.
+    if (!first && !handed.speaking) this.#options.onCallerQuiet();
+    if (!first && ready !== undefined) {
+      const { replayedMs, speaking } = handed;
+      const owes = this.#handover.begin(handover, ready, { replayedMs, speaking, unheardMs, resultsTold });
+      if (owes) floor.goodbye.awaited();
+      else this.#gapFiller.end();
+      this.#options.onTakenOver();
+    }
+    this.hold('no-provider', false);
+    // Also after what was asked for: it may never be answered.
+    floor.check();
+    return first ? 0 : handed.replayedMs;
+  }
+
+  /** The provider is gone. What it has said is heard to its end, and whatever is asked of it waits for the next one. */
+  lost(): void {
+    if (this.#provider === undefined) return;
+    this.#leaveOff();
+    if (this.#handover.owes) this.#fillGap();
+  }
+
+  /** Nobody speaks and nothing is under way: nobody notices another provider. */
+  get mayRenew(): boolean {
+    const { floor, desk } = this.#options;
+    const still = floor.quiet && !floor.goodbye.leaving && desk.underWay.length === 0;
+    return still && !this.#handover.busy;
+  }
+
+  /** The conversation as the next provider is told it. @param catchUp see `ProviderCapabilities` */
+  history(catchUp: boolean): readonly HistoryItem[] {
+    return this.#hadProvider ? this.#handover.history(catchUp) : [];
+  }
+
+  /** Everything that the provider says, before anybody else hears of it. */
+  on(event: ProviderEvent): void {
+    this.#handover.on(event);
+    this.#watch.sign(event);
+    if (event.type === 'audio') this.#gapFiller.end();
+  }
+
+  /** @param format undefined: the line is gone */
+  line(format: AudioFormat | undefined): void {
+    this.#watch.setFormat(format);
+    if (format !== undefined) this.#handover.turn.restart();
+  }
+
+  /** One media message of the caller. */
+  hear(bytes: Uint8Array): void {
+    if (!this.#options.ownEarOn() && !this.#options.hearing.deaf) this.#watch.hear(bytes);
+  }
+
+  /** The bridge's own ear hears the caller, or does not any more. */
+  heardByOwnEar(speaks: boolean): void {
+    if (speaks) this.#watch.callerSpeaks();
+    else this.#watch.callerStopped();
+  }
+
+  callerSpeaks(): void {
+    this.#handover.callerSpeaks();
+    this.#gapFiller.busy();
+  }
+
+  callerStopped(): void {
+    if (!this.#handover.turn.speaking) return;
+    this.#handover.callerStopped();
+    if (this.#provider === undefined && this.#hadProvider && this.#handover.owes) this.#fillGap();
+    this.#gapFiller.soundEnded();
+  }
+
+  /** The caller has cut in. */
+  interrupted(): void {
+    this.#handover.interrupted();
+  }
+
+  /** The caller has heard all that the agent has said. */
+  drained(): void {
+    this.#handover.gap.soundEnded();
+    this.#gapFiller.soundEnded();
+  }
+
+  /** See `Floor.hold`. */
+  hold(reason: HoldReason, on: boolean): void {
+    this.#options.floor.hold(reason, on);
+    this.weigh();
+  }
+
+  /** Whether anything is due of the provider may have changed. */
+  weigh(): void {
+    const { floor, desk } = this.#options;
+    this.#watch.waiting(floor.isHeld || desk.working !== undefined);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#watch.end();
+    this.#gapFiller.end();
+  }
+
+  #fillGap(): void {
+    const { downlink } = this.#options;
+    this.#gapFiller.begin(downlink.idle ? this.#handover.gap.silentMs : 0);
+  }
+
+  #leaveOff(): void {
+    const { voice, hearing, desk, briefing, keypad } = this.#options;
+    // First, because a goodbye that is being said waits for the next one.
+    this.hold('no-provider', true);
+    this.#provider = undefined;
+    this.#momentary = undefined;
+    this.#watch.end();
+    this.#handover.lost();
+    voice.disconnect();
+    hearing.disconnect();
+    desk.connect(undefined);
+    briefing.disconnect();
+    keypad.disconnect();
+  }
+}
