@@ -27,7 +27,7 @@ type Phase =
     };
 
 interface Probe {
-  readonly attempt: Attempt;
+  readonly trial: ProviderTrial;
   /** Since when it is dialling, or ready. */
   readonly since: number;
   readonly ready: boolean;
@@ -49,7 +49,7 @@ export class ProviderBreaker implements Breaker {
   /** Openings since it was last well. */
   #strikes = 0;
   /** Those of this era of which nothing is known yet, the oldest first. */
-  readonly #dialling = new Set<Attempt>();
+  readonly #dialling = new Set<ProviderTrial>();
 
   constructor(options: ProviderBreakerOptions) {
     this.name = options.name;
@@ -65,7 +65,7 @@ export class ProviderBreaker implements Breaker {
     const phase = this.#settled();
     switch (phase.state) {
       case 'closed':
-        return this.#attempt(false);
+        return this.#trial(false);
       case 'open':
         return this.#now - phase.since < phase.pauseMs ? undefined : this.#probe();
       case 'half-open':
@@ -77,7 +77,7 @@ export class ProviderBreaker implements Breaker {
 
   insist(): Trial {
     // Who had to be let in anyway may prove that the provider works, but not that it does not: that is known.
-    return this.admit() ?? this.#attempt(false);
+    return this.admit() ?? this.#trial(false);
   }
 
   lost(code: ErrorCode): void {
@@ -89,7 +89,7 @@ export class ProviderBreaker implements Breaker {
   answered(): void {
     const phase = this.#settled();
     if (phase.state === 'closed') phase.sessions.good(this.#now);
-    else if (phase.state === 'half-open' && phase.probe?.ready) this.#close(phase.probe.attempt);
+    else if (phase.state === 'half-open' && phase.probe?.ready) this.#close(phase.probe.trial);
   }
 
   report(): BreakerReport {
@@ -106,48 +106,48 @@ export class ProviderBreaker implements Breaker {
     };
   }
 
-  /** For its attempts: a session is there. */
-  ready(attempt: Attempt, ms: number): void {
-    if (!this.#isNews(attempt)) return;
+  /** For its trials: a session is there. */
+  ready(trial: ProviderTrial, ms: number): void {
+    if (!this.#isNews(trial)) return;
     const phase = this.#phase;
-    if (ms >= this.#options.limits.slowMs) this.#failed(attempt, 'slow');
+    if (ms >= this.#options.limits.slowMs) this.#failed(trial, 'slow');
     else if (phase.state === 'closed') phase.dials.good(this.#now);
-    else this.#prove(phase, attempt);
+    else this.#prove(phase, trial);
   }
 
-  /** For its attempts: there is no session. */
-  failed(attempt: Attempt, code: ErrorCode): void {
-    const isNews = this.#isNews(attempt);
-    if (attempt.era !== this.#era) return;
-    if (BLAME[code] === 'nothing') this.#provedNothing(attempt);
-    else if (isNews || isCredential(code)) this.#failed(attempt, code);
+  /** For its trials: there is no session. */
+  failed(trial: ProviderTrial, code: ErrorCode): void {
+    const isNews = this.#isNews(trial);
+    if (trial.era !== this.#era) return;
+    if (BLAME[code] === 'nothing') this.#provedNothing(trial);
+    else if (isNews || isCredential(code)) this.#failed(trial, code);
   }
 
-  /** For its attempts: nobody waits for it any more. */
-  abandoned(attempt: Attempt): void {
-    if (!this.#isNews(attempt)) return;
-    if (this.#now - attempt.since >= this.#options.limits.slowMs) this.#failed(attempt, 'slow');
-    else this.#provedNothing(attempt);
+  /** For its trials: nobody waits for it any more. */
+  abandoned(trial: ProviderTrial): void {
+    if (!this.#isNews(trial)) return;
+    if (this.#now - trial.since >= this.#options.limits.slowMs) this.#failed(trial, 'slow');
+    else this.#provedNothing(trial);
   }
 
-  /** For its attempts: the session is lost. */
-  sessionLost(attempt: Attempt, code: ErrorCode): void {
+  /** For its trials: the session is lost. */
+  sessionLost(trial: ProviderTrial, code: ErrorCode): void {
     const phase = this.#settled();
     // One that has not spoken since the breaker closed may have died of what it was open for.
-    if (attempt.era !== this.#era) return;
+    if (trial.era !== this.#era) return;
     if (phase.state === 'closed') this.#sessionLost(phase.sessions, code);
-    else if (phase.state === 'half-open' && phase.probe?.attempt === attempt) this.#probeFailed(phase, code);
+    else if (phase.state === 'half-open' && phase.probe?.trial === trial) this.#probeFailed(phase, code);
   }
 
-  /** For its attempts: the session has answered. */
-  sessionAnswered(attempt: Attempt): void {
+  /** For its trials: the session has answered. */
+  sessionAnswered(trial: ProviderTrial): void {
     const phase = this.#settled();
     if (phase.state === 'closed') {
-      attempt.era = this.#era;
+      trial.era = this.#era;
       // A talkative session is one that works, and no more than that.
-      phase.sessions.good(this.#now, attempt.countsIn(this.#now, this.#options.limits.sessions.windowMs));
-    } else if (phase.state === 'half-open' && phase.probe?.attempt === attempt) {
-      this.#close(attempt);
+      phase.sessions.good(this.#now, trial.countsIn(this.#now, this.#options.limits.sessions.windowMs));
+    } else if (phase.state === 'half-open' && phase.probe?.trial === trial) {
+      this.#close(trial);
     }
   }
 
@@ -160,35 +160,35 @@ export class ProviderBreaker implements Breaker {
     const { proofMs, slowMs } = this.#options.limits;
     const phase = this.#phase;
     if (phase.state === 'half-open' && phase.probe?.ready) {
-      const { attempt, since } = phase.probe;
-      if (this.#now - since >= proofMs) this.#close(attempt, since + proofMs);
+      const { trial, since } = phase.probe;
+      if (this.#now - since >= proofMs) this.#close(trial, since + proofMs);
     }
-    for (const attempt of this.#dialling) {
-      if (this.#now - attempt.since < slowMs) break;
+    for (const trial of this.#dialling) {
+      if (this.#now - trial.since < slowMs) break;
       // A connection that hangs is found out by the next call, and not at a deadline that may be far away.
-      this.#dialling.delete(attempt);
-      this.#failed(attempt, 'slow', attempt.since + slowMs);
+      this.#dialling.delete(trial);
+      this.#failed(trial, 'slow', trial.since + slowMs);
     }
     return this.#phase;
   }
 
-  /** Whether this is the first that is known of an attempt of this era. */
-  #isNews(attempt: Attempt): boolean {
-    const isNews = this.#dialling.delete(attempt);
+  /** Whether this is the first that is known of a trial of this era. */
+  #isNews(trial: ProviderTrial): boolean {
+    const isNews = this.#dialling.delete(trial);
     this.#settled();
-    return isNews && attempt.era === this.#era;
+    return isNews && trial.era === this.#era;
   }
 
-  #attempt(probe: boolean): Attempt {
-    const attempt = new Attempt(this, probe, this.#era, this.#now);
-    this.#dialling.add(attempt);
-    return attempt;
+  #trial(probe: boolean): ProviderTrial {
+    const trial = new ProviderTrial(this, probe, this.#era, this.#now);
+    this.#dialling.add(trial);
+    return trial;
   }
 
-  #probe(): Attempt {
-    const attempt = this.#attempt(true);
-    this.#halfOpen({ attempt, since: this.#now, ready: false });
-    return attempt;
+  #probe(): ProviderTrial {
+    const trial = this.#trial(true);
+    this.#halfOpen({ trial, since: this.#now, ready: false });
+    return trial;
   }
 
   #halfOpen(probe: Probe): void {
@@ -199,20 +199,20 @@ export class ProviderBreaker implements Breaker {
   }
 
   /** The first that is ready has to prove itself, whether it is the probe or had to be let in. */
-  #prove(phase: Exclude<Phase, { state: 'closed' }>, attempt: Attempt): void {
+  #prove(phase: Exclude<Phase, { state: 'closed' }>, trial: ProviderTrial): void {
     if (phase.state === 'half-open' && phase.probe?.ready) return;
-    this.#halfOpen({ attempt, since: this.#now, ready: true });
+    this.#halfOpen({ trial, since: this.#now, ready: true });
   }
 
   /** @param at when that was: it may be noticed late */
-  #failed(attempt: Attempt, why: Why, at = this.#now): void {
+  #failed(trial: ProviderTrial, why: Why, at = this.#now): void {
     const phase = this.#phase;
     switch (phase.state) {
       case 'closed':
         if (phase.dials.bad(at) || isCredential(why)) this.#open(why, at);
         return;
       case 'half-open':
-        if (phase.probe?.attempt === attempt) this.#open(why, at);
+        if (phase.probe?.trial === trial) this.#open(why, at);
         return;
       case 'open':
         return;
@@ -231,9 +231,9 @@ export class ProviderBreaker implements Breaker {
     else this.#open(code);
   }
 
-  #provedNothing(attempt: Attempt): void {
+  #provedNothing(trial: ProviderTrial): void {
     const phase = this.#phase;
-    if (phase.state === 'half-open' && phase.probe?.attempt === attempt) phase.probe = undefined;
+    if (phase.state === 'half-open' && phase.probe?.trial === trial) phase.probe = undefined;
   }
 
   #open(why: Why, at = this.#now): void {
@@ -251,7 +251,7 @@ export class ProviderBreaker implements Breaker {
   }
 
   /** @param witness its session goes on into the new era */
-  #close(witness: Attempt, at = this.#now): void {
+  #close(witness: ProviderTrial, at = this.#now): void {
     this.#newEra();
     witness.era = this.#era;
     this.#enter(this.#closed(at));
@@ -278,7 +278,7 @@ function isCredential(why: Why): boolean {
 }
 
 /** Takes each word of its user once, in the order in which they can come. */
-class Attempt implements Trial {
+class ProviderTrial implements Trial {
   readonly probe: boolean;
   /** When it was let in. */
   readonly since: number;
