@@ -65,7 +65,10 @@ export interface NovaOptions {
   readonly sentMs?: number | undefined;
   /** Caller audio that waits for the service to take it before the oldest is dropped; 2 s. */
   readonly backlogMs?: number | undefined;
-  /** The service has taken nothing for so long: it is gone; 10 s. */
+  /**
+   * The service has taken nothing for so long: it is gone; 5 s. This is in the place of pings: the AWS SDK closes its HTTP/2
+   * connection to new requests as soon as the stream is accepted, and Node does not ping on one that is closed.
+   */
   readonly stallMs?: number | undefined;
   /** The longest session that the service allows; 8 min. */
   readonly maxSessionMs?: number | undefined;
@@ -171,7 +174,7 @@ function sessionOptions(given: NovaOptions): SessionOptions {
     ready: given.ready ?? 'sent',
     sentMs: options.ms('sentMs', given.sentMs, 1_500),
     backlogMs: options.ms('backlogMs', given.backlogMs, 2_000, 20),
-    stallMs: options.ms('stallMs', given.stallMs, 10_000, 1_000),
+    stallMs: options.ms('stallMs', given.stallMs, 5_000, 1_000),
     maxSessionMs: options.ms('maxSessionMs', given.maxSessionMs, MAX_SESSION_MS, 1_000),
     expiryMarginMs: options.ms('expiryMarginMs', given.expiryMarginMs, 2 * 60_000),
     historyLimits: {
