@@ -1,6 +1,10 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { bytesPerMs, silenceByte } from '../src/audio/format.ts';
+import { encodeG711 } from '../src/audio/g711.ts';
+import { resampleWhole } from '../src/audio/offline.ts';
 import { createTranscoder } from '../src/audio/transcode.ts';
+import { readWav } from '../src/audio/wav.ts';
 import type { Clock } from '../src/clock.ts';
 import type { ConnectRequest, HistoryItem, ProviderSession, ToolResult } from '../src/provider.ts';
 import {
@@ -11,7 +15,13 @@ import {
 } from '../src/providers/common/history.ts';
 import { openingMove } from '../src/providers/common/told.ts';
 import { BY_TOKENS } from '../src/providers/openai-live/texts.ts';
+import { open as openGemini } from './support/gemini-peer.ts';
+import { LocalLine } from './support/local-line.ts';
 import { LoopClock } from './support/loop-clock.ts';
+import { open as openNova } from './support/nova-peer.ts';
+import { open as openLive } from './support/openai-live-peer.ts';
+import { open as openAi } from './support/openai-peer.ts';
+import { cleanUp } from './support/peers.ts';
 import { ProviderLine, voiced } from './support/provider-line.ts';
 import type { Answer, Peer, Script, Subject } from './support/provider-subjects.ts';
 import { SUBJECTS } from './support/subjects.ts';
@@ -21,6 +31,7 @@ import { SUBJECTS } from './support/subjects.ts';
 /** Of all services and of all sessions with them, so that a busy machine is slow for both. */
 const clock = new LoopClock();
 afterAll(() => clock[Symbol.dispose]());
+afterEach(cleanUp);
 
 /** On a busy machine time is slow. */
 const PATIENT = { timeout: 60_000 };
@@ -412,5 +423,285 @@ describe('the opening move', () => {
     [[], true, 'go on'],
   ] as const)('of case %# is the right one', (history, respond, move) => {
     expect(openingMove({ history, respond })).toBe(move);
+  });
+});
+
+describe('speech that comes at once', () => {
+  const pieces = (from: number): Uint8Array[] =>
+    Array.from({ length: 6 }, (_, i) => new Uint8Array(500 * 8).fill(from + i));
+
+  it('is complete though the socket takes no more frames, and comes behind what waits already', async () => {
+    const line = await openAi({}, { highWaterMs: 200, backlogMs: 1_000 });
+    line.peer.socket.pause();
+    const frame = new Uint8Array(100 * 8).fill(1);
+    let refused = false;
+    for (let i = 1; !refused; i += 1) {
+      refused = !line.session.sendAudio(frame);
+      // Lets the kernel take what it can; without it the first full moment would be only a busy one.
+      if (i % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    const burst = pieces(10);
+    for (const piece of burst) expect(line.session.sendAudio(piece)).toBe(true);
+    line.peer.socket.resume();
+    line.session.sendText('the end', { role: 'system', respond: false });
+    await line.peer.next('conversation.item.create');
+    const heard = Buffer.concat(
+      line.peer
+        .all('input_audio_buffer.append')
+        .map((message) => Buffer.from(String(message['audio']), 'base64')),
+    );
+    expect(heard.subarray(-6 * 4_000).equals(Buffer.concat(burst))).toBe(true);
+    expect(heard.subarray(-6 * 4_000 - 8_000, -6 * 4_000).every((byte) => byte === 1)).toBe(true);
+  });
+
+  it('goes out in messages of 200 ms', async () => {
+    const line = await openAi();
+    line.session.sendAudio(new Uint8Array(8 * 1_010));
+    line.session.sendAudio(new Uint8Array(160));
+    await line.peer.settle();
+    const sizes = line.peer
+      .all('input_audio_buffer.append')
+      .map((message) => Buffer.from(String(message['audio']), 'base64').length / 8);
+    expect(sizes).toEqual([200, 200, 200, 200, 200, 10, 20]);
+  });
+
+  it('is taken whole by a service that takes its time, with silence before it for what is missed', async () => {
+    const line = await openNova({}, { backlogMs: 500 });
+    line.peer.stream.pause();
+    const burst = Buffer.concat([...pieces(10), ...pieces(20)]);
+    for (let at = 0; at < burst.length; at += 8_000) {
+      expect(line.session.sendAudio(burst.subarray(at, at + 8_000))).toBe(true);
+    }
+    line.peer.stream.resume();
+    await line.sent();
+    // What tells that all was sent is a sample of sound.
+    expect(line.peer.audioBytes).toBe(500 * 16 + burst.length + 2);
+    expect(line.events).toEqual([]);
+  });
+});
+
+const REPLY = { history: UNANSWERED, respond: true } as const;
+const KEEP = { history: UNANSWERED, respond: false } as const;
+
+describe('OpenAI Realtime', () => {
+  const kinds = (line: Awaited<ReturnType<typeof openAi>>): unknown[] =>
+    line.peer.received.slice(1).map((message) => {
+      const item = (message['item'] ?? {}) as Readonly<Record<string, unknown>>;
+      return item['role'] ?? item['type'] ?? message['type'];
+    });
+  const TOLD = ['assistant', 'user', 'function_call', 'function_call_output', 'assistant', 'user', 'system'];
+
+  it.each([
+    ['asks for no answer when it is not to', KEEP, TOLD],
+    ['asks for one when it is to', REPLY, [...TOLD, 'response.create']],
+    [
+      'asks for one though the agent has spoken last',
+      { history: ANSWERED.slice(-2), respond: true },
+      ['assistant', 'system', 'response.create'],
+    ],
+    [
+      'asks for none though the caller has spoken',
+      { history: [said('user', 'Hi')], respond: false },
+      ['user'],
+    ],
+    ['begins by itself when it is to', { respond: true }, ['response.create']],
+  ])('%s', async (_name, request, expected) => {
+    const line = await openAi(request);
+    await line.peer.settle();
+    expect(kinds(line)).toEqual(expected);
+  });
+
+  it('tells of a call of an earlier session as a pair with an id that it takes, and asks once', async () => {
+    const line = await openAi({ history: ANSWERED, respond: false });
+    line.session.sendToolResult('x'.repeat(100), RESULT);
+    line.session.sendToolResult('y'.repeat(100), { ...RESULT, respond: false });
+    await line.peer.settle();
+    const items = line.peer
+      .all('conversation.item.create')
+      .map((message) => message['item'] as Readonly<Record<string, unknown>>)
+      .slice(-4);
+    expect(items).toMatchObject([
+      { type: 'function_call', name: 'lookup', arguments: RESULT.call?.args },
+      { type: 'function_call_output', output: RESULT.output },
+      { type: 'function_call' },
+      { type: 'function_call_output' },
+    ]);
+    const ids = items.map((item) => String(item['call_id']));
+    expect([ids[0], ids[2]]).toEqual([ids[1], ids[3]]);
+    expect(new Set(ids).size).toBe(2);
+    expect(Math.max(...ids.map((id) => id.length))).toBeLessThanOrEqual(32);
+    expect(line.peer.all('response.create')).toHaveLength(1);
+  });
+
+  it('sends nothing for what was heard of another session', async () => {
+    const line = await openAi(KEEP);
+    await line.peer.settle();
+    const before = line.peer.received.length;
+    line.session.interrupt([{ itemId: 'item_of_another', playedMs: 300, receivedMs: 900 }]);
+    await line.peer.settle();
+    expect(line.peer.received).toHaveLength(before);
+  });
+});
+
+describe('Gemini Live', () => {
+  const MODELS = {
+    '2.5': 'gemini-2.5-flash-native-audio-preview-12-2025',
+    '3.1': 'gemini-3.1-flash-live-preview',
+    '3.8': 'gemini-3.8-live',
+  } as const;
+  const completes = (line: Awaited<ReturnType<typeof openGemini>>): unknown =>
+    (line.peer.received[1]?.['clientContent'] as { turnComplete?: unknown } | undefined)?.turnComplete;
+
+  it.each([
+    ['2.5', KEEP, false, ['clientContent']],
+    ['3.8', KEEP, false, ['clientContent']],
+    // There it ends the history, and is no question.
+    ['3.1', KEEP, true, ['clientContent']],
+    ['2.5', REPLY, true, ['clientContent']],
+    ['3.8', REPLY, true, ['clientContent']],
+    ['3.1', REPLY, true, ['clientContent', 'text']],
+    ['3.8', { history: BEFORE.slice(0, 4), respond: true }, false, ['clientContent', 'text']],
+    ['2.5', { history: BEFORE.slice(0, 4), respond: true }, false, ['clientContent', 'clientContent']],
+    ['3.8', { respond: true }, undefined, ['text']],
+    ['3.8', { history: UNANSWERED, resume: 'handle' }, undefined, []],
+    ['3.8', { history: UNANSWERED, resume: 'handle', respond: false }, undefined, []],
+    ['3.8', { history: UNANSWERED, resume: 'handle', respond: true }, undefined, ['text']],
+  ] as const)('%s is asked for an answer as it wants it: case %#', async (name, request, complete, kinds) => {
+    const line = await openGemini(request, { model: MODELS[name] });
+    await line.peer.settle();
+    expect(line.peer.kinds()).toEqual(kinds);
+    expect(completes(line)).toBe(complete);
+  });
+
+  it('has the line of the system in the last turn, marked as not said by the caller', async () => {
+    const line = await openGemini({ history: ANSWERED, respond: false });
+    const { clientContent } = await line.peer.next('clientContent');
+    const { turns } = clientContent as { turns: { role: string; parts: { text: string }[] }[] };
+    expect(turns.map(({ role }) => role)).toEqual([
+      'user',
+      'model',
+      'user',
+      'model',
+      'user',
+      'model',
+      'user',
+    ]);
+    expect(turns.at(-1)?.parts).toEqual([{ text: `[From the system, not said by the caller: ${LINE}]` }]);
+  });
+
+  it('sends nothing for what was heard of another session', async () => {
+    const line = await openGemini(KEEP);
+    await line.peer.settle();
+    const before = line.peer.received.length;
+    line.session.interrupt([{ itemId: 'item_of_another', playedMs: 300, receivedMs: 900 }]);
+    await line.peer.settle();
+    expect(line.peer.received).toHaveLength(before);
+  });
+});
+
+describe('Nova 2 Sonic', () => {
+  const blocks = (line: Awaited<ReturnType<typeof openNova>>): unknown[] =>
+    line.peer
+      .all('contentStart')
+      .map(({ type, role, interactive }) => `${type} ${role}${interactive ? ' interactive' : ''}`);
+  const TOLD = ['TEXT SYSTEM', 'TEXT USER', 'TEXT ASSISTANT', 'TEXT USER', 'TEXT ASSISTANT'];
+
+  it.each([
+    ['is not asked when it is not to answer', KEEP, [...TOLD, 'TEXT USER', 'AUDIO USER interactive']],
+    [
+      'is asked what nobody has answered',
+      REPLY,
+      [...TOLD, 'AUDIO USER interactive', 'TEXT USER interactive'],
+    ],
+    [
+      'is asked to go on where the agent has spoken last',
+      { history: BEFORE.slice(0, 4), respond: true },
+      [...TOLD, 'AUDIO USER interactive', 'TEXT USER interactive'],
+    ],
+    [
+      'is asked to begin',
+      { respond: true },
+      ['TEXT SYSTEM', 'AUDIO USER interactive', 'TEXT USER interactive'],
+    ],
+    ['is not asked without a past', { respond: false }, ['TEXT SYSTEM', 'AUDIO USER interactive']],
+  ])('%s', async (_name, request, expected) => {
+    const line = await openNova(request);
+    await line.sent();
+    expect(blocks(line)).toEqual(expected);
+  });
+
+  it('sends nothing for what was heard of another session', async () => {
+    const line = await openNova(KEEP);
+    await line.sent();
+    const before = line.peer.names().filter((name) => name !== 'audioInput');
+    line.session.interrupt([{ itemId: 'item_of_another', playedMs: 300, receivedMs: 900 }]);
+    await line.sent();
+    expect(line.peer.names().filter((name) => name !== 'audioInput')).toEqual(before);
+  });
+});
+
+describe('OpenAI Live', () => {
+  const last = (line: Awaited<ReturnType<typeof openLive>>): string =>
+    JSON.stringify((line.asked['input'] as readonly unknown[]).at(-1) ?? '');
+
+  it.each([
+    ['is told to keep still when it is not to answer', KEEP, /Do not speak yet/, 0],
+    ['is told to answer when it is to', REPLY, /technical interruption/, 1],
+    [
+      'is told to go on where the agent has spoken last',
+      { history: ANSWERED, respond: true },
+      /interruption/,
+      1,
+    ],
+    [
+      'is told nothing where it has nothing to answer',
+      { history: ANSWERED, respond: false },
+      /interruption/,
+      0,
+    ],
+    ['is told to begin', { respond: true }, /^""$/, 1],
+  ] as const)('%s', async (_name, request, end, told) => {
+    await using line = await openLive(request);
+    await line.peer.settle();
+    expect(last(line)).toMatch(end);
+    expect(line.told('instructions')).toHaveLength(told);
+  });
+
+  it('has room for the line of the system and for the order to keep still', async () => {
+    const turns = Array.from({ length: 400 }, (_, i) => said('user', `${i} ${'語'.repeat(100)}`));
+    await using line = await openLive({ history: [...turns, said('system', LINE)], respond: false });
+    const told = textsIn(line.asked['input']);
+    expect(told.some((text) => text === LINE)).toBe(true);
+    expect(told.at(-1)).toMatch(/Do not speak yet/);
+    expect(told.join('')).toContain(EARLIER_LEFT_OUT);
+  });
+});
+
+describe('the line check', () => {
+  const answered = (line: LocalLine): unknown[] => line.of('responseStarted').map(({ asked }) => asked);
+
+  it.each([
+    ['says how to go on when it is to speak', REPLY, [true]],
+    ['says so, too, where the caller has spoken last', { history: UNANSWERED }, [true]],
+    ['keeps still when it is not to speak', KEEP, []],
+    ['keeps still where it has nothing to answer', { history: ANSWERED }, []],
+  ] as const)('%s', async (_name, request, expected) => {
+    const line = await LocalLine.open({ request, tools: [] });
+    await line.pass(5_000);
+    expect(answered(line)).toEqual(expected);
+    await line.provider.close();
+  });
+
+  it('hears speech that comes at once as one turn, and answers it once', async () => {
+    const line = await LocalLine.open({ request: KEEP, tools: [] });
+    line.session.interrupt([{ itemId: 'item_of_another', playedMs: 300, receivedMs: 900 }]);
+    line.session.sendToolResult('call_1~1', RESULT);
+    const speech = readWav(readFileSync(new URL('../fixtures/speech/librivox-0880.wav', import.meta.url)));
+    const all = encodeG711('mulaw', resampleWhole(speech.channel(0), speech.rate, 8000).subarray(0, 24_000));
+    line.session.sendAudio(all);
+    await line.hear(new Int16Array(8 * 15_000));
+    expect(answered(line)).toEqual([false]);
+    expect(line.of('speechStarted')).toHaveLength(1);
+    await line.provider.close();
   });
 });

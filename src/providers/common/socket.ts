@@ -36,8 +36,10 @@ export interface SocketSettings {
 
 const CLOSE_WITHIN_MS = 2_000;
 const MOST_BODY_BYTES = 4_096;
-/** Audio in one message, where more comes at once: what the caller said a while ago. */
+/** Audio in one message. More than this at once is no frame of a line: it is what the caller said a while ago. */
 const MOST_APPEND_MS = 200;
+/** Of that so much may lie in the socket beside what usually may: a new connection is slow, and nothing of it is old news. */
+const MOST_BURST_MS = 12_000;
 /** Frame header and base64 padding, for each 20 ms of audio. */
 const FRAMING_BYTES = 10;
 
@@ -77,6 +79,7 @@ export class ProviderSocket {
   readonly #heartbeat: Heartbeat;
   #closeTimer: Cancel | undefined;
   #highWater = Number.POSITIVE_INFINITY;
+  #burstHighWater = Number.POSITIVE_INFINITY;
   #bytesPerMs = 1;
   #chunk = 1;
   #backlog: AudioBacklog | undefined;
@@ -119,6 +122,7 @@ export class ProviderSocket {
     const { head, tail } = this.#settings.envelope;
     const wireBytesPerMs = (this.#bytesPerMs * 4) / 3 + (head.length + tail.length + FRAMING_BYTES) / 20;
     this.#highWater = this.#settings.highWaterMs * wireBytesPerMs;
+    this.#burstHighWater = this.#highWater + MOST_BURST_MS * wireBytesPerMs;
     this.#backlog = new AudioBacklog(this.#settings.backlogMs * this.#bytesPerMs, bytesPerSample(format));
   }
 
@@ -130,13 +134,15 @@ export class ProviderSocket {
   }
 
   /**
-   * Whole samples. False when audio was dropped, this or older; also when the socket is not open. What comes in one piece goes
-   * out whole, in several messages, as long as nothing waits before it.
+   * Whole samples. False when audio was dropped, this or older; also when the socket is not open. Pieces of more than 200 ms,
+   * which are no frames of a line, go out whole, in several messages, though more of them lies in the socket than of frames.
    */
   sendAudio(bytes: Uint8Array): boolean {
     const backlog = this.#backlog;
     if (backlog === undefined || this.#ws.readyState !== WebSocket.OPEN) return false;
-    if (backlog.bytes === 0 && this.#ws.bufferedAmount < this.#highWater) {
+    const most = bytes.length > this.#chunk ? this.#burstHighWater : this.#highWater;
+    this.#flush(backlog, most);
+    if (backlog.bytes === 0 && this.#ws.bufferedAmount < most) {
       this.#append(bytes);
       return true;
     }
@@ -172,12 +178,13 @@ export class ProviderSocket {
   // Runs each time a message has left for the kernel; sends above the mark always have such a moment ahead of them.
   #drain(): void {
     const backlog = this.#backlog;
-    if (backlog === undefined || backlog.bytes === 0) return;
-    while (
-      backlog.bytes > 0 &&
-      this.#ws.readyState === WebSocket.OPEN &&
-      this.#ws.bufferedAmount < this.#highWater
-    ) {
+    if (backlog !== undefined) this.#flush(backlog, this.#highWater);
+  }
+
+  /** Sends what waits outside, as long as less than `most` bytes lie in the socket. */
+  #flush(backlog: AudioBacklog, most: number): void {
+    if (backlog.bytes === 0) return;
+    while (backlog.bytes > 0 && this.#ws.readyState === WebSocket.OPEN && this.#ws.bufferedAmount < most) {
       this.#append(backlog.take(this.#chunk));
     }
     if (backlog.bytes === 0) {

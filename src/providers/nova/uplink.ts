@@ -28,10 +28,10 @@ const GAP_MS = 400;
 const SILENCE_MS = 100;
 /** After a pause of the whole process, silence is not made up for longer than this. */
 const MOST_SILENCE_MS = 1_000;
-/** Audio in one event, when several pieces had to wait. */
+/** Audio in one event. More than this at once is no frame of a line: it is what the caller said a while ago. */
 const MOST_AUDIO_MS = 200;
-/** More than this at once is no frame of a line: it is what the caller said a while ago. */
-const BURST_MS = 500;
+/** Of that so much may wait beside the backlog; nothing of it is old news. */
+const MOST_BURST_MS = 12_000;
 /** The beginning of the first audio may not be heard (livekit/agents, plugin aws): of a burst it would be a word. */
 const DEAF_MS = 500;
 
@@ -85,14 +85,14 @@ export class Uplink implements AsyncIterable<InputChunk> {
   }
 
   /**
-   * Whole samples; they are copied. False when audio was dropped, this or older; what comes in one piece of more than half a
-   * second is taken whole.
+   * Whole samples; they are copied. False when audio was dropped, this or older; pieces of more than 200 ms,
+   * which are no frames of a line, are taken whole, though more of them waits than of frames.
    */
   sendAudio(bytes: Uint8Array): boolean {
     const envelope = this.#envelope;
     if (envelope === undefined || this.#ended) return false;
     this.#lastAudioAt = this.#options.clock.now();
-    if (bytes.length > BURST_MS * this.#bytesPerMs) {
+    if (bytes.length > MOST_AUDIO_MS * this.#bytesPerMs && this.#hasRoom) {
       this.#putBurst(bytes, envelope);
       return true;
     }
@@ -141,6 +141,10 @@ export class Uplink implements AsyncIterable<InputChunk> {
     this.#droppedBytes += dropped;
     this.#wake();
     return dropped === 0;
+  }
+
+  get #hasRoom(): boolean {
+    return this.#events.length * MOST_AUDIO_MS < MOST_BURST_MS;
   }
 
   // Behind what waits already; what comes after it waits beside it, and may be dropped without it.
