@@ -73,6 +73,15 @@ const PEAK = 14_000;
  */
 const LETTER_MS = 120;
 const CALLER_PAUSE_MS = 90;
+/**
+ * Under everything that agents say there is a tone that nobody hears (-55 dBFS): where it is missing, the caller hears
+ * nothing of the agent, and where it is, what seems to be silence is a pause of the sentence.
+ */
+const UNDERTONE_HZ = 260;
+const UNDERTONE = 58;
+
+/** 20 ms at 8 kHz. */
+const FRAME = 160;
 
 /** Sound for words: what callers and agents can say. */
 export interface Lexicon {
@@ -149,7 +158,27 @@ function sentence(words: readonly (readonly [string, Int16Array])[]): Int16Array
     piece.set(samples);
     return piece;
   });
-  return joined(pieces);
+  return joined(pieces).map((sample, i) =>
+    Math.max(-32_768, Math.min(32_767, sample + Math.round(undertone(i)))),
+  );
+}
+
+function undertone(i: number): number {
+  return UNDERTONE * Math.sin((2 * Math.PI * UNDERTONE_HZ * i) / AGENT_RATE);
+}
+
+/** For each 20 ms of what was heard (PCM16 at 8 kHz): 1 when something of an agent was there, be it a pause in its sentence. */
+export function agentPresent(heard: Int16Array): Uint8Array {
+  const present = new Uint8Array(Math.floor(heard.length / FRAME));
+  for (let frame = 0; frame < present.length; frame++) {
+    let strongest = 0;
+    for (let i = frame * FRAME; i < (frame + 1) * FRAME; i++) {
+      strongest = Math.max(strongest, Math.abs(heard[i] ?? 0));
+    }
+    // What G.711 makes of silence stays below.
+    if (strongest > UNDERTONE / 3) present[frame] = 1;
+  }
+  return present;
 }
 
 function speech(texts: readonly string[], caller: readonly Word[], pauseMs: number): Int16Array {

@@ -4,6 +4,7 @@ import { BridgeError } from '../../errors.ts';
 import type { CallReport } from '../../sim/phone.ts';
 import { defineTool, type Tool } from '../../tools.ts';
 import { countingModel } from './counting-model.ts';
+import { type Gap, gapOf, recordingOffset } from './gap.ts';
 import { AGENT_VOICES, HELLO, LETTERS, type Lexicon, NUMBERS } from './lexicon.ts';
 import { Stage, type StagedCall } from './stage.ts';
 import { type Ask, RESULT, type Reply, type StandInName, type StandInSession } from './stand-ins.ts';
@@ -36,6 +37,8 @@ export interface DrillResult {
   /** Numbers that were heard more than once, and those in between that never were. */
   readonly twice: readonly string[];
   readonly skipped: readonly string[];
+  /** By the caller's ear; undefined: nobody took over. */
+  readonly gap: Gap | undefined;
   /** How often the function was run. */
   readonly toolRuns: number;
 }
@@ -100,7 +103,8 @@ export async function perform(plan: DrillPlan, stop: AbortSignal): Promise<Drill
   const report = await call.phone.hangUp();
   stop.removeEventListener('abort', leave);
   return {
-    ...judge(call, plan.lexicon),
+    ...judge(call, plan.lexicon, report.firstAgentMs),
+    gap: gapOf(call, report.firstAgentMs, killedMs, plan.kill === 'stall' ? noticedMs(call) : 0),
     call,
     report,
     plan,
@@ -108,6 +112,14 @@ export async function perform(plan: DrillPlan, stop: AbortSignal): Promise<Drill
     toolRuns,
     [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose](),
   };
+}
+
+/** When the service found out, in ms since the call was placed; 0: it did not. */
+function noticedMs(call: StagedCall): number {
+  const found = call.stamped.find(
+    ({ event }) => event.type === 'providerFailed' && event.phase === 'in-call',
+  );
+  return found === undefined ? 0 : found.clockMs - call.placedMs;
 }
 
 function model({ lexicon, kill }: DrillPlan, index: number): (ask: Ask) => Reply {
@@ -177,13 +189,13 @@ export interface Judgement
   extends Pick<DrillResult, 'recordingMs' | 'heard' | 'said' | 'lost' | 'twice' | 'skipped'> {}
 
 /** Reads what was said, what the providers received of it, and what was heard. */
-export function judge(call: StagedCall, lexicon: Lexicon): Judgement {
+export function judge(call: StagedCall, lexicon: Lexicon, firstAgentMs: number | undefined): Judgement {
   const heard = readWords(decodeG711('mulaw', call.phone.heard), lexicon.agents);
   const said = readWords(decodeG711('mulaw', call.phone.sent), lexicon.caller).map(({ text }) => text);
   const received = call.sessions.flatMap((session) => readWords(session.received(), lexicon.caller));
   const last = Math.max(...heard.map(({ text }) => (NUMBERS as readonly string[]).indexOf(text)), -1);
   return {
-    recordingMs: call.phone.events.find(({ type }) => type === 'stream-started')?.atMs ?? 0,
+    recordingMs: recordingOffset(call, firstAgentMs) ?? 0,
     heard,
     said,
     lost: missing(said, received),

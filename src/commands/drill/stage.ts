@@ -10,6 +10,7 @@ import { type Bridge, createBridge } from '../../server.ts';
 import { type CallOptions, type Exchange, type SimulatedCall, startExchange } from '../../sim/phone.ts';
 import type { Tool } from '../../tools.ts';
 import { newAccount, settingsFor } from '../simulated-account.ts';
+import { TURN_SILENCE_MS } from './gap.ts';
 import {
   type StandIn,
   type StandInName,
@@ -228,6 +229,7 @@ export class Stage implements AsyncDisposable {
       greeting: greeting ?? false,
       providers: providers.map(([name]) => name),
       tools: tools.map(({ definition }) => definition.name),
+      turnDetection: { silenceMs: TURN_SILENCE_MS },
       silence: false,
       filler: false,
       ...(failover === undefined ? {} : { failover }),

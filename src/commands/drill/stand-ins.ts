@@ -27,6 +27,13 @@ export interface Ask {
   readonly knowsResult: boolean;
 }
 
+/** That a model was asked. */
+export interface Asked {
+  /** By the clock. */
+  readonly atMs: number;
+  readonly kind: Ask['kind'];
+}
+
 /** What the model does. */
 export interface Reply {
   readonly transcript?: string;
@@ -90,6 +97,7 @@ export interface StandInSession {
   readonly firstAudioMs: number | undefined;
   readonly instructions: string;
   readonly stamps: readonly Stamp[];
+  readonly asked: readonly Asked[];
   readonly connection: Connection;
   /** Everything that it was sent, PCM16 at `READ_RATE`. */
   received(): Int16Array;
@@ -123,6 +131,7 @@ class Session implements StandInSession {
   firstAudioMs: number | undefined;
   instructions = '';
   readonly stamps: Stamp[] = [];
+  readonly asked: Asked[] = [];
   readonly #format: () => AudioFormat;
 
   constructor(
@@ -191,6 +200,13 @@ class Sessions<C extends Connection> {
     session.add(stamp);
     this.#options.onEvent?.(session, stamp);
   };
+
+  /** What the model does, put down with its time. */
+  respond(ask: Ask): Reply {
+    const atMs = (this.#options.clock ?? systemClock).now();
+    this.list.find(({ index }) => index === ask.session)?.asked.push({ atMs, kind: ask.kind });
+    return this.#options.respond(ask);
+  }
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -249,7 +265,7 @@ async function openAi(given: StandInOptions): Promise<StandIn> {
     faults: given.faults ?? [],
     onEvent: sessions.onEvent,
     respond: (turn) =>
-      given.respond({
+      sessions.respond({
         provider: 'openai',
         session: turn.connection,
         kind: turn.kind,
@@ -280,7 +296,7 @@ async function geminiLive(given: StandInOptions): Promise<StandIn> {
     faults: given.faults ?? [],
     onEvent: sessions.onEvent,
     respond: (turn) =>
-      given.respond({
+      sessions.respond({
         provider: 'gemini',
         session: turn.connection,
         kind: turn.kind,
@@ -332,7 +348,7 @@ async function novaSonic(given: StandInOptions): Promise<StandIn> {
     faults: given.faults ?? [],
     onEvent: sessions.onEvent,
     respond: (turn) =>
-      given.respond({
+      sessions.respond({
         provider: 'nova',
         session: turn.connection,
         kind: turn.kind,

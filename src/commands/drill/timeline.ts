@@ -105,12 +105,9 @@ function sessionLines({ call }: DrillResult): Line[] {
 /** The last lines: what it came to. */
 export function verdict(result: DrillResult): readonly string[] {
   const { report, heard, lost, twice, skipped, said } = result;
-  const change = result.call.events.find((event) => event.type === 'failover');
   const numbers = heard.filter(({ text }) => text !== HELLO).length;
   const lines = [
-    change === undefined
-      ? 'nobody took over'
-      : `the caller waited ${Math.round(change.gapMs)} ms for ${change.to} to go on: ${Math.round(change.connectMs)} ms to connect, ${Math.round(change.answerMs)} ms to answer, ${Math.round(change.addedMs)} ms are ours`,
+    waited(result),
     lost.length === 0
       ? `no word was lost: all ${said.length} words of the caller reached a provider`
       : `LOST: ${lost.join(' ')} reached no provider`,
@@ -119,6 +116,12 @@ export function verdict(result: DrillResult): readonly string[] {
   if (skipped.length > 0) lines.push(`not heard: ${skipped.join(' ')}`);
   if (report.outcome !== 'completed') lines.push(`THE CALL WAS LOST: ${report.failure ?? report.outcome}`);
   return lines;
+}
+
+function waited({ gap }: DrillResult): string {
+  if (gap === undefined) return 'NOBODY TOOK OVER';
+  const { silentMs, theirsMs, addedMs } = gap;
+  return `the caller heard nothing for ${silentMs} ms: ${theirsMs} ms are the new provider's, ${addedMs} ms are ours`;
 }
 
 /** Somebody took over, the call came to its end, and nothing was lost, said twice or run twice. */
