@@ -131,15 +131,16 @@ export class Uplink implements Paced {
     options?: { readonly replay: boolean },
   ): HandedOver {
     const ring = this.#ring;
-    const past = options === undefined && ring.pending === 0 ? NOTHING_SAID : ring.unanswered();
+    const first = options === undefined && !ring.trims;
+    const { spokenMs, speaking } = first && ring.pending === 0 ? NOTHING_SAID : ring.unanswered();
     this.#session = session;
     this.#transcoder = transcoder;
     this.#replay = options?.replay ? ring.speech().bytes : NOTHING;
-    if (options !== undefined) ring.skip();
+    if (!first) ring.skip();
     ring.trims = true;
     this.#catchUp();
     this.#pace();
-    return { replayedMs: options?.replay === false ? 0 : past.spokenMs, speaking: past.speaking };
+    return { replayedMs: first || options?.replay ? spokenMs : 0, speaking };
   }
 
   /** The provider is gone; what comes from now on waits for another. */

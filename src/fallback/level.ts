@@ -27,10 +27,36 @@ function pcmMeter(step: number): LevelMeter {
     let sum = 0;
     let count = 0;
     for (let i = from; i + 1 < to; i += step) {
-      const sample = (((bytes[i] ?? 0) | ((bytes[i + 1] ?? 0) << 8)) << 16) >> 16;
+      const sample = sampleAt(bytes, i);
       sum += sample * sample;
       count += 1;
     }
     return dbm0(Math.sqrt(sum / Math.max(1, count)));
   };
+}
+
+/** Writes `bytes[from]` up to `bytes[to]` as PCM16 at 8 kHz to the front of `into`; fills the rest with silence. */
+export type Decoder = (bytes: Uint8Array, from: number, to: number, into: Int16Array) => void;
+
+/** Decodes `format` for a look at the pitch: of higher rates it takes the mean of two or three samples for one. */
+export function createDecoder(format: AudioFormat): Decoder {
+  if (format.encoding === 'pcm16') return pcmDecoder(format.rate / 8000);
+  const { decode } = lawTables(format.encoding);
+  return (bytes, from, to, into) => {
+    for (let i = 0; i < into.length; i++) into[i] = from + i < to ? (decode[bytes[from + i] ?? 0] ?? 0) : 0;
+  };
+}
+
+function pcmDecoder(each: number): Decoder {
+  return (bytes, from, to, into) => {
+    for (let i = 0, at = from; i < into.length; i++) {
+      let sum = 0;
+      for (let k = 0; k < each; k++, at += 2) if (at + 1 < to) sum += sampleAt(bytes, at);
+      into[i] = sum / each;
+    }
+  };
+}
+
+function sampleAt(bytes: Uint8Array, at: number): number {
+  return (((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8)) << 16) >> 16;
 }

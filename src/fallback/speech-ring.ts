@@ -1,7 +1,8 @@
 import { type AudioFormat, bytesPerMs, bytesPerSample, silenceByte } from '../audio/format.ts';
 import { FRAME_MS } from '../pacer.ts';
-import { createLevelMeter, type LevelMeter } from './level.ts';
+import { createDecoder, createLevelMeter, type Decoder, type LevelMeter } from './level.ts';
 import { planTrim, type TrimPlan } from './trim.ts';
+import { VoiceCheck } from './voice-check.ts';
 
 /** What the caller said and nobody has answered. */
 export interface Unanswered {
@@ -18,7 +19,7 @@ export interface Speech extends Unanswered {
 }
 
 /** What is kept of the caller's speech. */
-export const KEEP_MS = 10_000;
+const KEEP_MS = 10_000;
 /** Of a hole so much silence is stored; the rest is only a step in the positions. */
 const STORED_SILENCE_MS = 300;
 /** When silence was looked for in vain, it is looked for again after so long. */
@@ -41,6 +42,7 @@ export class SpeechRing {
   readonly #silence: number;
   readonly #sampleBytes: number;
   readonly #levelOf: LevelMeter;
+  readonly #decode: Decoder;
   readonly #onLost: (bytes: number) => void;
   #bytes: Uint8Array;
   /** By slot: where in the stream it begins, how much it holds, and its level, NaN as long as nobody has asked. */
@@ -54,6 +56,8 @@ export class SpeechRing {
   /** What lies before it was read. */
   #cursor = 0;
   #trimAt = 0;
+  /** What was found out last, and of what: it is asked for several times in a row. */
+  #found: { readonly plan: TrimPlan; readonly end: number; readonly accounted: number } | undefined;
 
   /** @param onLost this much was neither read nor accounted for, and could not be held */
   constructor(format: AudioFormat, onLost: (bytes: number) => void) {
@@ -63,6 +67,7 @@ export class SpeechRing {
     this.#silence = silenceByte(format);
     this.#sampleBytes = bytesPerSample(format);
     this.#levelOf = createLevelMeter(format);
+    this.#decode = createDecoder(format);
     this.#onLost = onLost;
     this.#bytes = new Uint8Array(FIRST_SLOTS * this.#slotBytes);
     this.#at = new Float64Array(FIRST_SLOTS);
@@ -84,6 +89,7 @@ export class SpeechRing {
   push(bytes: Uint8Array): void {
     let taken = 0;
     while (taken < bytes.length) taken += this.#put(bytes, taken);
+    if (!this.trims) this.#limit();
   }
 
   /** A hole in the stream. */
@@ -100,6 +106,7 @@ export class SpeechRing {
       left -= part;
     }
     this.#end += count - stored;
+    if (!this.trims) this.#limit();
   }
 
   /** What was said before this position is never given by `speech`. It only moves on. */
@@ -138,13 +145,13 @@ export class SpeechRing {
 
   /** How much of what is not accounted for is speech. */
   unanswered(): Unanswered {
-    const { voicedMs, speaking } = this.#plan(this.#unaccounted);
+    const { voicedMs, speaking } = this.#look();
     return { spokenMs: voicedMs, speaking };
   }
 
   /** The speech that is not accounted for. */
   speech(): Speech {
-    const { keep, voicedMs, speaking } = this.#plan(this.#unaccounted);
+    const { keep, voicedMs, speaking } = this.#look();
     let length = 0;
     for (let i = 0; i < this.#count; i++) if (keep[i] === 1) length += this.#size[this.#slotAt(i)] ?? 0;
     const bytes = new Uint8Array(length);
@@ -208,22 +215,31 @@ export class SpeechRing {
     return count;
   }
 
-  /** Index of the first slot that is not accounted for. */
-  get #unaccounted(): number {
-    return this.#indexOf(this.#accounted);
-  }
-
-  /** Index of the first slot that begins at a position or after it. */
-  #indexOf(position: number): number {
+  /** Index of the first slot that holds nothing that is accounted for. */
+  get #firstToTell(): number {
     let i = 0;
-    while (i < this.#count && (this.#at[this.#slotAt(i)] ?? 0) < position) i += 1;
+    while (i < this.#count && (this.#at[this.#slotAt(i)] ?? 0) < this.#accounted) i += 1;
     return i;
   }
 
-  #plan(from: number): TrimPlan {
-    const levels = new Float32Array(this.#count);
-    for (let i = 0; i < this.#count; i++) levels[i] = this.#levelAt(this.#slotAt(i));
-    return planTrim(levels, from, this.#most);
+  #look(): TrimPlan {
+    const { end, accounted } = this.#found ?? {};
+    if (this.#found && end === this.#end && accounted === this.#accounted) return this.#found.plan;
+    const levels = this.#levels();
+    const check = new VoiceCheck({ levels, decode: (index, into) => this.#decodeSlot(index, into) });
+    const plan = planTrim(levels, this.#firstToTell, this.#most, (...stretch) => check.isVoice(...stretch));
+    this.#found = { plan, end: this.#end, accounted: this.#accounted };
+    return plan;
+  }
+
+  #levels(): Float32Array {
+    return Float32Array.from({ length: this.#count }, (_, i) => this.#levelAt(this.#slotAt(i)));
+  }
+
+  #decodeSlot(index: number, into: Int16Array): void {
+    const slot = this.#slotAt(index);
+    const at = slot * this.#slotBytes;
+    this.#decode(this.#bytes, at, at + (this.#size[slot] ?? 0), into);
   }
 
   #levelAt(slot: number): number {
@@ -233,6 +249,14 @@ export class SpeechRing {
     const level = this.#levelOf(this.#bytes, at, at + (this.#size[slot] ?? 0));
     this.#level[slot] = level;
     return level;
+  }
+
+  /** What waits is at most ten seconds of the stream, holes and all. */
+  #limit(): void {
+    const oldest = this.#end - (this.#end % this.#sampleBytes) - KEEP_MS * this.#perMs;
+    if (this.#cursor >= oldest) return;
+    this.#onLost(oldest - this.#cursor);
+    this.#cursor = oldest;
   }
 
   #makeRoom(): void {
@@ -255,7 +279,8 @@ export class SpeechRing {
 
   /** Drops what nobody will ask for, but for the newest. */
   #dropSilence(): void {
-    const { keep } = this.#plan(this.#unaccounted);
+    // By level alone: whether it is a voice is asked when somebody wants to know.
+    const { keep } = planTrim(this.#levels(), this.#firstToTell, this.#most, () => true);
     keep.fill(1, Math.max(0, this.#count - UNTOUCHED));
     let kept = 0;
     for (let i = 0; i < this.#count; i++) {

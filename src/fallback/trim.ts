@@ -21,7 +21,10 @@ const LEAST_MARGIN_DB = 5;
 const LARGEST_MARGIN_DB = 9;
 /** A range whose loudest frames are no more than this above its weakest holds no speech, which comes and goes. */
 const LEAST_CONTRAST_DB = 9;
-const LOUD_SHARE = 0.97;
+/** Where fewer frames than this are noise or speech, somebody leaves silence out, or a gate takes the noise away. */
+const NOISY_SHARE = 0.7;
+/** From the loudest of speech to the weakest. */
+const RANGE_DB = 30;
 /** Kept before voice, for a consonant that begins weakly, and after it, for a word that dies away. */
 const BEFORE = 200 / FRAME_MS;
 const AFTER = 300 / FRAME_MS;
@@ -40,19 +43,31 @@ const LEAST_BEGINNING = 40 / FRAME_MS;
  * Which frames of 20 ms of the caller's speech are worth sending again. Voice is told from noise by level alone, against
  * the noise of the line as the quietest of its frames show it.
  * @param levels of all frames that are known, in order, dBm0; those before `from` only tell the noise of the line
+ * @param isVoice a closer look at a stretch of frames that is loud enough; `beginning`: it goes on after what is known
  * @param most frames that are kept at most; the oldest go first
  */
-export function planTrim(levels: Float32Array, from: number, most: number): TrimPlan {
+export function planTrim(
+  levels: Float32Array,
+  from: number,
+  most: number,
+  isVoice: (from: number, to: number, beginning: boolean) => boolean,
+): TrimPlan {
   const keep = new Uint8Array(levels.length);
   const voice = voiceOf(levels, from);
-  const last = voice.lastIndexOf(1);
-  const speaking = last >= 0 && levels.length - last <= AFTER;
-  const voiced = countSpeech(voice, from);
+  let voiced = 0;
+  let speaking = false;
+  for (const { from: first, last, frames } of stretchesOf(voice, from)) {
+    const beginning = levels.length - last <= LEAST_BEGINNING;
+    if (frames < (beginning ? LEAST_BEGINNING : LEAST_SPEECH)) continue;
+    if (!isVoice(first, last + 1, beginning)) continue;
+    voiced += last + 1 - first;
+    speaking = levels.length - last <= AFTER;
+  }
   if (voiced > 0) keepSpeech(levels, voice, from, keep);
   // A word may begin right after the end.
   keep.fill(1, Math.max(from, levels.length - BEFORE));
   limit(keep, most);
-  return { keep, voicedMs: voiced * FRAME_MS, speaking: speaking && voiced > 0 };
+  return { keep, voicedMs: voiced * FRAME_MS, speaking };
 }
 
 function voiceOf(levels: Float32Array, from: number): Uint8Array {
@@ -66,40 +81,37 @@ function voiceOf(levels: Float32Array, from: number): Uint8Array {
 function thresholdOf(levels: Float32Array): number {
   const sorted = levels.filter((level) => level > MACHINE_SILENCE_DBM0).sort();
   const at = (share: number): number => sorted[Math.floor(share * sorted.length)] ?? MACHINE_SILENCE_DBM0;
+  const loud = sorted[Math.max(0, sorted.length - LEAST_SPEECH)] ?? MACHINE_SILENCE_DBM0;
   const floor = at(FLOOR_SHARE);
-  if (sorted.length === levels.length && at(LOUD_SHARE) - floor < LEAST_CONTRAST_DB) {
-    return Number.POSITIVE_INFINITY;
-  }
+  // A line that is silent between the words has no noise to compare with.
+  if (sorted.length < NOISY_SHARE * levels.length) return Math.max(loud - RANGE_DB, LEAST_VOICE_DBM0);
+  if (loud - floor < LEAST_CONTRAST_DB) return Number.POSITIVE_INFINITY;
   // The noise of a car comes and goes more than that of a fan.
   const margin = Math.min(Math.max(at(SPREAD_SHARE) - floor + 3, LEAST_MARGIN_DB), LARGEST_MARGIN_DB);
   return Math.max(floor + margin, LEAST_VOICE_DBM0);
 }
 
-/** Frames of voice in stretches that are long enough to be a word, their short gaps included. */
-function countSpeech(voice: Uint8Array, from: number): number {
-  let total = 0;
-  let start = -1;
-  let last = -1;
-  let frames = 0;
-  const end = (): void => {
-    const least = voice.length - last <= LEAST_BEGINNING ? LEAST_BEGINNING : LEAST_SPEECH;
-    if (frames >= least) total += last + 1 - start;
-  };
+/** A stretch of voice with its short gaps: first and last frame, and how many of them are voice. */
+interface Stretch {
+  readonly from: number;
+  last: number;
+  frames: number;
+}
+
+function stretchesOf(voice: Uint8Array, from: number): Stretch[] {
+  const stretches: Stretch[] = [];
+  let open: Stretch | undefined;
   for (let i = from; i < voice.length; i++) {
     if (voice[i] !== 1) continue;
-    if (start >= 0 && i - last > PAUSE) {
-      end();
-      start = -1;
+    if (open === undefined || i - open.last > PAUSE) {
+      open = { from: i, last: i, frames: 1 };
+      stretches.push(open);
+    } else {
+      open.last = i;
+      open.frames += 1;
     }
-    if (start < 0) {
-      start = i;
-      frames = 0;
-    }
-    frames += 1;
-    last = i;
   }
-  if (start >= 0) end();
-  return total;
+  return stretches;
 }
 
 /** Keeps voice, and of the silence around and between as much as is needed. */
