@@ -49,23 +49,20 @@ export class Conversation {
     this.#options = options;
     this.#downlink = new Downlink({
       ...options,
-      onDrained: () => this.#onDrained(),
+      onDrained: () => this.#succession.drained(),
       onHeard: (itemId) => this.transcript.heard(itemId),
     });
     this.#desk = new ToolDesk({
+      ...options,
       runner: options.tools,
       filler: options.agent.filler,
-      clock: options.clock,
       downlink: this.#downlink,
       transcript: this.transcript,
-      log: options.log,
-      emit: (event) => options.emit(event),
       openResponses: () => this.#floor.openResponses,
       cut: () => this.#voice.cut(),
       onGoodbyeSaid: () => this.#floor.goodbye.spoken(undefined),
-      onTold: () => this.#onToolTold(),
+      onTold: () => this.#succession.resultTold(),
       mayRespond: () => !this.#floor.holds('transfer') && !this.#hearing.deaf,
-      onFailed: (error) => options.onFailed(error),
     });
     this.#floor = new Floor({
       clock: options.clock,
@@ -90,25 +87,21 @@ export class Conversation {
         options.onOver(reason === 'message-left' && !whole ? 'machine-answered' : reason),
     });
     this.#voice = new AgentVoice({
+      ...options,
       downlink: this.#downlink,
       floor: this.#floor,
       transcript: this.transcript,
-      atMs: () => options.atMs(),
       hasLine: () => this.#leg !== undefined,
-      emit: (event) => options.emit(event),
       onCut: () => this.#desk.filler.interrupted(),
     });
     this.#keypad = new Keypad({
+      ...options,
       rule: options.agent.digits,
-      call: options.call,
-      clock: options.clock,
-      log: options.log,
       onInput: () => this.#floor.check(),
     });
     const ownEar = new CutIn({
+      ...options,
       policy: options.agent.bargeIn,
-      clock: options.clock,
-      createTranscoder: options.createTranscoder,
       agentSpeaks: () => !this.#downlink.idle,
       onSpeech: () => {
         this.#succession.heardByOwnEar(true);
@@ -121,18 +114,15 @@ export class Conversation {
       onCutIn: () => this.#interruptions.cutIn('local'),
     });
     this.#hearing = new Hearing({
+      ...options,
       policy: options.machine,
-      greetingEndTold: options.greetingEndTold,
-      clock: options.clock,
-      pacer: options.pacer,
       cutIn: ownEar,
-      createTranscoder: options.createTranscoder,
       onMachine: () => this.#fallSilent(),
       onHangUp: () => options.onOver('machine-answered'),
       onLeaveMessage: (message) => this.takeLeave('message-left', message, true),
-      onFailed: (error) => options.onFailed(error),
     });
     this.#interruptions = new Interruptions({
+      ...options,
       agentSpeaks: () => !this.#downlink.idle,
       openResponses: () => this.#floor.openResponses,
       onInterrupted: () => {
@@ -140,7 +130,6 @@ export class Conversation {
         this.#succession.interrupted();
       },
       cut: () => this.#voice.cut(),
-      emit: (event) => options.emit(event),
     });
     this.#succession = new Succession({
       ...options,
@@ -391,16 +380,6 @@ export class Conversation {
     this.#hearing.speechStopped();
     this.#succession.callerStopped();
     this.#floor.callerStopped();
-  }
-
-  #onDrained(): void {
-    this.#succession.drained();
-    this.#floor.check();
-  }
-
-  #onToolTold(): void {
-    this.#succession.weigh();
-    this.#floor.check();
   }
 
   /** The agent neither hears nor answers what is on the line, and stops in mid-word. */

@@ -4,6 +4,7 @@ import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import { type CallEventBody, type CallObserver, type EndReason, tellObserver } from './call-events.ts';
 import { callHandle } from './call-handle.ts';
+import { CallProvider } from './call-provider.ts';
 import {
   type AnswerPlan,
   type CallOutcome,
@@ -17,13 +18,10 @@ import {
   type Transfer,
 } from './carrier.ts';
 import type { Clock } from './clock.ts';
-import { connectRequest } from './connect-request.ts';
 import { Conversation } from './conversation.ts';
 import { assertNever, BridgeError } from './errors.ts';
-import { failureDetail } from './failure-detail.ts';
 import type { Breakers } from './fallback/breakers.ts';
-import { type Candidate, modelOf } from './fallback/candidate.ts';
-import { Fallback, type Ready } from './fallback/fallback.ts';
+import type { Candidate } from './fallback/candidate.ts';
 import { type AfterStreamEvent, isBridgeEnd, LastWord } from './last-word.ts';
 import { LeaveTaking } from './leave-taking.ts';
 import type { CallLeg, LegEvent } from './leg.ts';
@@ -32,8 +30,6 @@ import type { Log } from './log.ts';
 import type { CallCounts } from './metrics.ts';
 import { RESTART_GOODBYE, transferFailed } from './notices.ts';
 import type { Pacer } from './pacer.ts';
-import type { ProviderEvent } from './provider.ts';
-import { usedEvent } from './provider-news.ts';
 import { tellOfRun } from './tool-desk.ts';
 import { ToolRunner } from './tool-runner.ts';
 
@@ -73,7 +69,7 @@ export class Session {
   readonly #abort = new AbortController();
   readonly #conversation: Conversation;
   readonly #line: Line;
-  readonly #fallback: Fallback;
+  readonly #provider: CallProvider;
   /** What the carrier is told after the end. */
   readonly lastWord: LastWord;
   readonly #over: Promise<void>;
@@ -115,9 +111,9 @@ export class Session {
       }),
       atMs: () => this.#at(),
       emit: (event) => this.#emit(event),
-      onUsage: (event) => this.#onUsage(event, this.#fallback.candidate),
+      onUsage: (event) => this.#provider.used(event),
       onOver: (reason) => this.#endQuietly(reason),
-      onProviderStill: (forMs) => this.#fallback.giveUp(keptStill(forMs)),
+      onProviderStill: (forMs) => this.#provider.keepsStill(forMs),
       onFailed: (thrown) => this.#failed(thrown),
     });
     this.#line = new Line({
@@ -133,26 +129,13 @@ export class Session {
       onOver: (reason) => this.#endQuietly(reason),
       onTransferFailed: (outcome) => this.#transferFailed(outcome),
     });
-    this.#fallback = new Fallback({
-      candidates: deps.providers,
-      breakers: deps.breakers,
-      policy: deps.agent.fallback,
-      clock,
-      log: deps.log,
+    this.#provider = new CallProvider({
+      ...deps,
+      line: defaultFormat,
       signal: this.#abort.signal,
-      request: (candidate, resume) => {
-        const { catchUp } = candidate.provider.capabilities;
-        const history = this.#conversation.history(catchUp);
-        return connectRequest(deps.agent, candidate, defaultFormat, clock, { history, resume });
-      },
-      onReady: (ready) => this.#onReady(ready),
-      onEvent: (event) => this.#conversation.onProviderEvent(event),
-      onUsage: (event, candidate) => this.#onUsage(event, candidate),
-      onFailed: (candidate, phase, { code }, ms) =>
-        this.#emit({ type: 'providerFailed', ...called(candidate), phase, code, ms }),
-      onLost: () => this.#conversation.providerLost(),
-      onNothingLeft: (error) => this.#nobodyLeft(error),
-      mayRenew: () => this.#conversation.mayRenew,
+      conversation: () => this.#conversation,
+      emit: (event) => this.#emit(event),
+      onNobodyLeft: () => this.#agentLost('provider-failed'),
       onCannotRenew: () => this.#leave.now('max-duration', deps.agent.maxCallGoodbye),
     });
     this.#leave = new LeaveTaking({
@@ -164,7 +147,7 @@ export class Session {
 
   /** Name of who holds the call, or had it last. */
   get provider(): string {
-    return this.#fallback.candidate?.provider.name ?? 'none';
+    return this.#provider.name;
   }
 
   get call(): IncomingCall {
@@ -212,7 +195,7 @@ export class Session {
     const { agent, carrier } = this.#deps;
     this.#emit({ type: 'started', callId: this.callId, carrier: carrier.name, agent: agent.name });
     this.#leave.after(agent.maxCallMs, 'max-duration', agent.maxCallGoodbye);
-    this.#fallback.open();
+    this.#provider.open();
   }
 
   /** The carrier's stream has begun. */
@@ -362,29 +345,6 @@ export class Session {
     if (this.#lost !== undefined) this.#endQuietly(this.#lost);
   }
 
-  #onReady(ready: Ready): void {
-    const { candidate, session, why, request, connectMs } = ready;
-    const replayedMs = this.#conversation.connect(session, candidate.provider.capabilities, ready);
-    const resumed = request.resume !== undefined;
-    const historyItems = resumed ? 0 : request.history.length;
-    this.#emit({
-      type: 'providerReady',
-      ...called(candidate),
-      ...{ why, resumed, connectMs, historyItems, replayedMs },
-    });
-  }
-
-  #onUsage(event: Extract<ProviderEvent, { type: 'usage' }>, candidate: Candidate | undefined): void {
-    if (candidate !== undefined) this.#emit(usedEvent(event, candidate.provider.name, modelOf(candidate)));
-  }
-
-  #nobodyLeft(error: BridgeError): void {
-    if (this.#endReason !== undefined || this.#lost !== undefined) return;
-    const { code, message } = error;
-    this.#deps.log.error({ code, detail: failureDetail(message) }, 'no provider is left');
-    this.#agentLost('provider-failed');
-  }
-
   #failed(thrown: unknown): void {
     this.#deps.log.error({ err: BridgeError.from(thrown) }, 'call failed');
     this.#agentLost('failed');
@@ -392,6 +352,7 @@ export class Session {
 
   /** Whoever is being put through does not need the agent: only when that fails is this the end. */
   #agentLost(reason: EndReason): void {
+    if (this.#endReason !== undefined || this.#lost !== undefined) return;
     if (!this.#line.switchboard.transferring) {
       this.#endQuietly(reason);
       return;
@@ -414,7 +375,7 @@ export class Session {
     this.#deps.log.info({ reason, seconds: Math.round(seconds * 10) / 10, bargeIns }, 'call ended');
     this.#emit({ type: 'ended', reason, transcript: this.#conversation.transcript.turns });
     this.#deps.onEnding(this, reason);
-    await this.#fallback.close(reason);
+    await this.#provider.close(reason);
   }
 
   #at(): number {
@@ -424,15 +385,4 @@ export class Session {
   #emit(event: CallEventBody): void {
     tellObserver(this.#deps, this.callId, { ...event, atMs: this.#at() });
   }
-}
-
-function called(candidate: Candidate): { readonly provider: string; readonly model: string | undefined } {
-  return { provider: candidate.provider.name, model: modelOf(candidate) };
-}
-
-function keptStill(forMs: number): BridgeError {
-  return new BridgeError(
-    'PROVIDER_UNAVAILABLE',
-    `nothing came for ${Math.round(forMs)} ms when it was its turn`,
-  );
 }

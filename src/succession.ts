@@ -195,6 +195,13 @@ export class Succession {
   drained(): void {
     this.#handover.gap.soundEnded();
     this.#gapFiller.soundEnded();
+    this.#options.floor.check();
+  }
+
+  /** The provider was told the result of a function. */
+  resultTold(): void {
+    this.weigh();
+    this.#options.floor.check();
   }
 
   /** See `Floor.hold`. */
