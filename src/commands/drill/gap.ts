@@ -9,6 +9,8 @@ export interface Gap {
   readonly silentMs: number;
   /** Of this, the new providers' own time: to connect, to find the end of the caller's turn, to begin to speak. */
   readonly theirsMs: number;
+  /** Of this, time that passed by agreement: until a provider that keeps still is given up, or a function has run. */
+  readonly agreedMs: number;
   /** The rest. */
   readonly addedMs: number;
 }
@@ -45,26 +47,20 @@ export function gapOf(
   if (offset === undefined || speaking?.firstAudioMs === undefined) return undefined;
   const spokeMs = speaking.firstAudioMs - call.placedMs;
   const owedMs = Math.max(diedMs, callerEnd(call, spokeMs));
-  const spans = [
-    ...later.flatMap((session) => ownTimes(session, call.placedMs)),
-    { from: 0, to: excusedUntilMs },
-  ];
+  const spans = later.flatMap((session) => ownTimes(session, call.placedMs));
   const present = agentPresent(decodeG711('mulaw', call.phone.heard));
-  let silent = 0;
-  let added = 0;
+  let [silent, agreed, added] = [0, 0, 0];
   for (let frame = 0; frame < present.length; frame++) {
     const atMs = offset + frame * TICK_MS;
     if (atMs < owedMs) continue;
-    if (present[frame] === 1) {
-      if (atMs >= spokeMs) break;
-      continue;
-    }
-    silent += 1;
-    if (!spans.some(({ from, to }) => atMs >= from && atMs < to)) added += 1;
+    if (present[frame] === 1 && atMs >= spokeMs) break;
+    if (present[frame] === 1) continue;
+    silent += TICK_MS;
+    if (spans.some(({ from, to }) => atMs >= from && atMs < to)) continue;
+    if (atMs < excusedUntilMs) agreed += TICK_MS;
+    else added += TICK_MS;
   }
-  const silentMs = silent * TICK_MS;
-  const addedMs = added * TICK_MS;
-  return { silentMs, addedMs, theirsMs: silentMs - addedMs };
+  return { silentMs: silent, agreedMs: agreed, addedMs: added, theirsMs: silent - agreed - added };
 }
 
 /** When the caller last stopped speaking before a time; 0: never. */

@@ -104,7 +104,7 @@ export async function perform(plan: DrillPlan, stop: AbortSignal): Promise<Drill
   stop.removeEventListener('abort', leave);
   return {
     ...judge(call, plan.lexicon, report.firstAgentMs),
-    gap: gapOf(call, report.firstAgentMs, killedMs, plan.kill === 'stall' ? noticedMs(call) : 0),
+    gap: gapOf(call, report.firstAgentMs, killedMs, agreedUntil(call, plan.kill)),
     call,
     report,
     plan,
@@ -114,10 +114,10 @@ export async function perform(plan: DrillPlan, stop: AbortSignal): Promise<Drill
   };
 }
 
-/** When the service found out, in ms since the call was placed; 0: it did not. */
-function noticedMs(call: StagedCall): number {
-  const found = call.stamped.find(
-    ({ event }) => event.type === 'providerFailed' && event.phase === 'in-call',
+/** Until when nothing could be heard, whoever holds the call; in ms since the call was placed. */
+function agreedUntil(call: StagedCall, kill: Kill): number {
+  const found = call.stamped.find(({ event }) =>
+    kill === 'stall' ? event.type === 'providerFailed' : kill === 'during-tool' && event.type === 'tool',
   );
   return found === undefined ? 0 : found.clockMs - call.placedMs;
 }

@@ -118,10 +118,12 @@ export function verdict(result: DrillResult): readonly string[] {
   return lines;
 }
 
-function waited({ gap }: DrillResult): string {
+function waited({ gap, plan }: DrillResult): string {
   if (gap === undefined) return 'NOBODY TOOK OVER';
-  const { silentMs, theirsMs, addedMs } = gap;
-  return `the caller heard nothing for ${silentMs} ms: ${theirsMs} ms are the new provider's, ${addedMs} ms are ours`;
+  const { silentMs, theirsMs, agreedMs, addedMs } = gap;
+  const wait = plan.kill === 'stall' ? 'for a word of the old one' : 'for the function';
+  const agreed = agreedMs === 0 ? '' : `${agreedMs} ms are the wait ${wait}, `;
+  return `the caller heard nothing for ${silentMs} ms: ${agreed}${theirsMs} ms are the new provider's, ${addedMs} ms are ours`;
 }
 
 /** Somebody took over, the call came to its end, and nothing was lost, said twice or run twice. */
