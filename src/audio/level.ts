@@ -9,7 +9,7 @@ const LEAST_DBM0 = -42;
 /** Voice is this much louder than what is there when nobody speaks. */
 const ABOVE_FLOOR_DB = 12;
 /** The floor follows a lower level at once, a higher one slowly: speech has pauses, a vacuum cleaner has none. */
-const FLOOR_RISE_DB = 0.06;
+const FLOOR_RISE_DB = 0.03;
 const LOWEST_FLOOR_DBM0 = -66;
 /** Voice that makes a turn of it; a cough, a key or a door is shorter. */
 const TURN_MS = 600;
@@ -17,6 +17,8 @@ const TURN_MS = 600;
 const PAUSE_MS = 700;
 /** Nobody speaks for so long without a pause: it is music or noise. */
 const LONGEST_MS = 20_000;
+/** Quiet after which that is over: it swells and fades. */
+const NOISE_PAUSE_MS = 5_000;
 /**
  * Power of the difference from sample to sample against that of the samples, at 8 kHz: vowels lie below this, and breath,
  * crackle, coughs, keys and s above.
@@ -59,8 +61,8 @@ export class TurnLevel {
   #lengthMs = 0;
   #quietMs = 0;
   #counted = false;
-  /** It has gone on for too long. */
-  #isNoise = false;
+  /** Quiet that is still missing until something counts again. */
+  #noiseMs = 0;
 
   /** Throws BAD_AUDIO for a rate that has no whole 20 ms. */
   constructor(format: AudioFormat) {
@@ -126,10 +128,14 @@ export class TurnLevel {
     this.#filled = 0;
     this.#power = 0;
     this.#difference = 0;
-    return loud && !this.#isNoise;
+    return loud && this.#noiseMs === 0;
   }
 
   #onLoud(level: number, colour: number): void {
+    if (this.#noiseMs > 0) {
+      this.#noiseMs = NOISE_PAUSE_MS;
+      return;
+    }
     this.#quietMs = 0;
     this.#lengthMs += BLOCK_MS;
     this.#loud += 1;
@@ -151,6 +157,7 @@ export class TurnLevel {
   }
 
   #onQuiet(): void {
+    this.#noiseMs = Math.max(0, this.#noiseMs - BLOCK_MS);
     if (this.#loud === 0) return;
     this.#lengthMs += BLOCK_MS;
     this.#quietMs += BLOCK_MS;
@@ -163,9 +170,9 @@ export class TurnLevel {
   }
 
   #revoke(): void {
-    if (this.#counted && !this.#isNoise) this.#turns = Math.max(0, this.#turns - 1);
-    this.#counted = true;
-    this.#isNoise = true;
+    if (this.#counted) this.#turns = Math.max(0, this.#turns - 1);
+    this.#noiseMs = NOISE_PAUSE_MS;
+    this.#endStretch();
   }
 
   #endStretch(): void {
@@ -178,6 +185,5 @@ export class TurnLevel {
     this.#lengthMs = 0;
     this.#quietMs = 0;
     this.#counted = false;
-    this.#isNoise = false;
   }
 }

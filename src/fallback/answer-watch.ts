@@ -234,7 +234,10 @@ export class AnswerWatch {
 
   #onText(role: 'user' | 'assistant', final: boolean): void {
     // What the provider has heard as well is no doubt of ours any more.
-    if (role === 'user' && final && this.#owed === 'doubtful') this.#owed = 'answer';
+    if (role === 'user' && final && this.#owed === 'doubtful') {
+      this.#owe('answer');
+      return;
+    }
     this.#from = Math.min(this.#options.clock.now(), this.#dueAt + this.#options.limitMs);
   }
 
