@@ -3,9 +3,14 @@ import { type AudioFormat, bytesPerMs, PCM16_24K, silenceByte } from './audio/fo
 import { createTranscoder } from './audio/transcode.ts';
 import { FunctionCalls, type OnFunctionCall } from './audio-stream/function-calls.ts';
 import { SpeechOut, type SpokenAudio } from './audio-stream/speech-out.ts';
-import { type Clock, pause, systemClock } from './clock.ts';
+import { type Clock, LONGEST_TIMER_MS, pause, systemClock } from './clock.ts';
 import { assertNever, BridgeError } from './errors.ts';
+import { Breakers } from './fallback/breakers.ts';
+import { soleCandidate } from './fallback/candidate.ts';
+import { type Dialled, dial } from './fallback/dial.ts';
+import { FALLBACK } from './fallback/policy.ts';
 import type {
+  ConnectRequest,
   HistoryItem,
   ProviderEvent,
   ProviderSession,
@@ -51,6 +56,14 @@ export interface AudioStreamOptions {
   readonly extensions?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** What the provider warns of, such as `audio_dropped`: it did not take all that went in. */
   readonly onWarning?: (code: string, message: string) => void;
+  /** A provider could not be had, while another one or the same one is tried. */
+  readonly onProviderFailed?: (provider: string, error: BridgeError) => void;
+  /** Longest time that one provider may take to be ready; 5 s. */
+  readonly connectMs?: number;
+  /** The next provider is dialled beside one that is not ready after so long, and the first that is ready is taken; 0, the default: never. */
+  readonly hedgeMs?: number;
+  /** Shared by streams that are to pass by a provider which has failed others of them; default: each finds out by itself. */
+  readonly breakers?: Breakers;
   /** How much of an item was heard, in ms; default: what was taken from `audio`. */
   readonly heardMs?: (itemId: string) => number;
   /** How long the agent may keep still, after the input has ended, before the stream ends; 3 s. */
@@ -81,9 +94,14 @@ const CLOSING_SILENCE_MS = 1000;
 const MOST_TEXTS = 10_000;
 
 /**
- * Audio in, audio and words out: a provider without telephone calls. Of several providers the first that can be reached
- * is taken. Resolves when audio flows; rejects with the BridgeError of the last provider that was tried, with
- * BAD_INPUT when there is none, and with BAD_AUDIO for formats that cannot be converted.
+ * Audio in, audio and words out: a provider without telephone calls. Of several providers the first that can be had is
+ * taken: the next one is dialled when one fails or is not ready in its time, and when all have failed, those whose error
+ * may pass are tried once more. From then on the stream has this provider and no other: a session that dies in the middle
+ * ends the stream with its error. (In a call another provider takes over.)
+ *
+ * Resolves when audio flows; rejects with the BridgeError of the provider that was tried last, or with that of one before
+ * it which said more than TIMEOUT; with BAD_INPUT when there is no provider or a time cannot be used, with BAD_AUDIO for
+ * formats that cannot be converted, and with CANCELLED by `signal`.
  */
 export async function processAudioStream(
   providers: RealtimeProvider | readonly RealtimeProvider[],
@@ -91,24 +109,61 @@ export async function processAudioStream(
   options: AudioStreamOptions = {},
 ): Promise<AudioStream> {
   const list: readonly RealtimeProvider[] = 'connect' in providers ? [providers] : providers;
-  let failure = new BridgeError('BAD_INPUT', 'no provider was given, wanted at least one');
-  for (const provider of list) {
-    const run = new Run(options);
-    try {
-      await run.open(provider);
-      run.pump(audioIn);
-      return run;
-    } catch (thrown) {
-      await run.close();
-      failure = BridgeError.from(thrown);
-      if (!failure.verdict.failOver) throw failure;
-    }
+  if (list.length === 0) throw new BridgeError('BAD_INPUT', 'no provider was given, wanted at least one');
+  const run = new Run(await dialOne(list, options), options);
+  try {
+    run.begin();
+  } catch (thrown) {
+    await run.close();
+    throw BridgeError.from(thrown);
   }
-  throw failure;
+  run.pump(audioIn);
+  return run;
+}
+
+function dialOne(list: readonly RealtimeProvider[], options: AudioStreamOptions): Promise<Dialled> {
+  const { clock = systemClock, signal, onProviderFailed } = options;
+  return dial({
+    clock,
+    breakers: options.breakers ?? new Breakers({ clock, onChange: () => undefined }),
+    candidates: list.flatMap(soleCandidate),
+    connectMs: timeOf('connectMs', options.connectMs, FALLBACK.connectMs, 1),
+    hedgeMs: timeOf('hedgeMs', options.hedgeMs, 0, 0),
+    signal: signal ?? new AbortController().signal,
+    request: ({ provider }) => requestOf(provider, options, clock),
+    onFailed: ({ provider }, error) => onProviderFailed?.(provider.name, error),
+  });
+}
+
+function timeOf(name: string, given: number | undefined, otherwise: number, least: number): number {
+  const ms = given ?? otherwise;
+  if (ms >= least && ms <= LONGEST_TIMER_MS) return ms;
+  const wanted = `${least} to ${LONGEST_TIMER_MS}`;
+  throw new BridgeError('BAD_INPUT', `found ${name} ${ms}, wanted a number of ms from ${wanted}`);
+}
+
+function requestOf({ name }: RealtimeProvider, options: AudioStreamOptions, clock: Clock): ConnectRequest {
+  return {
+    instructions: options.instructions ?? '',
+    model: options.model,
+    voice: options.voice,
+    language: options.language,
+    tools: options.functions ?? [],
+    turnDetection: options.turnDetection ?? {},
+    transcribeCaller: options.transcribeInput ?? true,
+    preferredFormats: [options.inputFormat ?? PCM16_24K],
+    history: options.history ?? [],
+    overrides: options.extensions?.[name] ?? {},
+    clock,
+  };
 }
 
 class Run implements AudioStream {
   readonly transcripts = new AsyncQueue<SpokenText>();
+  /** Name of the provider that has the stream. */
+  readonly provider: string;
+  readonly #dialled: Dialled;
+  readonly #session: ProviderSession;
   readonly #options: AudioStreamOptions;
   readonly #clock: Clock;
   readonly #inputFormat: AudioFormat;
@@ -118,14 +173,15 @@ class Run implements AudioStream {
   readonly #open = new Set<string>();
   readonly #onAbort = (): void =>
     this.#end(new BridgeError('CANCELLED', 'the stream is not needed any more'));
-  #provider: RealtimeProvider | undefined;
-  #session: ProviderSession | undefined;
   #ended = false;
   #closing: Promise<void> | undefined;
   /** When something was last said or done. */
   #activeAt = 0;
 
-  constructor(options: AudioStreamOptions) {
+  constructor(dialled: Dialled, options: AudioStreamOptions) {
+    this.provider = dialled.candidate.provider.name;
+    this.#dialled = dialled;
+    this.#session = dialled.session;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#inputFormat = options.inputFormat ?? PCM16_24K;
@@ -141,36 +197,23 @@ class Run implements AudioStream {
       limitMs: options.functionMs ?? 30_000,
       answer: (callId, result) => {
         this.#activeAt = this.#clock.now();
-        this.#session?.sendToolResult(callId, result);
+        this.#session.sendToolResult(callId, result);
       },
     });
-  }
-
-  get provider(): string {
-    return this.#provider?.name ?? '';
   }
 
   get audio(): AsyncIterable<SpokenAudio> {
     return this.#speech.queue;
   }
 
-  async open(provider: RealtimeProvider): Promise<void> {
+  /** Throws BAD_AUDIO for a format that cannot be converted; CANCELLED when nobody wants the stream any more. */
+  begin(): void {
     const { signal, greeting } = this.#options;
     if (signal?.aborted) throw new BridgeError('CANCELLED', 'the stream is not needed any more');
     signal?.addEventListener('abort', this.#onAbort, { once: true });
-    this.#provider = provider;
-    const session = await provider.connect(
-      this.#request(provider),
-      (event) => this.#onEvent(event),
-      this.#over.signal,
-    );
-    this.#session = session;
-    if (this.#ended) {
-      await session.close('the stream is over');
-      throw new BridgeError('CANCELLED', 'the stream is not needed any more');
-    }
-    this.#speech.from(session.output);
-    if (greeting !== undefined) session.say(greeting);
+    this.#speech.from(this.#session.output);
+    this.#dialled.listen((event) => this.#onEvent(event));
+    if (greeting !== undefined) this.#session.say(greeting);
   }
 
   /** Feeds the input to the session; what becomes of it is told by the iterations. */
@@ -183,7 +226,7 @@ class Run implements AudioStream {
 
   sendText(text: string, respond = true): void {
     this.#activeAt = this.#clock.now();
-    this.#session?.sendText(text, { role: 'user', respond });
+    this.#session.sendText(text, { role: 'user', respond });
   }
 
   close(): Promise<void> {
@@ -195,26 +238,8 @@ class Run implements AudioStream {
     return this.close();
   }
 
-  #request({ name }: RealtimeProvider): Parameters<RealtimeProvider['connect']>[0] {
-    const options = this.#options;
-    return {
-      instructions: options.instructions ?? '',
-      model: options.model,
-      voice: options.voice,
-      language: options.language,
-      tools: options.functions ?? [],
-      turnDetection: options.turnDetection ?? {},
-      transcribeCaller: options.transcribeInput ?? true,
-      preferredFormats: [this.#inputFormat],
-      history: options.history ?? [],
-      overrides: options.extensions?.[name] ?? {},
-      clock: this.#clock,
-    };
-  }
-
   async #pump(audioIn: AsyncIterable<Uint8Array>): Promise<void> {
     const session = this.#session;
-    if (session === undefined) return;
     const { signal } = this.#over;
     const perMs = bytesPerMs(this.#inputFormat);
     const transcoder = createTranscoder(this.#inputFormat, session.input);
@@ -271,7 +296,7 @@ class Run implements AudioStream {
         break;
       case 'speechStarted':
       case 'interrupted':
-        this.#session?.interrupt(this.#speech.interrupt(this.#open));
+        this.#session.interrupt(this.#speech.interrupt(this.#open));
         break;
       case 'responseStarted':
         this.#open.add(event.responseId);
@@ -323,7 +348,7 @@ class Run implements AudioStream {
     this.#functions.close();
     this.#speech.queue.end(error);
     this.transcripts.end(error);
-    await this.#session?.close('the stream is over');
+    await this.#session.close('the stream is over');
   }
 }
 

@@ -291,7 +291,7 @@ describe('processAudioStream', () => {
       { signal: abort.signal },
     );
     await expect(opening).rejects.toMatchObject({ code: 'CANCELLED' });
-    expect(late.closedWith).toBe('the stream is over');
+    expect(late.closedWith).toBe('nobody waits for this session any more');
   });
 
   it('runs no more functions at once than anybody can want', async () => {

@@ -293,6 +293,12 @@ async function race(order: readonly number[], ready: readonly boolean[], manners
   call.clean();
 }
 
+function circle(): Error {
+  const error = new Error('round and round');
+  error.cause = error;
+  return error;
+}
+
 describe('a provider that breaks the rules', () => {
   it('may throw at once, or reject with anything: it has failed, and the next one is dialled', async () => {
     const things: [unknown, ErrorCode][] = [
@@ -301,6 +307,10 @@ describe('a provider that breaks the rules', () => {
       [undefined, 'INTERNAL'],
       [failure('PROVIDER_QUOTA'), 'PROVIDER_QUOTA'],
       [Object.assign(new Error('odd bytes'), { code: 'BAD_FRAME' }), 'BAD_FRAME'],
+      [new Error('dial: 429', { cause: failure('PROVIDER_RATE_LIMITED') }), 'PROVIDER_RATE_LIMITED'],
+      [new Error('a', { cause: new Error('b', { cause: failure('PROVIDER_AUTH') }) }), 'PROVIDER_AUTH'],
+      [new Error('gave up', { cause: failure('CANCELLED') }), 'PROVIDER_UNAVAILABLE'],
+      [circle(), 'INTERNAL'],
       // Nobody but us may say that nobody waits.
       [failure('CANCELLED'), 'PROVIDER_UNAVAILABLE'],
     ];

@@ -28,6 +28,9 @@ const MOST_EVENTS = 5_000;
 /** A minute and a half of 24 kHz PCM16. */
 const MOST_BYTES = 4_500_000;
 
+/** A chain of causes may be a circle. */
+const MOST_WRAPPINGS = 8;
+
 /** `ready`: the session is somebody's. `over`: there is none any more. */
 type Stage = 'dialling' | 'ready' | 'over';
 
@@ -166,15 +169,28 @@ export class Attempt {
 }
 
 function failureOf(thrown: unknown): BridgeError {
-  const error = BridgeError.from(thrown);
+  const error = unwrapped(thrown);
   // Only we may say that nobody needs the session: whoever waits for it would believe it.
   if (error.code !== 'CANCELLED') return error;
   const text = `the provider gave up by itself: ${error.plainMessage}`;
   return new BridgeError('PROVIDER_UNAVAILABLE', text, { cause: error });
 }
 
+/** Adapters of others like to wrap what they are told; what is to be done about it hangs on the code inside. */
+function unwrapped(thrown: unknown): BridgeError {
+  const outer = BridgeError.from(thrown);
+  if (thrown === outer || outer.code !== 'INTERNAL') return outer;
+  let inner = outer.cause;
+  for (let depth = 0; depth < MOST_WRAPPINGS && inner instanceof Error; depth++) {
+    if (inner instanceof BridgeError)
+      return new BridgeError(inner.code, outer.plainMessage, { cause: thrown });
+    inner = inner.cause;
+  }
+  return outer;
+}
+
 function hangUp(session: ProviderSession): void {
-  const closing = async (): Promise<void> => session.close('another provider was ready first, or too late');
+  const closing = async (): Promise<void> => session.close('nobody waits for this session any more');
   // It must not reject, but it is not ours.
   closing().catch(() => undefined);
 }
