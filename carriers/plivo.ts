@@ -91,6 +91,7 @@ export function createPlivo(options: PlivoOptions): Carrier {
   return {
     name: 'plivo',
     capabilities: capabilities(format),
+    controlsCalls: Boolean(options.authId && authToken),
     verify: (request) => verifyWebhook(auth, request),
     verifyUpgrade: (request) => verifyUpgrade(auth, request),
     parse: (request, route) => parseWebhook(readSigned(request, route), route),

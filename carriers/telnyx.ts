@@ -89,6 +89,7 @@ export function createTelnyx(options: TelnyxOptions): Carrier {
   return {
     name: 'telnyx',
     capabilities: capabilities('document'),
+    controlsCalls: Boolean(options.apiKey),
     commandCapabilities: capabilities('command'),
     verify: (request) => verifyWebhook(signatures, request),
     verifyUpgrade: (request, call) => verifyUpgrade({ secret, insecure }, request, call),

@@ -60,6 +60,7 @@ export function createTwilio(options: TwilioOptions): Carrier {
   return {
     name: 'twilio',
     capabilities: CAPABILITIES,
+    controlsCalls: Boolean(options.accountSid && auth.authToken),
     verify: (request) => verifyWebhook(auth, request),
     verifyUpgrade: (request) => verifyUpgrade(auth, request),
     parse: (request, route) => parseWebhook(readSigned(request, route), route),

@@ -268,6 +268,11 @@ export interface AnswerPlan extends CallUrls {
   readonly fallback: AfterStream;
   /** The codec that the carrier offered could not be used: ask for the one that everybody has. */
   readonly plainCodec: boolean;
+  /**
+   * The document has nobody to ask: when the stream ends, `fallback` follows, also when this process has died. Whatever
+   * else is to happen then is ordered by request before the stream is ended. Not set: the carrier asks at `afterUrl`.
+   */
+  readonly standsAlone?: boolean | undefined;
 }
 
 export interface Answer {
@@ -335,6 +340,8 @@ export interface Carrier extends CallControl {
   readonly name: CarrierName;
   /** Of calls in document style, or of all calls where there is only one style. */
   readonly capabilities: CarrierCapabilities;
+  /** Requests can be made: it has been given what they need. */
+  readonly controlsCalls?: boolean | undefined;
   /** Of calls in command style, where a carrier has both. */
   readonly commandCapabilities?: CarrierCapabilities | undefined;
   /** Checks a webhook against the configured public URL, never against the Host header. */

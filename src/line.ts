@@ -37,6 +37,11 @@ export interface LineOptions {
   onTransferStarted(): void;
   onOver(reason: 'caller-hung-up' | 'media-lost' | 'transferred'): void;
   onTransferFailed(outcome: CallOutcome): void;
+  /**
+   * The call is over: called once, in the place of closing the stream. `leg`: the stream there is, which is to be closed
+   * then; `asks`: the carrier was told to do something, and asks what comes after it.
+   */
+  readonly part?: ((leg: CallLeg | undefined, asks: boolean) => void) | undefined;
 }
 
 /** A carrier that opens a broken stream again does so at once. */
@@ -170,8 +175,10 @@ export class Line {
   close(reason: string): void {
     this.#cancelReopen?.();
     this.#watch.close();
+    const asks = this.switchboard.streamMayEnd;
     this.switchboard.close();
-    this.#leg?.close(1000, reason);
+    if (this.#options.part === undefined) this.#leg?.close(1000, reason);
+    else this.#options.part(this.#leg, asks);
   }
 
   get #mayReopen(): boolean {

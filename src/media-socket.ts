@@ -25,6 +25,8 @@ export interface MediaSocketsDeps {
 const MAX_MESSAGE_BYTES = 65_536;
 const START_DEADLINE_MS = 10_000;
 const PING_EVERY_MS = 20_000;
+/** A carrier that was ordered to open another stream has ended this one by then. */
+const ORDER_MS = 5000;
 /** The round trip is the shortest of the last few: a longer one was a pause of this process or a lost packet. */
 const ROUND_TRIPS = 5;
 /** No telephone line is longer; beyond it the figure is wrong. */
@@ -128,6 +130,9 @@ class MediaSocket implements CallLeg {
   #closing = false;
   #roundTripMs = 0;
   #input: AudioFormat;
+  /** It speaks a codec that nobody here can decode, and is to be replaced. */
+  #foreign = false;
+  #cancelForeign: Cancel | undefined;
   readonly #order: ReorderWindow | undefined;
   #byteOrder: ByteOrder | undefined;
 
@@ -204,7 +209,7 @@ class MediaSocket implements CallLeg {
   }
 
   #onMessage(data: RawData, isBinary: boolean): void {
-    if (this.#closing) return;
+    if (this.#closing || this.#foreign) return;
     const events = this.#decode(data, isBinary);
     for (const event of events) this.#onEvent(event);
   }
@@ -275,14 +280,25 @@ class MediaSocket implements CallLeg {
 
   /** Played as something else it would be noise for the whole call. */
   #onForeignCodec(codec: string): void {
-    if (this.#session.refuseCodec(codec)) this.close(1000, 'another codec is asked for');
-    else this.#refuse(`the carrier sends ${codec}, which cannot be decoded`);
+    if (!this.#session.refuseCodec(codec)) {
+      this.#refuse(`the carrier sends ${codec}, which cannot be decoded`);
+      return;
+    }
+    const close = (): void => this.close(1000, 'another codec is asked for');
+    if (!this.#deps.manager.standsAlone(this.#carrier.name, this.#session.callId)) {
+      close();
+      return;
+    }
+    // The carrier has been ordered to open another stream: closed before that, it would go on to the last resort.
+    this.#foreign = true;
+    this.#cancelForeign = this.#deps.clock.after(ORDER_MS, close);
   }
 
   #refuse(why: string): void {
     this.#deps.metrics.refused('upgrade', 'bad-start');
     this.#deps.log.warn({ callId: this.#session.callId, why }, 'media stream given up');
     this.close(1008, 'not accepted');
+    this.#deps.manager.streamRefused(this.#carrier.name, this.#session.callId);
   }
 
   #ping(): void {
@@ -310,6 +326,7 @@ class MediaSocket implements CallLeg {
   #onClose(code: number): void {
     this.#cancelStart();
     this.#cancelPing?.();
+    this.#cancelForeign?.();
     // Of a stream that was given up nobody wants to hear any more: the next one may be there already.
     if (!this.#closing) this.#order?.flush();
     this.#onGone();

@@ -1,22 +1,21 @@
-import { randomBytes } from 'node:crypto';
 import { AfterCall, streamOver } from './after-call.ts';
 import type { Agent } from './agents.ts';
 import type { MachinePolicy } from './answering-machine.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { AccountTerms } from './call-accounts.ts';
+import { type CallEntry, mintStream, newToken } from './call-entry.ts';
 import type { CallEvent, EndReason } from './call-events.ts';
 import { callKey } from './call-key.ts';
 import { KEYS_STEP, type PublicAddresses, readAfter, afterToken as tokenFor, withStep } from './call-urls.ts';
-import {
-  type AnswerPlan,
-  type CallUrls,
-  type Carrier,
-  type CarrierEvent,
-  type CarrierName,
-  capabilitiesFor,
-  type IncomingCall,
-  type Next,
+import type {
+  AnswerPlan,
+  CallUrls,
+  Carrier,
+  CarrierEvent,
+  CarrierName,
+  IncomingCall,
+  Next,
 } from './carrier.ts';
 import type { Cancel, Clock } from './clock.ts';
 import type { Breakers } from './fallback/breakers.ts';
@@ -65,20 +64,6 @@ export interface Admission {
   readonly agent: string;
 }
 
-interface Entry {
-  readonly session: Session;
-  readonly afterToken: string;
-  readonly urls: CallUrls;
-  /** Of the newest media stream. */
-  plan: AnswerPlan;
-  mediaToken: string;
-  /** Media streams that were planned. */
-  streams: number;
-  /** How often the media token may still be used. */
-  tokenUses: number;
-  cancelMedia: Cancel;
-}
-
 /** What the bridge calls a call. */
 interface Names {
   readonly key: string;
@@ -98,11 +83,11 @@ const OVERTAKEN_MS = 1500;
 /** All calls of the process: who may come in, who is who, and how they leave when the process stops. */
 export class SessionManager {
   readonly #deps: SessionManagerDeps;
-  readonly #calls = new Map<string, Entry>();
-  readonly #byMedia = new Map<string, Entry>();
+  readonly #calls = new Map<string, CallEntry>();
+  readonly #byMedia = new Map<string, CallEntry>();
   /** Calls that are up or have just ended, by their id and by the token of their after-stream address. */
-  readonly #recent = new Map<string, Entry>();
-  readonly #byAfter = new Map<string, Entry>();
+  readonly #recent = new Map<string, CallEntry>();
+  readonly #byAfter = new Map<string, CallEntry>();
   readonly #forget = new Set<Cancel>();
   /** Calls that are over, oldest first. */
   readonly #ended = new Set<string>();
@@ -117,7 +102,11 @@ export class SessionManager {
   constructor(deps: SessionManagerDeps) {
     this.#deps = deps;
     this.#hangUps = new HangUpWatch(deps);
-    this.#afterCall = new AfterCall(this.#hangUps);
+    this.#afterCall = new AfterCall({
+      ...deps,
+      hangUps: this.#hangUps,
+      onGiven: (next) => this.#given(next),
+    });
   }
 
   get size(): number {
@@ -214,6 +203,7 @@ export class SessionManager {
       return { next: { type: 'nothing' }, urls: entry.urls, session };
     }
     const next = planned ?? session.next(event);
+    if (planned === undefined) this.#given(next);
     this.#hangUps.confirmed(carrier, event.callId);
     const urls = next.type === 'digits' ? withStep(entry.urls, KEYS_STEP) : entry.urls;
     return { next, urls, session };
@@ -223,7 +213,7 @@ export class SessionManager {
    * Events travel apart from the media socket: that a stream is over may be known before the caller's hang-up, which
    * ended it, or long after it has had a successor.
    */
-  #onCommandStreamOver(entry: Entry, event: Extract<CarrierEvent, { type: 'after-stream' }>): void {
+  #onCommandStreamOver(entry: CallEntry, event: Extract<CarrierEvent, { type: 'after-stream' }>): void {
     const { session, plan } = entry;
     if (session.endReason !== undefined || event.ended) {
       this.#afterCall.lead(entry, session.next(event));
@@ -236,6 +226,34 @@ export class SessionManager {
         this.#afterCall.lead(entry, session.next(event));
     });
     this.#forget.add(cancel);
+  }
+
+  #given({ type }: Next): void {
+    if (type !== 'hang-up' && type !== 'nothing') this.#deps.metrics.lastResort(type);
+  }
+
+  /** The carrier has begun or ended a stream of this call, or could not. */
+  streamNews(carrier: CarrierName, callId: string, kind: 'started' | 'stopped' | 'failed'): void {
+    const entry = this.#recent.get(callKey(carrier, callId));
+    if (entry === undefined) return;
+    const { session, plan } = entry;
+    entry.streamOver = kind !== 'started';
+    if (kind === 'started' || plan.standsAlone !== true) return;
+    if (session.endReason !== undefined) this.#hangUps.confirmed(carrier, callId);
+    // Nobody asks about a stream that could not be opened, and the caller hears the last resort already.
+    else if (kind === 'failed' && !session.hadLeg && entry.tokenUses <= 1)
+      void session.end('media-never-came');
+  }
+
+  /** The bridge does not want the stream that the carrier has opened; nobody asks about it. */
+  streamRefused(carrier: CarrierName, callId: string): void {
+    const session = this.find(carrier, callId);
+    if (session?.hadLeg === false && this.standsAlone(carrier, callId)) void session.end('media-lost');
+  }
+
+  /** The carrier asks nobody when the stream of this call ends. */
+  standsAlone(carrier: CarrierName, callId: string): boolean {
+    return this.#recent.get(callKey(carrier, callId))?.plan.standsAlone === true;
   }
 
   /** News of the other end of a transfer, also of one that was the last resort of a call. */
@@ -263,6 +281,7 @@ export class SessionManager {
     else this.#remember(callKey(carrier, callId));
     // Last, because the end of the session may have begun to wait for this.
     this.#hangUps.confirmed(carrier, callId);
+    this.#afterCall.over(carrier, callId);
   }
 
   /**
@@ -285,6 +304,7 @@ export class SessionManager {
     this.#overdue = true;
     for (const { session } of this.#calls.values()) void session.end('shutdown');
     await Promise.all(this.#endings);
+    this.#afterCall.close();
     await this.#hangUps.close();
     for (const cancel of this.#forget) cancel();
     this.#forget.clear();
@@ -297,7 +317,7 @@ export class SessionManager {
     for (const { session } of this.#calls.values()) session.leave();
   }
 
-  #enter(carrier: Carrier, call: IncomingCall, terms: CallTerms, names: Names): Entry {
+  #enter(carrier: Carrier, call: IncomingCall, terms: CallTerms, names: Names): CallEntry {
     const { clock, pacer, log, leadMs, createTranscoder, observe, breakers } = this.#deps;
     const { agent, machine, providers } = terms;
     const { key, afterToken, urls } = names;
@@ -316,13 +336,18 @@ export class SessionManager {
       observe: (callId, event) => observe?.(carrier.name, callId, event),
       urls,
       plan: (plainCodec) => this.#planAgain(entry, plainCodec),
+      part: (leg, asks) => {
+        entry.parting = { leg, asks };
+      },
       onEnding: (ending, reason) => this.#onEnding(key, ending, reason),
     });
-    const entry: Entry = {
+    const entry: CallEntry = {
       session,
       afterToken,
       urls,
       streams: 1,
+      parting: undefined,
+      streamOver: false,
       ...this.#mint(carrier, call, agent, urls, false),
       cancelMedia: clock.after(MEDIA_DEADLINE_MS, () => {
         if (!session.hadLeg) void session.end('media-never-came');
@@ -332,23 +357,12 @@ export class SessionManager {
     return entry;
   }
 
-  /** A new media token and the plan that holds it. */
   #mint(carrier: Carrier, call: IncomingCall, agent: Agent, urls: CallUrls, plainCodec: boolean) {
-    const { addresses } = this.#deps;
-    const mediaToken = newToken();
-    const plan: AnswerPlan = {
-      ...urls,
-      mediaUrl: addresses.media(carrier.name, mediaToken),
-      streamStatusUrl: addresses.streamStatus(carrier.name),
-      // Comes back in the start message; also says in the carrier's debugger who answers.
-      params: { call: call.callId, agent: agent.name },
-      fallback: agent.lastResort,
-      plainCodec,
-    };
-    return { mediaToken, plan, tokenUses: capabilitiesFor(carrier, call).tokenUses };
+    const standsAlone = this.#afterCall.controls(carrier, call);
+    return mintStream(this.#deps.addresses, carrier, call, { agent, urls, plainCodec, standsAlone });
   }
 
-  #planAgain(entry: Entry, plainCodec: boolean): AnswerPlan {
+  #planAgain(entry: CallEntry, plainCodec: boolean): AnswerPlan {
     const { session } = entry;
     this.#byMedia.delete(entry.mediaToken);
     entry.streams += 1;
@@ -393,11 +407,6 @@ export class SessionManager {
   }
 }
 
-function admission({ session, plan }: Entry): Admission {
+function admission({ session, plan }: CallEntry): Admission {
   return { session, plan, agent: session.agent.name };
-}
-
-/** 192 random bits, safe in a path. */
-function newToken(): string {
-  return randomBytes(24).toString('base64url');
 }

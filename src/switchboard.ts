@@ -169,7 +169,9 @@ export class Switchboard {
     this.#plainCodec = true;
     // What was ordered meanwhile comes first; the stream after it will be the right one.
     if (this.#errand !== undefined) return;
-    this.#begin('codec', { type: 'stream', plan: this.#options.plan(true) }, TURNAROUND_MS);
+    const next: Next = { type: 'stream', plan: this.#options.plan(true) };
+    if (next.plan.standsAlone === true) void this.#send('codec', next, TURNAROUND_MS);
+    else this.#begin('codec', next, TURNAROUND_MS);
   }
 
   /**

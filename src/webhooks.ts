@@ -121,7 +121,7 @@ class Webhook {
         this.#onProgress(carrier, event);
         break;
       case 'stream':
-        this.#onStream(event);
+        this.#onStream(carrier, event);
         break;
       case 'after-stream':
         return this.#onAfterStream(carrier, event);
@@ -276,8 +276,9 @@ class Webhook {
     reception.callOver(carrier.name, callId);
   }
 
-  #onStream({ callId, kind, error }: EventOf<'stream'>): void {
-    const { log } = this.#deps;
+  #onStream(carrier: Carrier, { callId, kind, error }: EventOf<'stream'>): void {
+    const { log, manager } = this.#deps;
+    if (kind !== 'degraded') manager.streamNews(carrier.name, callId, kind);
     if (kind === 'failed') log.warn({ callId, error }, 'the carrier could not use the media stream');
     if (kind === 'degraded')
       log.warn({ callId, error }, 'the carrier holds too much audio, or is read too slowly');

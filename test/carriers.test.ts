@@ -212,12 +212,14 @@ const REQUESTS: Readonly<Record<string, readonly string[]>> = {
     'POST /2010-04-01/Accounts/AC00000000000000000000000000000001/Calls/{call}.json Url={url}/after/twilio/{token}&Method=POST',
     'POST /2010-04-01/Accounts/AC00000000000000000000000000000001/Calls/{call}/Recordings.json RecordingChannels=dual&RecordingStatusCallback={url}/status/twilio&RecordingStatusCallbackEvent=completed',
     'POST /2010-04-01/Accounts/AC00000000000000000000000000000001/Calls/{call}/Recordings/Twilio.CURRENT.json Status=stopped',
+    'POST /2010-04-01/Accounts/AC00000000000000000000000000000001/Calls/{call}.json Status=completed',
   ],
   'Telnyx TeXML': [
     'POST /v2/texml/Accounts/61bf923e-5e4d-4595-a110-56190ea18a1b/Calls/{call} Url={url}/after/telnyx/{token}&Method=POST',
     'POST /v2/calls/{call}/actions/send_dtmf {"command_id":"{uuid}","digits":"42#"}',
     'POST /v2/calls/{call}/actions/record_start {"command_id":"{uuid}","format":"wav","channels":"dual","client_state":{"of":"{call}"}}',
     'POST /v2/calls/{call}/actions/record_stop {"command_id":"{uuid}"}',
+    'POST /v2/calls/{call}/actions/hangup {"command_id":"{uuid}"}',
   ],
   'Telnyx Call Control': [
     'POST /v2/calls/{call}/actions/answer {"command_id":"{uuid}","send_silence_when_idle":true}',
@@ -232,6 +234,7 @@ const REQUESTS: Readonly<Record<string, readonly string[]>> = {
     'POST /v1/Account/MASIMULATEDPLIVO0001/Call/{call}/ {"legs":"aleg","aleg_url":"{url}/after/plivo/{token}","aleg_method":"POST"}',
     'POST /v1/Account/MASIMULATEDPLIVO0001/Call/{call}/Record/ {"file_format":"wav","time_limit":86400,"callback_url":"{url}/status/plivo","callback_method":"POST"}',
     'DELETE /v1/Account/MASIMULATEDPLIVO0001/Call/{call}/Record/',
+    'DELETE /v1/Account/MASIMULATEDPLIVO0001/Call/{call}/',
   ],
 };
 

@@ -280,7 +280,7 @@ numbers: [{ number: "*", agent: booking }]
     await on.says(`Are you there, ${CALLER}?`);
     await on.says(`Goodbye ${CALLER}.`);
     expect((await on.event('ended')).reason).toBe('caller-silent');
-    expect((await call.ended).endedBy).toBe('document');
+    expect((await call.ended).endedBy).toBe('rest');
   });
 
   it('has only the functions that it lists', async () => {

@@ -1,5 +1,5 @@
 import type { AudioFormat } from '../../src/audio/format.ts';
-import type { Answer, AnswerPlan, CallUrls, Next, Transfer } from '../../src/carrier.ts';
+import type { AfterStream, Answer, AnswerPlan, CallUrls, Next, Transfer } from '../../src/carrier.ts';
 import { element, writeXml, type XmlAttributes, type XmlElement } from '../../src/carrier-xml.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 
@@ -25,13 +25,10 @@ export function rejectDocument(reason: 'busy' | 'rejected'): Answer {
 export function nextDocument(next: Next, urls: CallUrls, format: AudioFormat): Answer {
   switch (next.type) {
     case 'hang-up':
-      return answer(element('Hangup'));
     case 'say':
-      return answer(...speak(next.text, next.language), element('Hangup'));
     case 'message':
-      return answer(...speak(next.text, next.language), record(next.maxS, urls), element('Hangup'));
     case 'transfer':
-      return answer(dial(next, urls));
+      return answer(...endElements(next, urls));
     case 'digits':
       return answer(element('DTMF', { async: false }, keys(next.digits)), ...redirect(urls.afterUrl));
     case 'stream':
@@ -75,8 +72,29 @@ function streamElements(plan: AnswerPlan, format: AudioFormat): XmlElement[] {
     statusCallbackMethod: 'POST',
     extraHeaders: extraHeaders(plan.params),
   };
-  // The fallback is given when Plivo asks: whatever stood behind this element would never be reached.
-  return [element('Stream', attributes, mediaUrl(plan.mediaUrl)), ...redirect(plan.afterUrl)];
+  const stream = element('Stream', attributes, mediaUrl(plan.mediaUrl));
+  // Then the fallback is given when Plivo asks: whatever stood behind the redirect would never be reached.
+  if (plan.standsAlone !== true) return [stream, ...redirect(plan.afterUrl)];
+  const { fallback } = plan;
+  // Nothing of it may wait for the bridge, which may be gone.
+  return [stream, ...endElements(fallback, fallback.type === 'transfer' ? NOBODY : plan)];
+}
+
+const NOBODY: CallUrls = { afterUrl: '', announceUrl: '', statusUrl: '' };
+
+function endElements(end: AfterStream, urls: CallUrls): XmlElement[] {
+  switch (end.type) {
+    case 'hang-up':
+      return [element('Hangup')];
+    case 'say':
+      return [...speak(end.text, end.language), element('Hangup')];
+    case 'message':
+      return [...speak(end.text, end.language), record(end.maxS, urls), element('Hangup')];
+    case 'transfer':
+      return [dial(end, urls)];
+    default:
+      return assertNever(end);
+  }
 }
 
 function contentType({ plainCodec }: AnswerPlan, { encoding, rate }: AudioFormat): string {

@@ -46,7 +46,8 @@ function document(...verbs: readonly XmlElement[]): Answer {
   return { status: 200, contentType: 'text/xml', body: writeXml(element('Response', {}, verbs)) };
 }
 
-function stream({ codec, rateHz }: TexmlOptions, plan: AnswerPlan): readonly XmlElement[] {
+function stream(options: TexmlOptions, plan: AnswerPlan): readonly XmlElement[] {
+  const { codec, rateHz } = options;
   if (!/^wss?:\/\/[^?#\s]+$/i.test(plan.mediaUrl)) {
     throw new BridgeError(
       'BAD_INPUT',
@@ -69,8 +70,15 @@ function stream({ codec, rateHz }: TexmlOptions, plan: AnswerPlan): readonly Xml
     statusCallbackMethod: 'POST',
   };
   const params = Object.entries(plan.params).map(([name, value]) => element('Parameter', { name, value }));
-  return [element('Connect', {}, [element('Stream', attributes, params)]), ask(plan)];
+  const connect = element('Connect', {}, [element('Stream', attributes, params)]);
+  if (plan.standsAlone !== true) return [connect, ask(plan)];
+  // Nothing of it may wait for the bridge, which may be gone.
+  const { fallback } = plan;
+  const urls = fallback.type === 'transfer' ? NOBODY : plan;
+  return [connect, ...nextVerbs(options, fallback, urls)];
 }
+
+const NOBODY: CallUrls = { afterUrl: '', announceUrl: '', statusUrl: '' };
 
 /** `<Connect>` has no action of its own. */
 function ask({ afterUrl }: CallUrls): XmlElement {
@@ -118,8 +126,7 @@ function record(options: TexmlOptions, maxS: number, { statusUrl }: CallUrls): X
     finishOnKey: '#',
     playBeep: true,
     channels: 'single',
-    recordingStatusCallback: statusUrl === '' ? undefined : statusUrl,
-    recordingStatusCallbackMethod: statusUrl === '' ? undefined : 'POST',
+    ...called('recordingStatusCallback', 'recordingStatusCallbackMethod', statusUrl),
   });
 }
 
@@ -130,18 +137,20 @@ function dial(options: TexmlOptions, transfer: Transfer, urls: CallUrls): XmlEle
     // Only a number can be shown.
     callerId: /^\+\d+$/.test(callerId) ? callerId : undefined,
     timeout: options.seconds('the ring time of a transfer', transfer.ringS, SHORTEST_RING_S, LONGEST_RING_S),
-    action: urls.afterUrl,
-    method: 'POST',
+    ...called('action', 'method', urls.afterUrl),
   };
   const announced = (transfer.announce?.trim() ?? '') !== '';
   const otherEnd: XmlAttributes = {
-    url: announced ? urls.announceUrl : undefined,
-    method: announced ? 'POST' : undefined,
-    statusCallback: urls.statusUrl,
-    statusCallbackEvent: 'answered completed',
-    statusCallbackMethod: 'POST',
+    ...called('url', 'method', announced ? urls.announceUrl : ''),
+    ...called('statusCallback', 'statusCallbackMethod', urls.statusUrl),
+    statusCallbackEvent: urls.statusUrl === '' ? undefined : 'answered completed',
   };
   return element('Dial', attributes, [element(/^sips?:/i.test(target) ? 'Sip' : 'Number', otherEnd, target)]);
+}
+
+/** An address and its method; an empty one is left out. */
+function called(url: string, method: string, value: string): XmlAttributes {
+  return value === '' ? {} : { [url]: value, [method]: 'POST' };
 }
 
 function keys(digits: string): string {

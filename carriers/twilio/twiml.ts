@@ -92,7 +92,8 @@ function appendNext(response: VoiceResponse, next: Next, urls: CallUrls): void {
 
 function appendStream(response: VoiceResponse, plan: AnswerPlan): void {
   checkMediaUrl(plan.mediaUrl);
-  const stream = response.connect({ action: clean(plan.afterUrl), method: 'POST' }).stream({
+  const after = plan.standsAlone === true ? {} : { action: clean(plan.afterUrl), method: 'POST' };
+  const stream = response.connect(after).stream({
     url: plan.mediaUrl,
     name: 'patchcord',
     statusCallback: clean(plan.streamStatusUrl),
