@@ -1,9 +1,6 @@
 import type { EndReason } from './call-events.ts';
 import type { Cancel, Clock } from './clock.ts';
 
-/** The last part of a provider's session, in which the agent takes leave, in ms. */
-export const GOODBYE_MARGIN_MS = 60_000;
-
 export interface GoodbyeOptions {
   readonly clock: Clock;
   /** Speech that is still to be heard, in ms. */

@@ -206,6 +206,18 @@ numbers: []
     expect(await mistakes(line)).toEqual([wanted]);
   });
 
+  it('has clips for at most 64 languages', async () => {
+    const tags = Array.from(
+      { length: 65 },
+      (_, i) => `de-${String.fromCharCode(65 + (i % 26))}${String.fromCharCode(65 + Math.floor(i / 26))}`,
+    );
+    const [wrong, ...others] = await mistakes(
+      `failover: { filler: { clip: { ${tags.map((tag) => `${tag}: a.wav`).join()} } } }`,
+    );
+    expect(wrong).toBe('3:33 agents.a.failover.filler.clip: found an object, wanted at most 64 languages');
+    expect(others).toEqual([]);
+  });
+
   it('has a mistake for each place that names a sound which cannot be used', async () => {
     expect(
       await mistakes('{ filler: { clip: no.wav }, failover: { filler: { clip: { de: no.wav } } } }'),

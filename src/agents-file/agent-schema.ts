@@ -138,10 +138,13 @@ function secondsOrNever(min: number, max: number): z.ZodUnion<readonly [z.ZodLit
   });
 }
 
+/** Each is read into memory. */
+const MOST_CLIPS = 64;
 const CLIPS = 'a path, or one for each language: { de: PATH, default: PATH }';
 const clips = z
   .record(clipLanguage, path, { error: CLIPS })
   .refine((given) => Object.keys(given).length > 0, { error: CLIPS })
+  .refine((given) => Object.keys(given).length <= MOST_CLIPS, { error: `at most ${MOST_CLIPS} languages` })
   .describe('By language of the agent, such as de or de-AT; default: for all others.');
 
 const failover = z

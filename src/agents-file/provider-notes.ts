@@ -1,5 +1,6 @@
 import type { Agent } from '../agents.ts';
 import type { AgentsFile } from '../agents-file.ts';
+import { clipFor } from '../fallback/gap-filler.ts';
 import type { AgentSpec } from './agent-spec.ts';
 import type { AgentSummary, ProviderSummary } from './summary.ts';
 
@@ -81,10 +82,8 @@ function hedge(
 function clips(spec: AgentSpec, base: Agent): readonly string[] {
   const filler = spec.failover?.filler;
   const given = typeof filler === 'object' ? filler.clips : undefined;
-  if (given === undefined || given.has('')) return [];
   const language = spec.language ?? base.language;
-  const [primary = ''] = language?.split('-') ?? [];
-  if (language !== undefined && (given.has(language) || given.has(primary))) return [];
+  if (given === undefined || clipFor(given, language) !== undefined) return [];
   return [
     `failover.filler.clip has nothing for ${language ?? 'an agent without a language'} and no default, so that a soft tone is heard`,
   ];
