@@ -266,6 +266,12 @@ note: agent lonely: none of its providers can be used in this environment; \`ser
     ['{ providers: [openai, gemini], failover: { connectSeconds: 2, hedgeSeconds: 0 } }', []],
     ['{ providers: [openai], failover: { connectSeconds: 2 } }', []],
     [
+      '{ failover: { answerSeconds: 2.5 } }',
+      ['agent a: a provider is given up that takes 2.5 s to answer, and good ones do so now and then'],
+    ],
+    ['{ failover: { answerSeconds: 3 } }', []],
+    ['{ failover: { answerSeconds: 0 } }', []],
+    [
       '{ language: fr, failover: { filler: { clip: { de: a.wav } } } }',
       [`agent a: failover.filler.clip has nothing for fr ${TONE}`],
     ],

@@ -70,6 +70,17 @@ describe('patchcord providers', () => {
     expect(said).toMatchObject([{ name: 'nova', later: 'credentials are looked for at the first call' }]);
   });
 
+  it('says in which order several are tried', async () => {
+    const env = { PROVIDER: 'gemini,openai', GEMINI_API_KEY: 'k', OPENAI_API_KEY: 'k', XAI_API_KEY: 'k' };
+    const { out } = await run([], env);
+    expect(out).toMatch(/^gemini \* +Gemini Live/m);
+    expect(out).toMatch(/^openai \*2 +OpenAI Realtime/m);
+    expect(out).toMatch(/^xai +xAI/m);
+    expect(out).toContain('\n*2 and so on take over when those before it fail\n');
+    const { usual, order } = JSON.parse((await run(['--json'], env)).out);
+    expect({ usual, order }).toEqual({ usual: 'gemini', order: ['gemini', 'openai'] });
+  });
+
   it('prints the same as JSON, from the data', async () => {
     const { out, status } = await run(['--json'], { XAI_API_KEY: 'xai-secret' });
     expect(status).toBe(0);

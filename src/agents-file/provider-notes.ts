@@ -14,7 +14,7 @@ export function providerNotes(
     ...alone(agents),
     ...agents.flatMap(({ name, providers, failover }) => {
       const usable = providers.filter(({ lacks }) => lacks === undefined);
-      const notes = [...lineCheck(usable), ...voices(usable), ...hedge(usable, failover)];
+      const notes = [...lineCheck(usable), ...voices(usable), ...hedge(usable, failover), ...hasty(failover)];
       const spec = file.agents.get(name);
       if (spec !== undefined) notes.push(...clips(spec, base));
       return notes.map((note) => `agent ${name}: ${note}`);
@@ -76,6 +76,14 @@ function hedge(
   return [
     `nobody is dialled beside a slow provider, because that would be after ${hedgeSeconds} s and it is given up after ${connectSeconds} s`,
   ];
+}
+
+/** A model that thinks, or is far away, takes two seconds now and then. */
+const HASTY_S = 3;
+
+function hasty({ answerSeconds }: AgentSummary['failover']): readonly string[] {
+  if (answerSeconds === 0 || answerSeconds >= HASTY_S) return [];
+  return [`a provider is given up that takes ${answerSeconds} s to answer, and good ones do so now and then`];
 }
 
 /** A sound for other languages than that of the agent. */
