@@ -145,6 +145,11 @@ export class Downlink {
     return true;
   }
 
+  /** What was heard last is a clip. */
+  get playsClip(): boolean {
+    return this.#playsClip;
+  }
+
   /** The clip that plays is cut off. */
   stopClip(): void {
     // A clip plays alone, so nothing else is lost.

@@ -193,9 +193,11 @@ export class Succession {
 
   /** The caller has heard all that the agent has said. */
   drained(): void {
-    this.#handover.gap.soundEnded();
+    const { downlink, floor } = this.#options;
+    // Whoever hears a clip waits all the same.
+    if (!downlink.playsClip) this.#handover.gap.soundEnded();
     this.#gapFiller.soundEnded();
-    this.#options.floor.check();
+    floor.check();
   }
 
   /** The provider was told the result of a function. */

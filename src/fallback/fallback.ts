@@ -138,7 +138,8 @@ export class Fallback {
       breakers,
       candidates: resume === undefined ? candidates : [resume.candidate, ...candidates],
       connectMs,
-      hedgeMs,
+      // Nobody waits for a session in the place of one that still works.
+      hedgeMs: why === 'renewal' ? 0 : hedgeMs,
       signal: given.signal,
       request: (candidate) =>
         this.#options.request(candidate, candidate === resume?.candidate ? resume.handle : undefined),

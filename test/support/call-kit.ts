@@ -21,7 +21,7 @@ import { FALLBACK } from '../../src/fallback/policy.ts';
 import { createLog } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { Pacer } from '../../src/pacer.ts';
-import type { ProviderCapabilities } from '../../src/provider.ts';
+import type { ProviderCapabilities, RealtimeProvider } from '../../src/provider.ts';
 import { Reception } from '../../src/reception.ts';
 import { soleAgent } from '../../src/roster.ts';
 import type { Session } from '../../src/session.ts';
@@ -83,6 +83,8 @@ export interface KitOptions {
   readonly maxCalls?: number;
   /** Of the provider, where it is not as usual. */
   readonly provider?: Partial<ProviderCapabilities>;
+  /** Who is tried after it. */
+  readonly others?: readonly RealtimeProvider[];
   readonly logLevel?: 'trace' | 'info';
 }
 
@@ -139,7 +141,7 @@ export function createKit(options: KitOptions = {}) {
   });
   const termsFor = (call: IncomingCall): CallTerms => ({
     agent,
-    providers: soleCandidate(provider),
+    providers: [provider, ...(options.others ?? [])].flatMap((one) => soleCandidate(one)),
     machine: options.machine ?? desk.machineFor(call),
   });
   const reception = new Reception({

@@ -13,7 +13,7 @@ import type {
 
 /** A provider whose every move the test makes; it keeps the contract and writes down what it was told. */
 export class ManualProvider implements RealtimeProvider {
-  readonly name = 'manual';
+  readonly name: string;
   readonly capabilities: ProviderCapabilities;
   readonly said: string[] = [];
   /** What was to be said whatever the caller does. */
@@ -23,13 +23,16 @@ export class ManualProvider implements RealtimeProvider {
   readonly interruptions: (readonly HeardItem[])[] = [];
   readonly audio: number[] = [];
   request: ConnectRequest | undefined;
+  /** How often it was dialled. */
+  dialled = 0;
   closedWith: string | undefined;
   format: AudioFormat = MULAW_8K;
   #sink: (event: ProviderEvent) => void = () => undefined;
   #ready: (session: ProviderSession) => void = () => undefined;
   #fail: (error: BridgeError) => void = () => undefined;
 
-  constructor(maxSessionMs?: number, capabilities: Partial<ProviderCapabilities> = {}) {
+  constructor(maxSessionMs?: number, capabilities: Partial<ProviderCapabilities> = {}, name = 'manual') {
+    this.name = name;
     this.capabilities = {
       inputs: [MULAW_8K],
       outputs: [MULAW_8K],
@@ -54,6 +57,7 @@ export class ManualProvider implements RealtimeProvider {
     signal: AbortSignal,
   ): Promise<ProviderSession> {
     this.request = request;
+    this.dialled += 1;
     this.#sink = sink;
     return new Promise((resolve, reject) => {
       this.#ready = resolve;
@@ -64,6 +68,7 @@ export class ManualProvider implements RealtimeProvider {
 
   /** The provider is ready; resolves when the session has noticed. */
   async ready(): Promise<void> {
+    const sink = this.#sink;
     this.#ready({
       input: this.format,
       output: this.format,
@@ -80,7 +85,8 @@ export class ManualProvider implements RealtimeProvider {
       interrupt: (heard) => this.interruptions.push(heard),
       close: (reason) => {
         this.closedWith = reason;
-        this.emit({ type: 'closed', expected: true, error: undefined });
+        // There may be another session by now.
+        sink({ type: 'closed', expected: true, error: undefined });
         return Promise.resolve();
       },
     });
@@ -94,6 +100,11 @@ export class ManualProvider implements RealtimeProvider {
 
   emit(event: ProviderEvent): void {
     this.#sink(event);
+  }
+
+  /** The session dies. */
+  die(error = new BridgeError('PROVIDER_CLOSED', 'gone')): void {
+    this.emit({ type: 'closed', expected: false, error });
   }
 
   /** A response of `ms` of speech that was asked for, whole or left open. */
