@@ -229,6 +229,7 @@ describe.concurrent.each(SUBJECTS)('$name', PATIENT, (subject) => {
             output: '{"colour":"green"}',
           },
           { type: 'message', role: 'assistant', text: 'The green one?' },
+          { type: 'message', role: 'system', text: 'The call continues.' },
         ],
       },
     );
@@ -236,6 +237,7 @@ describe.concurrent.each(SUBJECTS)('$name', PATIENT, (subject) => {
     expect((await on.line.next('responseStarted')).asked).toBe(false);
     await on.line.untilSaid('assistant: It is noon.');
     const everything = JSON.stringify(on.peer.received);
+    expect(everything).toContain('The call continues.');
     const order = ['my bicycle', 'green', 'The green one?'].map((text) => everything.indexOf(text));
     expect(order).toEqual([...order].sort((a, b) => a - b));
     expect(order).not.toContain(-1);
@@ -262,10 +264,12 @@ describe.concurrent.each(SUBJECTS)('$name', PATIENT, (subject) => {
     for (const count of Object.values(usage)) expect(Number.isInteger(count) && count >= 0).toBe(true);
   });
 
-  it('says ahead that the session comes to its end', async ({ expect }) => {
-    await using on = await open({ expiringAfterMs: 300 });
+  it('says ahead that the session comes to its end, and goes on till then', async ({ expect }) => {
+    await using on = await open({ expiringAfterMs: 300, answers: [ANSWER] });
     const { inMs } = await on.line.next('expiring');
     expect(inMs).toBeGreaterThan(1000);
+    on.line.session.say('What time is it?');
+    expect((await on.line.next('responseDone')).status).toBe('completed');
     expect(on.peer.isOpen).toBe(true);
   });
 
