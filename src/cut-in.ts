@@ -77,9 +77,16 @@ export class CutIn {
     this.#turn(listensLocally(policy, capabilities), silencesAgent(policy, capabilities));
   }
 
-  /** There is no provider that could hear the caller: whatever the policy, the bridge does. */
-  disconnect(): void {
+  /**
+   * There is no provider that could hear the caller: whatever the policy, the bridge does.
+   * @param noise of the line, as `hear` takes it: whoever begins to listen in the middle of a word would take the voice
+   * for noise. Not asked for by one that listens already
+   */
+  disconnect(noise: () => Uint8Array): void {
+    const listened = this.#on;
     this.#turn(true, true);
+    if (listened || this.#detector === undefined || this.#decoder === undefined) return;
+    this.#push(this.#detector, this.#decoder.push(noise()));
   }
 
   /** What is played is to go through the leg that this returns. */

@@ -19,6 +19,7 @@ export interface HearingOptions extends AnsweringMachineOptions {
 }
 
 const NOTHING_SAID: Unanswered = { spokenMs: 0, speaking: false };
+const NO_NOISE = new Uint8Array(0);
 const NOTHING_HANDED_OVER: HandedOver = { replayedMs: 0, speaking: false };
 
 /** What the agent hears of the other end of the line, over all the legs that the call has one after the other. */
@@ -123,7 +124,7 @@ export class Hearing {
     this.#orphaned = true;
     this.#uplink?.disconnect();
     this.#machine.pause();
-    this.#options.cutIn.disconnect();
+    this.#options.cutIn.disconnect(() => this.#uplink?.noise() ?? NO_NOISE);
   }
 
   /** One media message of the caller. */

@@ -119,6 +119,11 @@ export class Uplink implements Paced {
     return this.#ring.unanswered();
   }
 
+  /** Some of what was heard of the line when nobody spoke; it may be nothing. */
+  noise(): Uint8Array {
+    return this.#ring.noise();
+  }
+
   /**
    * A provider is ready. `transcoder` ends in its input format. Without `options` it is the first of this stream, which is
    * given all that was kept, and be it one that wants speech in real time: a caller who says what they want and is not

@@ -1,7 +1,7 @@
 import { type AudioFormat, bytesPerMs, bytesPerSample, silenceByte } from '../audio/format.ts';
 import { FRAME_MS } from '../pacer.ts';
 import { createDecoder, createLevelMeter, type Decoder, type LevelMeter } from './level.ts';
-import { planTrim, type TrimPlan } from './trim.ts';
+import { MACHINE_SILENCE_DBM0, planTrim, type TrimPlan, thresholdOf } from './trim.ts';
 import { VoiceCheck } from './voice-check.ts';
 
 /** What the caller said and nobody has answered. */
@@ -27,6 +27,8 @@ const TRIM_AGAIN_MS = 1000;
 /** At the end of what is known, where nothing is trimmed yet: it shows the noise of the line. */
 const UNTOUCHED = 1500 / FRAME_MS;
 const FIRST_SLOTS = 64;
+/** A detector knows a noise by so much of it. */
+const NOISE_SLOTS = 300 / FRAME_MS;
 
 /**
  * The last ten seconds of what the caller said, in the format of the line: for a provider that is not ready, and for one
@@ -152,6 +154,27 @@ export class SpeechRing {
   /** The speech that is not accounted for. */
   speech(): Speech {
     const { keep, voicedMs, speaking } = this.#look();
+    const bytes = this.#copy(keep);
+    // Half a sample at the end comes with its other half.
+    const { length } = bytes;
+    return { bytes: bytes.subarray(0, length - (length % this.#sampleBytes)), spokenMs: voicedMs, speaking };
+  }
+
+  /** Some of what was heard of the line when nobody spoke, the newest there is; it may be nothing. */
+  noise(): Uint8Array {
+    const levels = this.#levels();
+    const threshold = thresholdOf(levels);
+    const keep = new Uint8Array(levels.length);
+    for (let i = levels.length - 1, left = NOISE_SLOTS; i >= 0 && left > 0; i--) {
+      const level = levels[i] ?? MACHINE_SILENCE_DBM0;
+      if (level <= MACHINE_SILENCE_DBM0 || level >= threshold) continue;
+      keep[i] = 1;
+      left -= 1;
+    }
+    return this.#copy(keep);
+  }
+
+  #copy(keep: Uint8Array): Uint8Array {
     let length = 0;
     for (let i = 0; i < this.#count; i++) if (keep[i] === 1) length += this.#size[this.#slotAt(i)] ?? 0;
     const bytes = new Uint8Array(length);
@@ -164,8 +187,7 @@ export class SpeechRing {
       bytes.set(this.#bytes.subarray(from, from + size), filled);
       filled += size;
     }
-    // Half a sample at the end comes with its other half.
-    return { bytes: bytes.subarray(0, length - (length % this.#sampleBytes)), spokenMs: voicedMs, speaking };
+    return bytes;
   }
 
   #slotAt(index: number): number {

@@ -23,8 +23,6 @@ const LARGEST_MARGIN_DB = 9;
 const LEAST_CONTRAST_DB = 9;
 /** Where fewer frames than this are noise or speech, somebody leaves silence out, or a gate takes the noise away. */
 const NOISY_SHARE = 0.7;
-/** From the loudest of speech to the weakest. */
-const RANGE_DB = 30;
 /** Kept before voice, for a consonant that begins weakly, and after it, for a word that dies away. */
 const BEFORE = 200 / FRAME_MS;
 const AFTER = 300 / FRAME_MS;
@@ -77,15 +75,17 @@ function voiceOf(levels: Float32Array, from: number): Uint8Array {
   return voice;
 }
 
-/** The level from which a frame is voice, dBm0. */
-function thresholdOf(levels: Float32Array): number {
+/** The level from which a frame is voice, dBm0; Infinity when there is none. @param levels of frames of 20 ms, dBm0 */
+export function thresholdOf(levels: Float32Array): number {
   const sorted = levels.filter((level) => level > MACHINE_SILENCE_DBM0).sort();
   const at = (share: number): number => sorted[Math.floor(share * sorted.length)] ?? MACHINE_SILENCE_DBM0;
   const loud = sorted[Math.max(0, sorted.length - LEAST_SPEECH)] ?? MACHINE_SILENCE_DBM0;
   const floor = at(FLOOR_SHARE);
-  // A line that is silent between the words has no noise to compare with.
-  if (sorted.length < NOISY_SHARE * levels.length) return Math.max(loud - RANGE_DB, LEAST_VOICE_DBM0);
-  if (loud - floor < LEAST_CONTRAST_DB) return Number.POSITIVE_INFINITY;
+  if (loud - floor < LEAST_CONTRAST_DB) {
+    // On a line that is silent between the words, a short one may be as even as this.
+    const gated = sorted.length < NOISY_SHARE * levels.length;
+    return gated ? Math.max(floor, LEAST_VOICE_DBM0) : Number.POSITIVE_INFINITY;
+  }
   // The noise of a car comes and goes more than that of a fan.
   const margin = Math.min(Math.max(at(SPREAD_SHARE) - floor + 3, LEAST_MARGIN_DB), LARGEST_MARGIN_DB);
   return Math.max(floor + margin, LEAST_VOICE_DBM0);
