@@ -139,6 +139,38 @@ describe('a breaker opens', () => {
     expect(breaker.state).toBe('closed');
   });
 
+  it('by what the window holds, however often that has changed', () => {
+    const { breaker, clock, session, fail } = bench();
+    for (let time = 0; time < 100; time++) session();
+    for (let round = 0; round < 5; round++) {
+      clock.advance(31_000);
+      for (let time = 0; time < 4; time++) {
+        session();
+        fail();
+        clock.advance(1000);
+      }
+      if (round === 2) for (let time = 0; time < 50; time++) session();
+    }
+    session();
+    expect(breaker.state).toBe('closed');
+    fail();
+    expect(breaker.state).toBe('open');
+  });
+
+  it('not when sessions are lost now and then among many that have answered within the minute', () => {
+    const { breaker, clock, session } = bench();
+    const sessions = Array.from({ length: 20 }, session);
+    for (let minute = 0; minute < 5; minute++) {
+      for (const trial of sessions) trial.answered();
+      for (let time = 0; time < 12; time++) {
+        session().lost('PROVIDER_CLOSED');
+        sessions[time]?.answered();
+      }
+      clock.advance(61_000);
+    }
+    expect(breaker.state).toBe('closed');
+  });
+
   it('when half of many sessions are lost within a minute, though others answer between them', () => {
     const { breaker, clock, session } = bench();
     const sessions = Array.from({ length: 40 }, session);
@@ -425,6 +457,15 @@ describe('an open breaker', () => {
     expect(changes.map(({ state }) => state)).toEqual(['open', 'half-open', 'open']);
   });
 
+  it('keeps to its pauses when it takes long until a call tries, and proves nothing', () => {
+    const { clock, changes, openAndWait, dial, fail } = bench();
+    openAndWait();
+    dial().abandoned();
+    clock.advance(2 * BREAKER_LIMITS.relapseMs);
+    fail();
+    expect(changes.at(-1)?.pauseMs).toBe(2 * PAUSE_MS);
+  });
+
   it('goes on where it was when it opens again soon, and from the beginning when it was well for a minute', () => {
     const { clock, changes, openAndWait, session, fail } = bench();
     const heal = (): void => {
@@ -478,6 +519,15 @@ describe('whoever has no other provider', () => {
     expect(changes).toHaveLength(2);
   });
 
+  it('leaves the probe its place when they prove nothing', () => {
+    const { breaker, openAndWait, dial } = bench();
+    openAndWait();
+    dial();
+    breaker.insist().abandoned();
+    breaker.insist().failed('PROVIDER_CONFIG');
+    expect(breaker.admit()).toBeUndefined();
+  });
+
   it('takes the place of a probe that is not ready yet', () => {
     const { breaker, openAndWait, dial } = bench();
     openAndWait();
@@ -526,6 +576,30 @@ describe('what comes late', () => {
     expect(changes).toHaveLength(3);
   });
 
+  it('from a call that was ready after others had hung for too long, though nobody had asked in between', () => {
+    const { breaker, clock, dial } = bench();
+    for (let time = 0; time < 3; time++) dial();
+    clock.advance(BREAKER_LIMITS.slowMs - READY_MS);
+    const late = dial();
+    clock.advance(READY_MS);
+    late.ready(READY_MS);
+    expect(breaker.state).toBe('open');
+  });
+
+  it('from calls that hung before it opened is no news when it has closed', () => {
+    const { breaker, clock, dial, fail } = bench();
+    const hanging = Array.from({ length: 5 }, dial);
+    fail(3);
+    const call = breaker.insist();
+    call.ready(READY_MS);
+    call.answered();
+    expect(breaker.state).toBe('closed');
+    clock.advance(BREAKER_LIMITS.slowMs);
+    expect(breaker.state).toBe('closed');
+    for (const trial of hanging) trial.failed('TIMEOUT');
+    expect(breaker.state).toBe('closed');
+  });
+
   it('from sessions that may have died of what is over does not open it again', () => {
     const { breaker, openAndWait, session } = bench();
     const before = Array.from({ length: 10 }, session);
@@ -570,6 +644,11 @@ describe('what comes late', () => {
     }
     dial().lost('PROVIDER_AUTH');
     expect(breaker.state).toBe('closed');
+    session().lost('PROVIDER_CLOSED');
+    // The dead do not speak.
+    lost.answered();
+    session().lost('PROVIDER_CLOSED');
+    expect(breaker.state).toBe('open');
   });
 });
 
@@ -623,8 +702,9 @@ describe('a report', () => {
     expect(breakers.report()).toEqual([
       { provider: 'manual', state: 'half-open', why: 'TIMEOUT', forMs: 10, pauseMs: undefined },
     ]);
-    clock.advance(BREAKER_LIMITS.proofMs);
-    expect(breakers.report()[0]?.state).toBe('closed');
+    // Nobody asks for a while after it has proved itself.
+    clock.advance(BREAKER_LIMITS.proofMs + 1000);
+    expect(breakers.report()).toMatchObject([{ state: 'closed', forMs: 1010 }]);
     expect(breaker.state).toBe('closed');
   });
 

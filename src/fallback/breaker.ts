@@ -33,9 +33,6 @@ interface Probe {
   readonly ready: boolean;
 }
 
-/** Beyond this the pause is at its longest anyway. */
-const MOST_DOUBLINGS = 20;
-
 /**
  * One breaker, driven by what its users tell it and by the clock. Attempts to have a session and sessions in mid-call are
  * counted apart: a hundred calls that go on well say nothing to a caller who is refused, and the other way round.
@@ -242,7 +239,7 @@ export class ProviderBreaker implements Breaker {
     const wasWell = phase.state === 'closed' && at - phase.since >= limits.relapseMs;
     if (wasWell) this.#strikes = 0;
     const blame = isCredential(why) ? 'credential' : 'provider';
-    const doubled = limits.firstPauseMs[blame] * 2 ** Math.min(this.#strikes, MOST_DOUBLINGS);
+    const doubled = limits.firstPauseMs[blame] * 2 ** this.#strikes;
     const share = 1 + limits.jitter * (2 * random() - 1);
     const pauseMs = share * Math.min(doubled, limits.longestPauseMs[blame]);
     this.#strikes += 1;
