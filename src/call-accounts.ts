@@ -211,14 +211,22 @@ class Account {
     const { endHook: config } = this.#terms;
     if (config === undefined) return;
     const { clock, log, records, endHook } = this.#deps;
-    const { carrier, callId, recording: awaitRecording } = this.#session;
+    const { carrier, callId, recording } = this.#session;
+    const goesOnMs = messageMs(this.#session);
     const view = records.byCall(carrier.name, callId)?.view;
     const report = this.#writer.report(bill, clock.epoch(), {
       answeredAt: view?.answeredAt,
       endedAt: view?.endedAt,
     });
-    await endHook.send(config, report, { awaitRecording });
+    await endHook.send(config, report, { awaitRecording: recording || goesOnMs > 0, goesOnMs });
     // The one line that has both names of a call.
     log.info({ callId, call: report.data.id }, 'report of a call accepted');
   }
+}
+
+/** How long the caller may be leaving a message after the end of this call; 0: nobody asks for one. */
+function messageMs({ agent, endReason, mustHangUp }: Session): number {
+  const { lastResort } = agent;
+  const heard = !mustHangUp && endReason !== 'caller-hung-up' && endReason !== 'transferred';
+  return heard && lastResort.type === 'message' ? lastResort.maxS * 1000 : 0;
 }

@@ -56,19 +56,19 @@ export class EndHook {
 
   /**
    * Accepts the report of a call that is over; resolves when it is on the disk, and never rejects. `awaitRecording`: the
-   * carrier was recording, so that it is held for up to `RECORDING_WAIT_MS`.
+   * carrier was recording, so that it is held for up to `RECORDING_WAIT_MS`; `goesOnMs`: it goes on recording for so long.
    */
   async send(
     config: EndHookConfig,
     whole: CallReport,
-    { awaitRecording }: { readonly awaitRecording: boolean },
+    { awaitRecording, goesOnMs = 0 }: { readonly awaitRecording: boolean; readonly goesOnMs?: number },
   ): Promise<void> {
     const { clock, log, outbox, secrets } = this.#deps;
     const { url } = config;
     const { id } = whole.data;
     const report = trimReport(this.#withEarly(whole), config);
     const { recording } = report.data;
-    const holdMs = awaitRecording && recording === null ? RECORDING_WAIT_MS : 0;
+    const holdMs = awaitRecording && recording === null ? RECORDING_WAIT_MS + goesOnMs : 0;
     // The call may be older than the settings that are in force now.
     secrets.lend(deliveryId(id), config);
     if (holdMs > 0) {

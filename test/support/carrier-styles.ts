@@ -22,7 +22,8 @@ export interface Style {
   readonly call: Partial<CallOptions>;
 }
 
-const SECRET = '12345678901234567890123456789012';
+/** Signs webhooks, and opens the carrier's REST interface. */
+export const SECRET = '12345678901234567890123456789012';
 const TWILIO_ACCOUNT = `AC${'0'.repeat(31)}1`;
 const PLIVO_ACCOUNT = 'MASIMULATEDPLIVO0001';
 

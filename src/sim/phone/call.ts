@@ -163,6 +163,8 @@ export class SimulatedCall {
       throw new BridgeError('BAD_INPUT', `${JSON.stringify(bad)} is not a key of a telephone`);
     }
     await this.streaming.catch(() => undefined);
+    const inMessage = [...digits].map((digit) => this.#line.pressInMessage(digit));
+    if (inMessage.some((taken) => taken !== undefined)) return inMessage.includes(true);
     const stream = this.#line.streams.at(-1);
     if (stream === undefined) return false;
     const pressed = await Promise.all([...digits].map((digit) => stream.pressKey(digit)));
@@ -350,6 +352,7 @@ export class SimulatedCall {
       fallbackUrl,
       answer: () => this.#onAnswer(),
       openStream: (verb, baseUrl, signal) => this.#line.open(verb, baseUrl, signal),
+      listen: (terms, signal) => this.#line.listen(terms, signal),
       ring: (targets, callerId, signal, terms) => ringLeg(targets, callerId, leg, signal, terms),
     });
   }

@@ -92,18 +92,31 @@ export class CarrierDesk {
   }
 
   async #callBack(callback: Callback): Promise<void> {
-    const { signal, log, codes, faults } = this.#context;
+    const { signal, log, faults } = this.#context;
     if (signal.aborted) return;
     const delivery: CarrierRequest = { ...callback, deliveryId: randomUUID() };
     const { kind, event } = callback;
     for (let i = 0; i < (faults.duplicateCallbacks ? 2 : 1); i++) {
-      let status = 0;
-      try {
-        status = (await this.#send(delivery)).status;
-      } catch (thrown) {
-        log.warn(codes['http-failure'], BridgeError.from(thrown).message);
-      }
-      log.add({ type: 'callback', kind, event, status });
+      const status = await this.#statusOf(delivery);
+      const { failoverUrl } = callback;
+      const again = status === 0 && failoverUrl !== undefined && !signal.aborted;
+      log.add({
+        type: 'callback',
+        kind,
+        event,
+        status: again ? await this.#statusOf({ ...delivery, url: failoverUrl }) : status,
+      });
+    }
+  }
+
+  /** Of the bridge's answer; 0 when there is none. */
+  async #statusOf(delivery: CarrierRequest): Promise<number> {
+    const { log, codes } = this.#context;
+    try {
+      return (await this.#send(delivery)).status;
+    } catch (thrown) {
+      log.warn(codes['http-failure'], BridgeError.from(thrown).message);
+      return 0;
     }
   }
 

@@ -167,6 +167,8 @@ export interface Callback {
   readonly url: string;
   readonly method: 'GET' | 'POST';
   readonly payload: Payload;
+  /** Told when nobody answers at `url`. */
+  readonly failoverUrl?: string | undefined;
   /** Whatever its kind: waits for the callbacks before it, and is never held back; or (false) waits for none. */
   readonly inOrder?: boolean | undefined;
 }

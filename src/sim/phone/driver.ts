@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.ts';
 import type { CarrierDesk } from './carrier-desk.ts';
 import type { TroubleCodes } from './carrier-sim.ts';
 import type { EndedBy, EventLog, StreamEnd } from './events.ts';
+import type { Heard, ListenTerms } from './listener.ts';
 import type { Replacement, StreamVerb } from './verbs.ts';
 
 /** How the call is to be reported. */
@@ -47,6 +48,8 @@ export interface DriverContext {
   answer(): void;
   /** Opens a stream and does not wait for it; undefined when `signal` aborted before that. */
   openStream(verb: StreamVerb, baseUrl: string, signal: AbortSignal): Promise<RunningStream | undefined>;
+  /** Listens to the caller, whom no stream is open for; resolves when one of the terms is met, or `signal` aborts. */
+  listen(terms: ListenTerms, signal: AbortSignal): Promise<Heard>;
   /** Rings the other leg of a transfer; resolves when the two have talked or it came to nothing. */
   ring(
     targets: readonly string[],

@@ -58,6 +58,14 @@ export type CallFact =
   | { readonly type: 'say'; readonly text: string; readonly language: string | undefined }
   | { readonly type: 'play'; readonly url: string; readonly digits: string | undefined }
   | { readonly type: 'pause'; readonly lengthS: number }
+  /** The tone after which the caller is to leave a message. */
+  | { readonly type: 'beep' }
+  /** The message is over. `end`: by its longest time, silence, a key, or because the caller has gone. */
+  | {
+      readonly type: 'message';
+      readonly end: 'limit' | 'silence' | 'key' | 'gone';
+      readonly speechMs: number;
+    }
   | { readonly type: 'dial'; readonly targets: readonly string[]; readonly callerId: string | undefined }
   | { readonly type: 'hangup' }
   | { readonly type: 'redirect'; readonly url: string }

@@ -24,6 +24,7 @@ export async function runLegDocument(
     // The leg was taken before; streams and further legs are not for it.
     answer: () => {},
     openStream: () => Promise.resolve(undefined),
+    listen: () => Promise.resolve({ end: 'gone', key: undefined, speechMs: 0 }),
     ring: () => Promise.resolve({ status: 'failed', durationMs: 0 }),
   });
   const hangUp = (): void => script.hangUp('caller');

@@ -3,6 +3,7 @@ import type { CarrierDesk } from './carrier-desk.ts';
 import type { CarrierCall, StreamPlan } from './carrier-sim.ts';
 import type { RunningStream } from './driver.ts';
 import type { StreamEnd } from './events.ts';
+import { type Heard, Listener, type ListenTerms } from './listener.ts';
 import { pause } from './pause.ts';
 import { MediaStream, type StreamContext } from './stream.ts';
 import type { StreamVerb } from './verbs.ts';
@@ -23,6 +24,7 @@ export class Line {
   /** Of every socket, the ones that were opened again included. */
   readonly ends: StreamEnd[] = [];
   readonly #setup: LineSetup;
+  #listener: Listener | undefined;
 
   constructor(setup: LineSetup) {
     this.#setup = setup;
@@ -30,6 +32,17 @@ export class Line {
 
   /** Of the latest stream that was to be opened. */
   streamId: string | undefined;
+
+  /** Takes a message of the caller. */
+  listen(terms: ListenTerms, signal: AbortSignal): Promise<Heard> {
+    this.#listener = new Listener(terms, this.#setup, signal);
+    return this.#listener.heard;
+  }
+
+  /** The caller presses a key while a message is taken: whether it was its end; undefined when none is taken. */
+  pressInMessage(key: string): boolean | undefined {
+    return this.#listener === undefined || this.#listener.isOver ? undefined : this.#listener.press(key);
+  }
 
   /** Opens a stream; undefined when `signal` aborted before there was one. */
   async open(verb: StreamVerb, baseUrl: string, signal: AbortSignal): Promise<RunningStream | undefined> {

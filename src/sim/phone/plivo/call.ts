@@ -44,6 +44,7 @@ export interface LiveStream {
 const STREAM_TIMEOUT_S = 86_400;
 const CALL_LIMIT_S = 14_400;
 const RECORD_LIMIT_S = 60;
+const RECORD_SILENCE_S = 15;
 const MOST_TRANSFERS = 70;
 
 /** Plivo's part of one call. */
@@ -255,11 +256,20 @@ export class PlivoCall implements CarrierCall {
     });
     // In the background; the document goes on.
     if (settings['recordSession'] === 'true' || settings['startOnDialAnswer'] === 'true') return undefined;
-    await pause(this.call.clock, limitS * 1000, signal);
+    await this.#context?.listen(
+      {
+        limitMs: limitS * 1000,
+        silenceMs: 1000 * seconds(settings['timeout'], RECORD_SILENCE_S),
+        silenceAfterSpeech: false,
+        keys: settings['finishOnKey'] ?? '1234567890*#',
+        beep: settings['playBeep'] !== 'false',
+      },
+      signal,
+    );
     // Its time may have been over in the same moment.
     this.call.callBack(this.recordings.stop(id));
     const fields = this.recordings.documentFields(id);
-    if (action === undefined) return undefined;
+    if (action === undefined || settings['redirect'] === 'false') return undefined;
     return { url: action, method: httpMethod(settings['method']), fields: { ...fields, Event: 'Record' } };
   }
 

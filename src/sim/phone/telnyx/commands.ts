@@ -160,7 +160,23 @@ function startRecording(leg: ControlCall, body: Body, { baseUrl }: CommandContex
   const format = body['format'] === 'mp3' ? 'mp3' : 'wav';
   const channels = body['channels'] === 'single' ? 'single' : 'dual';
   leg.recordings.start({ format, channels, clientState: textOf(body, 'client_state') }, baseUrl);
+  const isBeep = body['play_beep'] === true;
+  const limitS = Number(body['max_length'] ?? 0);
+  // Whoever talks with a stream is heard by it.
+  if ((isBeep || limitS > 0) && !leg.driver.isStreaming) takeMessage(leg, isBeep, limitS);
   return undefined;
+}
+
+function takeMessage(leg: ControlCall, beep: boolean, limitS: number): void {
+  const terms = {
+    limitMs: limitS === 0 ? undefined : limitS * 1000,
+    silenceMs: undefined,
+    silenceAfterSpeech: true,
+    keys: '',
+    beep,
+  };
+  const over = (): void => leg.call.callBack(leg.stopRecording());
+  leg.driver.context.listen(terms, leg.call.leaving).then(over, over);
 }
 
 function stopRecording(leg: ControlCall): Fault | undefined {

@@ -71,6 +71,7 @@ export class Outbox {
       url: leg.webhookUrl,
       method: 'POST',
       payload: { json: eventBody(this.#call.clock, leg, fact) },
+      failoverUrl: this.#call.options.fallbackUrl,
       inOrder: true,
     };
     switch (this.#order) {

@@ -11,8 +11,9 @@ import type {
 } from '../carrier-sim.ts';
 import type { CallDriver, DriverContext } from '../driver.ts';
 import type { StreamEnd } from '../events.ts';
-import { type DocumentReason, type DocumentRules, Script } from '../script.ts';
-import { resolveUrl, type StreamVerb } from '../verbs.ts';
+import { type DocumentReason, type DocumentRules, type FollowUp, Script } from '../script.ts';
+import { type OwnVerb, resolveUrl, type StreamVerb } from '../verbs.ts';
+import { httpMethod } from '../xml.ts';
 import { CODES } from './codes.ts';
 import type { LegFacts } from './dialect.ts';
 import { type LegIds, newLegIds } from './identity.ts';
@@ -30,6 +31,9 @@ import {
   recordingFields,
   stamp,
 } from './texml-forms.ts';
+
+/** Where recordings would be. */
+const FILES_URL = 'https://api.telnyx.com';
 
 /** Names of the events by which a status callback can be asked for. */
 const EVENT_NAMES: Readonly<Record<string, string>> = {
@@ -51,6 +55,8 @@ export class TexmlCall implements CarrierCall, LegFacts {
   readonly #initiatedMs: number;
   #statusUrl: string | undefined;
   #dial: TexmlDial | undefined;
+  /** Of a message that is being left: what is told when it ends with the call. */
+  #message: (() => readonly Callback[]) | undefined;
   #voiceUrl = '';
   #sequence = 0;
   #answeredMs: number | undefined;
@@ -99,10 +105,47 @@ export class TexmlCall implements CarrierCall, LegFacts {
         this.#dial = new TexmlDial(this.#call, this.#ids, verb, baseUrl);
         return this.#dial.terms(rules, context);
       },
+      perform: (verb, baseUrl, signal) => this.#takeMessage(context, verb, baseUrl, signal),
     };
     this.#voiceUrl = context.webhookUrl;
     const first = this.#call.options.order?.fields['Texml'];
     return new Script(rules, context, typeof first === 'string' ? first : undefined);
+  }
+
+  /** `<Record>`: the next verb follows unless there is an action. */
+  async #takeMessage(
+    context: DriverContext,
+    { settings }: OwnVerb,
+    baseUrl: string,
+    signal: AbortSignal,
+  ): Promise<FollowUp | undefined> {
+    const channels = settings['channels'] === 'single' ? 'single' : 'dual';
+    this.recordings.start({ format: 'wav', channels, clientState: undefined }, FILES_URL);
+    const silenceS = Number(settings['timeout'] ?? 0);
+    const url = settings['recordingStatusCallback'];
+    const told = (): readonly Callback[] => {
+      const recording = this.recordings.stop();
+      if (recording === undefined || url === undefined) return [];
+      const form = recordingFields(this.#call, this.#ids, recording);
+      return [formCallback('recording', 'completed', resolveUrl(url, baseUrl, CODES), form)];
+    };
+    this.#message = told;
+    await context.listen(
+      {
+        limitMs: 1000 * Number(settings['maxLength'] ?? 3600),
+        silenceMs: silenceS === 0 ? undefined : 1000 * silenceS,
+        silenceAfterSpeech: true,
+        keys: settings['finishOnKey'] ?? '1234567890*#',
+        beep: settings['playBeep'] !== 'false',
+      },
+      signal,
+    );
+    this.#call.callBack(told());
+    this.#message = undefined;
+    const { action } = settings;
+    return action === undefined
+      ? undefined
+      : { url: action, method: httpMethod(settings['method']), fields: {} };
   }
 
   tell(happening: Happening): readonly Callback[] {
@@ -175,7 +218,8 @@ export class TexmlCall implements CarrierCall, LegFacts {
     const isEnd = happening.durationS !== undefined;
     if (happening.status === 'in-progress') this.#answeredMs = this.#call.clock.epoch();
     if (isEnd) this.#endedMs = this.#call.clock.epoch();
-    const before = isEnd ? [...(this.#dial?.leave() ?? []), ...this.#recordingTold().callbacks] : [];
+    const recorded = isEnd ? (this.#message?.() ?? this.#recordingTold().callbacks) : [];
+    const before = isEnd ? [...(this.#dial?.leave() ?? []), ...recorded] : [];
     const report = {
       call: this.#call,
       ids: this.#ids,

@@ -38,6 +38,21 @@ const ATTRIBUTES: Readonly<Record<string, readonly string[]>> = {
     'recordingStatusCallbackEvent',
     'ringTone',
   ],
+  Record: [
+    'action',
+    'method',
+    'finishOnKey',
+    'timeout',
+    'maxLength',
+    'playBeep',
+    'trim',
+    'channels',
+    'recordingStatusCallback',
+    'recordingStatusCallbackMethod',
+    'recordingStatusCallbackEvent',
+    'transcription',
+    'transcriptionCallback',
+  ],
   Number: LEG_ATTRIBUTES,
   Sip: [...LEG_ATTRIBUTES, 'username', 'password'],
   Stream: [
@@ -85,6 +100,8 @@ function readVerb(element: XmlElement, warn: Warn): Verb | undefined {
       return readConnect(element, false, warn);
     case 'Dial':
       return readDial(element, warn);
+    case 'Record':
+      return { type: 'own', name: 'Record', settings: element.attributes, values: [] };
     default: {
       const verb = readCommonVerb(element, warn);
       if (verb === undefined) warn(`<${element.name}> is not a verb that the simulated phone knows`);

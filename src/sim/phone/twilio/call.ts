@@ -10,12 +10,13 @@ import type {
 import type { CallDriver, DriverContext } from '../driver.ts';
 import { withoutFragment } from '../http.ts';
 import { pause } from '../pause.ts';
-import { type DocumentRules, Script } from '../script.ts';
-import { resolveUrl, type StreamVerb } from '../verbs.ts';
+import { type DocumentRules, type FollowUp, Script } from '../script.ts';
+import { type OwnVerb, resolveUrl, type StreamVerb } from '../verbs.ts';
+import { httpMethod } from '../xml.ts';
 import { CODES } from './codes.ts';
 import { Detection } from './detection.ts';
 import { Dial, DOCUMENT_TYPES } from './dial.ts';
-import { givenTwiml, orderWarnings, recordingOrder, statusTarget, textOf } from './orders.ts';
+import { givenTwiml, messageOrder, orderWarnings, recordingOrder, statusTarget, textOf } from './orders.ts';
 import { Recording, type RecordingOrder } from './recordings.ts';
 import { remember, type TwilioBook, type TwilioState } from './rest.ts';
 import { rfc2822 } from './sid.ts';
@@ -78,6 +79,7 @@ export class TwilioCall implements CarrierCall, TwilioState {
         signal.addEventListener('abort', () => this.#keepAction(dial.action), { once: true });
         return dial.terms();
       },
+      perform: (verb, baseUrl, signal) => this.#takeMessage(context, verb, baseUrl, signal),
     };
     if (order === undefined) return new Script(rules, context);
     for (const [code, text] of orderWarnings(order)) call.log.warn(code, text);
@@ -182,6 +184,40 @@ export class TwilioCall implements CarrierCall, TwilioState {
       uri: `${base}.json`,
       subresource_uris: { recordings: `${base}/Recordings.json` },
     };
+  }
+
+  /** `<Record>`: without an action the same document is asked for once more, but not when nothing was said. */
+  async #takeMessage(
+    context: DriverContext,
+    { settings }: OwnVerb,
+    baseUrl: string,
+    signal: AbortSignal,
+  ): Promise<FollowUp | undefined> {
+    const action = {
+      url: resolveUrl(settings['action'] ?? baseUrl, baseUrl, CODES),
+      method: httpMethod(settings['method']),
+    };
+    const recording = this.record(messageOrder(settings, baseUrl));
+    signal.addEventListener('abort', () => this.#keepAction(action), { once: true });
+    const heard = await context.listen(
+      {
+        limitMs: 1000 * Number(settings['maxLength'] ?? 3600),
+        silenceMs: 1000 * Number(settings['timeout'] ?? 5),
+        silenceAfterSpeech: false,
+        keys: settings['finishOnKey'] ?? '1234567890*#',
+        beep: settings['playBeep'] !== 'false',
+      },
+      signal,
+    );
+    this.#call.callBack(recording.end(heard.speechMs === 0));
+    if (heard.speechMs === 0) return undefined;
+    const fields = {
+      RecordingUrl: recording.url,
+      RecordingSid: recording.sid,
+      RecordingDuration: String(recording.durationS),
+      ...(heard.key === undefined ? {} : { Digits: heard.key }),
+    };
+    return { ...action, fields };
   }
 
   /** Known before the first request only when that request waited for it. */

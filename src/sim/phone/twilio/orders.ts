@@ -1,5 +1,7 @@
 import type { DialOrder, RestReply } from '../carrier-sim.ts';
-import { refusal } from './codes.ts';
+import { resolveUrl } from '../verbs.ts';
+import { httpMethod } from '../xml.ts';
+import { CODES, refusal } from './codes.ts';
 import { isAddress } from './dial.ts';
 import { RECORDING_EVENTS, type RecordingOrder } from './recordings.ts';
 import { STATUS_EVENTS, type StatusTarget } from './webhooks.ts';
@@ -157,4 +159,19 @@ function refuseOptions(form: URLSearchParams): RestReply | undefined {
     return refusal(400, 20001, 'MachineDetection must be Enable or DetectMessageEnd');
   }
   return undefined;
+}
+
+/** What the attributes of a `<Record>` ask for. */
+export function messageOrder(settings: Readonly<Record<string, string>>, baseUrl: string): RecordingOrder {
+  const { recordingStatusCallback: url, recordingStatusCallbackMethod: method } = settings;
+  const events = settings['recordingStatusCallbackEvent']?.trim().split(/\s+/) ?? ['completed'];
+  return {
+    source: 'RecordVerb',
+    channels: 1,
+    track: 'inbound',
+    callback:
+      url === undefined
+        ? undefined
+        : { url: resolveUrl(url, baseUrl, CODES), method: httpMethod(method), events },
+  };
 }

@@ -6,7 +6,7 @@ import { newSid, rfc2822 } from './sid.ts';
 
 /** What was asked for of a recording. */
 export interface RecordingOrder {
-  readonly source: 'StartCallRecordingAPI' | 'OutboundAPI';
+  readonly source: 'StartCallRecordingAPI' | 'OutboundAPI' | 'RecordVerb';
   readonly channels: 1 | 2;
   readonly track: string;
   readonly callback:
@@ -87,11 +87,12 @@ export class Recording {
     this.#resume();
   }
 
-  /** Ends it, by request or with the call, with the callbacks that this brings about; once. */
-  end(): readonly Callback[] {
+  /** Ends it, by request or with the call, with the callbacks that this brings about; once. `isEmpty`: nobody spoke. */
+  end(isEmpty = false): readonly Callback[] {
     if (this.isOver) return [];
     this.#close();
-    this.#status = this.#spans.some((span) => span.toMs > span.fromMs) ? 'completed' : 'absent';
+    const has = !isEmpty && this.#spans.some((span) => span.toMs > span.fromMs);
+    this.#status = has ? 'completed' : 'absent';
     return this.#report();
   }
 

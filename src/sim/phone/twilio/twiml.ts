@@ -31,6 +31,20 @@ const ATTRIBUTES: Readonly<Record<string, readonly string[]>> = {
   Sip: [...LEG_ATTRIBUTES, ...DETECTION_ATTRIBUTES, 'username', 'password'],
   Client: LEG_ATTRIBUTES,
   Start: ['action', 'method'],
+  Record: [
+    'action',
+    'method',
+    'timeout',
+    'finishOnKey',
+    'maxLength',
+    'playBeep',
+    'trim',
+    'recordingStatusCallback',
+    'recordingStatusCallbackMethod',
+    'recordingStatusCallbackEvent',
+    'transcribe',
+    'transcribeCallback',
+  ],
   Stream: [
     'url',
     'name',
@@ -83,6 +97,8 @@ function readVerb(element: XmlElement, warn: Warn): Verb | undefined {
       return readStart(element, warn);
     case 'Dial':
       return readDial(element, warn);
+    case 'Record':
+      return { type: 'own', name: 'Record', settings: element.attributes, values: [] };
     default: {
       const verb = readCommonVerb(element, warn);
       if (verb === undefined) warn(`<${element.name}> is not a verb that the simulated phone knows`);

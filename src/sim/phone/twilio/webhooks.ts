@@ -78,6 +78,8 @@ export function documentFields(
       const fields = documentFields(call, reason.of, answeredBy, dialled);
       return { ...fields, ErrorCode: '11200', ErrorUrl: reason.failedUrl };
     }
+    case 'own':
+      return { ...callFields(call), ...reason.fields };
     default:
       return { ...callFields(call), ...(answeredBy === undefined ? {} : { AnsweredBy: answeredBy }) };
   }
