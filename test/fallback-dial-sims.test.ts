@@ -6,9 +6,11 @@ import { soleCandidate } from '../src/fallback/candidate.ts';
 import { AGAIN_AFTER_MS, type Dialled, dial, SLOW_AFTER_MS } from '../src/fallback/dial.ts';
 import type { RealtimeProvider } from '../src/provider.ts';
 import { createGeminiProvider } from '../src/providers/gemini.ts';
+import { createNovaProvider } from '../src/providers/nova.ts';
 import { createOpenAiProvider } from '../src/providers/openai.ts';
 import { withResolvers } from '../src/sim/common/event-log.ts';
 import { startGeminiSimulator } from '../src/sim/gemini.ts';
+import { startNovaSimulator } from '../src/sim/nova.ts';
 import { startOpenAiSimulator } from '../src/sim/openai.ts';
 import { settled } from './support/manual-provider.ts';
 import { type Peer, startServer } from './support/openai-peer.ts';
@@ -180,7 +182,8 @@ async function isAnsweredBySecond(
   expect(connection?.receivedAudioMs).toBe(0);
   await hangUp(dialled);
   await connection?.closed;
-  expect(call.clock.pending).toBe(0);
+  // Sockets go when they go.
+  await expect.poll(() => call.clock.pending).toBe(0);
 }
 
 /** A port of this machine at which nobody listens. */
@@ -295,6 +298,36 @@ describe('OpenAI as the first provider', () => {
   });
 });
 
+describe('Nova as the first provider', () => {
+  const nova = (port: number): RealtimeProvider => {
+    const provider = createNovaProvider({
+      endpoint: `http://127.0.0.1:${port}`,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'KEYFORTESTS', secretAccessKey: KEY },
+    });
+    whenOver(() => provider.close?.());
+    return provider;
+  };
+
+  it('is a port where nobody listens, and the second one answers', async () => {
+    await isAnsweredBySecond(nova(await nobody()), 'PROVIDER_UNAVAILABLE', undefined);
+  });
+
+  it('takes the connection and says nothing, and the second one answers after its time', async () => {
+    const front = await Front.open();
+    await isAnsweredBySecond(nova(front.port), 'TIMEOUT', front, async (clock) => {
+      await front.reached;
+      clock.advance(5000);
+    });
+  });
+
+  it('is cut off when it was opened, and the second one answers', async () => {
+    const simulator = await startNovaSimulator({ faults: [{ when: connected, do: 'drop' }] });
+    whenOver(() => simulator.close());
+    await isAnsweredBySecond(nova(simulator.port), 'PROVIDER_UNAVAILABLE', undefined);
+  });
+});
+
 const CODES: Readonly<Record<Refusal, ErrorCode>> = {
   auth: 'PROVIDER_AUTH',
   config: 'PROVIDER_CONFIG',
@@ -318,7 +351,7 @@ describe.each(SUBJECTS.map((subject) => [subject.name, subject] as const))('%s',
     await expect(call.dialled).rejects.toMatchObject({ code: CODES[refuse] });
     const tries = refuse === 'rate' || refuse === 'down' ? 2 : 1;
     expect(call.failures.map(({ error }) => error.code)).toEqual(Array(tries).fill(CODES[refuse]));
-    // The socket goes when it goes.
+    // Sockets go when they go.
     await expect.poll(() => call.clock.pending).toBe(0);
   });
 });
