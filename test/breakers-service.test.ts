@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { BridgeError, type ErrorCode } from '../src/errors.ts';
+import { BLAME } from '../src/fallback/blame.ts';
 import { tellBreaker } from '../src/fallback/breaker-news.ts';
 import { Breakers } from '../src/fallback/breakers.ts';
 import { createLog } from '../src/log.ts';
@@ -151,5 +153,33 @@ describe('operators', () => {
     ]) {
       expect(text.split('\n')).toContain(line);
     }
+  });
+});
+
+describe('docs/failover.md', () => {
+  const page = readFileSync(new URL('../docs/failover.md', import.meta.url), 'utf8');
+  const [, section = ''] = /\n## Circuit breakers\n(.*?)(?=\n## |$)/s.exec(page) ?? [];
+
+  it('names the codes that open a breaker', () => {
+    const codesOf = (row: string): string[] => {
+      const cells = section.split('\n').find((line) => line.startsWith(`| ${row} |`)) ?? '';
+      return [...cells.matchAll(/`([A-Z_]+)`/g)].map(([, code = '']) => code).toSorted();
+    };
+    const blamed = (blame: string): string[] =>
+      Object.entries(BLAME)
+        .flatMap(([code, found]) => (found === blame ? [code] : []))
+        .toSorted();
+    expect(codesOf('the credential')).toEqual(blamed('credential'));
+    expect(codesOf('the provider')).toEqual(blamed('provider'));
+    for (const code of codesOf('nobody that other calls would meet'))
+      expect(blamed('nothing')).toContain(code);
+  });
+
+  it('names figures that there are, with their labels', async () => {
+    const { metrics } = watched();
+    const text = await metrics.text();
+    const names = [...section.matchAll(/`(patchcord_\w+)/g)].map(([, name = '']) => name);
+    expect(names.length).toBeGreaterThan(10);
+    for (const name of names) expect(text).toContain(`# TYPE ${name} `);
   });
 });

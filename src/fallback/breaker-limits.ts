@@ -21,7 +21,7 @@ export interface BreakerLimits {
 }
 
 export const BREAKER_LIMITS: BreakerLimits = {
-  // A call dials the same provider at most twice, so three in a row are never one call's bad luck alone. At one failure
+  // A call dials the same provider at most twice (per model), so three in a row are more than one call's bad luck. At one failure
   // in twenty, three in a row come once in 8,000 calls. The share finds the provider that fails every other time; 10 in
   // half a minute are too many to be chance, and too few to wait for.
   dials: { inARow: 3, badShare: 0.5, atLeast: 10, windowMs: 30_000 },
