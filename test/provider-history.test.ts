@@ -18,7 +18,7 @@ import { BY_TOKENS } from '../src/providers/openai-live/texts.ts';
 import { open as openGemini } from './support/gemini-peer.ts';
 import { LocalLine } from './support/local-line.ts';
 import { LoopClock } from './support/loop-clock.ts';
-import { open as openNova } from './support/nova-peer.ts';
+import { open as openNova, sentence } from './support/nova-peer.ts';
 import { open as openLive } from './support/openai-live-peer.ts';
 import { open as openAi } from './support/openai-peer.ts';
 import { cleanUp } from './support/peers.ts';
@@ -628,6 +628,28 @@ describe('Nova 2 Sonic', () => {
     const line = await openNova(request);
     await line.sent();
     expect(blocks(line)).toEqual(expected);
+  });
+
+  it('is told together what comes together, so that nothing waits for what gets no answer', async () => {
+    const line = await openNova(KEEP);
+    const texts = (): unknown[] => line.peer.all('textInput').map(({ content }) => content);
+    await line.sent();
+    const before = texts().length;
+    line.session.sendText('One.', { role: 'system', respond: false });
+    line.session.sendToolResult('a', { ...RESULT, respond: false });
+    line.session.sendToolResult('b', { ...RESULT, call: { name: 'lookup', args: '{"b":1}' } });
+    await line.sent();
+    expect(texts().slice(before)).toEqual([
+      '[One.]\n[The function lookup was called earlier in this call with {"what":"the state of the repair"} and gave: {"ready":"at noon"}]\n' +
+        '[The function lookup was called earlier in this call with {"b":1} and gave: {"ready":"at noon"}]',
+    ]);
+    line.peer.say(...sentence('a', 'At noon.', new Uint8Array(320)));
+    expect(await line.next('responseStarted')).toMatchObject({ asked: true });
+    await line.next('responseDone');
+    line.session.sendText('Two.', { role: 'system', respond: false });
+    line.session.sendText('Three.', { role: 'system', respond: false });
+    await line.sent();
+    expect(texts().at(-1)).toMatch(/^\[Two\.\]\n\[Three\.\]\n\[Take note[^\n]*$/);
   });
 
   it('sends nothing for what was heard of another session', async () => {

@@ -342,12 +342,14 @@ export async function open(
     events: told.events,
     of: (type) => told.of(type),
     next: (type) => told.next(type),
-    sent: () => {
+    sent: async () => {
+      // What is only told waits that long for something that is to be answered.
+      await Promise.resolve();
       // Audio leaves after all that was put before it.
       marks += 1;
       const mark = Uint8Array.of(marks & 0xff, 0x40 + ((marks >> 8) & 0x3f));
       session.sendAudio(mark);
-      return peer.heardEnd(mark);
+      await peer.heardEnd(mark);
     },
     pass: async (ms) => {
       for (let left = ms; left > 0; left -= 100) {

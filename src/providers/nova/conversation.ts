@@ -6,7 +6,7 @@ import { CallerWords } from './caller-words.ts';
 import { Calls } from './calls.ts';
 import { toolNote } from './history.ts';
 import { Requests } from './requests.ts';
-import { GO_ON, NOT_RUN, resultJson, sayText, textFor } from './texts.ts';
+import { GO_ON, NOT_RUN, quietText, resultJson, sayText, textFor } from './texts.ts';
 import { isFull, plan, type Sentence, type Turn, Turns } from './turns.ts';
 import type { ServerEvent, StopReason } from './wire.ts';
 
@@ -99,7 +99,8 @@ export class Conversation {
   sendText(text: string, options: TextOptions): void {
     const words = textFor(text, options);
     if (words === '') return;
-    this.#requests.request({ text: words, kind: options.respond ? 'plain' : 'quiet', insist: false });
+    if (options.respond) this.#requests.request({ text: words, kind: 'plain', insist: false });
+    else this.#requests.request({ text: quietText(words), note: words, kind: 'quiet', insist: false });
   }
 
   say(text: string, insist: boolean): void {

@@ -3,6 +3,8 @@ import type { Cancel, Clock } from '../../clock.ts';
 /** A text that the model is to answer, or at least to read. */
 export interface TextRequest {
   readonly text: string;
+  /** Of one that is `quiet`: what is told, without the order to keep still, so that it can be told with something else. */
+  readonly note?: string;
   /** `say`: out of date when the caller cuts in. `quiet`: an answer to it is not to be heard. */
   readonly kind: 'say' | 'plain' | 'quiet';
   /** Said after the caller's turn, if the caller cuts in before any of it came. */
@@ -33,8 +35,12 @@ interface Wanted extends TextRequest {
   notBefore: number;
 }
 
-function wantedOf({ text, kind, insist }: TextRequest): Wanted {
-  return { text, kind, insist, attempts: 0, doomed: false, notBefore: Number.NEGATIVE_INFINITY };
+function wantedOf(wish: TextRequest): Wanted {
+  return { ...wish, attempts: 0, doomed: false, notBefore: Number.NEGATIVE_INFINITY };
+}
+
+function isQuiet({ kind }: TextRequest): boolean {
+  return kind === 'quiet';
 }
 
 /** An answer that never comes must not silence the agent for ever. */
@@ -79,7 +85,9 @@ export class Requests {
 
   request(wish: TextRequest): void {
     this.#queue.push(wantedOf(wish));
-    this.#pump();
+    // What wants no answer may be told with what comes next: alone it would hold that up until it is clear that none comes.
+    if (isQuiet(wish)) queueMicrotask(() => this.#pump());
+    else this.#pump();
   }
 
   /** The result of a function went out. */
@@ -170,8 +178,7 @@ export class Requests {
   #pump(): void {
     const now = this.#ports.clock.now();
     if (this.#closed || this.#open || this.#asked !== undefined || now < this.#expectedUntil) return;
-    const at = this.#queue.findIndex((one) => one.notBefore <= now);
-    const [wanted] = at < 0 ? [] : this.#queue.splice(at, 1);
+    const wanted = this.#next(now);
     if (wanted === undefined) {
       this.#watch();
       return;
@@ -181,6 +188,23 @@ export class Requests {
     this.#sign();
     this.#ports.send(wanted.text);
     this.#watch();
+  }
+
+  /** The first that may be sent now; what is only told goes with what comes after it. */
+  #next(now: number): Wanted | undefined {
+    const from = this.#queue.findIndex((one) => one.notBefore <= now);
+    if (from < 0) return undefined;
+    const next = this.#queue.findIndex((one, i) => i >= from && !isQuiet(one));
+    const to = next < 0 ? this.#queue.length : next + (this.#isDue(next, now) ? 1 : 0);
+    const taken = this.#queue.splice(from, to - from);
+    const last = taken.pop();
+    if (last === undefined || taken.length === 0) return last;
+    return { ...last, text: [...taken.map(({ text, note }) => note ?? text), last.text].join('\n') };
+  }
+
+  #isDue(at: number, now: number): boolean {
+    const one = this.#queue[at];
+    return one !== undefined && one.notBefore <= now;
   }
 
   /** When something has to be looked at, at the latest. */

@@ -4,13 +4,16 @@ import { sayExactly, textOrKeys } from '../common/told.ts';
 import { note } from './history.ts';
 
 /** What the model reads when a text of ours or keys of the telephone come in; empty: there is nothing to tell. */
-export function textFor(text: string, { role, digits, respond }: TextOptions): string {
+export function textFor(text: string, { role, digits }: TextOptions): string {
   const words = textOrKeys(text.trim(), digits);
   if (words === undefined) return '';
   // The roles of text in mid-call are the caller's and nobody's else, so what is not the caller's is marked.
-  const marked = role === 'system' || digits !== undefined;
-  if (respond) return marked ? note(words) : words;
-  return `${marked ? note(words) : words}\n${note('Take note of this, do not answer it, and say nothing now.')}`;
+  return role === 'system' || digits !== undefined ? note(words) : words;
+}
+
+/** The same for a text that is not to be answered. */
+export function quietText(words: string): string {
+  return `${words}\n${note('Take note of this, do not answer it, and say nothing now.')}`;
 }
 
 /** Has the model say `text` and nothing else. */
