@@ -20,8 +20,8 @@ export interface Speech extends Unanswered {
 
 /** What is kept of the caller's speech. */
 const KEEP_MS = 10_000;
-/** Of a hole so much silence is stored; the rest is only a step in the positions. */
-const STORED_SILENCE_MS = 300;
+/** Of a hole so much silence is stored, enough to end a turn; the rest is only a step in the positions. */
+const STORED_SILENCE_MS = 1000;
 /** When silence was looked for in vain, it is looked for again after so long. */
 const TRIM_AGAIN_MS = 1000;
 /** At the end of what is known, where nothing is trimmed yet: it shows the noise of the line. */
