@@ -101,7 +101,7 @@ async function office(rules: Partial<LedgerRules> = {}) {
       callId,
       call: parts,
       carrier: { name: 'twilio' },
-      agent: { name: 'booking' },
+      agent: { name: 'booking', lastResort: { type: 'hang-up' } },
       get recording() {
         return call.recording;
       },
@@ -283,8 +283,11 @@ describe('CallAccounts', () => {
     on.tell(call, { ...LOST, provider: 'tokens', phase: 'connecting' });
     on.clock.advance(1000);
     on.tell(call, { ...READY, provider: 'second', model: 'large', why: 'failover' });
-    on.clock.advance(10_000);
-    // A renewal: nothing is lost, and there is no time between.
+    on.clock.advance(4000);
+    // A renewal that is tried in vain takes nothing from the session that goes on.
+    on.tell(call, { ...LOST, provider: 'second', phase: 'connecting' });
+    on.clock.advance(6000);
+    // And one that is not: there is no time between.
     on.tell(call, { ...READY, provider: 'second', model: 'small', why: 'renewal' });
     // What the old ones still say of what they have done, and one that was overtaken.
     used('manual', 500);

@@ -296,6 +296,23 @@ describe('the report of a call', () => {
     ]);
   });
 
+  it('does not give the reason of one change to another, nor a gap to a change that is told when its own is not', () => {
+    const lost = { ...FAILED, phase: 'in-call', code: 'PROVIDER_CLOSED' } as const;
+    const failover = { ...READY, why: 'failover' } as const;
+    const writer = written([
+      { ...READY, atMs: 1, provider: 'a' },
+      { ...lost, atMs: 2, provider: 'a' },
+      { ...failover, atMs: 3, provider: 'b' },
+      // Nobody has said why.
+      ...Array.from({ length: 100 }, (_, n) => ({ ...failover, atMs: 4 + n, provider: `p${n}` })),
+      { ...HEARD, atMs: 200, from: 'b', to: 'p99', why: 'failover', gapMs: 7 },
+    ]);
+    const { providerChanges, failovers } = writer.report(undefined, START).data;
+    expect([failovers, providerChanges.length]).toEqual([101, 100]);
+    expect(providerChanges.filter(({ code }) => code !== null)).toMatchObject([{ atMs: 3, to: 'b' }]);
+    expect(providerChanges.filter(({ gapMs }) => gapMs !== null)).toEqual([]);
+  });
+
   it('stays bounded, whatever a call does', () => {
     const writer = written();
     for (let n = 0; n < 20_000; n += 1) {
