@@ -286,6 +286,38 @@ describe.concurrent.each(SUBJECTS)('$name takes a call over', PATIENT, (subject)
     },
   );
 
+  it('is told of several things at once, and speaks of them once', async ({ expect }) => {
+    await using on = await open({ respond: false, history: ANSWERED });
+    on.session.sendText('The caller heard only the first word of it.', { role: 'system', respond: false });
+    on.session.sendToolResult('call_1~1', { ...RESULT, output: '{"price":"80"}', respond: false });
+    on.session.sendToolResult('call_2~1', RESULT);
+    expect((await on.line.next('responseStarted')).asked).toBe(true);
+    await on.line.next('responseDone');
+    on.session.say('Goodbye.');
+    await on.line.untilSaid('assistant: Goodbye.');
+    const told = textsIn(on.peer.received).join('\n');
+    for (const text of ['only the first word', '80', 'at noon']) expect(told).toContain(text);
+    expect(on.line.of('responseStarted')).toHaveLength(2);
+    expect(on.answers).toBe(2);
+    expect(on.peer.complaints()).toEqual([]);
+  });
+
+  it('hears what is sent once more though it was told something before', async ({ expect }) => {
+    if (!subject.capabilities.catchUp) return;
+    await using on = await open(gap, { heard: ['When is it ready?'] });
+    on.session.sendText('The caller heard only the first word of it.', { role: 'system', respond: false });
+    on.session.sendAudio(recorded(on.session, 3_000, 800));
+    {
+      using _ = hush(on.session, clock);
+      expect((await on.line.next('responseStarted')).asked).toBe(false);
+      await on.line.untilSaid('assistant: It is noon.');
+      await on.line.next('transcript', ({ role, final }) => role === 'user' && final);
+    }
+    expect(on.answers).toBe(1);
+    expect(on.line.said).toEqual(['user: When is it ready?', 'assistant: It is noon.']);
+    expect(on.peer.complaints()).toEqual([]);
+  });
+
   it('does not mind what was heard of another session, and sends nothing of it', async ({ expect }) => {
     await using on = await open(gap);
     on.session.interrupt([
