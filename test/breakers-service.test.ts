@@ -79,6 +79,32 @@ describe('operators', () => {
     expect(on.log.filter((line) => line.includes('its breaker has opened'))).toHaveLength(1);
   });
 
+  it('see that the next caller is not sent to a provider that is no good, and who has taken the call', async () => {
+    const provider = new ManualProvider();
+    let dialled = 0;
+    const refuses = refusing('PROVIDER_QUOTA');
+    const counted: RealtimeProvider = {
+      ...refuses,
+      connect: (...args) => {
+        dialled += 1;
+        return refuses.connect(...args);
+      },
+    };
+    const on = await operatedService({}, { provider: [counted, provider] });
+    for (const call of [1, 2, 3]) {
+      const fields = { CallSid: sidOf(call), CallStatus: 'ringing', Direction: 'inbound' };
+      await on.signed(`${on.url}/voice/twilio`, fields);
+      await provider.ready();
+    }
+    expect(dialled).toBe(1);
+    const figures = await fetch(`${on.url}/metrics`, { headers: { authorization: `Bearer ${API_TOKEN}` } });
+    const lines = (await figures.text()).split('\n');
+    expect(lines).toContain('patchcord_provider_sessions_total{provider="manual",why="start"} 3');
+    expect(lines).toContain('patchcord_provider_connect_ms_count{provider="manual"} 3');
+    expect(lines).toContain('patchcord_breaker_state{provider="refusing"} 2');
+    expect(lines).toContain('patchcord_breaker_state{provider="manual"} 0');
+  });
+
   it('read in the log that a breaker has opened, for how long, and how it went on', () => {
     const { clock, breaker, told } = watched();
     for (let time = 0; time < 3; time++) breaker.admit()?.failed('TIMEOUT');
