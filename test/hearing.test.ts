@@ -1,34 +1,45 @@
 import { describe, expect, it } from 'vitest';
-import { BARGE_IN } from '../src/agents.ts';
+import { BARGE_IN, type BargeInPolicy } from '../src/agents.ts';
 import type { MachinePolicy } from '../src/answering-machine.ts';
 import { MULAW_8K } from '../src/audio/format.ts';
+import { encodeG711 } from '../src/audio/g711.ts';
 import { createTranscoder } from '../src/audio/transcode.ts';
 import { CutIn } from '../src/cut-in.ts';
 import { Hearing } from '../src/hearing.ts';
 import { Pacer } from '../src/pacer.ts';
 import type { ProviderSession } from '../src/provider.ts';
 import { ManualProvider } from './support/manual-provider.ts';
+import { onLine, sentence } from './support/onsets.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 import { VirtualLeg } from './support/virtual-leg.ts';
 
-function make(policy: MachinePolicy = { mode: 'report' }) {
+/** A second of noise, three of speech, 400 ms of noise. */
+const SAID = encodeG711('mulaw', onLine(sentence('0880'), -18, -50)).subarray(0, 35_200);
+const NOISE = encodeG711('mulaw', onLine(new Int16Array(80_000).fill(1), -100, -50)).subarray(0, 80_000);
+const GUARDLESS: BargeInPolicy = { ...BARGE_IN, detector: 'provider', guardMs: 0 };
+
+function make(policy: MachinePolicy = { mode: 'report' }, bargeIn: BargeInPolicy = BARGE_IN) {
   const clock = new VirtualClock();
   const pacer = new Pacer(clock);
   const heard: number[] = [];
   const done: string[] = [];
+  const ear: string[] = [];
+  const agent = { speaks: false };
   const hearing = new Hearing({
     policy,
     greetingEndTold: true,
     clock,
     pacer,
     cutIn: new CutIn({
-      policy: BARGE_IN,
+      policy: bargeIn,
       clock,
       createTranscoder,
-      agentSpeaks: () => false,
-      onSpeech: () => undefined,
-      onQuiet: () => undefined,
-      onCutIn: () => undefined,
+      agentSpeaks: () => agent.speaks,
+      onSpeech: () => ear.push('speech'),
+      onQuiet: () => ear.push('quiet'),
+      onCutIn: () => {
+        if (ear.at(-1) !== 'cut in') ear.push('cut in');
+      },
     }),
     createTranscoder,
     onMachine: () => done.push('machine'),
@@ -52,8 +63,18 @@ function make(policy: MachinePolicy = { mode: 'report' }) {
     close: () => Promise.resolve(),
   };
   const frame = (value: number, atMs?: number): void => hearing.hear(new Uint8Array(160).fill(value), atMs);
+  /** In real time. */
+  const hear = (bytes: Uint8Array): void => {
+    for (let at = 0; at < bytes.length; at += 160) {
+      hearing.hear(bytes.subarray(at, at + 160), undefined);
+      clock.advance(20);
+    }
+  };
   const { capabilities } = new ManualProvider();
   return {
+    ear,
+    agent,
+    hear,
     clock,
     pacer,
     hearing,
@@ -183,6 +204,161 @@ describe('what the agent hears', () => {
     frame(1);
     hearing.machine('machine', false);
     expect(heard).toEqual([]);
+    expect(clock.pending).toBe(0);
+    expect(pacer.size).toBe(0);
+  });
+});
+
+describe('what the agent hears when its provider is exchanged', () => {
+  it('is what nobody has answered, and then what comes', () => {
+    const { hearing, provider, capabilities, heard, hear, leg, clock } = make();
+    hearing.attach(leg());
+    hearing.connect(provider, capabilities);
+    hear(NOISE.subarray(0, 16_000));
+    expect(hearing.positionMs).toBe(2000);
+    hearing.accountedFor(hearing.positionMs);
+    hear(SAID.subarray(0, 20_000));
+    hearing.disconnect();
+    hear(SAID.subarray(20_000));
+    const { spokenMs, speaking } = hearing.unanswered();
+    expect(spokenMs).toBeGreaterThan(2000);
+    expect(speaking).toBe(false);
+    expect(hearing.positionMs).toBe(2000 + SAID.length / 8);
+    heard.length = 0;
+    expect(hearing.connect(provider, capabilities, { replay: true })).toEqual({
+      replayedMs: spokenMs,
+      speaking,
+    });
+    clock.advance(500);
+    expect(heard.length * 20).toBeGreaterThanOrEqual(spokenMs);
+    expect(heard.length * 20).toBeLessThan(SAID.length / 8);
+    hearing.accountedFor(hearing.positionMs);
+    expect(hearing.unanswered()).toEqual({ spokenMs: 0, speaking: false });
+  });
+
+  it('is nothing of the past for a provider that wants it in real time, whatever was asked for', () => {
+    const { hearing, provider, capabilities, heard, frame, hear, leg } = make();
+    hearing.attach(leg());
+    hearing.connect(provider, capabilities);
+    hear(SAID);
+    hearing.disconnect();
+    heard.length = 0;
+    const handed = hearing.connect(provider, { ...capabilities, catchUp: false }, { replay: true });
+    expect(handed).toEqual({ replayedMs: 0, speaking: false });
+    frame(0x21);
+    expect(heard).toEqual([0x21]);
+  });
+
+  it('is all that was kept for the first one, also if that wants it in real time', () => {
+    const { hearing, provider, capabilities, heard, hear, leg, clock } = make();
+    hearing.attach(leg());
+    hear(SAID);
+    hearing.connect(provider, { ...capabilities, catchUp: false });
+    clock.advance(500);
+    expect(heard.length).toBe(SAID.length / 160);
+  });
+
+  it('is nothing without a line, of which there is nothing to tell', () => {
+    const { hearing, provider, capabilities, leg, hear } = make();
+    expect(hearing.positionMs).toBe(0);
+    hearing.accountedFor(500);
+    expect(hearing.unanswered()).toEqual({ spokenMs: 0, speaking: false });
+    hearing.connect(provider, capabilities);
+    hearing.disconnect();
+    expect(hearing.connect(provider, capabilities, { replay: true })).toEqual({
+      replayedMs: 0,
+      speaking: false,
+    });
+    hearing.attach(leg());
+    hear(SAID);
+    hearing.detach();
+    expect(hearing.positionMs).toBe(0);
+    expect(hearing.unanswered().spokenMs).toBe(0);
+    // The next line begins anew.
+    hearing.attach(leg());
+    hear(SAID.subarray(0, 1600));
+    expect(hearing.positionMs).toBe(200);
+    expect(hearing.unanswered().spokenMs).toBe(0);
+  });
+
+  it('may begin on a line that came while nobody was there', () => {
+    const { hearing, provider, capabilities, heard, hear, leg, clock } = make();
+    hearing.connect(provider, capabilities);
+    hearing.disconnect();
+    hearing.attach(leg());
+    hear(SAID);
+    // Much longer than the ring, but nothing is said.
+    hear(NOISE);
+    const handed = hearing.connect(provider, capabilities, { replay: true });
+    clock.advance(500);
+    expect(handed.replayedMs).toBeGreaterThan(2000);
+    expect(heard.length * 20).toBeLessThan(5000);
+  });
+
+  it('is noticed by the bridge itself while nobody is there, whatever the policy', () => {
+    const { hearing, provider, capabilities, ear, agent, hear, leg } = make(undefined, GUARDLESS);
+    hearing.attach(leg());
+    hearing.connect(provider, capabilities);
+    hear(SAID);
+    expect(ear).toEqual([]);
+    agent.speaks = true;
+    hearing.disconnect();
+    hear(SAID);
+    expect(ear).toEqual(['speech', 'cut in']);
+    hear(NOISE.subarray(0, 8000));
+    expect(ear).toEqual(['speech', 'cut in', 'quiet']);
+    hearing.connect(provider, capabilities, { replay: true });
+    hear(SAID);
+    expect(ear).toHaveLength(3);
+  });
+
+  it('is noticed at once of somebody who is in the middle of a word', () => {
+    const { hearing, provider, capabilities, ear, hear, leg } = make(undefined, GUARDLESS);
+    hearing.attach(leg());
+    hearing.connect(provider, capabilities);
+    // Noise, and a vowel that goes on.
+    hear(SAID.subarray(0, 13_600));
+    hearing.disconnect();
+    hear(SAID.subarray(13_600, 13_600 + 8 * 240));
+    expect(ear).toEqual(['speech']);
+  });
+
+  it('has a machine wait with its beep for somebody who can leave a message', () => {
+    const { hearing, provider, capabilities, leg, done, clock } = make({
+      mode: 'leave-message',
+      message: 'x',
+    });
+    hearing.attach(leg());
+    hearing.connect(provider, capabilities);
+    hearing.machine('machine', false);
+    hearing.disconnect();
+    clock.advance(60_000);
+    hearing.machine('machine-beep', true);
+    expect(done).toEqual(['machine']);
+    hearing.connect(provider, capabilities, { replay: true });
+    expect(done).toEqual(['machine', 'message']);
+  });
+
+  it('is silence in the place of a machine’s greeting', () => {
+    const { hearing, provider, capabilities, leg, hear } = make({ mode: 'leave-message', message: 'x' });
+    hearing.attach(leg());
+    hearing.connect(provider, capabilities);
+    hearing.machine('machine', false);
+    hear(SAID);
+    hearing.disconnect();
+    hear(SAID);
+    expect(hearing.unanswered()).toEqual({ spokenMs: 0, speaking: false });
+  });
+
+  it('leaves nothing running when the call ends in between', () => {
+    const { hearing, provider, capabilities, leg, hear, clock, pacer } = make();
+    hearing.attach(leg());
+    hearing.connect(provider, capabilities);
+    hear(SAID.subarray(0, 20_000));
+    hearing.disconnect();
+    hear(SAID.subarray(20_000, 24_000));
+    hearing.speechStarted();
+    hearing.close();
     expect(clock.pending).toBe(0);
     expect(pacer.size).toBe(0);
   });
