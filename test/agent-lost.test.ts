@@ -17,7 +17,8 @@ function told(kit: ReturnType<typeof createKit>): string[] {
 
 describe('an agent that is lost while somebody else is rung', () => {
   const die = (kit: ReturnType<typeof createKit>): void =>
-    kit.provider.emit({ type: 'closed', expected: false, error: undefined });
+    // Nothing that another attempt could mend.
+    kit.provider.die(new BridgeError('PROVIDER_AUTH', 'no'));
 
   it('does not take the caller out of the transfer', async () => {
     const kit = createKit();
@@ -32,7 +33,7 @@ describe('an agent that is lost while somebody else is rung', () => {
     call.news('answered');
     expect(call.endReason).toBe('transferred');
     expect(call.ask({ transfer: 'completed' })).toEqual({ type: 'hang-up' });
-    expect(kit.logged('provider failed')).toBe(1);
+    expect(kit.logged('no provider is left')).toBe(1);
   });
 
   it('does not part two who talk already', async () => {

@@ -299,6 +299,7 @@ describe('a call in document style', () => {
   it('that nobody joined is told the last resort, and then to hang up', async () => {
     const kit = createKit();
     const call = kit.admit();
+    await kit.provider.ready();
     await kit.pass(30_500);
     expect(call.endReason).toBe('media-never-came');
     expect(call.ask()).toEqual(call.session.agent.lastResort);

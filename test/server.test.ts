@@ -258,6 +258,7 @@ describe('a stream that is not as it should be', () => {
     const call = dial(on, { faults: { neverStart: true } });
     await call.next('stream-opening');
     await call.answered;
+    await on.provider.ready();
     await expect.poll(() => clock.pending).toBe(4);
     clock.advance(10_001);
     await call.ended;

@@ -185,7 +185,7 @@ describe('the report of a call', () => {
     const on = await start({ agents: agents(hook.url) });
     const call = await on.connected();
     await on.says('Hello.');
-    (await on.session()).drop();
+    await on.openai.close();
     await call.ended;
     expect(dataOf(await hook.nth(1))).toMatchObject({ endReason: 'provider-failed', outcome: 'failed' });
     await on.bridge.close();

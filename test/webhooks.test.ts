@@ -370,6 +370,7 @@ describe('a call in command style', () => {
     const accept = () => ({ answer: { status: 200, contentType: '', body: '' }, action: answering });
     const { kit, incoming } = await serve({ ...COMMAND, parts: { ...COMMAND.parts, accept } });
     await incoming('CA1');
+    await kit.provider.ready();
     await kit.pass(25_000);
     expect((await incoming('CA1')).status).toBe(200);
     await settled();
