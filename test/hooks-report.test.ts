@@ -296,6 +296,32 @@ describe('the report of a call', () => {
     ]);
   });
 
+  it('knows the gap of a change that is told of before it, because the agent owed nothing', () => {
+    const lost = { ...FAILED, phase: 'in-call', code: 'PROVIDER_CLOSED', provider: 'a' } as const;
+    const ready = { ...READY, provider: 'a', why: 'failover' } as const;
+    const heard = { ...HEARD, from: 'a', to: 'a', why: 'failover' } as const;
+    const { providerChanges } = written([
+      { ...ready, atMs: 1, why: 'start' },
+      { ...lost, atMs: 2 },
+      { ...ready, atMs: 3 },
+      // Lost again before the agent was heard: this gap is that of the next one.
+      { ...lost, atMs: 4 },
+      { ...heard, atMs: 5, gapMs: 0 },
+      { ...ready, atMs: 5 },
+      { ...heard, atMs: 6, why: 'renewal', gapMs: 0.2 },
+      { ...ready, atMs: 6, why: 'renewal' },
+      { ...lost, atMs: 7 },
+      { ...ready, atMs: 8 },
+      { ...heard, atMs: 9, gapMs: 300 },
+    ]).report(undefined, START).data;
+    expect(providerChanges.map(({ atMs, gapMs }) => [atMs, gapMs])).toEqual([
+      [3, null],
+      [5, 0],
+      [6, 0],
+      [8, 300],
+    ]);
+  });
+
   it('does not give the reason of one change to another, nor a gap to a change that is told when its own is not', () => {
     const lost = { ...FAILED, phase: 'in-call', code: 'PROVIDER_CLOSED' } as const;
     const failover = { ...READY, why: 'failover' } as const;
@@ -319,8 +345,8 @@ describe('the report of a call', () => {
       writer.on({ ...TOOL, args: { n, text: 'x'.repeat(n % 2 === 0 ? 10 : 9000) } });
       writer.on({ type: 'transfer', atMs: n, status: 'started', outcome: undefined });
       writer.on({ ...READY, atMs: n, provider: `p${n}`, why: 'failover' });
+      writer.on({ ...HEARD, atMs: n, from: 'p', to: `p${n}`, why: 'failover', gapMs: n });
       writer.on({ ...FAILED, atMs: n, provider: `p${n}`, phase: 'in-call', code: 'PROVIDER_CLOSED' });
-      writer.on({ ...HEARD, atMs: n, from: 'p', to: 'p', why: 'failover', gapMs: n });
     }
     writer.on(over(Array.from({ length: 20_000 }, (_, n) => turn('user', n, `turn ${n}`))));
     const { data } = writer.report(undefined, START);

@@ -43,19 +43,24 @@ export class ProviderStory {
   #lost: ErrorCode | undefined;
   /** Of the change whose gap is not known yet; undefined: none, or one that is not told. */
   #open: number | undefined;
+  /** Of a change that is still to be told of: where the agent owes nothing, its gap is known before it is ready. */
+  #early: Told<'failover'> | undefined;
 
   ready({ provider, why, resumed, atMs }: Told<'providerReady'>): void {
     const from = this.#last;
     const code = this.#lost;
     this.#last = provider;
+    const early = this.#early;
     this.#lost = undefined;
+    this.#early = undefined;
     if (this.#names.at(-1) !== provider && this.#names.length < MOST) this.#names.push(provider);
     // Whoever is first has taken the place of nobody, and what it took to have it is among the failures.
     if (why === 'start' || from === undefined) return;
     if (why === 'failover') this.#failovers += 1;
     this.#open = undefined;
     if (this.#changes.length >= MOST) return;
-    this.#open = this.#changes.length;
+    const gapMs = early?.to === provider && early.why === why ? Math.round(early.gapMs) : null;
+    if (gapMs === null) this.#open = this.#changes.length;
     this.#changes.push({
       atMs: Math.round(atMs),
       from,
@@ -63,7 +68,7 @@ export class ProviderStory {
       why,
       code: why === 'failover' ? (code ?? null) : null,
       resumed,
-      gapMs: null,
+      gapMs,
     });
   }
 
@@ -73,11 +78,15 @@ export class ProviderStory {
     this.#failures.push({ atMs: Math.round(atMs), provider, phase, code, ms: Math.round(ms) });
   }
 
-  /** The agent is heard again. */
-  heardAgain({ gapMs }: Told<'failover'>): void {
+  /** The agent is heard again, or owes nothing. */
+  heardAgain(event: Told<'failover'>): void {
     const change = this.#open === undefined ? undefined : this.#changes[this.#open];
-    if (this.#open === undefined || change === undefined) return;
-    this.#changes[this.#open] = { ...change, gapMs: Math.round(gapMs) };
+    const isItsOwn = this.#lost === undefined && change?.to === event.to && change.why === event.why;
+    if (this.#open === undefined || change === undefined || !isItsOwn) {
+      this.#early = event;
+      return;
+    }
+    this.#changes[this.#open] = { ...change, gapMs: Math.round(event.gapMs) };
     this.#open = undefined;
   }
 
