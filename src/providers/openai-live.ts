@@ -63,6 +63,11 @@ export interface OpenAiLiveOptions {
   readonly silenceLevel?: number | undefined;
   /** Silence is sent when no audio was sent for so long, since a session stands still without any; 400: what is late by less is jitter. */
   readonly keepAwakeMs?: number | undefined;
+  /**
+   * A session whose stream went on in silence too is gone when the stream has stopped for so long; 8 s, 0: never. That silence
+   * is sent is known from clients alone (pipecat-ai/pipecat#5688), so nothing is expected of a session that sends none.
+   */
+  readonly stallMs?: number | undefined;
 }
 
 const options = optionsOf('OpenAI Live provider');
@@ -111,6 +116,7 @@ export function createOpenAiLiveProvider(given: OpenAiLiveOptions): RealtimeProv
     quietMs: options.ms('quietMs', given.quietMs, 800, 100),
     silenceLevel: levelOf(given.silenceLevel),
     keepAwakeMs: options.ms('keepAwakeMs', given.keepAwakeMs, 400, 20),
+    stallMs: options.ms('stallMs', given.stallMs, 8_000),
     scrub: scrubber(apiKey),
   });
   return {

@@ -82,6 +82,11 @@ export class Dialogue {
     if (move !== undefined) this.#tell('instructions', OPENINGS[move], null);
   }
 
+  /** The model speaks, as far as it is known. */
+  get speaking(): boolean {
+    return this.#speech.speaking;
+  }
+
   say(text: string): void {
     this.#tell('commentary', text, null);
   }

@@ -1,4 +1,4 @@
-import type { AudioFormat } from '../../audio/format.ts';
+import { type AudioFormat, bytesPerMs } from '../../audio/format.ts';
 import { type Cancel, type Clock, deadline } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
 import type {
@@ -20,6 +20,7 @@ import { backendModel, buildSession, readExpiry, readFormat, type SessionChoice 
 import { Dialogue } from './dialogue.ts';
 import { closeCode, connectCode, endOf, statusCode } from './errors.ts';
 import { KeepAwake } from './keep-awake.ts';
+import { StreamWatch } from './stream-watch.ts';
 import { type ServerEvent, ServerEventReader, wireError } from './wire.ts';
 
 /** Everything that a session needs to know beside the request. */
@@ -34,6 +35,8 @@ export interface SessionSetup extends SessionChoice {
   readonly quietMs: number;
   readonly silenceLevel: number;
   readonly keepAwakeMs: number;
+  /** See `OpenAiLiveOptions`. */
+  readonly stallMs: number;
   readonly scrub: Scrub;
 }
 
@@ -63,6 +66,7 @@ export class OpenAiLiveSession implements ProviderSession {
   readonly #askedModel: string;
   #dialogue: Dialogue | undefined;
   #awake: KeepAwake | undefined;
+  readonly #stream: StreamWatch;
   #messages = 0;
   #seconds = 0;
   #goodbye: Cancel | undefined;
@@ -84,6 +88,7 @@ export class OpenAiLiveSession implements ProviderSession {
     this.#ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
+    this.#stream = new StreamWatch(request.clock, setup.stallMs, (ms) => this.#onStopped(ms));
     this.#socket = new ProviderSocket(
       { ...setup, clock: request.clock, envelope: APPEND },
       {
@@ -222,7 +227,19 @@ export class OpenAiLiveSession implements ProviderSession {
     else if (event.type === 'ended') {
       this.#charge(event.seconds ?? 0);
       this.#fail(this.#endedBy(event.reason));
-    } else this.#dialogue?.handle(event);
+    } else {
+      if (event.type === 'audio') {
+        this.#stream.came(event.bytes.length / bytesPerMs(this.#format), this.#dialogue?.speaking ?? false);
+      }
+      this.#dialogue?.handle(event);
+    }
+  }
+
+  #onStopped(ms: number): void {
+    const { host } = this.#setup.url;
+    this.#fail(
+      new BridgeError('PROVIDER_UNAVAILABLE', `${host} has sent nothing of its stream for ${ms} ms`),
+    );
   }
 
   /** What still comes after the goodbye. */
@@ -285,6 +302,7 @@ export class OpenAiLiveSession implements ProviderSession {
     this.#stage = stage;
     this.#expiry.cancel();
     this.#awake?.close();
+    this.#stream.close();
   }
 
   #fail(error: BridgeError): void {

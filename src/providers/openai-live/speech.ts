@@ -68,6 +68,10 @@ export class Speech {
     );
   }
 
+  get speaking(): boolean {
+    return this.#stretches.speaking;
+  }
+
   audio(bytes: Uint8Array): void {
     const { encoding } = this.#options.format;
     this.#stretches.push(encoding === 'pcm16' ? this.#samples.join(bytes) : bytes);
