@@ -13,6 +13,7 @@ import { type Clock, systemClock } from './clock.ts';
 import type { Config, Env } from './config.ts';
 import { modelName } from './cost/call-bill.ts';
 import { BridgeError } from './errors.ts';
+import { limitsFor } from './fallback/breaker-limits.ts';
 import { tellBreaker } from './fallback/breaker-news.ts';
 import { Breakers } from './fallback/breakers.ts';
 import { createLog, type Log } from './log.ts';
@@ -137,7 +138,11 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       accounts?.unanswered(record, roster.reportOf(record.view, desk.orderOf(record.view.id)?.variables)),
     manager: () => manager,
   });
-  const breakers = new Breakers({ clock, onChange: (report) => tellBreaker({ log, metrics }, report) });
+  const breakers = new Breakers({
+    clock,
+    limits: limitsFor(config.failover),
+    onChange: (report) => tellBreaker({ log, metrics }, report),
+  });
   metrics.watchBreakers(() => breakers.report());
   const manager: SessionManager = new SessionManager({
     clock,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ERRORS, type ErrorCode } from '../src/errors.ts';
 import { BLAME } from '../src/fallback/blame.ts';
-import { BREAKER_LIMITS, type BreakerLimits } from '../src/fallback/breaker-limits.ts';
+import { BREAKER_LIMITS, type BreakerLimits, limitsFor } from '../src/fallback/breaker-limits.ts';
 import { type Breaker, type BreakerReport, Breakers, type Trial } from '../src/fallback/breakers.ts';
 import { ManualProvider } from './support/manual-provider.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
@@ -279,6 +279,29 @@ describe('a breaker opens', () => {
     expect(other.admit()?.probe).toBe(false);
     expect(breakers.of(provider)).toBe(breaker);
     expect(breakers.report().map(({ state }) => state)).toEqual(['open', 'closed']);
+  });
+});
+
+describe('what is slow', () => {
+  it.each([
+    ['2 s by default', { connectMs: 5000, hedgeMs: 2000, answerMs: 10_000 }, 2000, 15_000],
+    ['when the next one is dialled', { connectMs: 9000, hedgeMs: 4000, answerMs: 10_000 }, 4000, 15_000],
+    ['the deadline, without a hedge', { connectMs: 60_000, hedgeMs: 0, answerMs: 0 }, 60_000, 15_000],
+    [
+      'the deadline, with a hedge after it',
+      { connectMs: 3000, hedgeMs: 9000, answerMs: 20_000 },
+      3000,
+      30_000,
+    ],
+    ['never less than 2 s', { connectMs: 500, hedgeMs: 100, answerMs: 2000 }, 2000, 15_000],
+  ])('is %s', (_what, policy, slowMs, proofMs) => {
+    expect(limitsFor(policy)).toEqual({ slowMs, proofMs });
+  });
+
+  it('is a matter of the service: a provider that may take its time is not passed by for taking it', () => {
+    const { breaker, dial } = bench(limitsFor({ connectMs: 60_000, hedgeMs: 0, answerMs: 10_000 }));
+    for (let time = 0; time < 20; time++) dial().ready(20_000);
+    expect(breaker.state).toBe('closed');
   });
 });
 

@@ -1,4 +1,5 @@
 import type { Blame } from './blame.ts';
+import type { FallbackPolicy } from './policy.ts';
 import type { TallyLimits } from './tally.ts';
 
 /** When a breaker opens, and when it tries again. */
@@ -41,3 +42,15 @@ export const BREAKER_LIMITS: BreakerLimits = {
   proofMs: 15_000,
   relapseMs: 60_000,
 };
+
+/** Those of a service whose calls wait for so long unless an agent says otherwise: whoever has patience wants it kept. */
+export function limitsFor({
+  connectMs,
+  hedgeMs,
+  answerMs,
+}: Pick<FallbackPolicy, 'connectMs' | 'hedgeMs' | 'answerMs'>): Pick<BreakerLimits, 'slowMs' | 'proofMs'> {
+  const { slowMs, proofMs } = BREAKER_LIMITS;
+  // The least is for services that dial everybody at once: what they call slow is as fast as providers are.
+  const patienceMs = hedgeMs > 0 ? Math.min(hedgeMs, connectMs) : connectMs;
+  return { slowMs: Math.max(slowMs, patienceMs), proofMs: Math.max(proofMs, 1.5 * answerMs) };
+}
