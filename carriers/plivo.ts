@@ -29,6 +29,8 @@ export interface PlivoOptions {
   readonly publicUrl: () => string;
   /** REST host, default `https://api.plivo.com`; or a simulator. */
   readonly baseUrl?: string | undefined;
+  /** Where Plivo goes on with a placed call when the bridge has no answer. */
+  readonly fallbackUrl?: string | undefined;
   /** True: webhooks and media sockets are accepted without a check. */
   readonly insecure: boolean;
   /** Milliseconds since 1970, for the memory of nonces. */
@@ -86,6 +88,7 @@ export function createPlivo(options: PlivoOptions): Carrier {
   const control = createControl({
     authId: options.authId === '' ? undefined : options.authId,
     authToken,
+    fallbackUrl: options.fallbackUrl,
     baseUrl: restBase('Plivo', options.baseUrl ?? 'https://api.plivo.com'),
   });
   return {

@@ -23,6 +23,8 @@ export interface TwilioOptions {
   readonly publicUrl: () => string;
   /** REST host, default `https://api.twilio.com`; another edge, region or a simulator. */
   readonly baseUrl?: string | undefined;
+  /** Where Twilio goes on with a placed call when the bridge has no answer. */
+  readonly fallbackUrl?: string | undefined;
   /** True: webhooks and media sockets are accepted without a check. */
   readonly insecure: boolean;
 }
@@ -55,6 +57,7 @@ export function createTwilio(options: TwilioOptions): Carrier {
   const control = createControl({
     accountSid: options.accountSid === '' ? undefined : options.accountSid,
     authToken: auth.authToken,
+    fallbackUrl: options.fallbackUrl,
     baseUrl: restBase('Twilio', options.baseUrl ?? 'https://api.twilio.com'),
   });
   return {

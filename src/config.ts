@@ -43,6 +43,8 @@ export interface Config extends ProviderSections {
     readonly accountSid: string | undefined;
     readonly authToken: string | undefined;
     readonly baseUrl: string | undefined;
+    /** Asked about a call that was placed, when the bridge has no answer. */
+    readonly fallbackUrl: string | undefined;
   };
   readonly telnyx: {
     readonly publicKey: string | undefined;
@@ -58,6 +60,7 @@ export interface Config extends ProviderSections {
     readonly audio: 'mulaw' | 'l16-8000' | 'l16-16000';
     readonly requireUpgradeSignature: boolean;
     readonly baseUrl: string | undefined;
+    readonly fallbackUrl: string | undefined;
   };
 }
 
@@ -96,6 +99,7 @@ export function loadConfig(env: Env): Config {
       accountSid: read.matching('TWILIO_ACCOUNT_SID', /^AC[0-9a-f]{32}$/i, 'AC and 32 hexadecimal digits'),
       authToken: read.secret('TWILIO_AUTH_TOKEN'),
       baseUrl: read.host('TWILIO_BASE_URL'),
+      fallbackUrl: read.fallbackUrl('TWILIO_FALLBACK_URL'),
     },
     telnyx: {
       publicKey: read.matching(
@@ -117,6 +121,7 @@ export function loadConfig(env: Env): Config {
       requireUpgradeSignature:
         read.oneOf('PLIVO_UPGRADE_SIGNATURE', ['if-present', 'required'], 'if-present') === 'required',
       baseUrl: read.host('PLIVO_BASE_URL'),
+      fallbackUrl: read.fallbackUrl('PLIVO_FALLBACK_URL'),
     },
     ...sections,
   };

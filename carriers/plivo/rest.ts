@@ -15,6 +15,8 @@ import { assertNever, BridgeError } from '../../src/errors.ts';
 export interface RestOptions {
   readonly authId: string | undefined;
   readonly authToken: string | undefined;
+  /** For a placed call, when the bridge has no answer. */
+  readonly fallbackUrl?: string | undefined;
   readonly baseUrl: string;
 }
 
@@ -59,7 +61,7 @@ export function createControl(options: RestOptions): CallControl {
     return cancelled.status === 'already-ended' ? change(hangUpWish(call.requestId), signal) : cancelled;
   };
   return {
-    dial: (request, signal) => placeCall(ask, request, signal),
+    dial: (request, signal) => placeCall(ask, request, options.fallbackUrl, signal),
     hangUp,
     direct: (call, next, urls, signal) => {
       switch (next.type) {
@@ -186,10 +188,17 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-async function placeCall(ask: Ask, request: DialRequest, signal: AbortSignal): Promise<DialResult> {
+async function placeCall(
+  ask: Ask,
+  request: DialRequest,
+  fallbackUrl: string | undefined,
+  signal: AbortSignal,
+): Promise<DialResult> {
   let body: Body;
   try {
-    body = dialBody(request);
+    const fallback: Body =
+      fallbackUrl === undefined ? {} : { fallback_url: fallbackUrl, fallback_method: 'POST' };
+    body = { ...dialBody(request), ...fallback };
   } catch (thrown) {
     return cannotAsk(BridgeError.from(thrown));
   }

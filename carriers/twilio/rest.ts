@@ -14,6 +14,8 @@ import { assertNever, BridgeError } from '../../src/errors.ts';
 export interface RestOptions {
   readonly accountSid: string | undefined;
   readonly authToken: string | undefined;
+  /** For a placed call, when the bridge has no answer. */
+  readonly fallbackUrl?: string | undefined;
   readonly baseUrl: string;
 }
 
@@ -184,7 +186,7 @@ async function placeCall(
     const wish: Wish = {
       what: 'place a call',
       method: 'POST',
-      fields: dialFields(request),
+      fields: dialFields(request, options.fallbackUrl),
       repeatable: false,
     };
     const result = await askCarrier(restRequest(options, wish), judge, signal);
@@ -208,13 +210,14 @@ async function placeCall(
 /** The longest time that Twilio lets a telephone ring. */
 const LONGEST_RING_S = 600;
 
-function dialFields(request: DialRequest): Fields {
+function dialFields(request: DialRequest, fallbackUrl: string | undefined): Fields {
   const { voiceUrl, statusUrl } = request;
   return [
     ['To', address('to', request.to)],
     ['From', address('from', request.from)],
     ['Url', voiceUrl],
     ['Method', 'POST'],
+    ...fallbackFields(fallbackUrl),
     ['StatusCallback', statusUrl],
     ['StatusCallbackMethod', 'POST'],
     ['StatusCallbackEvent', 'initiated'],
@@ -224,6 +227,14 @@ function dialFields(request: DialRequest): Fields {
     ['Timeout', seconds('ring time', request.ringS, LONGEST_RING_S)],
     ['TimeLimit', seconds('longest duration', request.maxS)],
     ...machineFields(request),
+  ];
+}
+
+function fallbackFields(url: string | undefined): Fields {
+  if (url === undefined) return [];
+  return [
+    ['FallbackUrl', url],
+    ['FallbackMethod', 'POST'],
   ];
 }
 

@@ -131,6 +131,16 @@ export class Reader {
     return text;
   }
 
+  /** An address of somebody else, for the case that this service is gone. */
+  fallbackUrl(name: Setting): string | undefined {
+    const text = this.url(name, ['https:', 'http:']);
+    const own = this.text('PUBLIC_URL');
+    if (text === undefined || own === undefined || !URL.canParse(text) || !URL.canParse(own)) return text;
+    if (new URL(text).host === new URL(own).host)
+      this.#wrong(name, text, 'an address on another machine than PUBLIC_URL');
+    return text;
+  }
+
   /** Whatever of an account is set, its webhooks can only be checked with `needed`. */
   together(needed: Setting, others: readonly Setting[]): void {
     const set = others.filter((name) => this.text(name) !== undefined);

@@ -94,6 +94,11 @@ export const SETTINGS = [
   { name: 'TWILIO_AUTH_TOKEN', fallback: '', text: 'from the Twilio console; checks signatures' },
   { name: 'TWILIO_BASE_URL', fallback: 'https://api.twilio.com', text: 'REST host' },
   {
+    name: 'TWILIO_FALLBACK_URL',
+    fallback: '',
+    text: 'where Twilio goes on with a call that was placed when this service has no answer, such as a TwiML Bin; numbers have a setting of their own in the console',
+  },
+  {
     name: 'TELNYX_PUBLIC_KEY',
     fallback: '',
     text: 'from the Telnyx portal (keys & credentials); checks signatures',
@@ -132,4 +137,9 @@ export const SETTINGS = [
     text: '`required` refuses media sockets without a signature, which not every account sends',
   },
   { name: 'PLIVO_BASE_URL', fallback: 'https://api.plivo.com', text: 'REST host' },
+  {
+    name: 'PLIVO_FALLBACK_URL',
+    fallback: '',
+    text: 'the same at Plivo, such as an XML document on a web server',
+  },
 ] as const satisfies readonly SettingRow[];

@@ -133,7 +133,7 @@ export class Service implements AsyncDisposable {
       }),
       provider: options.provider ?? service.provider,
       agent: { ...AGENT, ...options.agent },
-      log: createLog('trace', { write: (line: string) => service.log.push(line) }),
+      log: createLog('trace', { write: (line: string) => service.#write(line) }),
       observe: (_callId, event) => service.#observe(event),
     });
     service.url = await service.bridge.listen();
@@ -197,9 +197,27 @@ export class Service implements AsyncDisposable {
     });
   }
 
+  /** Resolves when a line of the log holds this text. */
+  logged(text: string): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (!this.log.some((line) => line.includes(text))) return;
+        this.#waiting.delete(look);
+        resolve();
+      };
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.bridge.close();
     await this.exchange[Symbol.asyncDispose]();
+  }
+
+  #write(line: string): void {
+    this.log.push(line);
+    for (const look of [...this.#waiting]) look();
   }
 
   #observe(event: CallEvent): void {
