@@ -220,6 +220,14 @@ describe('the ring of what the caller said', () => {
     ).toBe(true);
   });
 
+  it('still knows it when it has just made room', () => {
+    const { ring } = make();
+    ring.trims = true;
+    pushed(ring, noise(10_020));
+    expect(ring.noise().length).toBe(300 * 8);
+    expect(ring.unanswered().spokenMs).toBe(0);
+  });
+
   it('gives its own copy, which later speech does not change', () => {
     const { ring } = make();
     ring.trims = true;

@@ -3,6 +3,7 @@ import { type AudioFormat, bytesPerMs, formatName, MULAW_8K } from '../src/audio
 import { encodeG711 } from '../src/audio/g711.ts';
 import { dbm0 } from '../src/audio/tone.ts';
 import { createTranscoder } from '../src/audio/transcode.ts';
+import { createDecoder, createLevelMeter } from '../src/fallback/level.ts';
 import { SpeechRing } from '../src/fallback/speech-ring.ts';
 import { planTrim } from '../src/fallback/trim.ts';
 import { NOISES, type NoiseName, noiseSamples, QUIET_MS } from './support/noise.ts';
@@ -174,10 +175,16 @@ describe('what is sent again of the caller’s speech', () => {
   });
 
   it('has a word that is even, on a line that leaves the silence out', () => {
-    // The middle of a vowel, as somebody says "mhm".
-    const vowel = toInt16(Float64Array.from(clip('0880').subarray(5600, 7600), (value) => value / 3));
-    const line = joined(new Int16Array(24_000), vowel, new Int16Array(6400));
-    expect(speechOf(line).bytes.length).toBeGreaterThan(vowel.length);
+    // As somebody says "mm": a pitch that glides, and hardly more or less of it.
+    let turn = 0;
+    const hum = Int16Array.from({ length: 2400 }, (_, i) => {
+      turn += (2 * Math.PI * (120 + i / 80)) / 8000;
+      const loud = 2500 * (1 + 0.2 * Math.sin((2 * Math.PI * 5 * i) / 8000));
+      return loud * (Math.sin(turn) + 0.7 * Math.sin(2 * turn + 1) + 0.5 * Math.sin(3 * turn + 2));
+    });
+    const { spokenMs, bytes } = speechOf(joined(new Int16Array(24_000), hum, new Int16Array(6400)));
+    expect(spokenMs).toBeGreaterThan(250);
+    expect(bytes.length).toBeGreaterThan(hum.length);
   });
 
   it('has pauses of 300 ms at most, too short to end a turn, cut where it is quiet', () => {
@@ -232,6 +239,25 @@ describe('what is sent again of the caller’s speech', () => {
       framesIn(bytes, codes);
     }
   });
+});
+
+describe('the level of a frame', () => {
+  it.each(FORMATS.map((format) => [formatName(format), format] as const))(
+    'is the same in %s',
+    (_, format) => {
+      const line = onLine(clip('0880'), -12, -60).subarray(14_400, 14_400 + 8 * FRAME);
+      const bytes = createTranscoder(PCM_8K, format).push(toBytes(line));
+      const [meter, decode, into] = [
+        createLevelMeter(format),
+        createDecoder(format),
+        new Int16Array(8 * FRAME),
+      ];
+      expect(Math.abs(meter(bytes, 0, bytes.length) - dbm0(rms(line)))).toBeLessThan(0.7);
+      decode(bytes, 0, bytes.length, into);
+      expect(Math.abs(dbm0(rms(into)) - dbm0(rms(line)))).toBeLessThan(1.5);
+      expect(meter(bytes, 0, 0)).toBe(Number.NEGATIVE_INFINITY);
+    },
+  );
 });
 
 describe('the plan of what is kept', () => {
