@@ -4,6 +4,7 @@ import type { Clock } from './clock.ts';
 import type { Ready } from './fallback/fallback.ts';
 import { type AskedBy, Asks, type OpenAsk, restOf } from './handover/asks.ts';
 import { Gap } from './handover/gap.ts';
+import { Pace } from './handover/pace.ts';
 import { Turn } from './handover/turn.ts';
 import { continues, GO_ON, ONLY_HEARD, SAY_AGAIN, WAITS_FOR_ANSWER } from './notices.ts';
 import type { HistoryItem, ProviderEvent, ProviderSession } from './provider.ts';
@@ -60,6 +61,7 @@ export class Handover {
   readonly #options: HandoverOptions;
   readonly #asks: Asks;
   readonly #responses = new Map<string, OpenResponse>();
+  readonly #pace = new Pace();
   #perMs = 1;
   /** Of the session that was lost: */
   #again: OpenAsk[] = [];
@@ -155,7 +157,10 @@ export class Handover {
 
   #leaveOff(responseId: string, { asked, items }: OpenResponse, asks: OpenAsk[]): void {
     const { transcript } = this.#options;
-    for (const [itemId, { bytes, done }] of items) transcript.broken(itemId, bytes / this.#perMs, done);
+    for (const [itemId, { bytes, done }] of items) {
+      const ms = bytes / this.#perMs;
+      transcript.broken(itemId, done ? Number.POSITIVE_INFINITY : this.#pace.characters(ms));
+    }
     const whole = items.size > 0 && [...items.values()].every((item) => item.done);
     const ask = asks.findIndex((one) => one.responseId === responseId);
     if (whole) {
@@ -261,7 +266,12 @@ export class Handover {
     const response = this.#responses.get(responseId);
     this.#responses.delete(responseId);
     this.#asks.responseDone(responseId);
-    if (response !== undefined && !response.asked && completed) this.turn.answered();
+    if (response !== undefined && completed) {
+      if (!response.asked) this.turn.answered();
+      for (const [itemId, { bytes }] of response.items) {
+        this.#pace.learn(this.#options.transcript.textOf(itemId).length, bytes / this.#perMs);
+      }
+    }
     this.turn.sign();
   }
 

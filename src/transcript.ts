@@ -28,9 +28,6 @@ interface NoteEntry {
   readonly text: string;
 }
 
-/** Fast speech, in characters per second: text that is further ahead of its audio has not been said. */
-const FASTEST_SPEECH = 25;
-
 /**
  * The conversation so far, free of any provider's form. Entries stand in the order in which people spoke, not in
  * which texts arrived: a transcription of the caller often comes after the answer to it.
@@ -108,17 +105,13 @@ export class Transcript {
 
   /**
    * No more of this turn of the agent will come: what there is of it is heard to its end, unless the caller cuts in.
-   * @param receivedMs its audio
-   * @param whole it was complete
+   * @param characters what there is audio for, since words run ahead of theirs
    */
-  broken(itemId: string, receivedMs: number, whole: boolean): void {
+  broken(itemId: string, characters: number): void {
     const entry = this.#byItem.get(itemId);
     if (entry === undefined) return;
     entry.final = true;
-    if (whole) return;
-    // Words run ahead of their audio.
-    const said = Math.floor((receivedMs / 1000) * FASTEST_SPEECH);
-    if (entry.text.length > said) entry.text = cutAtWord(entry.text, said / entry.text.length);
+    if (entry.text.length > characters) entry.text = cutAtWord(entry.text, characters / entry.text.length);
   }
 
   /** What was heard of a turn so far, or will be. */
