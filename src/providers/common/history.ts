@@ -92,9 +92,13 @@ function fitsWhole(items: readonly HistoryItem[], room: HistoryRoom): boolean {
 }
 
 /** The newest items that there is room for, each whole or shortened; `isAll`: none was left out. */
-function newest(items: readonly HistoryItem[], most: number, share: number, room: HistoryRoom) {
+function newest(
+  items: readonly HistoryItem[],
+  share: number,
+  room: HistoryRoom,
+): { readonly items: readonly HistoryItem[]; readonly isAll: boolean } {
   const kept: HistoryItem[] = [];
-  let left = most;
+  let left = room.maxSize;
   for (let i = items.length - 1; i >= 0 && kept.length < room.maxItems; i -= 1) {
     const item = items[i];
     if (item === undefined) break;
@@ -119,11 +123,22 @@ export function fittingHistory(history: readonly HistoryItem[], room: HistoryRoo
   const isLine = final?.type === 'message' && final.role === 'system';
   const last = isLine ? [shortened(final, share, room)] : [];
   const before = isLine ? told.slice(0, -1) : told;
-  const left = room.maxSize - last.reduce((sum, item) => sum + sizeOf(item, room), 0);
-  const most = { ...room, maxItems: room.maxItems - last.length };
-  const all = newest(before, left, share, most);
-  if (all.isAll) return [...all.items, ...last];
-  const note = systemLine(EARLIER_LEFT_OUT);
-  const some = newest(before, left - sizeOf(note, room), share, { ...most, maxItems: most.maxItems - 1 });
-  return [note, ...some.items, ...last];
+  const rest = less(room, last);
+  const all = newest(before, share, rest);
+  if (all.isAll) return isOver(rest) ? [] : [...all.items, ...last];
+  const note = [systemLine(EARLIER_LEFT_OUT)];
+  const beside = less(rest, note);
+  // Where there is no room for anything, nothing is told.
+  if (isOver(beside)) return isOver(rest) ? [] : [...all.items, ...last];
+  return [...note, ...newest(before, share, beside).items, ...last];
+}
+
+/** The room that these leave. */
+function less(room: HistoryRoom, items: readonly HistoryItem[]): HistoryRoom {
+  const size = items.reduce((sum, item) => sum + sizeOf(item, room), 0);
+  return { ...room, maxItems: room.maxItems - items.length, maxSize: room.maxSize - size };
+}
+
+function isOver({ maxItems, maxSize }: HistoryRoom): boolean {
+  return maxItems < 0 || maxSize < 0;
 }

@@ -108,10 +108,12 @@ const MESSAGE_TOKENS = 20;
 /** The newest part of the conversation so far that a session takes. */
 function historyInput(request: ConnectRequest, mostTokens: number): readonly Fields[] {
   if (mostTokens === 0) return [];
-  const still = request.respond === false && openingMove({ ...request, respond: undefined }) !== undefined;
+  const order = BY_TOKENS.sizeOf(KEEP_STILL) + MESSAGE_TOKENS;
+  const waits = openingMove({ ...request, respond: undefined }) !== undefined;
+  const still = request.respond === false && waits && 4 * order <= mostTokens;
   const room: HistoryRoom = {
     maxItems: MOST_HISTORY_ITEMS - (still ? 1 : 0),
-    maxSize: mostTokens - (still ? BY_TOKENS.sizeOf(KEEP_STILL) + MESSAGE_TOKENS : 0),
+    maxSize: mostTokens - (still ? order : 0),
     measure: BY_TOKENS,
     extraSize: MESSAGE_TOKENS,
   };
