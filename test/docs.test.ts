@@ -66,6 +66,7 @@ function answerOf(carrier: Carrier, callId: string): string {
       params: { call: callId, agent: 'voice-agent' },
       fallback: { type: 'say', text: 'We are sorry. …', language: undefined },
       plainCodec: false,
+      standsAlone: true,
     },
   );
   return answer.body.replace(/^<\?xml[^>]*>/, '');
