@@ -106,6 +106,8 @@ export class Provider implements RealtimeProvider {
   readonly capabilities: ProviderCapabilities = new ManualProvider().capabilities;
   readonly rings: Ring[] = [];
   manners: Manners = 'obeys';
+  /** Somebody dials. */
+  onRing: (ring: Ring) => void = () => undefined;
   /** In the place of everything else. */
   instead: (() => Promise<ProviderSession>) | undefined;
 
@@ -120,6 +122,7 @@ export class Provider implements RealtimeProvider {
   ): Promise<ProviderSession> {
     const ring = new Ring(request, sink, signal);
     this.rings.push(ring);
+    this.onRing(ring);
     if (this.instead !== undefined) return this.instead();
     if (this.manners === 'obeys') {
       signal.addEventListener('abort', () => void ring.refuses(signal.reason), { once: true });
