@@ -22,7 +22,8 @@ export interface Speech extends Unanswered {
 const KEEP_MS = 10_000;
 /** Of a hole so much silence is stored, enough to end a turn; the rest is only a step in the positions. */
 const STORED_SILENCE_MS = 1000;
-/** When silence was looked for in vain, it is looked for again after so long. */
+/** When less silence than this was found, it is looked for again only after a while: looking takes time. */
+const WORTHWHILE = 500 / FRAME_MS;
 const TRIM_AGAIN_MS = 1000;
 /** At the end of what is known, where nothing is trimmed yet: it shows the noise of the line. */
 const UNTOUCHED = 1500 / FRAME_MS;
@@ -255,7 +256,9 @@ export class SpeechRing {
   }
 
   #levels(): Float32Array {
-    return Float32Array.from({ length: this.#count }, (_, i) => this.#levelAt(this.#slotAt(i)));
+    const levels = new Float32Array(this.#count);
+    for (let i = 0; i < levels.length; i++) levels[i] = this.#levelAt(this.#slotAt(i));
+    return levels;
   }
 
   #decodeSlot(index: number, into: Int16Array): void {
@@ -282,9 +285,11 @@ export class SpeechRing {
   }
 
   #makeRoom(): void {
-    if (this.trims && this.#end >= this.#trimAt) {
-      this.#trimAt = this.#end + TRIM_AGAIN_MS * this.#perMs;
+    // What is accounted for is of no more use than the noise in it.
+    const useless = (this.#at[this.#head] ?? 0) < Math.min(this.#accounted, this.#cursor);
+    if (this.trims && !useless && this.#end >= this.#trimAt) {
       this.#dropSilence();
+      if (this.#count > this.#most - WORTHWHILE) this.#trimAt = this.#end + TRIM_AGAIN_MS * this.#perMs;
     }
     if (this.#count === this.#most) this.#dropOldest();
   }
