@@ -7,6 +7,7 @@ import { createTranscoder } from '../src/audio/transcode.ts';
 import { readWav } from '../src/audio/wav.ts';
 import type { Clock } from '../src/clock.ts';
 import type { ConnectRequest, HistoryItem, ProviderSession, ToolResult } from '../src/provider.ts';
+import { Expiry } from '../src/providers/common/expiry.ts';
 import {
   BY_CHARACTERS,
   EARLIER_LEFT_OUT,
@@ -25,6 +26,7 @@ import { cleanUp } from './support/peers.ts';
 import { ProviderLine, voiced } from './support/provider-line.ts';
 import type { Answer, Peer, Script, Subject } from './support/provider-subjects.ts';
 import { SUBJECTS } from './support/subjects.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
 
 /** A conversation that another provider has begun is gone on with: the same sentences for all of them. */
 
@@ -461,6 +463,26 @@ describe('the opening move', () => {
     [[], true, 'go on'],
   ] as const)('of case %# is the right one', (history, respond, move) => {
     expect(openingMove({ history, respond })).toBe(move);
+  });
+});
+
+describe('the end of a session', () => {
+  it.each([
+    [3_600_000, 3_300_000, 300_000],
+    [300_001, 1, 300_000],
+    // Not at once: whoever hears of it begins another session, which would say the same.
+    [300_000, 150_000, 150_000],
+    [60_000, 30_000, 30_000],
+  ])('that comes in %i ms is announced after %i ms', (leftMs, afterMs, inMs) => {
+    const time = new VirtualClock();
+    const told: unknown[] = [];
+    new Expiry(time, 300_000, (event) => told.push(event)).expect(leftMs);
+    time.advance(afterMs - 1);
+    expect(told).toEqual([]);
+    time.advance(1);
+    expect(told).toEqual([{ type: 'expiring', inMs }]);
+    time.advance(leftMs);
+    expect(told).toHaveLength(1);
   });
 });
 

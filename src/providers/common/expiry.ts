@@ -18,8 +18,10 @@ export class Expiry {
   expect(leftMs: number): void {
     if (Number.isNaN(leftMs)) return;
     const endsAt = this.#clock.now() + leftMs;
+    // One that is announced as soon as it stands would be exchanged for another one at once, and so on.
+    const marginMs = leftMs > this.#marginMs ? this.#marginMs : leftMs / 2;
     this.#cancel?.();
-    this.#cancel = this.#clock.after(Math.min(LONGEST_TIMER_MS, Math.max(0, leftMs - this.#marginMs)), () => {
+    this.#cancel = this.#clock.after(Math.min(LONGEST_TIMER_MS, Math.max(0, leftMs - marginMs)), () => {
       this.#emit({ type: 'expiring', inMs: Math.max(0, Math.round(endsAt - this.#clock.now())) });
     });
   }
