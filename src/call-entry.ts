@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Ending } from './after-call.ts';
-import type { Agent } from './agents.ts';
+import { type Agent, LAST_RESORT } from './agents.ts';
 import type { PublicAddresses } from './call-urls.ts';
 import {
+  type AfterStream,
   type AnswerPlan,
   type CallUrls,
   type Carrier,
@@ -10,6 +11,8 @@ import {
   type IncomingCall,
 } from './carrier.ts';
 import type { Cancel } from './clock.ts';
+import { BridgeError } from './errors.ts';
+import type { Log } from './log.ts';
 
 /** One call, as all calls of the process are kept. */
 export interface CallEntry extends Ending {
@@ -32,6 +35,7 @@ export interface StreamTerms {
   readonly urls: CallUrls;
   readonly plainCodec: boolean;
   readonly standsAlone: boolean;
+  readonly log: Log;
 }
 
 /** A new media token and the plan that holds it. */
@@ -39,7 +43,7 @@ export function mintStream(
   addresses: PublicAddresses,
   carrier: Carrier,
   call: IncomingCall,
-  { agent, urls, plainCodec, standsAlone }: StreamTerms,
+  { agent, urls, plainCodec, standsAlone, log }: StreamTerms,
 ): Pick<CallEntry, 'mediaToken' | 'plan' | 'tokenUses'> {
   const mediaToken = newToken();
   const plan: AnswerPlan = {
@@ -48,11 +52,31 @@ export function mintStream(
     streamStatusUrl: addresses.streamStatus(carrier.name),
     // Comes back in the start message; also says in the carrier's debugger who answers.
     params: { call: call.callId, agent: agent.name },
-    fallback: agent.lastResort,
+    fallback: writable(carrier, call, agent.lastResort, urls, log),
     plainCodec,
     standsAlone,
   };
   return { mediaToken, plan, tokenUses: capabilitiesFor(carrier, call).tokenUses };
+}
+
+/** A call must not stay unanswered because its last resort cannot be written. */
+function writable(
+  carrier: Carrier,
+  call: IncomingCall,
+  lastResort: AfterStream,
+  urls: CallUrls,
+  log: Log,
+): AfterStream {
+  if (call.control === 'command' || lastResort.type === 'say' || lastResort.type === 'hang-up')
+    return lastResort;
+  try {
+    carrier.document(lastResort, urls);
+    return lastResort;
+  } catch (thrown) {
+    const err = BridgeError.from(thrown);
+    log.error({ callId: call.callId, err, type: lastResort.type }, 'the last resort cannot be written');
+    return LAST_RESORT;
+  }
 }
 
 /** 192 random bits, safe in a path. */

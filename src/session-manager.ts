@@ -359,7 +359,8 @@ export class SessionManager {
 
   #mint(carrier: Carrier, call: IncomingCall, agent: Agent, urls: CallUrls, plainCodec: boolean) {
     const standsAlone = this.#afterCall.controls(carrier, call);
-    return mintStream(this.#deps.addresses, carrier, call, { agent, urls, plainCodec, standsAlone });
+    const { addresses, log } = this.#deps;
+    return mintStream(addresses, carrier, call, { agent, urls, plainCodec, standsAlone, log });
   }
 
   #planAgain(entry: CallEntry, plainCodec: boolean): AnswerPlan {

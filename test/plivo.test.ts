@@ -494,6 +494,25 @@ describe('a document', () => {
     }
   });
 
+  it('takes a message, and goes on with the next element when it was left', () => {
+    const message = { type: 'message', text: 'After the tone.', language: 'en-GB', maxS: 90 } as const;
+    const record = {
+      maxLength: '90',
+      timeout: '10',
+      finishOnKey: '#',
+      playBeep: 'true',
+      redirect: 'false',
+      callbackUrl: URLS.statusUrl,
+      callbackMethod: 'POST',
+    };
+    const words = el('Speak', { language: 'en-GB' }, 'After the tone.');
+    expect(next(message)).toEqual(response(words, el('Record', record), el('Hangup')));
+    expect(next({ ...message, maxS: 0.5 })).toEqual(
+      response(words, el('Record', { ...record, maxLength: '2' }), el('Hangup')),
+    );
+    expect(() => next({ ...message, maxS: Number.NaN })).toThrow('longest message');
+  });
+
   it.each([
     [undefined, {}],
     ['', {}],

@@ -295,7 +295,7 @@ describe('TeXML', () => {
 
   const to = { callerId: undefined, ringS: 20, announce: undefined, language: undefined } as const;
   const number =
-    'statusCallback="https://bridge.example.com/status/telnyx" statusCallbackEvent="answered completed" statusCallbackMethod="POST"';
+    'statusCallback="https://bridge.example.com/status/telnyx" statusCallbackMethod="POST" statusCallbackEvent="answered completed"';
   const action = 'action="https://bridge.example.com/after/telnyx/tok?a=1&amp;b=2" method="POST"';
   const documents: [string, Next, string][] = [
     ['hang up', { type: 'hang-up' }, '<Hangup/>'],
@@ -309,6 +309,11 @@ describe('TeXML', () => {
       'speak a language that Telnyx has not',
       { type: 'say', text: 'Sveiki', language: 'lv-LV' },
       '<Say voice="alice" language="en-US">Sveiki</Say><Hangup/>',
+    ],
+    [
+      'take a message',
+      { type: 'message', text: 'Nach dem Ton.', language: 'de', maxS: 89.5 },
+      '<Say voice="alice" language="de-DE">Nach dem Ton.</Say><Record maxLength="90" finishOnKey="#" playBeep="true" channels="single" recordingStatusCallback="https://bridge.example.com/status/telnyx" recordingStatusCallbackMethod="POST"/><Hangup/>',
     ],
     [
       'press keys',

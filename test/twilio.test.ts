@@ -139,6 +139,15 @@ describe('webhooks', () => {
     expect(parse('voice', fields)).toMatchObject({ type: 'progress', status: 'ringing' });
   });
 
+  it('knows a message that was left, whose end is no end of a stream', () => {
+    const fields = { CallSid: CALL, CallStatus: 'in-progress', RecordingUrl: 'https://api.twilio.com/r' };
+    expect(parse('after', fields)).toMatchObject({ type: 'after-stream', messageLeft: true });
+    expect(parse('after', { CallSid: CALL })).toMatchObject({ messageLeft: undefined, parties: undefined });
+    expect(parse('after', { ...VOICE_FIELDS, CallStatus: 'in-progress' })).toMatchObject({
+      parties: { from: '+14155550100', to: '+14155550101', direction: 'inbound' },
+    });
+  });
+
   it.each([
     ['queued', 'queued', undefined],
     ['initiated', 'queued', undefined],
@@ -364,6 +373,35 @@ describe('answer documents', () => {
     announce: undefined,
     language: undefined,
     ...change,
+  });
+
+  it('takes a message, and asks what comes then where it cannot be told to ask nobody', () => {
+    const message = { type: 'message', text: 'After the tone.', language: 'en-GB', maxS: 90 } as const;
+    const body = carrier().document(message, urls).body;
+    const record =
+      '<Record action="https://bridge.example.com/after/twilio/tok_abc123" method="POST" maxLength="90" timeout="10" finishOnKey="#" playBeep="true" ' +
+      'recordingStatusCallback="https://bridge.example.com/status/twilio" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent"/>';
+    expect(body).toContain(`<Say language="en-GB">After the tone.</Say>${record}<Hangup/>`);
+    const behind = carrier().accept(CALLER, { ...plan, fallback: message, standsAlone: true }).answer.body;
+    expect(behind).toContain(`</Connect><Say language="en-GB">After the tone.</Say>${record}<Hangup/>`);
+    const nobody = carrier().document(message, { afterUrl: '', announceUrl: '', statusUrl: '' }).body;
+    expect(nobody).not.toMatch(/action|Callback/);
+    expect(() => carrier().document({ ...message, maxS: 0 }, urls)).toThrow('longest message');
+  });
+
+  it('asks nobody behind a stream that stands alone, and does not lead back in a transfer', () => {
+    const alone = {
+      ...plan,
+      standsAlone: true,
+      fallback: transferTo('+14155550199', { announce: 'A caller.' }),
+    };
+    const { body } = carrier().accept(CALLER, alone).answer;
+    expect(body).toContain('<Connect><Stream ');
+    expect(body).toMatch(
+      /<\/Connect><Dial answerOnBridge="true" timeout="25"><Number>\+14155550199<\/Number><\/Dial><\/Response>$/,
+    );
+    expect(body).not.toContain('/after/');
+    expect(body).not.toContain('/announce/');
   });
 
   it('connects the call to the stream, with the fallback behind it', () => {
