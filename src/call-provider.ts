@@ -44,7 +44,7 @@ export class CallProvider {
       candidates: options.providers,
       policy: agent.fallback,
       request: (candidate, resume) => {
-        const history = conversation().history(candidate.provider.capabilities.catchUp);
+        const history = conversation().succession.history(candidate.provider.capabilities.catchUp);
         return connectRequest(agent, candidate, options.line, clock, { history, resume });
       },
       onReady: (ready) => this.#onReady(ready),
@@ -52,9 +52,9 @@ export class CallProvider {
       onUsage: (event, candidate) => this.#used(event, candidate),
       onFailed: (candidate, phase, { code }, ms) =>
         emit({ type: 'providerFailed', ...called(candidate), phase, code, ms }),
-      onLost: () => conversation().providerLost(),
+      onLost: () => conversation().succession.lost(),
       onNothingLeft: (error) => this.#nobodyLeft(error),
-      mayRenew: () => conversation().mayRenew,
+      mayRenew: () => conversation().succession.mayRenew,
     });
   }
 
@@ -87,12 +87,13 @@ export class CallProvider {
 
   #onReady(ready: Ready): void {
     const { candidate, session, why, request, connectMs } = ready;
-    const conversation = this.#options.conversation();
-    const replayedMs = conversation.connect(session, candidate.provider.capabilities, ready);
+    const { succession } = this.#options.conversation();
+    const replayedMs = succession.connect(session, candidate.provider.capabilities);
     const resumed = request.resume !== undefined;
     const historyItems = resumed ? 0 : request.history.length;
     const terms = { why, resumed, connectMs, historyItems, replayedMs };
     this.#options.emit({ type: 'providerReady', ...called(candidate), ...terms });
+    succession.tookOver(ready);
   }
 
   #used(event: Extract<ProviderEvent, { type: 'usage' }>, candidate: Candidate): void {

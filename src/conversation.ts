@@ -6,7 +6,6 @@ import type { ConversationOptions } from './conversation-options.ts';
 import { CutIn } from './cut-in.ts';
 import type { DigitSource } from './digits.ts';
 import { Downlink } from './downlink.ts';
-import type { Ready } from './fallback/fallback.ts';
 import { Floor, type HoldReason } from './floor.ts';
 import { Hearing } from './hearing.ts';
 import { Interruptions } from './interruptions.ts';
@@ -15,7 +14,7 @@ import { LeadIn } from './lead-in.ts';
 import type { CallLeg } from './leg.ts';
 import type { CallCounts } from './metrics.ts';
 import { Partings } from './partings.ts';
-import type { HistoryItem, ProviderCapabilities, ProviderEvent, ProviderSession } from './provider.ts';
+import type { ProviderEvent } from './provider.ts';
 import { onProviderNews } from './provider-news.ts';
 import { Succession } from './succession.ts';
 import { ToolDesk } from './tool-desk.ts';
@@ -37,7 +36,8 @@ export class Conversation {
   readonly #hearing: Hearing;
   readonly #desk: ToolDesk;
   readonly #interruptions: Interruptions;
-  readonly #succession: Succession;
+  /** Who speaks for the agent. */
+  readonly succession: Succession;
   readonly #partings: Partings;
   #leadIn: LeadIn | undefined;
   #leg: CallLeg | undefined;
@@ -49,7 +49,7 @@ export class Conversation {
     this.#options = options;
     this.#downlink = new Downlink({
       ...options,
-      onDrained: () => this.#succession.drained(),
+      onDrained: () => this.succession.drained(),
       onHeard: (itemId) => this.transcript.heard(itemId),
     });
     this.#desk = new ToolDesk({
@@ -61,13 +61,13 @@ export class Conversation {
       openResponses: () => this.#floor.openResponses,
       cut: () => this.#voice.cut(),
       onGoodbyeSaid: () => this.#floor.goodbye.spoken(undefined),
-      onTold: () => this.#succession.resultTold(),
+      onTold: () => this.succession.resultTold(),
       mayRespond: () => !this.#floor.holds('transfer') && !this.#hearing.deaf,
     });
     this.#floor = new Floor({
       clock: options.clock,
       silence: options.agent.silence,
-      agentQuiet: () => this.#succession.provider !== undefined && this.#downlink.idle,
+      agentQuiet: () => this.succession.provider !== undefined && this.#downlink.idle,
       meanwhile: {
         quiet: (fillerAfterMs) => {
           this.#keypad.quiet();
@@ -80,7 +80,7 @@ export class Conversation {
       },
       working: () => this.#desk.working,
       aheadMs: () => this.#downlink.aheadMs,
-      say: (text) => this.#succession.momentary?.say(text),
+      say: (text) => this.succession.momentary?.say(text),
       onSilent: (goodbye) => this.takeLeave('caller-silent', goodbye, false),
       // A message that nobody has heard to its end was not left.
       onGoodbyeOver: (reason, whole) =>
@@ -104,11 +104,11 @@ export class Conversation {
       policy: options.agent.bargeIn,
       agentSpeaks: () => !this.#downlink.idle,
       onSpeech: () => {
-        this.#succession.heardByOwnEar(true);
+        this.succession.heardByOwnEar(true);
         this.#callerSpeaks();
       },
       onQuiet: () => {
-        this.#succession.heardByOwnEar(false);
+        this.succession.heardByOwnEar(false);
         this.#callerStopped();
       },
       onCutIn: () => this.#interruptions.cutIn('local'),
@@ -127,11 +127,11 @@ export class Conversation {
       openResponses: () => this.#floor.openResponses,
       onInterrupted: () => {
         this.#desk.interrupted();
-        this.#succession.interrupted();
+        this.succession.interrupted();
       },
       cut: () => this.#voice.cut(),
     });
-    this.#succession = new Succession({
+    this.succession = new Succession({
       ...options,
       transcript: this.transcript,
       downlink: this.#downlink,
@@ -149,8 +149,8 @@ export class Conversation {
       floor: this.#floor,
       voice: this.#voice,
       briefing: this.#briefing,
-      provider: () => this.#succession.provider,
-      hadProvider: () => this.#succession.hadProvider,
+      provider: () => this.succession.provider,
+      hadProvider: () => this.succession.hadProvider,
       hasLine: () => this.#leg !== undefined,
       hadLine: () => this.#hadLeg,
       deaf: () => this.#hearing.deaf,
@@ -181,10 +181,10 @@ export class Conversation {
     // It may have come out that it is a machine, and that this is the end.
     if (this.#closed) return;
     this.#downlink.attach(line);
-    this.#succession.line(leg.input);
+    this.succession.line(leg.input);
     if (this.#options.leadIn) this.#leadIn = new LeadIn(leg, this.#options.pacer, () => !this.#downlink.idle);
     this.#partings.makeGood();
-    this.#succession.hold('no-stream', false);
+    this.succession.hold('no-stream', false);
   }
 
   /**
@@ -194,13 +194,13 @@ export class Conversation {
   detach(broken: boolean): void {
     if (this.#closed) return;
     this.#leadIn?.close();
-    this.#succession.hold('no-stream', true);
+    this.succession.hold('no-stream', true);
     const spoke = !this.#downlink.idle;
     if (spoke) this.#partings.cutOff(broken);
     if (spoke || !broken) this.#voice.takeBack(this.#downlink.detach(this.#floor.openResponses));
     else this.#downlink.detach([]);
     this.#hearing.detach();
-    this.#succession.line(undefined);
+    this.succession.line(undefined);
     this.#leg = undefined;
   }
 
@@ -217,7 +217,7 @@ export class Conversation {
   /** Silence is not asked about as long as there is a reason for it. */
   hold(reason: HoldReason, on: boolean): void {
     if (this.#closed) return;
-    this.#succession.hold(reason, on);
+    this.succession.hold(reason, on);
     if (reason === 'transfer' && on) this.#keypad.giveUp();
   }
 
@@ -228,35 +228,11 @@ export class Conversation {
     this.#hearing.machine(result, greetingOver);
   }
 
-  /**
-   * A provider is ready: it hears what the caller said meanwhile. The first one greets; another one goes on where the one
-   * before it ended. Returns how much of the caller's speech it was sent once more, in ms.
-   * @param ready undefined: the first one
-   */
-  connect(session: ProviderSession, capabilities: ProviderCapabilities, ready?: Ready): number {
-    return this.#closed ? 0 : this.#succession.connect(session, capabilities, ready);
-  }
-
-  /** The provider is gone; see `Succession.lost`. */
-  providerLost(): void {
-    if (!this.#closed) this.#succession.lost();
-  }
-
-  /** Nobody speaks and nothing is under way: nobody notices another provider. */
-  get mayRenew(): boolean {
-    return !this.#closed && this.#succession.mayRenew;
-  }
-
-  /** The conversation as the next provider is told it. @param catchUp see `ProviderCapabilities` */
-  history(catchUp: boolean): readonly HistoryItem[] {
-    return this.#succession.history(catchUp);
-  }
-
   /** One media message of the caller. */
   hear(bytes: Uint8Array, atMs: number | undefined): void {
     if (this.#closed) return;
     this.#hearing.hear(bytes, atMs);
-    this.#succession.hear(bytes);
+    this.succession.hear(bytes);
   }
 
   acknowledge(mark: string): void {
@@ -302,7 +278,7 @@ export class Conversation {
 
   onProviderEvent(event: ProviderEvent): void {
     if (this.#closed) return;
-    this.#succession.on(event);
+    this.succession.on(event);
     switch (event.type) {
       case 'audio':
         this.#voice.speech(event);
@@ -331,7 +307,7 @@ export class Conversation {
       case 'toolCall':
         this.#floor.toolStarted();
         this.#desk.call(event);
-        this.#succession.weigh();
+        this.succession.weigh();
         // Whoever called it may be quiet already.
         this.#floor.check();
         break;
@@ -347,7 +323,7 @@ export class Conversation {
     // Whoever hangs up in the middle of a sentence has not heard its end.
     if (!this.#closed) for (const item of this.#downlink.unfinished()) this.transcript.interrupted(item);
     this.#closed = true;
-    this.#succession.close();
+    this.succession.close();
     this.#desk.close();
     this.#leadIn?.close();
     this.#keypad.close();
@@ -372,13 +348,13 @@ export class Conversation {
     this.#hearing.speechStarted();
     // What is left of a machine's speech is about to end.
     if (this.#hearing.deaf) return;
-    this.#succession.callerSpeaks();
+    this.succession.callerSpeaks();
     this.#floor.callerSpeaks();
   }
 
   #callerStopped(): void {
     this.#hearing.speechStopped();
-    this.#succession.callerStopped();
+    this.succession.callerStopped();
     this.#floor.callerStopped();
   }
 

@@ -1,14 +1,13 @@
 import { bytesPerMs } from './audio/format.ts';
 import type { CallEventBody } from './call-events.ts';
 import type { Clock } from './clock.ts';
-import type { Ready } from './fallback/fallback.ts';
 import { type AskedBy, Asks, type OpenAsk, restOf } from './handover/asks.ts';
 import { Gap } from './handover/gap.ts';
 import { Pace } from './handover/pace.ts';
 import { Turn } from './handover/turn.ts';
 import { continues, GO_ON, ONLY_HEARD, SAY_AGAIN, WAITS_FOR_ANSWER } from './notices.ts';
 import type { HistoryItem, ProviderEvent, ProviderSession } from './provider.ts';
-import type { Transcript } from './transcript.ts';
+import { cutAtWord, type Transcript } from './transcript.ts';
 
 export interface HandoverOptions {
   readonly clock: Clock;
@@ -28,11 +27,19 @@ export interface HandoverOptions {
   onAsked(): void;
 }
 
+interface Item {
+  bytes: number;
+  /** All of its audio has come. */
+  done: boolean;
+  /** Characters of its text that were known when the last of the audio came. */
+  words: number;
+}
+
 /** What is known of one response that is not done. */
 interface OpenResponse {
   /** The caller is owed it, and did not get it by asking the bridge. */
   readonly asked: boolean;
-  readonly items: Map<string, { bytes: number; done: boolean }>;
+  readonly items: Map<string, Item>;
   /** The caller did not want it. */
   over: boolean;
 }
@@ -67,6 +74,7 @@ export class Handover {
   #again: OpenAsk[] = [];
   #cutShort = false;
   #noAnswer = false;
+  #waitedFor = false;
   /** What the next one was told that the caller is about to hear, by item. */
   #promised = new Map<string, string>();
 
@@ -88,6 +96,11 @@ export class Handover {
   /** The agent owes the caller something to hear, and nobody is there to say it. */
   get owes(): boolean {
     return this.#again.length > 0 || this.#cutShort || this.#noAnswer || this.turn.owed;
+  }
+
+  /** The caller waits for the provider that has begun last. */
+  get waitedFor(): boolean {
+    return this.#waitedFor;
   }
 
   /** The session for those whose wishes outlive it, and for those whose do not. */
@@ -159,7 +172,8 @@ export class Handover {
     const { transcript } = this.#options;
     for (const [itemId, { bytes, done }] of items) {
       const ms = bytes / this.#perMs;
-      transcript.broken(itemId, done ? Number.POSITIVE_INFINITY : this.#pace.characters(ms));
+      const { length } = transcript.textOf(itemId);
+      transcript.broken(itemId, done ? length : this.#pace.said(length, ms));
     }
     const whole = items.size > 0 && [...items.values()].every((item) => item.done);
     const ask = asks.findIndex((one) => one.responseId === responseId);
@@ -189,14 +203,13 @@ export class Handover {
    * Another session is there: has it say what the caller waits for. Returns whether they are owed something.
    * @param session that of `handover`
    */
-  begin(session: ProviderSession, ready: Ready, start: Start): boolean {
-    const { candidate, before = candidate, why, connectMs } = ready;
+  begin(session: ProviderSession, start: Start): boolean {
     this.#correct(session);
     const again = this.#again.splice(0);
     const owes = start.speaking ? sayLater(session, again) : this.#goOn(session, again, start);
     this.#cutShort = false;
     this.#noAnswer = false;
-    this.gap.ready({ from: before.provider.name, to: candidate.provider.name, why, connectMs, owes });
+    this.#waitedFor = owes;
     return owes;
   }
 
@@ -249,9 +262,10 @@ export class Handover {
 
   #onAudio(responseId: string, itemId: string, bytes: number): void {
     const response = this.#responses.get(responseId) ?? this.#open(responseId, false);
-    const item = response.items.get(itemId);
-    if (item === undefined) response.items.set(itemId, { bytes, done: false });
-    else item.bytes += bytes;
+    const item = response.items.get(itemId) ?? { bytes: 0, done: false, words: 0 };
+    response.items.set(itemId, item);
+    item.bytes += bytes;
+    item.words = this.#options.transcript.textOf(itemId).length;
     if (!response.asked) this.turn.answering();
     this.turn.sign();
     this.gap.heard(this.#options.audible());
@@ -268,8 +282,8 @@ export class Handover {
     this.#asks.responseDone(responseId);
     if (response !== undefined && completed) {
       if (!response.asked) this.turn.answered();
-      for (const [itemId, { bytes }] of response.items) {
-        this.#pace.learn(this.#options.transcript.textOf(itemId).length, bytes / this.#perMs);
+      for (const [itemId, { bytes, words }] of response.items) {
+        this.#pace.learn(this.#options.transcript.textOf(itemId).length, bytes / this.#perMs, words);
       }
     }
     this.turn.sign();
@@ -291,10 +305,19 @@ export class Handover {
       else this.#noAnswer = true;
       return;
     }
-    const heard = [...items.keys()].map((itemId) => this.#options.transcript.textOf(itemId)).join(' ');
+    const heard = this.#heardOf(ask.text, items);
     const text = restOf(ask.text, heard);
     if (text === '') asks.splice(at, 1);
     else asks[at] = { ...ask, text };
+  }
+
+  /** What of a given text there is audio for: as the provider has written it down, or by its length. */
+  #heardOf(text: string, items: OpenResponse['items']): string {
+    const written = [...items.keys()].map((itemId) => this.#options.transcript.textOf(itemId)).join(' ');
+    if (written.trim() !== '') return written;
+    let ms = 0;
+    for (const { bytes } of items.values()) ms += bytes / this.#perMs;
+    return cutAtWord(text, this.#pace.said(text.length, ms) / text.length);
   }
 }
 

@@ -96,7 +96,8 @@ export class Succession {
    * A provider is ready: it hears what the caller said meanwhile. The first one greets; another one goes on where the one
    * before it ended. Returns how much of the caller's speech it was sent once more, in ms.
    */
-  connect(session: ProviderSession, capabilities: ProviderCapabilities, ready: Ready | undefined): number {
+  connect(session: ProviderSession, capabilities: ProviderCapabilities): number {
+    if (this.#closed) return 0;
     const { voice, downlink, hearing, briefing, keypad, desk, floor, agent } = this.#options;
     if (this.#provider !== undefined) this.#leaveOff();
     const first = !this.#hadProvider;
@@ -118,9 +119,9 @@ export class Succession {
     const resultsTold = desk.connect(call, moment);
     // Whoever was to tell that the caller has stopped is gone.
     if (!first && !handed.speaking) this.#options.onCallerQuiet();
-    if (!first && ready !== undefined) {
+    if (!first) {
       const { replayedMs, speaking } = handed;
-      const owes = this.#handover.begin(handover, ready, { replayedMs, speaking, unheardMs, resultsTold });
+      const owes = this.#handover.begin(handover, { replayedMs, speaking, unheardMs, resultsTold });
       if (owes) floor.goodbye.awaited();
       else this.#gapFiller.end();
       this.#options.onTakenOver();
@@ -131,9 +132,16 @@ export class Succession {
     return first ? 0 : handed.replayedMs;
   }
 
+  /** It was told to whoever watches that this one goes on. */
+  tookOver({ candidate, before, why, connectMs }: Ready): void {
+    if (this.#closed || before === undefined) return;
+    const names = { from: before.provider.name, to: candidate.provider.name };
+    this.#handover.gap.ready({ ...names, why, connectMs, owes: this.#handover.waitedFor });
+  }
+
   /** The provider is gone. What it has said is heard to its end, and whatever is asked of it waits for the next one. */
   lost(): void {
-    if (this.#provider === undefined) return;
+    if (this.#closed || this.#provider === undefined) return;
     this.#leaveOff();
     if (this.#handover.owes) this.#fillGap();
   }
@@ -142,7 +150,7 @@ export class Succession {
   get mayRenew(): boolean {
     const { floor, desk } = this.#options;
     const still = floor.quiet && !floor.goodbye.leaving && desk.underWay.length === 0;
-    return still && !this.#handover.busy;
+    return !this.#closed && still && !this.#handover.busy;
   }
 
   /** The conversation as the next provider is told it. @param catchUp see `ProviderCapabilities` */

@@ -154,7 +154,7 @@ function agentText({ itemId, text, heardText }: TranscriptEntry, toCome: Readonl
 }
 
 /** The first `share` (0..1) of a text, ending at a word. */
-function cutAtWord(text: string, share: number): string {
+export function cutAtWord(text: string, share: number): string {
   if (share >= 1) return text;
   const cut = text.slice(0, Math.floor(text.length * Math.max(0, share)));
   if (/\s/.test(text.charAt(cut.length))) return cut;

@@ -107,7 +107,7 @@ describe('a call whose provider dies while the agent speaks', () => {
     speak(a, 'hello', 'Hello.', 400);
     clock.advance(500);
     a.emit({ type: 'transcript', role: 'user', itemId: 'u', text: 'When do you open?', final: true });
-    speak(a, 'answer', 'We open at nine and close', 2000, true, false);
+    speak(a, 'answer', 'We open at nine and close at', 2000, true, false);
     clock.advance(1000);
     a.die();
     await settled();
@@ -116,7 +116,7 @@ describe('a call whose provider dies while the agent speaks', () => {
     expect(said(b.request?.history)).toEqual([
       'assistant: Hello.',
       'user: When do you open?',
-      'assistant: We open at nine and close',
+      'assistant: We open at nine and',
     ]);
     clock.advance(300);
     await b.ready();
@@ -172,7 +172,7 @@ describe('a call whose provider dies while the agent speaks', () => {
     const { a, b, call, clock } = await up({
       greeting: 'Hello, this is the harbour inn. How may I help you?',
     });
-    speak(a, 'g', 'Hello, this is the', 1500, true);
+    speak(a, 'g', 'Hello, this is the harbour', 1500, true);
     clock.advance(100);
     a.die();
     await settled();
@@ -198,7 +198,7 @@ describe('a call whose provider dies while the agent speaks', () => {
   it('tells the next one what was not heard when the caller cuts in meanwhile', async () => {
     const kit = await up();
     const { a, b, call, clock } = kit;
-    speak(a, 'long', 'one two three four five six seven eight', 4000, true, false);
+    speak(a, 'long', 'one two three four five six seven eight nine', 4000, true, false);
     clock.advance(1000);
     a.die();
     await settled();
@@ -552,7 +552,7 @@ describe('a caller who waits for another provider', () => {
     const { a, b, call, clock } = await up({ greeting: undefined });
     call.session.leave('budget-spent', 'We have to end here. Goodbye.');
     expect(a.said.at(-1)).toBe('We have to end here. Goodbye.');
-    speak(a, 'bye', 'We have', 600, true);
+    speak(a, 'bye', 'We have to', 1200, true);
     clock.advance(100);
     a.die();
     await settled();

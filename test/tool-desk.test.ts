@@ -61,7 +61,7 @@ function make() {
     const request = connectRequest(agent, soleCandidate(provider)[0], MULAW_8K, clock, { history: [] });
     const session = provider.connect(request, (event) => conversation.onProviderEvent(event), over.signal);
     await provider.ready();
-    conversation.connect(await session, provider.capabilities);
+    conversation.succession.connect(await session, provider.capabilities);
     return provider;
   };
   const close = (): void => {
@@ -76,6 +76,7 @@ describe('another provider in the middle of a call', () => {
     const { conversation, leg, join } = make();
     const first = await join();
     conversation.attach(leg);
+    first.speak('r', 'a', 2000);
     const second = await join();
     expect(first.said).toEqual(['Hello.']);
     expect(second.said).toEqual([]);
