@@ -54,7 +54,7 @@ describe('a call that has cost what it may', () => {
     await on.says('Trattoria has to stop here. Goodbye.');
     const report = await call.ended;
     expect((await on.event('ended')).reason).toBe('budget-spent');
-    expect(report.endedBy).toBe('document');
+    expect(report.endedBy).toBe('rest');
     expect(verified(await hook.nth(1))).toMatchObject({
       data: { endReason: 'budget-spent', cost: { currency: 'EUR' } },
     });
@@ -132,7 +132,7 @@ describe('a day on which all has been spent', () => {
     await on.event('ended', ({ callId }) => callId === second.callId);
     const reasons = on.events.flatMap((event) => (event.type === 'ended' ? [event.reason] : []));
     expect(reasons).toEqual(['budget-spent', 'budget-spent']);
-    expect((await first.ended).endedBy).toBe('document');
+    expect((await first.ended).endedBy).toBe('rest');
     const goodbyes = on.events.filter(
       (event) => event.type === 'transcript' && event.final && event.text.includes('Goodbye'),
     );
