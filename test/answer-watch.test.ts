@@ -124,6 +124,13 @@ describe('a provider that keeps still when it is its turn', () => {
         w.sign(audio());
       },
     ],
+    [
+      'has begun to answer the caller without a word that they have finished',
+      (w: AnswerWatch) => {
+        w.sign(speaks);
+        w.sign(started());
+      },
+    ],
     ['speaks of a response that it never announced', (w: AnswerWatch) => w.sign(audio('other'))],
     [
       'was asked while it said something else, and said that to its end',
@@ -322,6 +329,19 @@ describe('a provider that has nothing to say', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('owes nothing of what the caller has cut off, though more of it came and its end was never told', () => {
+    const { watch, isPatient } = watched();
+    watch.sign(started());
+    watch.sign(audio());
+    watch.sign(speaks);
+    watch.sign(audio());
+    watch.sign(stops);
+    watch.sign(started('r2'));
+    watch.sign(audio('r2'));
+    watch.sign(done('completed', 'r2'));
+    expect(isPatient()).toBe(true);
+  });
+
   it('may think for eight seconds about whether the caller has finished', () => {
     const { clock, watch, told } = watched();
     watch.sign(speaks);
@@ -375,12 +395,28 @@ describe('what only our own ear has heard', () => {
     expect(isPatient()).toBe(true);
   });
 
+  it('leaves what was due as it was when it may have been a cough', () => {
+    for (const askedFirst of [true, false]) {
+      const { clock, watch, told } = watched();
+      if (askedFirst) watch.asked();
+      watch.callerSpeaks();
+      if (!askedFirst) watch.asked();
+      clock.advance(800);
+      watch.callerStopped();
+      clock.advance(LIMIT - 1);
+      expect(told).toEqual([]);
+      clock.advance(1);
+      expect(told).toHaveLength(1);
+    }
+  });
+
   it('binds nobody who speaks in real time, and may choose to say nothing', () => {
     const { clock, watch, told } = watched({ speech: 'continuous' });
     heardByEar(clock, watch, 2_000);
     clock.advance(5 * LIMIT);
     expect(told).toEqual([]);
     watch.asked();
+    heardByEar(clock, watch, 2_000);
     clock.advance(LIMIT);
     expect(told).toHaveLength(1);
   });
@@ -537,6 +573,22 @@ describe('turns by level', () => {
     level.push(encodeG711('mulaw', onLine(phrase().subarray(0, 400 * 8), 1_000)));
     level.push(new Uint8Array(8_000).fill(0xff));
     level.push(new Uint8Array(0));
+    expect(level.turns).toBe(0);
+  });
+
+  it.each(formats)('are not counted of what is bright as no vowel is, in $encoding at $rate', (format) => {
+    const random = seeded(3);
+    let [white, red] = [0, 0];
+    // Leaves, paper, a shower: its brightness changes, too.
+    const rustle = Float64Array.from({ length: 3_000 * 8 }, (_, i) => {
+      const next = 4_000 * (2 * random() - 1);
+      const edge = next - white;
+      white = next;
+      red = 0.77 * red + next;
+      return i % 1_600 < 800 ? edge : red;
+    });
+    const level = new TurnLevel(format);
+    level.push(bytesOf(onLine(rustle, 1_000), format));
     expect(level.turns).toBe(0);
   });
 

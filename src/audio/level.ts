@@ -24,15 +24,8 @@ const NOISE_PAUSE_MS = 5_000;
  * crackle, coughs, keys and s above.
  */
 const BRIGHTEST_VOWEL_DB = -4;
-/** From sound to sound a voice changes by so much (standard deviation) in level, which tones do not, and in brightness, nor does noise. */
-const LEAST_CHANGE_DB = 2.5;
-const LEAST_COLOUR_DB = 3.5;
-
-/** Standard deviation squared, of values whose sum and sum of squares are known. */
-function variance(sum: number, squares: number, count: number): number {
-  const mean = sum / count;
-  return squares / count - mean * mean;
-}
+/** From sound to sound the brightness of a voice changes by so much (standard deviation); that of tones and of noise does not. */
+const LEAST_CHANGE_DB = 3.5;
 
 /**
  * Guesses from level and brightness alone whether somebody has said something: a table and two multiplications per sample,
@@ -51,13 +44,11 @@ export class TurnLevel {
   #difference = 0;
   #floor = LEAST_DBM0 - ABOVE_FLOOR_DB;
   #turns = 0;
-  /** Of the stretch that goes on: blocks that are loud, and vowels among them. */
+  /** Of the stretch that goes on: blocks that are loud, vowels among them, their brightness and its squares. */
   #loud = 0;
   #vowels = 0;
   #sum = 0;
   #squares = 0;
-  #colourSum = 0;
-  #colourSquares = 0;
   #lengthMs = 0;
   #quietMs = 0;
   #counted = false;
@@ -123,7 +114,7 @@ export class TurnLevel {
     const level = Math.max(LOWEST_FLOOR_DBM0, dbm0(Math.sqrt(this.#power / this.#blockSamples)));
     const loud = level >= LEAST_DBM0 && level >= this.#floor + ABOVE_FLOOR_DB;
     this.#floor = Math.min(level, this.#floor + FLOOR_RISE_DB);
-    if (loud) this.#onLoud(level, 10 * Math.log10((this.#difference + 1) / this.#power) + this.#brighter);
+    if (loud) this.#onLoud(10 * Math.log10((this.#difference + 1) / this.#power) + this.#brighter);
     else this.#onQuiet();
     this.#filled = 0;
     this.#power = 0;
@@ -131,7 +122,7 @@ export class TurnLevel {
     return loud && this.#noiseMs === 0;
   }
 
-  #onLoud(level: number, colour: number): void {
+  #onLoud(colour: number): void {
     if (this.#noiseMs > 0) {
       this.#noiseMs = NOISE_PAUSE_MS;
       return;
@@ -140,20 +131,16 @@ export class TurnLevel {
     this.#lengthMs += BLOCK_MS;
     this.#loud += 1;
     if (colour < BRIGHTEST_VOWEL_DB) this.#vowels += 1;
-    this.#sum += level;
-    this.#squares += level * level;
-    this.#colourSum += colour;
-    this.#colourSquares += colour * colour;
+    this.#sum += colour;
+    this.#squares += colour * colour;
     if (this.#lengthMs > LONGEST_MS) this.#revoke();
     else if (!this.#counted && this.#isTurn) this.#count();
   }
 
   get #isTurn(): boolean {
     if (this.#vowels * BLOCK_MS < TURN_MS) return false;
-    return (
-      variance(this.#sum, this.#squares, this.#loud) >= LEAST_CHANGE_DB ** 2 &&
-      variance(this.#colourSum, this.#colourSquares, this.#loud) >= LEAST_COLOUR_DB ** 2
-    );
+    const mean = this.#sum / this.#loud;
+    return this.#squares / this.#loud - mean * mean >= LEAST_CHANGE_DB ** 2;
   }
 
   #onQuiet(): void {
@@ -180,8 +167,6 @@ export class TurnLevel {
     this.#vowels = 0;
     this.#sum = 0;
     this.#squares = 0;
-    this.#colourSum = 0;
-    this.#colourSquares = 0;
     this.#lengthMs = 0;
     this.#quietMs = 0;
     this.#counted = false;

@@ -110,14 +110,18 @@ export class AnswerWatch {
     if (this.#callerBy !== 'local') return;
     this.#callerBy = undefined;
     const heardMs = this.#options.clock.now() - this.#callerSince;
-    if (this.#answersTurns && heardMs >= LEAST_HEARD_MS) this.#owe('doubtful');
-    else this.#step();
+    // What was due before a cough still is, and who may choose to say nothing owes no more than before.
+    if (this.#answersTurns && heardMs >= LEAST_HEARD_MS) {
+      this.#open.clear();
+      this.#owe('doubtful');
+    } else {
+      this.#step();
+    }
   }
 
   /** The bridge has asked the model to speak. */
   asked(): void {
-    // Whoever is spoken over does not say it; the caller's turn will make an answer due.
-    if (this.#callerBy === undefined) this.#owe('answer');
+    this.#owe('answer');
   }
 
   /** Every event of the session in use. */
@@ -195,8 +199,8 @@ export class AnswerWatch {
   #caller(by: 'provider' | 'local'): void {
     if (this.#callerBy === undefined) this.#callerSince = this.#options.clock.now();
     this.#callerBy = by;
-    this.#owed = 'nothing';
-    this.#open.clear();
+    // Whether the end of what they cut off will be told or not.
+    if (by === 'provider') this.#open.clear();
     this.#step();
   }
 
