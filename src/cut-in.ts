@@ -71,6 +71,11 @@ export class CutIn {
     return this.#on;
   }
 
+  /** The caller hears the agent, or is about to. */
+  get agentSpeaks(): boolean {
+    return this.#options.agentSpeaks();
+  }
+
   /** Whoever speaks from now on has these capabilities. A caller who speaks on is told anew. */
   connect(capabilities: ProviderCapabilities): void {
     const { policy } = this.#options;

@@ -134,7 +134,7 @@ export class Hearing {
       this.#uplink?.mute(bytes, atMs);
       return;
     }
-    this.#uplink?.receive(bytes, atMs);
+    this.#uplink?.receive(bytes, atMs, this.#options.cutIn.agentSpeaks);
     this.#options.cutIn.hear(bytes);
   }
 

@@ -35,6 +35,8 @@ const MAX_HOLE_MS = 10_000;
 /** A carrier that says nothing for this long while the caller speaks has stopped sending, not lost a packet. */
 const STALLED_MS = 750;
 const CLOSING_SILENCE_MS = 1000;
+/** An echo comes a little later than what it is the echo of, by way of the carrier. */
+const ECHO_MS = 400;
 const NOTHING = new Uint8Array(0);
 const NOTHING_SAID: Unanswered = { spokenMs: 0, speaking: false };
 
@@ -61,6 +63,7 @@ export class Uplink implements Paced {
   /** Stream time of the first frame minus what had been received by then, and stream time received since. */
   #base: number | undefined;
   #receivedMs = 0;
+  #echoesUntilMs = 0;
   #lastMediaAt: number;
   #speechOpen = false;
   #paced = false;
@@ -88,8 +91,14 @@ export class Uplink implements Paced {
     return this.#lastMediaAt;
   }
 
-  /** One media message of the carrier; `atMs` is its presentation time in the stream. */
-  receive(bytes: Uint8Array, atMs: number | undefined): void {
+  /**
+   * One media message of the carrier.
+   * @param atMs its presentation time in the stream
+   * @param agentSpeaks the caller hears the agent at this moment
+   */
+  receive(bytes: Uint8Array, atMs: number | undefined, agentSpeaks = false): void {
+    if (agentSpeaks) this.#echoesUntilMs = this.#receivedMs + ECHO_MS;
+    this.#ring.echoes = this.#receivedMs < this.#echoesUntilMs;
     this.#lastMediaAt = this.#clock.now();
     this.counts.framesIn += 1;
     if (atMs !== undefined) this.#fillHole(atMs);

@@ -281,6 +281,27 @@ describe('what the agent hears when its provider is exchanged', () => {
     expect(hearing.unanswered().spokenMs).toBe(0);
   });
 
+  it('is not the echo of the agent, but whoever talks over it', () => {
+    const { hearing, provider, capabilities, agent, hear, leg } = make();
+    hearing.attach(leg());
+    hearing.connect(provider, capabilities);
+    agent.speaks = true;
+    // 20 dB weaker than an agent who speaks up.
+    const echo = encodeG711('mulaw', onLine(sentence('0890'), -34, -55));
+    hear(echo.subarray(0, 32_000));
+    agent.speaks = false;
+    // Its last part is still on the way.
+    hear(echo.subarray(32_000, 34_400));
+    hear(NOISE.subarray(0, 8000));
+    expect(hearing.unanswered()).toEqual({ spokenMs: 0, speaking: false });
+    hear(echo);
+    expect(hearing.unanswered().spokenMs).toBeGreaterThan(3000);
+    hearing.accountedFor(hearing.positionMs);
+    agent.speaks = true;
+    hear(SAID);
+    expect(hearing.unanswered().spokenMs).toBeGreaterThan(2000);
+  });
+
   it('may begin on a line that came while nobody was there', () => {
     const { hearing, provider, capabilities, heard, hear, leg, clock } = make();
     hearing.connect(provider, capabilities);

@@ -28,6 +28,8 @@ const TRIM_AGAIN_MS = 1000;
 /** At the end of what is known, where nothing is trimmed yet: it shows the noise of the line. */
 const UNTOUCHED = 1500 / FRAME_MS;
 const FIRST_SLOTS = 64;
+/** The loudest frames of an agent's speech are at about -10 dBm0, and its echo is 17 dB weaker at least. */
+const LOUDEST_ECHO_DBM0 = -27;
 /** A detector knows a noise by so much of it. */
 const NOISE_SLOTS = 300 / FRAME_MS;
 
@@ -39,6 +41,8 @@ const NOISE_SLOTS = 300 / FRAME_MS;
 export class SpeechRing {
   /** When it is full, silence goes before speech: what is there will be told as `speech`, and not as it came. */
   trims = false;
+  /** The agent can be heard on the line: what is weak in what comes now is its echo, and no voice. */
+  echoes = false;
   readonly #slotBytes: number;
   readonly #most: number;
   readonly #perMs: number;
@@ -52,6 +56,8 @@ export class SpeechRing {
   #at: Float64Array;
   #size: Uint16Array;
   #level: Float32Array;
+  /** 1: it was heard while there were echoes. */
+  #echo: Uint8Array;
   #head = 0;
   #count = 0;
   #end = 0;
@@ -76,6 +82,7 @@ export class SpeechRing {
     this.#at = new Float64Array(FIRST_SLOTS);
     this.#size = new Uint16Array(FIRST_SLOTS);
     this.#level = new Float32Array(FIRST_SLOTS);
+    this.#echo = new Uint8Array(FIRST_SLOTS);
   }
 
   /** Where the stream is now. */
@@ -227,6 +234,7 @@ export class SpeechRing {
     this.#count += 1;
     this.#at[slot] = this.#end;
     this.#size[slot] = 0;
+    this.#echo[slot] = this.echoes ? 1 : 0;
     return slot;
   }
 
@@ -257,7 +265,11 @@ export class SpeechRing {
 
   #levels(): Float32Array {
     const levels = new Float32Array(this.#count);
-    for (let i = 0; i < levels.length; i++) levels[i] = this.#levelAt(this.#slotAt(i));
+    for (let i = 0; i < levels.length; i++) {
+      const slot = this.#slotAt(i);
+      const level = this.#levelAt(slot);
+      levels[i] = this.#echo[slot] === 1 && level < LOUDEST_ECHO_DBM0 ? Number.NEGATIVE_INFINITY : level;
+    }
     return levels;
   }
 
@@ -325,6 +337,7 @@ export class SpeechRing {
     this.#at[to] = this.#at[from] ?? 0;
     this.#size[to] = this.#size[from] ?? 0;
     this.#level[to] = this.#level[from] ?? 0;
+    this.#echo[to] = this.#echo[from] ?? 0;
   }
 
   #grow(): void {
@@ -333,6 +346,7 @@ export class SpeechRing {
     const at = new Float64Array(slots);
     const size = new Uint16Array(slots);
     const level = new Float32Array(slots);
+    const echo = new Uint8Array(slots);
     for (let i = 0; i < this.#count; i++) {
       const slot = this.#slotAt(i);
       bytes.set(
@@ -342,11 +356,13 @@ export class SpeechRing {
       at[i] = this.#at[slot] ?? 0;
       size[i] = this.#size[slot] ?? 0;
       level[i] = this.#level[slot] ?? 0;
+      echo[i] = this.#echo[slot] ?? 0;
     }
     this.#bytes = bytes;
     this.#at = at;
     this.#size = size;
     this.#level = level;
+    this.#echo = echo;
     this.#head = 0;
   }
 }
