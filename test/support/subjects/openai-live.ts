@@ -81,7 +81,8 @@ export function openAiLiveSubject(name: string, own: Partial<OpenAiLiveOptions> 
       baseUrl,
       connectTimeoutMs,
       quietMs: 400,
-      ...(expiringAfterMs === undefined ? {} : { expiryMarginMs: SESSION_MS - expiringAfterMs }),
+      // The end is told in whole seconds, so that it may be one earlier.
+      ...(expiringAfterMs === undefined ? {} : { expiryMarginMs: SESSION_MS - expiringAfterMs - 1_000 }),
       ...own,
     });
   return {

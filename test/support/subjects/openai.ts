@@ -114,7 +114,8 @@ export function openAiSubject(name: string, member: FamilyMember): Subject {
     async start(script) {
       const simulator = await startOpenAiSimulator({ ...simulation(script, sessionMs), ...member.sim });
       const { expiringAfterMs, connectTimeoutMs } = script;
-      const expiryMarginMs = expiringAfterMs && sessionMs - expiringAfterMs;
+      // The end is told in whole seconds, so that it may be one earlier.
+      const expiryMarginMs = expiringAfterMs && sessionMs - expiringAfterMs - 1_000;
       const endpoint = `http://127.0.0.1:${simulator.port}`;
       return {
         host: new URL(simulator.url).host,
