@@ -342,6 +342,19 @@ describe('a provider that has nothing to say', () => {
     expect(isPatient()).toBe(true);
   });
 
+  it('owes nothing of what our own ear has heard the caller cut off', () => {
+    const { clock, watch, isPatient } = watched();
+    watch.sign(started());
+    watch.sign(audio());
+    watch.callerSpeaks();
+    clock.advance(2_000);
+    watch.callerStopped();
+    watch.sign(started('r2'));
+    watch.sign(audio('r2'));
+    watch.sign(done('completed', 'r2'));
+    expect(isPatient()).toBe(true);
+  });
+
   it('may think for eight seconds about whether the caller has finished', () => {
     const { clock, watch, told } = watched();
     watch.sign(speaks);
