@@ -105,6 +105,11 @@ describe('the configuration', () => {
       { PLIVO_BASE_URL: 'https://x/?a=b' },
       'PLIVO_BASE_URL: found 14 characters, wanted an address without user name',
     ],
+    [{ TWILIO_FALLBACK_URL: 'nowhere' }, 'TWILIO_FALLBACK_URL: found "nowhere", wanted'],
+    [
+      { PUBLIC_URL: 'https://voice.example.com', PLIVO_FALLBACK_URL: 'https://voice.example.com/sorry.xml' },
+      'wanted an address on another machine than PUBLIC_URL',
+    ],
   ] as const)('refuses %j of a carrier', (env, wanted) => {
     expect(mistakes(env)).toContain(wanted);
   });

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { lineCheckAgent } from '../src/agents.ts';
+import { type Agent, lineCheckAgent } from '../src/agents.ts';
 import type { CallEvent } from '../src/call-events.ts';
 import { loadConfig } from '../src/config.ts';
+import { FALLBACK } from '../src/fallback/policy.ts';
 import { createLog } from '../src/log.ts';
 import { createBridge } from '../src/server.ts';
 import { closeInTime } from './support/close-in-time.ts';
@@ -12,15 +13,19 @@ import { VirtualClock } from './support/virtual-clock.ts';
 
 /** The media socket against a client that does what no carrier should. */
 
-const AGENT = lineCheckAgent({
-  instructions: undefined,
-  greeting: 'Hello.',
-  voice: undefined,
-  language: undefined,
-  audio: 'passthrough',
-  maxCallMs: 3_600_000,
-  silenceMs: 0,
-});
+const AGENT: Agent = {
+  ...lineCheckAgent({
+    instructions: undefined,
+    greeting: 'Hello.',
+    voice: undefined,
+    language: undefined,
+    audio: 'passthrough',
+    maxCallMs: 3_600_000,
+    silenceMs: 0,
+  }),
+  // Time stands still here, or leaps: no provider is to be given up for that.
+  fallback: { ...FALLBACK, connectMs: 3_600_000, answerMs: 0 },
+};
 
 const open: AsyncDisposable[] = [];
 afterEach(async () => {

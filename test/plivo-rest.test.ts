@@ -318,6 +318,16 @@ describe('a request to Plivo', () => {
 });
 
 describe('placing a call', () => {
+  it('says where Plivo goes on when nobody answers here', async () => {
+    const { seen, baseUrl } = await restHost(answers(201, FIRED));
+    const one = carrier({ baseUrl, fallbackUrl: 'https://files.example.com/sorry.xml' });
+    await one.dial(DIAL, new AbortController().signal);
+    expect(JSON.parse(seen[0]?.body ?? '')).toMatchObject({
+      fallback_url: 'https://files.example.com/sorry.xml',
+      fallback_method: 'POST',
+    });
+  });
+
   it('gives the id of the request, alone or as a list', async () => {
     for (const request_uuid of [REQUEST_ID, [REQUEST_ID]]) {
       const { result } = await ask(dials(), CALLER, answers(201, { ...FIRED, request_uuid }));

@@ -266,6 +266,30 @@ describe('an event that comes twice', () => {
   });
 });
 
+describe('a message that a caller leaves', () => {
+  const asked = state({ stage: 'message', maxS: '90' });
+  const recording = state({ of: LEG, stage: 'recording' });
+
+  it('is recorded when the words are said, by whichever process hears of that', () => {
+    const said = parseEvent('call.speak.ended', { client_state: asked, status: 'completed' });
+    expect(said).toMatchObject({ type: 'step', callId: LEG });
+    const gone = parseEvent('call.speak.ended', { client_state: asked, status: 'call_hangup' });
+    expect(gone).toMatchObject({ type: 'after-stream', ended: true });
+  });
+
+  it('is over with its key, and with the recording, which is told all the same', () => {
+    expect(parseEvent('call.dtmf.received', { client_state: recording, digit: '#' }).type).toBe('step');
+    expect(parseEvent('call.dtmf.received', { client_state: recording, digit: '1' }).type).toBe('digit');
+    expect(parseEvent('call.dtmf.received', { client_state: asked, digit: '#' }).type).toBe('digit');
+    const saved = { recording_urls: { wav: 'https://files/1.wav' } };
+    const told = parseEvent('call.recording.saved', { ...saved, client_state: recording });
+    expect(told).toMatchObject({ type: 'recording', callId: LEG, url: 'https://files/1.wav' });
+    expect(told).toHaveProperty('perform', expect.any(Function));
+    const whole = parseEvent('call.recording.saved', { ...saved, client_state: state({ of: LEG }) });
+    expect(whole).toHaveProperty('perform', undefined);
+  });
+});
+
 describe('an event of the other end of a transfer', () => {
   const A = 'v3:caller';
   const other = (type: string, more: Record<string, string>, payload: Record<string, unknown> = {}) =>

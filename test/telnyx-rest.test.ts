@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Telnyx from 'telnyx';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { readClientState } from '../carriers/telnyx/client-state.ts';
 import type { CallRef, Carrier, DialRequest, Next, Transfer } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
 import {
@@ -242,6 +243,32 @@ describe('a request', () => {
     expect(seen[0]?.authorization).toBe('Bearer KEY0123');
     expect(seen).toEqual(await packageAsks((client) => theirs(client, String(ids[0]))));
     expect(result).toEqual(OK);
+  });
+
+  it('for a message is said first; the recording has a tone, an end and the caller alone', async () => {
+    // The last of them: the whole call is recorded already.
+    const { baseUrl, seen } = await restHost(answers(200), answers(200), failure(422, '90015'), answers(200));
+    const carrier = telnyx({ baseUrl });
+    const message = { type: 'message', text: ' After the tone. ', language: 'en-GB', maxS: 89.5 } as const;
+    expect(await carrier.direct(COMMAND_REF, message, URLS, never())).toEqual(OK);
+    const spoken = seen[0]?.body as Record<string, string>;
+    expect(spoken).toMatchObject({ payload: 'After the tone.', language: 'en-GB' });
+    expect(readClientState(spoken['client_state'])).toEqual({ stage: 'message', maxS: '90' });
+    const ended = event('call.speak.ended', { client_state: spoken['client_state'], status: 'completed' });
+    const step = carrier.parse(webhook('/events/telnyx', ended), 'events');
+    if (step.type !== 'step') throw new Error(step.type);
+    expect(await step.perform(never())).toEqual(OK);
+    expect(seen[1]?.line).toContain('record_start');
+    const recording = seen[1]?.body as Record<string, unknown>;
+    expect(recording).toMatchObject({ play_beep: true, max_length: 90, recording_track: 'inbound' });
+    expect(recording).not.toHaveProperty('timeout_secs');
+    expect(readClientState(recording['client_state'])).toEqual({ of: LEG, stage: 'recording' });
+    await step.perform(never());
+    expect(seen.slice(2).map(({ line }) => line.split('/').at(-1))).toEqual([
+      'record_start',
+      'record_stop',
+      'record_start',
+    ]);
   });
 
   it('that opens the stream is the one of the package, and its token opens the socket', async () => {

@@ -231,6 +231,15 @@ describe('placing a call', () => {
     asyncAmdStatusCallbackMethod: 'POST',
   };
 
+  it('says where Twilio goes on when nobody answers here', async () => {
+    const { seen, baseUrl } = await restHost(PLACED);
+    const one = carrier({ baseUrl, fallbackUrl: 'https://handler.example.com/sorry?a=1' });
+    await one.dial(DIAL, new AbortController().signal);
+    const form = new URLSearchParams(seen[0]?.body);
+    expect(form.get('FallbackUrl')).toBe('https://handler.example.com/sorry?a=1');
+    expect(form.get('FallbackMethod')).toBe('POST');
+  });
+
   it('sends this form, and knows the call by the answer', async () => {
     const { seen, result } = await ask(dials(), PLACED);
     expect(result).toEqual({ status: 'ok', call: { callId: CALL, control: 'document' } });
