@@ -52,6 +52,8 @@ export interface Start {
   readonly replayedMs: number;
   /** The caller speaks at this moment. */
   readonly speaking: boolean;
+  /** Nothing is expected of the agent: the caller is put through, or it is a machine. */
+  readonly held: boolean;
   /** What the caller said that it cannot be sent. */
   readonly unheardMs: number;
   /** It was just told results that it is to speak of. */
@@ -83,6 +85,7 @@ export class Handover {
     this.turn = new Turn(options);
     this.gap = new Gap(options.clock, options.emit);
     this.#asks = new Asks({
+      clock: options.clock,
       onAsked: options.onAsked,
       onNote: (as, text) => options.transcript.note(as, text),
     });
@@ -120,7 +123,10 @@ export class Handover {
         this.#onAudioDone(event.responseId, event.itemId);
         break;
       case 'transcript':
-        if (event.role === 'user' && event.final) this.turn.known();
+        if (event.role === 'user' && event.final) this.turn.known(event.itemId);
+        break;
+      case 'speechStopped':
+        if (event.itemId !== undefined) this.turn.named(event.itemId);
         break;
       case 'responseStarted':
         this.#asks.responseStarted(event.responseId, event.asked);
@@ -206,7 +212,7 @@ export class Handover {
   begin(session: ProviderSession, start: Start): boolean {
     this.#correct(session);
     const again = this.#again.splice(0);
-    const owes = start.speaking ? sayLater(session, again) : this.#goOn(session, again, start);
+    const owes = start.speaking || start.held ? sayLater(session, again) : this.#goOn(session, again, start);
     this.#cutShort = false;
     this.#noAnswer = false;
     this.#waitedFor = owes;

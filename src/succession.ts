@@ -9,7 +9,7 @@ import { AnswerWatch } from './fallback/answer-watch.ts';
 import type { Ready } from './fallback/fallback.ts';
 import { GapFiller } from './fallback/gap-filler.ts';
 import type { Floor, HoldReason } from './floor.ts';
-import { Handover } from './handover.ts';
+import { Handover, type Start } from './handover.ts';
 import type { Hearing } from './hearing.ts';
 import type { Keypad } from './keypad.ts';
 import type { HistoryItem, ProviderCapabilities, ProviderEvent, ProviderSession } from './provider.ts';
@@ -117,15 +117,7 @@ export class Succession {
     briefing.connect(call);
     keypad.connect(call);
     const resultsTold = desk.connect(call, moment);
-    // Whoever was to tell that the caller has stopped is gone.
-    if (!first && !handed.speaking) this.#options.onCallerQuiet();
-    if (!first) {
-      const { replayedMs, speaking } = handed;
-      const owes = this.#handover.begin(handover, { replayedMs, speaking, unheardMs, resultsTold });
-      if (owes) floor.goodbye.awaited();
-      else this.#gapFiller.end();
-      this.#options.onTakenOver();
-    }
+    if (!first) this.#goOn(handover, { ...handed, held: this.#held, unheardMs, resultsTold });
     this.hold('no-provider', false);
     // Also after what was asked for: it may never be answered.
     floor.check();
@@ -232,8 +224,26 @@ export class Succession {
     this.#gapFiller.end();
   }
 
+  /** Whoever is on the line is not waiting for the agent. */
+  get #held(): boolean {
+    const { floor, hearing } = this.#options;
+    return hearing.deaf || floor.holds('transfer') || floor.holds('machine');
+  }
+
+  #goOn(session: ProviderSession, start: Start): void {
+    // Whoever was to tell that the caller has stopped is gone.
+    if (!start.speaking) this.#options.onCallerQuiet();
+    const owes = this.#handover.begin(session, start);
+    // It was not asked, but it was given a question.
+    if (start.replayedMs > 0 && !start.speaking) this.#watch.asked();
+    if (owes) this.#options.floor.goodbye.awaited();
+    else this.#gapFiller.end();
+    this.#options.onTakenOver();
+  }
+
   #fillGap(): void {
     const { downlink } = this.#options;
+    if (this.#held) return;
     this.#gapFiller.begin(downlink.idle ? this.#handover.gap.silentMs : 0);
   }
 

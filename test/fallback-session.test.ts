@@ -6,7 +6,7 @@ import { BridgeError } from '../src/errors.ts';
 import { FALLBACK } from '../src/fallback/policy.ts';
 import type { HistoryItem, ProviderCapabilities } from '../src/provider.ts';
 import { defineTool } from '../src/tools.ts';
-import { createKit, type KitOptions } from './support/call-kit.ts';
+import { COMMANDS, createKit, type KitOptions, TRANSFER } from './support/call-kit.ts';
 import { ManualProvider, settled } from './support/manual-provider.ts';
 import { sentence } from './support/onsets.ts';
 import { rms } from './support/signal.ts';
@@ -256,6 +256,32 @@ describe('a call whose provider dies over what the caller says', () => {
     expect(said(b.request?.history)).toEqual(['assistant: Hello.', 'user: What is the time?']);
     expect(share(b, 0, 1000)).toBe(0);
     expect(b.texts).toMatchObject([{ options: { respond: true } }]);
+    await call.session.end('caller-hung-up');
+  });
+
+  it('sends what came after the words that are known', async () => {
+    const kit = await up();
+    const { a, b, call } = kit;
+    speak(a, 'hello', 'Hello.', 200);
+    quiet(kit, 1000);
+    a.emit({ type: 'speechStarted', itemId: 'u1' });
+    say(kit, 0, 1000);
+    quiet(kit, 500);
+    a.emit({ type: 'speechStopped', itemId: 'u1' });
+    a.emit({ type: 'speechStarted', itemId: 'u2' });
+    say(kit, 1000, 2500);
+    quiet(kit, 500);
+    a.emit({ type: 'speechStopped', itemId: 'u2' });
+    // Words take their time: these are of the first turn.
+    a.emit({ type: 'transcript', role: 'user', itemId: 'u1', text: 'What is the', final: true });
+    a.die();
+    await settled();
+    await b.ready();
+    quiet(kit, 200);
+    expect(said(b.request?.history)).toEqual(['assistant: Hello.', 'user: What is the']);
+    expect(share(b, 1000, 2500)).toBe(1);
+    expect(share(b, 0, 900)).toBeLessThan(0.1);
+    expect(b.texts).toEqual([]);
     await call.session.end('caller-hung-up');
   });
 
@@ -535,6 +561,21 @@ describe('a caller who waits for another provider', () => {
     expect(call.leg.heardBytes).toBe(before);
     await b.ready();
     expect(b.texts).toEqual([]);
+    await call.session.end('caller-hung-up');
+  });
+
+  it('is left alone with somebody to whom they are put through', async () => {
+    const { a, b, call, clock, pass } = await up({}, {}, { capabilities: COMMANDS, control: 'command' });
+    speak(a, 'cut', 'I will put you', 400, true, false);
+    await call.session.transfer(TRANSFER);
+    clock.advance(1000);
+    const before = call.leg.heardBytes;
+    a.die();
+    await settled();
+    await pass(3000);
+    await b.ready();
+    expect(b.texts).toEqual([]);
+    expect(call.leg.heardBytes).toBe(before);
     await call.session.end('caller-hung-up');
   });
 

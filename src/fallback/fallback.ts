@@ -81,7 +81,7 @@ export class Fallback {
   #sessions = 0;
   /** Who had the call last. */
   #last: Candidate | undefined;
-  /** Gives the dialling that is under way up. */
+  /** Gives the dialling up that is under way, or what is left of it: others that are not ready yet. */
   #cancelDial: Cancel | undefined;
   #over = false;
   readonly #closing = new Set<Promise<void>>();
@@ -159,7 +159,6 @@ export class Fallback {
       this.#closeQuietly(dialled.session, 'nobody needs it any more');
       return;
     }
-    this.#cancelDial = undefined;
     if (why === 'renewal' && !this.#renewal.ready()) {
       // What it was told of the conversation is out of date already.
       this.#closeQuietly(dialled.session, 'it came at the wrong moment');

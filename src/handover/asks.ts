@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import type { ProviderSession } from '../provider.ts';
 
 /** Something that the bridge has asked the agent to say, of which nothing has been heard yet, or not all. */
@@ -9,7 +10,11 @@ interface Ask {
   readonly prompt: string | undefined;
   /** Asked of the next provider too, if this one dies over it. */
   readonly lasting: boolean;
+  readonly at: number;
 }
+
+/** What was asked for so long ago was dropped without a word, or is out of date. */
+const STALE_MS = 20_000;
 
 /**
  * Whose wishes they are. `call`: they belong to the conversation; `moment`: they are out of date when the provider is
@@ -28,6 +33,7 @@ export interface OpenAsk {
 }
 
 export interface AsksOptions {
+  readonly clock: Clock;
   /** The model was asked to speak. */
   onAsked(): void;
   /** The model was told something that belongs to the conversation. */
@@ -84,23 +90,30 @@ export class Asks {
   }
 
   get pending(): boolean {
+    this.#forget();
     return this.#waiting.length > 0 || this.#begun.size > 0;
   }
 
   /** The session is gone: what is still to be said, in order. `responseId` is set for what was being said. */
   take(): OpenAsk[] {
+    this.#forget();
     const open: OpenAsk[] = [];
-    for (const [responseId, { lasting, ...ask }] of this.#begun)
+    for (const [responseId, { lasting, at: _at, ...ask }] of this.#begun)
       if (lasting) open.push({ ...ask, responseId });
-    for (const { lasting, ...ask } of this.#waiting)
+    for (const { lasting, at: _at, ...ask } of this.#waiting)
       if (lasting) open.push({ ...ask, responseId: undefined });
     this.#waiting = [];
     this.#begun.clear();
     return open;
   }
 
-  #ask(ask: Ask): void {
-    this.#waiting.push(ask);
+  #forget(): void {
+    const since = this.#options.clock.now() - STALE_MS;
+    this.#waiting = this.#waiting.filter((ask) => ask.at > since);
+  }
+
+  #ask(ask: Omit<Ask, 'at'>): void {
+    this.#waiting.push({ ...ask, at: this.#options.clock.now() });
     this.#options.onAsked();
   }
 }

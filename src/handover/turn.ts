@@ -14,6 +14,8 @@ const PREROLL_MS = 1000;
 const NOTICED_BY_MS = 1500;
 /** Somebody who got no answer for so long does not wait for it any more. */
 const OWED_FOR_MS = 20_000;
+/** Turns whose words are still waited for. */
+const MOST_ENDS = 8;
 
 /** What the caller has said that nobody has answered, and whether an answer is owed for it. */
 export class Turn {
@@ -24,6 +26,8 @@ export class Turn {
   #toMs = 0;
   #stoppedAt: number | undefined;
   #owed = false;
+  /** Where turns of the caller ended, by the names that the provider gave them. */
+  readonly #ends = new Map<string, number>();
 
   constructor(options: TurnOptions) {
     this.#options = options;
@@ -58,9 +62,19 @@ export class Turn {
     this.#owed = true;
   }
 
-  /** The caller's words are known. */
-  known(): void {
-    this.#options.accountedFor(this.#speaking ? this.#fromMs : this.#toMs);
+  /** The provider has heard the end of a turn, whose words will come under this name. */
+  named(itemId: string): void {
+    this.#ends.set(itemId, this.#options.positionMs());
+    const [oldest] = this.#ends.keys();
+    if (this.#ends.size > MOST_ENDS && oldest !== undefined) this.#ends.delete(oldest);
+  }
+
+  /** The caller's words are known: those of the turn of this name, or of the last one. */
+  known(itemId?: string): void {
+    const allMs = this.#speaking ? this.#fromMs : this.#toMs;
+    const endMs = itemId === undefined ? undefined : this.#ends.get(itemId);
+    // Words often come long after they were said, when the caller has said more.
+    this.#options.accountedFor(Math.min(endMs ?? allMs, allMs));
   }
 
   /** The agent speaks, or works, because of what the caller has said. */
@@ -84,5 +98,6 @@ export class Turn {
   restart(): void {
     this.#fromMs = 0;
     this.#toMs = 0;
+    this.#ends.clear();
   }
 }
