@@ -97,7 +97,7 @@ all calls: 100 EUR a day, then callers are told: busy
 
 agent booking
   providers     local (openai gpt-realtime-2.1 lacks OPENAI_API_KEY)
-  fail-over     5 s to connect, 10 s to answer, a tone after 800 ms
+  fail-over     5 s to connect, 8 s to answer, a tone after 800 ms
   functions     end_call, transfer_call (reception, boss), book_table, order_status, crm/find_*
   language      de
   turns end     by loudness and pauses (pause of 700 ms)
@@ -110,7 +110,7 @@ agent booking
 
 agent waiter
   providers     local
-  fail-over     5 s to connect, 10 s to answer, a tone after 800 ms
+  fail-over     5 s to connect, 8 s to answer, a tone after 800 ms
   functions     none
   language      as the model decides
   turns end     by loudness and pauses
@@ -123,7 +123,7 @@ agent waiter
 
 agent lonely
   providers     none: openai lacks OPENAI_API_KEY
-  fail-over     5 s to connect, 10 s to answer, a tone after 800 ms
+  fail-over     5 s to connect, 8 s to answer, a tone after 800 ms
   functions     end_call, current_time
   language      as the model decides
   turns end     by loudness and pauses

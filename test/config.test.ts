@@ -324,7 +324,7 @@ describe('the settings of providers', () => {
 
 describe('what happens when a provider fails', () => {
   it('is set in seconds, with a fraction or without', () => {
-    expect(loadConfig({}).failover).toEqual({ connectMs: 5000, hedgeMs: 2000, answerMs: 10_000 });
+    expect(loadConfig({}).failover).toEqual({ connectMs: 5000, hedgeMs: 2000, answerMs: 8000 });
     const env = {
       FAILOVER_CONNECT_SECONDS: '0.5',
       FAILOVER_HEDGE_SECONDS: '1.25',

@@ -56,7 +56,7 @@ export const SETTINGS = [
   },
   {
     name: 'FAILOVER_ANSWER_SECONDS',
-    fallback: '10',
+    fallback: '8',
     text: 'a provider that keeps still for so long when it is its turn is given up; 0: never',
   },
   {

@@ -37,7 +37,7 @@ export const BREAKER_LIMITS: BreakerLimits = {
   // A probe costs one caller a failed attempt; once in two minutes is little, and finds the end of an outage soon enough.
   longestPauseMs: { provider: 120_000, credential: 600_000 },
   jitter: 0.2,
-  // More than the time after which a session that keeps still is given up (10 s by default), so that a provider which
+  // More than the time after which a session that keeps still is given up (8 s by default), so that a provider which
   // takes calls and says nothing does not pass.
   proofMs: 15_000,
   relapseMs: 60_000,

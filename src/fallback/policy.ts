@@ -23,7 +23,8 @@ export const FALLBACK: FallbackPolicy = {
   // Long enough for a cold start across an ocean; a caller has heard it ring meanwhile, or hears the gap filler.
   connectMs: 5000,
   hedgeMs: 2000,
-  answerMs: 10_000,
+  // Before the adapters, which give a response up after 10 s, and long after any model that thinks aloud.
+  answerMs: 8000,
   // People say "hello?" into about a second of silence.
   gapFiller: { afterMs: 800, clips: undefined },
 };
