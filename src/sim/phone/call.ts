@@ -162,9 +162,9 @@ export class SimulatedCall {
     if (bad !== undefined) {
       throw new BridgeError('BAD_INPUT', `${JSON.stringify(bad)} is not a key of a telephone`);
     }
-    await this.streaming.catch(() => undefined);
     const inMessage = [...digits].map((digit) => this.#line.pressInMessage(digit));
     if (inMessage.some((taken) => taken !== undefined)) return inMessage.includes(true);
+    await this.streaming.catch(() => undefined);
     const stream = this.#line.streams.at(-1);
     if (stream === undefined) return false;
     const pressed = await Promise.all([...digits].map((digit) => stream.pressKey(digit)));
