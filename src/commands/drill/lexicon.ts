@@ -75,9 +75,10 @@ const LETTER_MS = 120;
 const CALLER_PAUSE_MS = 90;
 /**
  * Under everything that agents say there is a tone that nobody hears (-55 dBFS): where it is missing, the caller hears
- * nothing of the agent, and where it is, what seems to be silence is a pause of the sentence.
+ * nothing of the agent, and where it is, what seems to be silence is a pause of the sentence. No two pieces of it are
+ * the same, as no two pieces of speech are.
  */
-const UNDERTONE_HZ = 260;
+const UNDERTONE_HZ = 263.7;
 const UNDERTONE = 58;
 
 /** 20 ms at 8 kHz. */

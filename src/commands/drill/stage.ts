@@ -37,8 +37,8 @@ export interface StageOptions {
   readonly greeting?: string | undefined;
   readonly tools?: readonly Tool[] | undefined;
   readonly failover?: DrillFailover | undefined;
-  /** Further settings of the service. */
-  readonly env?: Env | undefined;
+  /** Further settings of the service, when the simulated providers are there. */
+  readonly env?: ((standIns: readonly StandIn[]) => Env) | undefined;
   readonly calls?: Partial<CallOptions> | undefined;
   readonly clock?: Clock | undefined;
   readonly log?: Log | undefined;
@@ -211,7 +211,7 @@ export class Stage implements AsyncDisposable {
         LOG_LEVEL: 'fatal',
         AGENTS_FILE: agentsFile,
         DATA_DIR: join(this.#folder, 'data'),
-        ...this.#options.env,
+        ...this.#options.env?.(this.standIns),
       }),
       tools,
       clock: this.clock,

@@ -56,6 +56,10 @@ export type Fault = {
 export interface StandInOptions {
   respond(ask: Ask): Reply;
   readonly faults?: readonly Fault[] | undefined;
+  /** Faults that only OpenAI's simulator has. */
+  readonly openAiFaults?: readonly openai.FaultRule[] | undefined;
+  /** Only Gemini's: so long before the end of a session it says so. */
+  readonly goAwayMs?: number | undefined;
   readonly firstAudioMs?: number | undefined;
   readonly speedFactor?: number | undefined;
   readonly handshakeDelayMs?: number | undefined;
@@ -262,7 +266,7 @@ async function openAi(given: StandInOptions): Promise<StandIn> {
   const sessions = new Sessions<openai.SimulatedConnection>('openai', given, formatOf);
   const simulator = await startOpenAiSimulator({
     ...options(given),
-    faults: given.faults ?? [],
+    faults: [...(given.faults ?? []), ...(given.openAiFaults ?? [])],
     onEvent: sessions.onEvent,
     respond: (turn) =>
       sessions.respond({
@@ -293,6 +297,10 @@ async function geminiLive(given: StandInOptions): Promise<StandIn> {
     parts.map((part) => part['text'] ?? '').join('');
   const simulator = await startGeminiSimulator({
     ...options(given),
+    // The order of words and sound is not promised. What is heard before its words have come can be told to nobody, so
+    // a drill is to have the words in time.
+    words: 'ahead',
+    ...(given.goAwayMs === undefined ? {} : { goAwayMs: given.goAwayMs }),
     faults: given.faults ?? [],
     onEvent: sessions.onEvent,
     respond: (turn) =>

@@ -195,13 +195,21 @@ export function readWords(samples: Int16Array, words: readonly Word[]): readonly
   for (let at = track.loudFrom(0); at !== undefined; ) {
     const match = next(track, at, entries);
     if (match === undefined) {
-      at = track.loudFrom(at + FRAME);
+      // As far as a word may be off where it was looked for.
+      at = track.loudFrom(at + 2 * SLACK);
       continue;
     }
     add(found, match);
+    expectNext(entries, match.word);
     at = track.loudFrom(Math.max(at + FRAME, match.at + match.length - FRAME));
   }
   return found;
+}
+
+/** Words come in the order of the list more often than not: those behind the last one are looked at first. */
+function expectNext(entries: Entry[], word: Word): void {
+  const at = entries.findIndex((entry) => entry.word === word);
+  entries.unshift(...entries.splice(at + 1));
 }
 
 function add(found: FoundWord[], { word, part, at, length }: Match): void {

@@ -1,0 +1,75 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  type Case,
+  deadPort,
+  LIMIT_CASES,
+  midCallCases,
+  openAiStartCases,
+  startCases,
+} from '../bench/failover/cases.ts';
+import { hold, type Judge, openPlay } from '../bench/failover/scene.ts';
+import { type Lexicon, makeLexicon } from '../src/commands/drill/lexicon.ts';
+
+/**
+ * Whole calls over real sockets in which a provider dies: `npm run bench:failover` with few calls, and with the sentences
+ * but not the figures.
+ */
+
+let lexicon: Lexicon;
+
+const openAiToGemini = midCallCases(['openai', 'gemini'], 'nova');
+const geminiToOpenAi = midCallCases(['gemini', 'openai'], 'nova');
+const openAiToNova = midCallCases(['openai', 'nova'], 'gemini');
+
+/** The case whose name begins so. */
+function named(cases: readonly Case[], begin: string, more: Partial<Case> = {}): Case {
+  const found = cases.find(({ name }) => name.startsWith(begin));
+  if (found === undefined) throw new Error(`there is no case ${begin}`);
+  return { ...found, ...more };
+}
+
+const MID_CALL: readonly Case[] = [
+  ...openAiToGemini,
+  ...LIMIT_CASES,
+  named(geminiToOpenAi, 'killed in mid-sentence', { carrier: 'plivo' }),
+  named(geminiToOpenAi, 'killed while the caller speaks', { carrier: 'telnyx' }),
+  named(geminiToOpenAi, 'killed while a function runs'),
+  named(openAiToNova, 'killed in mid-sentence', { carrier: 'telnyx', route: 'events' }),
+  named(openAiToNova, 'killed while the caller speaks', { carrier: 'plivo' }),
+  named(openAiToNova, 'killed between result and answer'),
+];
+
+const START: readonly Case[] = [
+  ...openAiStartCases(await deadPort()),
+  named(startCases(['gemini', 'openai']), '401', { carrier: 'telnyx' }),
+  named(startCases(['gemini', 'openai']), 'cut while connecting', { carrier: 'plivo' }),
+  named(startCases(['openai', 'nova']), '500', { carrier: 'telnyx', route: 'events' }),
+];
+
+function title({ name, providers, carrier = 'twilio', route }: Case): string {
+  return `${name} (${providers.join(', ')}; ${carrier}${route === 'events' ? ' by Call Control' : ''})`;
+}
+
+const CASES = [...START, ...MID_CALL].map((one) => ({ one, title: title(one) }));
+const judges = new Map<Case, Judge>();
+
+async function holdOne(one: Case): Promise<void> {
+  await using play = await openPlay(one, lexicon);
+  judges.set(one, await hold(one, play.begin()));
+}
+
+// All of them at once, and none is judged while others are up: that takes a tenth of a second of this process each.
+beforeAll(async () => {
+  lexicon = await makeLexicon();
+  await Promise.allSettled(CASES.map(({ one }) => holdOne(one)));
+}, 120_000);
+
+describe.each(CASES)('a call with a provider of which this becomes: $title', ({ one }) => {
+  it('goes on without a word of the caller lost, one of the agent said again, or a function run twice', () => {
+    const judge = judges.get(one);
+    if (judge === undefined) throw new Error('the call could not be held');
+    const { problems, tried, trace } = judge();
+    expect(problems, trace()).toEqual([]);
+    expect(tried).toBe(true);
+  });
+});
