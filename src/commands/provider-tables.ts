@@ -15,7 +15,6 @@ const AUDIO_COLUMNS: readonly Column[] = [
   ['audio out', ({ inputs, outputs }) => (sameFormats(inputs, outputs) ? 'the same' : formatWords(outputs))],
   ['longest session', sessionWords],
   ['history', ({ history }) => historyWords(history)],
-  ['unanswered speech', ({ catchUp }) => (catchUp ? 'as sound' : 'as text')],
 ];
 
 const TURN_COLUMNS: readonly Column[] = [
@@ -24,6 +23,7 @@ const TURN_COLUMNS: readonly Column[] = [
   ['truncate', ({ truncate }) => yesNo(truncate)],
   ['cancel', ({ cancel }) => yesNo(cancel)],
   ['resume', ({ resume }) => yesNo(resume)],
+  ['replay', ({ catchUp }) => yesNo(catchUp)],
   ['tools at once', ({ parallelTools }) => (parallelTools ? 'several' : 'one')],
   ['calls tools off', ({ cancelsTools }) => yesNo(cancelsTools)],
 ];
