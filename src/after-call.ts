@@ -14,6 +14,7 @@ import type { HangUpWatch } from './hang-up-watch.ts';
 import type { Act } from './insist.ts';
 import type { CallLeg } from './leg.ts';
 import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
 import type { Session } from './session.ts';
 
 /** A call that is over for the bridge, and not yet for the carrier. */
@@ -32,8 +33,7 @@ export interface AfterCallDeps {
   readonly hangUps: HangUpWatch;
   readonly clock: Clock;
   readonly log: Log;
-  /** A caller was given this. */
-  readonly onGiven: (next: Next) => void;
+  readonly metrics: Pick<Metrics, 'lastResort'>;
 }
 
 /** Something that is said or rung to the end, without news of it: so much longer than it should take. */
@@ -54,6 +54,8 @@ export class AfterCall {
   readonly #deaf = new Set<CarrierName>();
   /** Streams that are kept open, because the document behind them must not go on. */
   readonly #held = new Map<string, { readonly cancel: Cancel; close(): void }>();
+  /** Those whose callers were given the last resort. */
+  readonly #resorted = new WeakSet<Session>();
   #closed = false;
 
   constructor(deps: AfterCallDeps) {
@@ -70,6 +72,13 @@ export class AfterCall {
   begin(entry: Ending, reason: EndReason): void {
     if (entry.plan.standsAlone === true) this.#beginAlone(entry, reason);
     else this.#begin(entry, reason);
+  }
+
+  /** The caller gets this. Counted once, though they may be given it again. */
+  given(session: Session, { type }: Next): void {
+    if (type === 'hang-up' || type === 'nothing' || this.#resorted.has(session)) return;
+    this.#resorted.add(session);
+    this.#deps.metrics.lastResort(type);
   }
 
   /** The carrier says that the call is over. */
@@ -115,7 +124,7 @@ export class AfterCall {
     else if (lastResort.type === 'transfer' && parting?.leg !== undefined) this.#orderFirst(entry, close);
     else {
       close();
-      this.#deps.onGiven(lastResort);
+      this.given(session, lastResort);
       // Where the carrier has not noticed, it is made to ask.
       const { carrier, callId } = session;
       if (!entry.streamOver) this.#hangUps.watch(carrier.name, callId, () => this.#remind(entry));
@@ -152,7 +161,7 @@ export class AfterCall {
       const { carrier, call, agent } = session;
       const result = await carrier.direct(call, agent.lastResort, urls, limit.signal);
       if (result.status === 'error') {
-        this.#deps.onGiven(agent.lastResort);
+        this.given(session, agent.lastResort);
         close();
       } else this.#hold(session, close, close, STREAM_MS);
     };
@@ -208,7 +217,7 @@ export class AfterCall {
       this.#hangUp(session);
     };
     this.#hangUps.watch(carrier.name, callId, hangUp, longest(next), hangUp);
-    this.#deps.onGiven(next);
+    this.given(session, next);
     const act: Act = (signal) => carrier.direct(call, next, urls, signal);
     this.#hangUps.now(carrier, callId, next.type === 'transfer' ? oneOrder(act) : act, hangUp);
   }

@@ -221,7 +221,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     clock,
     log,
     metrics,
-    stranded: new Stranded({ roster, addresses, log }),
+    stranded: new Stranded({ roster, addresses, log, onGiven: ({ type }) => metrics.lastResort(type) }),
     onLateRecording: (carrier, { callId, url, durationS }) => {
       if (url !== undefined) accounts?.recording(carrier, callId, url, durationS);
     },

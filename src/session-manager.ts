@@ -102,11 +102,7 @@ export class SessionManager {
   constructor(deps: SessionManagerDeps) {
     this.#deps = deps;
     this.#hangUps = new HangUpWatch(deps);
-    this.#afterCall = new AfterCall({
-      ...deps,
-      hangUps: this.#hangUps,
-      onGiven: (next) => this.#given(next),
-    });
+    this.#afterCall = new AfterCall({ ...deps, hangUps: this.#hangUps });
   }
 
   get size(): number {
@@ -203,7 +199,7 @@ export class SessionManager {
       return { next: { type: 'nothing' }, urls: entry.urls, session };
     }
     const next = planned ?? session.next(event);
-    if (planned === undefined) this.#given(next);
+    if (planned === undefined) this.#afterCall.given(session, next);
     this.#hangUps.confirmed(carrier, event.callId);
     const urls = next.type === 'digits' ? withStep(entry.urls, KEYS_STEP) : entry.urls;
     return { next, urls, session };
@@ -226,10 +222,6 @@ export class SessionManager {
         this.#afterCall.lead(entry, session.next(event));
     });
     this.#forget.add(cancel);
-  }
-
-  #given({ type }: Next): void {
-    if (type !== 'hang-up' && type !== 'nothing') this.#deps.metrics.lastResort(type);
   }
 
   /** The carrier has begun or ended a stream of this call, or could not. */
