@@ -499,7 +499,7 @@ describe('who takes over', () => {
     a.emit({ type: 'resumable', handle: 'h' });
     a.die();
     await settled();
-    await a.fail(new BridgeError('PROVIDER_CONFIG', 'handle not found'));
+    await a.fail(new BridgeError('PROVIDER_EXPIRED', 'handle not found'));
     expect(b.dialled).toBe(1);
     await b.fail(new BridgeError('PROVIDER_UNAVAILABLE', 'down'));
     await c.fail(new BridgeError('PROVIDER_UNAVAILABLE', 'down'));

@@ -133,6 +133,7 @@ export class Fallback {
     signal.addEventListener('abort', follow, { once: true });
     this.#cancelDial = () => given.abort(new BridgeError('CANCELLED', 'another provider is looked for'));
     const { connectMs, hedgeMs } = policy;
+    const unused = resume === undefined ? [] : [resume.handle];
     dial({
       clock,
       breakers,
@@ -141,8 +142,11 @@ export class Fallback {
       // Nobody waits for a session in the place of one that still works.
       hedgeMs: why === 'renewal' ? 0 : hedgeMs,
       signal: given.signal,
-      request: (candidate) =>
-        this.#options.request(candidate, candidate === resume?.candidate ? resume.handle : undefined),
+      request: (candidate) => {
+        // A handle that was refused once is refused again.
+        const handle = candidate === resume?.candidate ? unused.shift() : undefined;
+        return this.#options.request(candidate, handle);
+      },
       onFailed: (candidate, error, ms) => this.#failed(candidate, error, ms),
       onStray: (candidate, event) => this.#options.onUsage(event, candidate),
     })
