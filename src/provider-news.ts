@@ -32,7 +32,8 @@ export function onProviderNews(
     case 'error':
       counts.providerErrors += 1;
       // A fatal one is logged by whoever looks for another provider.
-      if (!event.fatal) log.error({ code: event.error.code, pii: { detail: event.error.message } }, 'provider error');
+      if (!event.fatal)
+        log.error({ code: event.error.code, pii: { detail: event.error.message } }, 'provider error');
       break;
     case 'expiring':
     case 'resumable':

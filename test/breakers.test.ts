@@ -675,40 +675,6 @@ describe('what comes late', () => {
   });
 });
 
-describe('a session whose trial is not at hand', () => {
-  it('counts as one of the present state', () => {
-    const { breaker } = bench();
-    breaker.lost('PROVIDER_CLOSED');
-    breaker.lost('PROVIDER_CLOSED');
-    breaker.answered();
-    breaker.lost('PROVIDER_CONFIG');
-    breaker.lost('PROVIDER_CLOSED');
-    breaker.lost('PROVIDER_CLOSED');
-    expect(breaker.state).toBe('closed');
-    breaker.lost('PROVIDER_CLOSED');
-    expect(breaker.state).toBe('open');
-  });
-
-  it('is taken for that of the probe once there is one', () => {
-    const { breaker, openAndWait, dial, clock, changes } = bench();
-    openAndWait();
-    breaker.answered();
-    breaker.lost('PROVIDER_AUTH');
-    expect(changes).toHaveLength(1);
-    const probe = dial();
-    breaker.answered();
-    breaker.lost('PROVIDER_CLOSED');
-    expect(breaker.state).toBe('half-open');
-    probe.ready(READY_MS);
-    breaker.lost('PROVIDER_CLOSED');
-    expect(breaker.state).toBe('open');
-    clock.advance(2 * PAUSE_MS);
-    dial().ready(READY_MS);
-    breaker.answered();
-    expect(breaker.state).toBe('closed');
-  });
-});
-
 describe('a report', () => {
   it('says since when, and why as long as it is not closed', () => {
     const { breakers, breaker, clock, openAndWait, session } = bench();

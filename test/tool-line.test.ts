@@ -1,4 +1,3 @@
-import { soleCandidate } from '../src/fallback/candidate.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type FillerPolicy, voiceAgent } from '../src/agents.ts';
 import { MULAW_8K } from '../src/audio/format.ts';
@@ -6,6 +5,7 @@ import type { CallEvent } from '../src/call-events.ts';
 import { systemClock } from '../src/clock.ts';
 import { loadConfig } from '../src/config.ts';
 import { connectRequest } from '../src/connect-request.ts';
+import { soleCandidate } from '../src/fallback/candidate.ts';
 import { createLog } from '../src/log.ts';
 import type { ProviderEvent } from '../src/provider.ts';
 import { createOpenAiProvider } from '../src/providers/openai.ts';

@@ -77,18 +77,6 @@ export class ProviderBreaker implements Breaker {
     return this.admit() ?? this.#trial(false);
   }
 
-  lost(code: ErrorCode): void {
-    const phase = this.#settled();
-    if (phase.state === 'closed') this.#sessionLost(phase.sessions, code);
-    else if (phase.state === 'half-open' && phase.probe?.ready) this.#probeFailed(phase, code);
-  }
-
-  answered(): void {
-    const phase = this.#settled();
-    if (phase.state === 'closed') phase.sessions.good(this.#now);
-    else if (phase.state === 'half-open' && phase.probe?.ready) this.#close(phase.probe.trial);
-  }
-
   report(): BreakerReport {
     return this.#described(this.#settled());
   }

@@ -34,13 +34,6 @@ export interface Breaker {
   admit(): Trial | undefined;
   /** For a call that has nobody else; never refused, and what becomes of it counts. */
   insist(): Trial;
-  /**
-   * `Trial.lost` of a session whose trial is not at hand: taken for a session of the present state, and while a probe has
-   * to prove itself for that of the probe.
-   */
-  lost(code: ErrorCode): void;
-  /** `Trial.answered` of a session whose trial is not at hand; the same. */
-  answered(): void;
 }
 
 export interface BreakerReport {

@@ -167,8 +167,6 @@ export class ToldBreakers extends Breakers {
         note('insisted');
         return trial(false);
       },
-      lost: (code) => note(`lost ${code}`),
-      answered: () => note('answered'),
     };
   }
 }
