@@ -138,13 +138,16 @@ export class AfterCall {
     const act: Act = (signal) => carrier.hangUp(call, signal);
     this.#hangUps.hangUp(carrier, act, this.#deps.log.child({ callId })).then(
       (result) => {
-        if (result.status !== 'error') this.#deaf.delete(carrier.name);
-        else this.#deaf.add(carrier.name);
+        const open = parting?.leg !== undefined;
+        if (result.status === 'error') this.#deaf.add(carrier.name);
+        else this.#deaf.delete(carrier.name);
         const { type } = agent.lastResort;
         // Nobody is to be rung, or asked for a message, when the conversation has come to its end.
-        const keep = result.status === 'error' && (type === 'transfer' || type === 'message');
-        if (keep && parting?.leg !== undefined)
+        const keep = type === 'transfer' || type === 'message';
+        if (open && result.status === 'error' && keep)
           this.#hold(session, close, () => this.#hangUpFirst(entry, close));
+        // The carrier ends the stream itself: closed before that, it might just go on to the next verb.
+        else if (open && result.status === 'ok') this.#hold(session, close, close, STREAM_MS);
         else close();
       },
       // It never rejects.

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'vitest';
 import { endCall } from '../src/tools/built-in.ts';
-import { Service, type ServiceOptions, STYLES } from './support/carrier-styles.ts';
+import { AGENT, Service, type ServiceOptions, STYLES } from './support/carrier-styles.ts';
 
 /** The same sentences for every carrier, through its simulated HTTP, REST and media sockets. */
 
@@ -133,7 +133,8 @@ describe.concurrent.each(STYLES)('a call by $name', (style) => {
   );
 
   it('gives its agent the last word of the service when the provider dies', async ({ expect }) => {
-    await using on = await start();
+    // The same one is dialled once more, and does not come back.
+    await using on = await start({ agent: { fallback: { ...AGENT.fallback, connectMs: 1500 } } });
     const call = await on.connected();
     on.provider.emit({ type: 'closed', expected: false, error: undefined });
     const report = await call.ended;
