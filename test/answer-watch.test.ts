@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type AudioFormat, MULAW_8K } from '../src/audio/format.ts';
 import { encodeG711 } from '../src/audio/g711.ts';
-import { TurnLevel } from '../src/audio/level.ts';
 import { resampleWhole } from '../src/audio/offline.ts';
 import { ZERO_DBM0_RMS } from '../src/audio/tone.ts';
+import { TurnLevel } from '../src/audio/turn-level.ts';
 import { AnswerWatch } from '../src/fallback/answer-watch.ts';
 import type { ProviderEvent, ResponseStatus } from '../src/provider.ts';
 import { NOISES, noiseSamples } from './support/noise.ts';
@@ -13,9 +13,22 @@ import { VirtualClock } from './support/virtual-clock.ts';
 
 const LIMIT = 10_000;
 
+/** Of a process that may be held up: its timers come late then. */
+class HeldUpClock extends VirtualClock {
+  #lostMs = 0;
+
+  override now(): number {
+    return super.now() + this.#lostMs;
+  }
+
+  holdUp(ms: number): void {
+    this.#lostMs += ms;
+  }
+}
+
 /** A watch over a session of which the test tells every event. */
 function watched({ limitMs = LIMIT, speech = 'turns' as 'turns' | 'continuous', begun = true } = {}) {
-  const clock = new VirtualClock();
+  const clock = new HeldUpClock();
   const told: { readonly atMs: number; readonly forMs: number }[] = [];
   const state = { agentSpeaks: false };
   const watch = new AnswerWatch({
@@ -613,5 +626,51 @@ describe('turns by level', () => {
     expect(level.turns).toBe(0);
     level.push(turn);
     expect(level.turns).toBe(1);
+  });
+});
+
+describe('a process that was held up', () => {
+  it('does not give up a provider whose answer it has not read yet', () => {
+    const { clock, watch, told } = watched();
+    watch.asked();
+    clock.advance(4_000);
+    clock.holdUp(10_000);
+    // The timer runs before the network has its turn.
+    clock.advance(LIMIT - 4_000);
+    expect(told).toEqual([]);
+    watch.sign(audio());
+    clock.advance(LIMIT - 1);
+    expect(told).toEqual([]);
+    clock.advance(1);
+    expect(told).toHaveLength(1);
+  });
+
+  it('gives up one that keeps still all the same, half of its time later at most', () => {
+    const { clock, watch, told } = watched();
+    watch.asked();
+    clock.holdUp(60_000);
+    clock.advance(LIMIT + LIMIT / 2 - 1);
+    expect(told).toEqual([]);
+    clock.advance(1);
+    expect(told).toEqual([{ atMs: 60_000 + LIMIT * 1.5, forMs: 60_000 + LIMIT * 1.5 }]);
+  });
+
+  it('takes no notice of timers that are a little late, as all are', () => {
+    const { clock, watch, told } = watched();
+    watch.asked();
+    clock.holdUp(400);
+    clock.advance(LIMIT);
+    expect(told).toHaveLength(1);
+  });
+
+  it('has the turns that only the level speaks for wait for the same', () => {
+    const { clock, watch, told, hear } = watched();
+    hear(onLine(phrase(), 1_000));
+    clock.holdUp(60_000);
+    clock.advance(2 * LIMIT);
+    expect(told).toEqual([]);
+    watch.sign(audio());
+    clock.advance(LIMIT / 2);
+    expect(told).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import type { AudioFormat } from '../audio/format.ts';
-import { TurnLevel } from '../audio/level.ts';
+import { TurnLevel } from '../audio/turn-level.ts';
 import type { Cancel, Clock } from '../clock.ts';
 import type { ProviderCapabilities, ProviderEvent, ResponseStatus } from '../provider.ts';
 
@@ -43,6 +43,8 @@ const MOST_DOUBT = 3;
 const SETTLED_MS = 1500;
 /** How often is looked whether the caller has heard all, once the time is up otherwise. */
 const LOOK_AGAIN_MS = 500;
+/** A timer that comes later than this: the process was held up, and what has come meanwhile was not read yet. */
+const HELD_UP_MS = 500;
 
 /** Decides that a session which is open is of no use, because it keeps still when it is its turn. */
 export class AnswerWatch {
@@ -259,15 +261,26 @@ export class AnswerWatch {
   }
 
   #lookAfter(ms: number): void {
-    this.#timer = this.#options.clock.after(Math.max(1, ms), () => this.#look());
+    this.#timer = this.#after(Math.max(1, ms), (lateMs) => this.#look(lateMs));
+  }
+
+  #after(ms: number, run: (lateMs: number) => void): Cancel {
+    const { clock } = this.#options;
+    const at = clock.now() + ms;
+    return clock.after(ms, () => run(clock.now() - at));
+  }
+
+  /** For how long nothing is concluded: whoever could not be heard for a while has that time once more, or half of its own. */
+  #graceMs(lateMs: number): number {
+    return lateMs > HELD_UP_MS ? Math.min(lateMs, this.#options.limitMs / 2) : 0;
   }
 
   // Audio only moves the time, so that it costs no timer of its own.
-  #look(): void {
+  #look(lateMs: number): void {
     this.#timer = undefined;
     if (!this.#isDue) return;
     const now = this.#options.clock.now();
-    const leftMs = this.#from + this.#patienceMs - now;
+    const leftMs = Math.max(this.#from + this.#patienceMs - now, this.#graceMs(lateMs));
     if (leftMs > 0) {
       this.#lookAfter(leftMs);
     } else if (this.#options.agentSpeaks()) {
@@ -296,7 +309,7 @@ export class AnswerWatch {
   #onTurn(level: TurnLevel): void {
     if (level.turns === 1) this.#firstTurnAt = this.#options.clock.now();
     this.#levelTimer?.();
-    this.#lookAtLevel();
+    this.#lookAtLevel(0);
   }
 
   /** When the turns that only the level speaks for have waited too long for an answer. */
@@ -307,14 +320,14 @@ export class AnswerWatch {
     return Math.max(this.#firstTurnAt + this.#doubtfulMs(DOUBTFUL_FACTOR), this.#voiceAt + SETTLED_MS);
   }
 
-  #lookAtLevel(): void {
+  #lookAtLevel(lateMs: number): void {
     this.#levelTimer = undefined;
     const turns = this.#level?.turns ?? 0;
     if (!this.#inUse || turns === 0) return;
     const now = this.#options.clock.now();
-    const leftMs = this.#levelDueAt(turns) - now;
+    const leftMs = Math.max(this.#levelDueAt(turns) - now, this.#graceMs(lateMs));
     if (leftMs > 0) {
-      this.#levelTimer = this.#options.clock.after(leftMs, () => this.#lookAtLevel());
+      this.#levelTimer = this.#after(leftMs, (late) => this.#lookAtLevel(late));
     } else {
       this.#tell(now - this.#firstTurnAt);
     }
