@@ -74,7 +74,7 @@ export type CallEvent =
       readonly historyItems: number;
       readonly replayedMs: number;
     }
-  /** A provider was tried in vain, or was lost in mid-call. `ms`: since it was dialled. `breaker`: not dialled at all. */
+  /** A provider was tried in vain, or was lost in mid-call. `ms`: since it was dialled, or was ready. */
   | {
       readonly type: 'providerFailed';
       readonly atMs: number;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type AudioFormat, bytesPerMs, formatName, MULAW_8K } from '../src/audio/format.ts';
+import { createDecoder, createFrameMeter } from '../src/audio/frame-level.ts';
 import { encodeG711 } from '../src/audio/g711.ts';
 import { dbm0 } from '../src/audio/tone.ts';
 import { createTranscoder } from '../src/audio/transcode.ts';
-import { createDecoder, createLevelMeter } from '../src/fallback/level.ts';
 import { SpeechRing } from '../src/fallback/speech-ring.ts';
 import { planTrim } from '../src/fallback/trim.ts';
 import { NOISES, type NoiseName, noiseSamples, QUIET_MS } from './support/noise.ts';
@@ -248,7 +248,7 @@ describe('the level of a frame', () => {
       const line = onLine(clip('0880'), -12, -60).subarray(14_400, 14_400 + 8 * FRAME);
       const bytes = createTranscoder(PCM_8K, format).push(toBytes(line));
       const [meter, decode, into] = [
-        createLevelMeter(format),
+        createFrameMeter(format),
         createDecoder(format),
         new Int16Array(8 * FRAME),
       ];

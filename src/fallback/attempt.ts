@@ -40,8 +40,6 @@ type Stage = 'dialling' | 'ready' | 'over';
  */
 export class Attempt {
   readonly candidate: Candidate;
-  /** See `Trial.probe`. */
-  readonly isProbe: boolean;
   readonly #options: AttemptOptions;
   readonly #startedAt: number;
   readonly #given = new AbortController();
@@ -53,10 +51,9 @@ export class Attempt {
   #sink: (event: ProviderEvent) => void = (event) => this.#keep(event);
 
   constructor(options: AttemptOptions) {
-    const { candidate, trial, clock, connectMs } = options;
+    const { candidate, clock, connectMs } = options;
     this.#options = options;
     this.candidate = candidate;
-    this.isProbe = trial.probe;
     this.#startedAt = clock.now();
     this.#limit = deadline(clock, connectMs, `connecting to ${candidate.provider.name}`, this.#given.signal);
   }

@@ -1,6 +1,6 @@
 import { type AudioFormat, bytesPerMs, bytesPerSample, silenceByte } from '../audio/format.ts';
+import { createDecoder, createFrameMeter, type Decoder, type FrameMeter } from '../audio/frame-level.ts';
 import { FRAME_MS } from '../pacer.ts';
-import { createDecoder, createLevelMeter, type Decoder, type LevelMeter } from './level.ts';
 import { MACHINE_SILENCE_DBM0, planTrim, type TrimPlan, thresholdOf } from './trim.ts';
 import { VoiceCheck } from './voice-check.ts';
 
@@ -48,7 +48,7 @@ export class SpeechRing {
   readonly #perMs: number;
   readonly #silence: number;
   readonly #sampleBytes: number;
-  readonly #levelOf: LevelMeter;
+  readonly #levelOf: FrameMeter;
   readonly #decode: Decoder;
   readonly #onLost: (bytes: number) => void;
   #bytes: Uint8Array;
@@ -75,7 +75,7 @@ export class SpeechRing {
     this.#most = KEEP_MS / FRAME_MS;
     this.#silence = silenceByte(format);
     this.#sampleBytes = bytesPerSample(format);
-    this.#levelOf = createLevelMeter(format);
+    this.#levelOf = createFrameMeter(format);
     this.#decode = createDecoder(format);
     this.#onLost = onLost;
     this.#bytes = new Uint8Array(FIRST_SLOTS * this.#slotBytes);

@@ -1,18 +1,18 @@
-import { type AudioFormat, bytesPerSample } from '../audio/format.ts';
-import { lawTables } from '../audio/g711.ts';
-import { dbm0 } from '../audio/tone.ts';
+import { type AudioFormat, bytesPerSample } from './format.ts';
+import { lawTables } from './g711.ts';
+import { dbm0 } from './tone.ts';
 
 /** The level of `bytes[from]` up to `bytes[to]`, whole samples, in dBm0; -Infinity for digital silence and for nothing. */
-export type LevelMeter = (bytes: Uint8Array, from: number, to: number) => number;
+export type FrameMeter = (bytes: Uint8Array, from: number, to: number) => number;
 
 /** Measures the level of audio in `format`. */
-export function createLevelMeter(format: AudioFormat): LevelMeter {
+export function createFrameMeter(format: AudioFormat): FrameMeter {
   return format.encoding === 'pcm16'
     ? pcmMeter((format.rate / 8000) * bytesPerSample(format))
     : lawMeter(lawTables(format.encoding).decode);
 }
 
-function lawMeter(decode: Int16Array): LevelMeter {
+function lawMeter(decode: Int16Array): FrameMeter {
   const squares = Float64Array.from(decode, (sample) => sample * sample);
   return (bytes, from, to) => {
     let sum = 0;
@@ -22,7 +22,7 @@ function lawMeter(decode: Int16Array): LevelMeter {
 }
 
 /** Of a higher rate than 8 kHz every second or third sample is looked at: that aliases, and leaves the level as it is. */
-function pcmMeter(step: number): LevelMeter {
+function pcmMeter(step: number): FrameMeter {
   return (bytes, from, to) => {
     let sum = 0;
     let count = 0;
