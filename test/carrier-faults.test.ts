@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, type ExpectStatic, it } from 'vitest';
 import { decodeG711 } from '../src/audio/g711.ts';
-import { Service, type ServiceOptions, STYLES, type Style } from './support/carrier-styles.ts';
+import { AGENT, Service, type ServiceOptions, STYLES, type Style } from './support/carrier-styles.ts';
 
 /** What only some carriers do, and what may go wrong with any of them. */
 
@@ -236,7 +236,11 @@ describe.concurrent.each(STYLES)('whatever goes wrong at $name', (any) => {
   });
 
   it('a stream that never starts is given up after ten seconds', async ({ expect }) => {
-    await using on = await start({ calls: { faults: { neverStart: true } } });
+    await using on = await start({
+      calls: { faults: { neverStart: true } },
+      // A provider that says nothing to nobody is not what is to be noticed here.
+      agent: { fallback: { ...AGENT.fallback, answerMs: 0, connectMs: 60_000 } },
+    });
     const call = on.dial();
     await call.ended;
     expect((await on.event('ended')).reason).toBe('media-lost');
