@@ -1,19 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { BREAKER_LIMITS } from '../src/fallback/breaker-limits.ts';
+import { BREAKER_LIMITS, type BreakerLimits } from '../src/fallback/breaker-limits.ts';
 import { type BreakerReport, Breakers } from '../src/fallback/breakers.ts';
 import { soleCandidate } from '../src/fallback/candidate.ts';
-import { type Dialled, dial, PROBE_HEDGE_MS, SLOW_AFTER_MS } from '../src/fallback/dial.ts';
+import { type Dialled, dial, PROBE_HEDGE_MS } from '../src/fallback/dial.ts';
 import { FALLBACK } from '../src/fallback/policy.ts';
-import { Provider } from './support/dial-kit.ts';
+import { Provider, SLOW_AFTER_MS } from './support/dial-kit.ts';
 import { settled } from './support/manual-provider.ts';
 import { requestOf } from './support/provider-request.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 /** Two providers of one process, with breakers, and callers who come and go. */
-function house(hedgeMs = FALLBACK.hedgeMs) {
+function house(hedgeMs = FALLBACK.hedgeMs, limits: Partial<BreakerLimits> = {}) {
   const clock = new VirtualClock();
   const changes: BreakerReport[] = [];
-  const breakers = new Breakers({ clock, onChange: (report) => changes.push(report), random: () => 0.5 });
+  const breakers = new Breakers({
+    clock,
+    onChange: (report) => changes.push(report),
+    random: () => 0.5,
+    limits,
+  });
   const [first, second] = [new Provider('first'), new Provider('second')];
   const times = new Map<Provider, number>();
   const pass = async (ms: number): Promise<void> => {
@@ -76,6 +81,21 @@ describe('callers of a provider that hangs', () => {
       expect(clock.pending).toBe(0);
     },
   );
+});
+
+describe('a provider that hangs', () => {
+  it('is found out by callers who wait for less, also where the service has more patience', async () => {
+    const slowMs = 4000;
+    const { pass, connects, call, second, state, clock } = house(300, { slowMs });
+    connects(second, 40);
+    for (let i = 0; i < 3; i++) call();
+    await pass(300);
+    await pass(slowMs - 310);
+    expect(state()).toEqual(['first closed undefined', 'second closed undefined']);
+    await pass(20);
+    expect(state()).toEqual(['first open slow', 'second closed undefined']);
+    expect(clock.pending).toBe(0);
+  });
 });
 
 describe('a provider that is well again', () => {

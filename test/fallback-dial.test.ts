@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ERRORS, type ErrorCode } from '../src/errors.ts';
-import { AGAIN_AFTER_MS, PROBE_HEDGE_MS, SLOW_AFTER_MS } from '../src/fallback/dial.ts';
+import { AGAIN_AFTER_MS, PROBE_HEDGE_MS } from '../src/fallback/dial.ts';
 import type { ProviderEvent } from '../src/provider.ts';
-import { failure, type Manners, Provider, start, ToldBreakers } from './support/dial-kit.ts';
+import { failure, type Manners, Provider, SLOW_AFTER_MS, start, ToldBreakers } from './support/dial-kit.ts';
 import { settled } from './support/manual-provider.ts';
 import { kept, requestOf } from './support/provider-request.ts';
 import { VirtualClock } from './support/virtual-clock.ts';

@@ -70,6 +70,11 @@ export class Breakers {
     this.#limits = { ...BREAKER_LIMITS, ...options.limits };
   }
 
+  /** Whoever is not ready by then is called slow, in ms. */
+  get slowMs(): number {
+    return this.#limits.slowMs;
+  }
+
   of(provider: RealtimeProvider): Breaker {
     const known = this.#breakers.get(provider);
     if (known !== undefined) return known;

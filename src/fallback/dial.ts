@@ -2,7 +2,6 @@ import type { Cancel, Clock } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
 import type { ConnectRequest, ProviderEvent, ProviderSession } from '../provider.ts';
 import { Attempt, type UsageEvent } from './attempt.ts';
-import { BREAKER_LIMITS } from './breaker-limits.ts';
 import type { Breakers, Trial } from './breakers.ts';
 import type { Candidate } from './candidate.ts';
 
@@ -54,8 +53,8 @@ export const AGAIN_AFTER_MS = 300;
  */
 export const PROBE_HEDGE_MS = 250;
 
-/** Nobody who is not ready by then can be called anything but slow: see `BreakerLimits.slowMs`. A little more than that. */
-export const SLOW_AFTER_MS = BREAKER_LIMITS.slowMs + 10;
+/** So long after it is slow an attempt can be called nothing else. */
+const A_LITTLE_MS = 10;
 
 /**
  * The first provider that is ready. Each has its time; the next one is dialled when one has failed, or beside one that is
@@ -68,7 +67,7 @@ export const SLOW_AFTER_MS = BREAKER_LIMITS.slowMs + 10;
  * more in the second round. Without `failOver`, an error that ends the call (`endCall`) is a mistake that nobody else
  * mends, so nobody else is dialled; one that a call outlives says nothing about the others.
  *
- * Whoever was dialled before the winner and is not ready yet is given up only when it has had `SLOW_AFTER_MS`: otherwise
+ * Whoever was dialled before the winner and is not ready yet is given up only when its breaker calls it slow: otherwise
  * a probe that needs half a second would be in vain each time, and with a short `hedgeMs` no breaker would learn of a
  * provider that hangs, since another one would always be there first. `signal` ends that, too.
  */
@@ -216,7 +215,7 @@ class Dialling {
   }
 
   #spare(attempt: Attempt, flight: Flight): void {
-    const leftMs = SLOW_AFTER_MS - attempt.ms;
+    const leftMs = this.#options.breakers.slowMs + A_LITTLE_MS - attempt.ms;
     if (leftMs <= 0) this.#drop(attempt);
     else flight.spare = this.#options.clock.after(leftMs, () => this.#drop(attempt));
   }

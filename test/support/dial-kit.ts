@@ -2,6 +2,7 @@ import { getEventListeners } from 'node:events';
 import { expect } from 'vitest';
 import { MULAW_8K } from '../../src/audio/format.ts';
 import { BridgeError, type ErrorCode } from '../../src/errors.ts';
+import { BREAKER_LIMITS } from '../../src/fallback/breaker-limits.ts';
 import { type Breaker, type BreakerState, Breakers, type Trial } from '../../src/fallback/breakers.ts';
 import { soleCandidate } from '../../src/fallback/candidate.ts';
 import { type Dialled, type DialOptions, dial } from '../../src/fallback/dial.ts';
@@ -15,6 +16,9 @@ import type {
 import { ManualProvider, settled } from './manual-provider.ts';
 import { requestOf } from './provider-request.ts';
 import { VirtualClock } from './virtual-clock.ts';
+
+/** Whoever is overtaken, and is not ready by then, is given up as slow. */
+export const SLOW_AFTER_MS = BREAKER_LIMITS.slowMs + 10;
 
 /** One `connect`, as the provider sees it. */
 export class Ring {
