@@ -524,7 +524,7 @@ describe('a session that is about to end', () => {
     expect(a.dialled).toBe(1);
     a.emit({ type: 'speechStopped', itemId: 'u' });
     speak(a, 'answer', 'Yes.', 400, false, false);
-    await pass(3000);
+    await pass(6000);
     expect(a.dialled).toBe(2);
     expect(a.closedWith).toBeUndefined();
     await a.ready();

@@ -63,6 +63,8 @@ interface Live {
   readonly readyAt: number;
   /** Of its breaker. */
   readonly trial: Trial;
+  /** Something of the response that is under way was heard, or it calls a function. */
+  answers: boolean;
   /** By which the provider would go on with this very session. */
   handle: string | undefined;
 }
@@ -88,7 +90,7 @@ export class Fallback {
 
   constructor(options: FallbackOptions) {
     this.#options = options;
-    this.#turnout = new Turnout(options.candidates);
+    this.#turnout = new Turnout(options.candidates, options.clock);
     this.#renewal = new Renewal({
       clock: options.clock,
       mayRenew: () => options.mayRenew(),
@@ -176,15 +178,27 @@ export class Fallback {
     const generation = new Generation(this.#sessions);
     this.#sessions += 1;
     const before = this.#live;
-    const live = { candidate, generation, session, readyAt: clock.now(), trial, handle: undefined };
+    const live = {
+      candidate,
+      generation,
+      session,
+      readyAt: clock.now(),
+      trial,
+      answers: false,
+      handle: undefined,
+    };
     const previous = this.#last;
     this.#live = live;
     this.#last = candidate;
     if (before !== undefined) this.#end(before, 'another session goes on');
     const codecs = { in: formatName(session.input), out: formatName(session.output) };
     log.info({ provider: candidate.provider.name, ms: Math.round(ms), why, ...codecs }, 'provider ready');
-    const ours = generation.session(session);
-    this.#options.onReady({ candidate, session: ours, why, request, connectMs: ms, before: previous });
+    const ours = generation.session(session, (thrown) => this.#broken(live, thrown));
+    try {
+      this.#options.onReady({ candidate, session: ours, why, request, connectMs: ms, before: previous });
+    } catch (thrown) {
+      this.#broken(live, thrown);
+    }
     listen((event) => this.#onEvent(live, event));
   }
 
@@ -208,7 +222,7 @@ export class Fallback {
         break;
       case 'expiring':
         this.#options.log.info({ inMs: event.inMs }, 'provider session is about to end');
-        this.#renewal.expect(event.inMs);
+        this.#renewal.expect(event.inMs, this.#options.clock.now() - live.readyAt);
         break;
       case 'closed':
         this.#lose(event.error ?? new BridgeError('PROVIDER_CLOSED', 'no reason given'));
@@ -218,8 +232,14 @@ export class Fallback {
         onEvent(event);
         if (event.fatal) this.#lose(event.error);
         break;
+      case 'audio':
+      case 'toolCall':
+        live.answers = true;
+        onEvent(live.generation.event(event));
+        break;
       case 'responseDone':
-        if (event.status === 'completed') this.#answered(live);
+        if (event.status === 'completed' && live.answers) this.#answered(live);
+        live.answers = false;
         onEvent(live.generation.event(event));
         break;
       default:
@@ -227,8 +247,8 @@ export class Fallback {
     }
   }
 
-  #answered({ candidate, trial }: Live): void {
-    this.#turnout.answered(candidate);
+  #answered({ trial }: Live): void {
+    this.#turnout.answered();
     trial.answered();
   }
 
@@ -249,10 +269,19 @@ export class Fallback {
     onLost(error);
     this.#end(live, 'the session is no good any more');
     const next = this.#turnout.after(candidate);
-    const resume = handle === undefined ? undefined : { candidate: { ...candidate }, handle };
+    const mayResume = handle !== undefined && this.#turnout.mayTry(candidate);
+    const resume = mayResume ? { candidate: { ...candidate }, handle } : undefined;
     this.#cancelDial?.();
     if (next.length === 0 && resume === undefined) onNothingLeft(error);
     else this.#dial('failover', next, resume);
+  }
+
+  /** It does not keep the contract: what it throws is its own end. */
+  #broken(live: Live, thrown: unknown): void {
+    // Whoever has called it is in the middle of something.
+    queueMicrotask(() => {
+      if (live === this.#live) this.#lose(BridgeError.from(thrown));
+    });
   }
 
   #renew(): void {
@@ -280,7 +309,9 @@ export class Fallback {
   }
 
   #closeQuietly(session: ProviderSession, reason: string): void {
-    const closed = settleWithin(this.#options.clock, CLOSE_LIMIT_MS, [session.close(reason)]).then(() => {
+    // One that throws has no less to be followed by another.
+    const close = async (): Promise<void> => session.close(reason);
+    const closed = settleWithin(this.#options.clock, CLOSE_LIMIT_MS, [close()]).then(() => {
       this.#closing.delete(closed);
     });
     this.#closing.add(closed);

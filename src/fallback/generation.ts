@@ -1,4 +1,4 @@
-import type { ProviderEvent, ProviderSession } from '../provider.ts';
+import type { HeardItem, ProviderEvent, ProviderSession } from '../provider.ts';
 
 /**
  * One of the sessions that a call has one after the other. Providers count their responses, items and calls as they like,
@@ -45,24 +45,43 @@ export class Generation {
     }
   }
 
-  /** The session as the call speaks to it: with its own ids for what is its own, and nothing of what it cannot know. */
-  session(session: ProviderSession): ProviderSession {
+  /**
+   * The session as the call speaks to it: with its own ids for what is its own, and nothing of what it cannot know.
+   * @param onThrown it has thrown instead of doing what it was asked for
+   */
+  session(session: ProviderSession, onThrown: (thrown: unknown) => void): ProviderSession {
+    const attempt = (act: () => void): void => {
+      try {
+        act();
+      } catch (thrown) {
+        onThrown(thrown);
+      }
+    };
     return {
       input: session.input,
       output: session.output,
-      sendAudio: (bytes) => session.sendAudio(bytes),
-      sendText: (text, options) => session.sendText(text, options),
-      say: (text, insist) => session.say(text, insist),
-      sendToolResult: (callId, result) => session.sendToolResult(this.#callIdFor(callId), result),
-      interrupt: (heard) => {
-        const own = heard.flatMap((item) => {
-          const itemId = this.#theirs(item.itemId);
-          return itemId === undefined ? [] : [{ ...item, itemId }];
-        });
-        session.interrupt(own);
+      sendAudio: (bytes) => {
+        try {
+          return session.sendAudio(bytes);
+        } catch (thrown) {
+          onThrown(thrown);
+          return false;
+        }
       },
+      sendText: (text, options) => attempt(() => session.sendText(text, options)),
+      say: (text, insist) => attempt(() => session.say(text, insist)),
+      sendToolResult: (callId, result) =>
+        attempt(() => session.sendToolResult(this.#callIdFor(callId), result)),
+      interrupt: (heard) => attempt(() => session.interrupt(this.#own(heard))),
       close: (reason) => session.close(reason),
     };
+  }
+
+  #own(heard: readonly HeardItem[]): readonly HeardItem[] {
+    return heard.flatMap((item) => {
+      const itemId = this.#theirs(item.itemId);
+      return itemId === undefined ? [] : [{ ...item, itemId }];
+    });
   }
 
   #ours(id: string): string {

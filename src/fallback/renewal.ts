@@ -12,6 +12,8 @@ export interface RenewalOptions {
   onCannot(): void;
 }
 
+/** A session is used for so long, or for half of the time that it has left, before another one is looked for. */
+const LEAST_USE_MS = 10_000;
 /** How often it is looked whether the moment is good. */
 const LOOK_MS = 200;
 /** A moment before the provider ends the session by itself, in the middle of a word. */
@@ -34,10 +36,13 @@ export class Renewal {
     this.#options = options;
   }
 
-  /** The session ends in `inMs`. */
-  expect(inMs: number): void {
-    this.#endsAt = this.#options.clock.now() + inMs;
-    if (!this.#dialling) this.#look(0);
+  /** The session ends in `inMs`; a time that is no number says nothing. @param usedMs how long it has been in use */
+  expect(inMs: number, usedMs: number): void {
+    if (!Number.isFinite(inMs)) return;
+    this.#endsAt = this.#options.clock.now() + Math.max(0, inMs);
+    // A provider that announces the end of every session at its beginning is not dialled without a pause.
+    const pauseMs = Math.max(0, LEAST_USE_MS - usedMs);
+    if (!this.#dialling) this.#look(Math.max(0, Math.min(pauseMs, inMs / 2)));
   }
 
   /** The next session is there. False: this is no moment to begin with it, and another one is dialled later. */
