@@ -206,7 +206,7 @@ export function midCallCases(
       name: 'both killed within a second',
       group,
       providers: three,
-      numbers: 10,
+      numbers: 8,
       async act(scene) {
         await begun(scene, 1500);
         scene.kill();

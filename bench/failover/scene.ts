@@ -24,7 +24,9 @@ export const TOOL_MS = 900;
 export const FIRST = LETTERS.slice(0, 6);
 const LATER = LETTERS.slice(6, 9);
 /** The agent makes pauses between its numbers, which are no end. */
-const QUIET_MS = 1200;
+const QUIET_MS = 1000;
+/** Of a trace. */
+const MOST_LINES = 40;
 /** A call that takes longer hangs. */
 const PATIENCE_MS = 60_000;
 
@@ -148,7 +150,7 @@ function behaviour(wanted: Case, lexicon: Lexicon, name: StandInName, index: num
     respond: countingModel({
       lexicon,
       voice: AGENT_VOICES[index] ?? '',
-      atOnce: wanted.numbers ?? 6,
+      atOnce: wanted.numbers ?? 5,
       calls: wanted.tools ? LOOK_UP : undefined,
     }),
     speedFactor: 1.5,
@@ -224,12 +226,12 @@ function judged(wanted: Case, scene: Scene, report: CallReport, problems: string
     toldMs: change?.addedMs,
     skipped: found.skipped,
     lateTicks: report.lateTicks,
-    trace: () => traceOf(scene, found.heard),
+    trace: () => traceOf(call, found.heard),
   };
 }
 
 /** Everything that is needed to understand what went wrong. */
-function traceOf({ call }: Scene, heard: readonly FoundWord[]): string {
+export function traceOf(call: StagedCall, heard: readonly FoundWord[] = []): string {
   const since = (atMs: number): number => Math.round(atMs - call.placedMs);
   const sessions = call.sessions.map(({ provider, openedMs, readyMs, asked }) => {
     const asks = asked.map(({ kind, atMs }) => `${kind}@${since(atMs)}`).join(' ');
@@ -241,7 +243,7 @@ function traceOf({ call }: Scene, heard: readonly FoundWord[]): string {
   const events = call.stamped
     .filter(({ event }) => event.type !== 'usage' && event.type !== 'transcript')
     .map(({ clockMs, event }) => `  ${since(clockMs)} ${JSON.stringify(event)}`);
-  return [`  heard: ${words.join(' ')}`, ...sessions, ...events].join('\n');
+  return [`  heard: ${words.join(' ')}`, ...sessions, ...events.slice(0, MOST_LINES)].join('\n');
 }
 
 /** The call is no different from any other: the caller says something, and is answered. */

@@ -36,6 +36,8 @@ export interface StageOptions {
   /** What the agent says first; default: it waits for the caller. */
   readonly greeting?: string | undefined;
   readonly tools?: readonly Tool[] | undefined;
+  /** Names of functions that the service brings along. */
+  readonly builtIn?: readonly string[] | undefined;
   readonly failover?: DrillFailover | undefined;
   /** Further settings of the service, when the simulated providers are there. */
   readonly env?: ((standIns: readonly StandIn[]) => Env) | undefined;
@@ -175,9 +177,9 @@ export class Stage implements AsyncDisposable {
     });
   }
 
-  /** What the service tells of its state, as text. */
-  async metrics(): Promise<string> {
-    return await (await fetch(`${this.#url}/metrics`, { headers: { connection: 'close' } })).text();
+  /** What `/readyz` of the service answers. */
+  async readiness(): Promise<unknown> {
+    return await (await fetch(`${this.#url}/readyz`, { headers: { connection: 'close' } })).json();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -223,12 +225,12 @@ export class Stage implements AsyncDisposable {
 
   /** JSON is YAML. */
   #agents(): string {
-    const { providers, tools = [], greeting, failover } = this.#options;
+    const { providers, tools = [], builtIn = [], greeting, failover } = this.#options;
     const agent = {
       instructions: `You count. ${callMark('{{call_id}}')}`,
       greeting: greeting ?? false,
       providers: providers.map(([name]) => name),
-      tools: tools.map(({ definition }) => definition.name),
+      tools: [...tools.map(({ definition }) => definition.name), ...builtIn],
       turnDetection: { silenceMs: TURN_SILENCE_MS },
       silence: false,
       filler: false,

@@ -65,6 +65,8 @@ export interface StandInOptions {
   readonly handshakeDelayMs?: number | undefined;
   readonly sessionMs?: number | undefined;
   readonly clock?: Clock | undefined;
+  /** False: what it is sent is not kept. */
+  readonly keepAudio?: boolean | undefined;
   /** Told of every event of every session, right after it was handled or sent. */
   readonly onEvent?: ((session: StandInSession, stamp: Stamp) => void) | undefined;
 }
@@ -246,7 +248,7 @@ function contentText(item: Json): string {
 function options(given: StandInOptions) {
   const { firstAudioMs, speedFactor, handshakeDelayMs, sessionMs, clock } = given;
   return {
-    keepAudio: true,
+    keepAudio: given.keepAudio ?? true,
     ...(firstAudioMs === undefined ? {} : { firstAudioMs }),
     ...(speedFactor === undefined ? {} : { speedFactor }),
     ...(handshakeDelayMs === undefined ? {} : { handshakeDelayMs }),

@@ -135,7 +135,7 @@ function place(
     }
   };
   // Speech is strongest below 1 kHz, so a first look may be coarse.
-  look(at - SLACK, at + SLACK, 2, 3);
+  look(at - SLACK, at + SLACK, 2, 8);
   if (most > 0.3) look(best - 3, best + 3, 1, 1);
   return [best, most];
 }
