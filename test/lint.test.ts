@@ -21,6 +21,8 @@ const IMPORTS: readonly (readonly [path: string, text: string, message: string])
   ['src/audio/bad-import.ts', "import { ERRORS } from '../errors.ts';", 'imports nothing but'],
   ['src/providers/bad-import.ts', "import { Session } from '../session.ts';", 'a provider knows only'],
   ['src/providers/openai/bad-import.ts', "import { x } from '../local.ts';", 'a provider knows only'],
+  ['src/fallback/bad-import.ts', "import { x } from '../conversation.ts';", 'knows nothing of what is said'],
+  ['src/handover/bad-import.ts', "import { dial } from '../fallback/dial.ts';", 'does not depend on'],
   ['src/sim/bad-import.ts', "import { decode } from '../../carriers/twilio.ts';", 'shares no protocol code'],
   ['src/sim/phone/bad-import.ts', "import { x } from '../../carrier.ts';", 'shares no protocol code'],
   [

@@ -1,6 +1,6 @@
+import type { BreakerReport } from '../fallback/breakers.ts';
 import type { Log } from '../log.ts';
 import type { FallbackMetrics } from '../metrics/fallback.ts';
-import type { BreakerReport } from './breakers.ts';
 
 /** Tells log and figures of a breaker that has changed its state. */
 export function tellBreaker(
