@@ -15,6 +15,8 @@ export interface AgentVoiceOptions {
   emit(event: CallEventBody): void;
   /** Whatever was asked for and has not begun is given up. */
   onCut(): void;
+  /** What was heard of it is known. */
+  onTakenBack(): void;
 }
 
 /** What the agent says: what of it the caller is given, and what the provider is told when it is cut off. */
@@ -87,6 +89,7 @@ export class AgentVoice {
     this.#options.onCut();
     this.#provider?.interrupt(heard);
     for (const item of heard) this.#options.transcript.interrupted(item);
+    this.#options.onTakenBack();
     return heard;
   }
 }

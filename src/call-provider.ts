@@ -88,7 +88,7 @@ export class CallProvider {
   #onReady(ready: Ready): void {
     const { candidate, session, why, request, connectMs } = ready;
     const { succession } = this.#options.conversation();
-    const replayedMs = succession.connect(session, candidate.provider.capabilities);
+    const replayedMs = succession.connect(session, candidate.provider.capabilities, request.history);
     const resumed = request.resume !== undefined;
     const historyItems = resumed ? 0 : request.history.length;
     const terms = { why, resumed, connectMs, historyItems, replayedMs };

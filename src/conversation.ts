@@ -62,12 +62,14 @@ export class Conversation {
       cut: () => this.#voice.cut(),
       onGoodbyeSaid: () => this.#floor.goodbye.spoken(undefined),
       onTold: () => this.succession.resultTold(),
+      onUntold: () => this.succession.resultWaits(),
       mayRespond: () => !this.#floor.holds('transfer') && !this.#hearing.deaf,
     });
     this.#floor = new Floor({
       clock: options.clock,
       silence: options.agent.silence,
-      agentQuiet: () => this.succession.provider !== undefined && this.#downlink.idle,
+      agentQuiet: () =>
+        this.#downlink.idle && (this.succession.provider !== undefined || this.#floor.goodbyeSaid),
       meanwhile: {
         quiet: (fillerAfterMs) => {
           this.#keypad.quiet();
@@ -93,6 +95,7 @@ export class Conversation {
       transcript: this.transcript,
       hasLine: () => this.#leg !== undefined,
       onCut: () => this.#desk.filler.interrupted(),
+      onTakenBack: () => this.succession.takenBack(),
     });
     this.#keypad = new Keypad({
       ...options,
@@ -207,6 +210,13 @@ export class Conversation {
   /** The call is about to end, and the caller cannot call it off. */
   get leavingForGood(): boolean {
     return this.#floor.leavingForGood;
+  }
+
+  /** No provider is left. True: the goodbye was said, and the call ends when that was heard. */
+  endsByItself(): boolean {
+    if (!this.#floor.goodbyeSaid) return false;
+    this.#floor.goodbye.finalise();
+    return true;
   }
 
   /** See `Partings`. */

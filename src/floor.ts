@@ -81,6 +81,11 @@ export class Floor {
     this.goodbye.begin(reason, final, text);
   }
 
+  /** The agent has said all that it wanted to, and its goodbye was the last of it. */
+  get goodbyeSaid(): boolean {
+    return this.goodbye.said && this.#open.size === 0;
+  }
+
   /** There is a reason for which nothing is expected of the agent. */
   get isHeld(): boolean {
     return this.#held.size > 0;
@@ -96,8 +101,9 @@ export class Floor {
       this.#held.add(reason);
       this.#busy();
       // Whoever is put through is not said goodbye to, nor is a machine before it has its message.
-      if (PASSING.includes(reason)) this.goodbye.hold(true);
-      else this.goodbye.callOff();
+      if (!PASSING.includes(reason)) this.goodbye.callOff();
+      // Nobody is needed to say what was said.
+      else if (reason !== 'no-provider' || !this.goodbyeSaid) this.goodbye.hold(true);
     } else if (this.#held.delete(reason)) {
       if (PASSING.includes(reason) && !PASSING.some((other) => this.#held.has(other)))
         this.goodbye.hold(false);

@@ -60,6 +60,16 @@ export class Goodbye {
     return this.#leaving !== undefined;
   }
 
+  /** All of it was said; the caller may still be hearing it. */
+  get said(): boolean {
+    return this.leaving && !this.#awaited && this.#whole && !this.#lost && !this.#options.speaking();
+  }
+
+  /** The caller cannot call it off any more. */
+  finalise(): void {
+    if (this.#leaving !== undefined) this.#leaving = { ...this.#leaving, final: true };
+  }
+
   /** The call ends whatever the caller does. */
   get final(): boolean {
     return this.#leaving?.final === true;

@@ -5,7 +5,15 @@ import { type AskedBy, Asks, type OpenAsk, restOf } from './handover/asks.ts';
 import { Gap } from './handover/gap.ts';
 import { Pace } from './handover/pace.ts';
 import { Turn } from './handover/turn.ts';
-import { continues, GO_ON, ONLY_HEARD, SAY_AGAIN, WAITS_FOR_ANSWER } from './notices.ts';
+import {
+  continues,
+  GO_ON,
+  GO_ON_ANSWERING,
+  MISSED_BEGINNING,
+  ONLY_HEARD,
+  SAY_AGAIN,
+  WAITS_FOR_ANSWER,
+} from './notices.ts';
 import type { HistoryItem, ProviderEvent, ProviderSession } from './provider.ts';
 import { cutAtWord, type Transcript } from './transcript.ts';
 
@@ -32,7 +40,9 @@ interface Item {
   /** All of its audio has come. */
   done: boolean;
   /** Characters of its text that were known when the last of the audio came. */
-  words: number;
+  characters: number;
+  /** Audio that there was when they became more. */
+  writtenAt: number;
 }
 
 /** What is known of one response that is not done. */
@@ -49,6 +59,8 @@ const A_WORD_MS = 300;
 
 /** How the next provider begins. */
 export interface Start {
+  /** What it was told of the past: see `Handover.history`. */
+  readonly told: readonly HistoryItem[];
   readonly replayedMs: number;
   /** The caller speaks at this moment. */
   readonly speaking: boolean;
@@ -77,8 +89,11 @@ export class Handover {
   #cutShort = false;
   #noAnswer = false;
   #waitedFor = false;
-  /** What the next one was told that the caller is about to hear, by item. */
+  /** What those who were dialled were told that the caller is about to hear, by item. */
+  readonly #promises = new WeakMap<readonly HistoryItem[], ReadonlyMap<string, string>>();
+  /** Of these, what the one in use was told, and was not told better. */
   #promised = new Map<string, string>();
+  #session: ProviderSession | undefined;
 
   constructor(options: HandoverOptions) {
     this.#options = options;
@@ -130,7 +145,7 @@ export class Handover {
         break;
       case 'responseStarted':
         this.#asks.responseStarted(event.responseId, event.asked);
-        this.#open(event.responseId, event.asked);
+        this.#open(event.responseId, event.asked && !this.#asks.isForLost(event.responseId));
         this.turn.sign();
         break;
       case 'responseDone':
@@ -163,8 +178,18 @@ export class Handover {
     this.#noAnswer = false;
   }
 
+  /** What is open of the agent's speech is not heard to its end, whoever wanted that. */
+  takenBack(): void {
+    for (const [responseId, response] of this.#responses) {
+      response.over = true;
+      if (response.items.size > 0) this.#asks.cutOff(responseId);
+    }
+    this.#correct();
+  }
+
   /** The session is gone: what is open of it will not be finished. */
   lost(): void {
+    this.#session = undefined;
     const asks = this.#asks.take();
     for (const [responseId, response] of this.#responses) {
       if (!response.over) this.#leaveOff(responseId, response, asks);
@@ -200,23 +225,30 @@ export class Handover {
   history(catchUp: boolean): HistoryItem[] {
     const { transcript, toCome, functions } = this.#options;
     const items = toCome();
-    this.#promised = new Map(items.map((itemId) => [itemId, transcript.textOf(itemId)]));
-    const history = transcript.history(new Set(items), !catchUp);
-    return [...history, { type: 'message', role: 'system', text: continues(functions()) }];
+    const text = continues(functions());
+    const history: HistoryItem[] = [
+      ...transcript.history(new Set(items), !catchUp),
+      { type: 'message', role: 'system', text },
+    ];
+    this.#promises.set(history, new Map(items.map((itemId) => [itemId, transcript.textOf(itemId)])));
+    return history;
   }
 
   /**
-   * Another session is there: has it say what the caller waits for. Returns whether they are owed something.
+   * Another session is there: has it say what the caller waits for. Returns whether it has something to say.
    * @param session that of `handover`
    */
   begin(session: ProviderSession, start: Start): boolean {
-    this.#correct(session);
+    this.#session = session;
+    this.#promised = new Map(this.#promises.get(start.told));
+    this.#correct();
     const again = this.#again.splice(0);
-    const owes = start.speaking || start.held ? sayLater(session, again) : this.#goOn(session, again, start);
+    const waits = !start.speaking && !start.held;
+    const speaks = waits ? this.#goOn(session, again, start) : sayLater(session, again, start);
     this.#cutShort = false;
     this.#noAnswer = false;
-    this.#waitedFor = owes;
-    return owes;
+    this.#waitedFor = waits && speaks;
+    return speaks;
   }
 
   /** Returns whether the caller is owed something. */
@@ -228,6 +260,9 @@ export class Handover {
     const { functions } = this.#options;
     const texts = again.filter((ask) => ask.text !== undefined);
     for (const { text = '', insist } of texts) session.say(text, insist);
+    if (replayedMs > 0 && this.#cutShort) {
+      session.sendText(GO_ON_ANSWERING, { role: 'system', respond: false });
+    }
     // Replayed, it hears the question itself, and answers it.
     if (texts.length > 0 || resultsTold || replayedMs > 0) return true;
     // Their results will be spoken of.
@@ -256,22 +291,25 @@ export class Handover {
   }
 
   /** What it was told that the caller would hear, and they have not. */
-  #correct(session: ProviderSession): void {
-    const { transcript } = this.#options;
+  #correct(): void {
+    if (this.#session === undefined) return;
     for (const [itemId, promised] of this.#promised) {
-      const heard = transcript.textOf(itemId);
+      const heard = this.#options.transcript.textOf(itemId);
       if (heard === promised) continue;
-      session.sendText(`${ONLY_HEARD} ${JSON.stringify(heard)}`, { role: 'system', respond: false });
+      this.#promised.delete(itemId);
+      const text = `${ONLY_HEARD} ${JSON.stringify(heard)}`;
+      this.#session.sendText(text, { role: 'system', respond: false });
     }
-    this.#promised.clear();
   }
 
   #onAudio(responseId: string, itemId: string, bytes: number): void {
     const response = this.#responses.get(responseId) ?? this.#open(responseId, false);
-    const item = response.items.get(itemId) ?? { bytes: 0, done: false, words: 0 };
+    const item = response.items.get(itemId) ?? { bytes: 0, done: false, characters: 0, writtenAt: 0 };
     response.items.set(itemId, item);
+    const { length } = this.#options.transcript.textOf(itemId);
+    if (length > item.characters) item.writtenAt = item.bytes;
+    item.characters = length;
     item.bytes += bytes;
-    item.words = this.#options.transcript.textOf(itemId).length;
     if (!response.asked) this.turn.answering();
     this.turn.sign();
     this.gap.heard(this.#options.audible());
@@ -288,8 +326,10 @@ export class Handover {
     this.#asks.responseDone(responseId);
     if (response !== undefined && completed) {
       if (!response.asked) this.turn.answered();
-      for (const [itemId, { bytes, words }] of response.items) {
-        this.#pace.learn(this.#options.transcript.textOf(itemId).length, bytes / this.#perMs, words);
+      for (const [itemId, { bytes, characters: atTheEnd, writtenAt }] of response.items) {
+        const { length: characters } = this.#options.transcript.textOf(itemId);
+        const writtenAtMs = writtenAt / this.#perMs;
+        this.#pace.learn({ characters, ms: bytes / this.#perMs, atTheEnd, writtenAtMs });
       }
     }
     this.turn.sign();
@@ -327,8 +367,15 @@ export class Handover {
   }
 }
 
-/** The caller speaks: what has to be said waits for its turn at the provider; anything else is out of date. */
-function sayLater(session: ProviderSession, again: readonly OpenAsk[]): false {
-  for (const { text, insist } of again) if (insist && text !== undefined) session.say(text, true);
-  return false;
+/**
+ * The caller speaks, or does not listen: what has to be said waits for its turn at the provider; anything else is out of
+ * date. Returns whether there was something.
+ */
+function sayLater(session: ProviderSession, again: readonly OpenAsk[], start: Start): boolean {
+  if (start.speaking && !start.held && start.replayedMs === 0 && start.unheardMs >= A_WORD_MS) {
+    session.sendText(MISSED_BEGINNING, { role: 'system', respond: false });
+  }
+  const texts = again.flatMap(({ text, insist }) => (insist && text !== undefined ? [text] : []));
+  for (const text of texts) session.say(text, true);
+  return texts.length > 0;
 }

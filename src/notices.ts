@@ -1,4 +1,5 @@
 import type { CallOutcome } from './carrier.ts';
+import { shortText } from './short-text.ts';
 
 /** What the model is told of things that only the bridge knows. */
 
@@ -30,21 +31,57 @@ export function transferFailed(outcome: CallOutcome): string {
   return `The transfer came to nothing: ${OUTCOMES[outcome]}. The caller is on the line with you again. Tell them.`;
 }
 
-/** What a provider that takes over reads last. @param functions that run, as the model before it has called them */
-export function continues(functions: readonly { readonly name: string; readonly args: string }[]): string {
-  const text =
+/** Of what a model has called: enough to know a call by, and no more, since the model may have written a book. */
+const MOST_NAMES = 64;
+const MOST_ARGUMENTS = 500;
+const MOST_CALLS = 8;
+
+interface Called {
+  readonly name: string;
+  readonly args: string;
+}
+
+/**
+ * What a provider that takes over reads last. What callers have made a model write stands in the middle, on one line, so
+ * that nothing of it reads like a line of ours. @param functions that run, as the model before it has called them
+ */
+export function continues(functions: readonly Called[]): string {
+  return (
     'You go on with a telephone call that is under way, in the place of another system, which the caller must not notice. ' +
-    'What was said so far is above; the caller has heard all of it. Do not greet them, do not introduce yourself, do not ' +
-    'repeat anything, and do not speak of a change.';
-  if (functions.length === 0) return text;
-  const calls = functions.map(({ name, args }) => `${name}(${args})`).join('; ');
-  return `${text} These function calls are under way, and you will be told their results; do not call them again: ${calls}`;
+    `What was said so far is above; the caller has heard all of it. ${underWay(functions)}Do not greet them, do not ` +
+    'introduce yourself, do not repeat anything, and do not speak of a change.'
+  );
+}
+
+function underWay(functions: readonly Called[]): string {
+  if (functions.length === 0) return '';
+  const calls = functions.slice(0, MOST_CALLS).map(({ name, args }) => {
+    return `${oneLine(name, MOST_NAMES)}(${oneLine(args, MOST_ARGUMENTS)})`;
+  });
+  if (functions.length > MOST_CALLS) calls.push(`and ${functions.length - MOST_CALLS} more`);
+  return `These function calls are under way, and you will be told their results: ${calls.join('; ')}. Do not call them again. `;
+}
+
+/** JSON has no need of control characters, which whoever reads a text may take for its end. */
+function oneLine(text: string, max: number): string {
+  // Cut first: what is left out need not be looked at.
+  return shortText(text, max).replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
 }
 
 /** Asked of a provider that takes over in the middle of a sentence. */
 export const GO_ON =
   'You were cut off in the middle of what you were saying. The caller has heard the last of your words above. Go on from ' +
   'exactly there, in the middle of the sentence if need be, and repeat nothing.';
+
+/** Told to a provider that hears once more what the one before it was cut off in answering. */
+export const GO_ON_ANSWERING =
+  'You were cut off in the middle of your answer to what the caller says now, which you are sent once more. They have ' +
+  'heard the last of your words above. Go on from exactly there, and repeat nothing.';
+
+/** Told to a provider that takes speech only as it is spoken, while the caller speaks. */
+export const MISSED_BEGINNING =
+  'The caller is speaking, and the beginning of what they say did not reach you. If the rest does not make sense alone, ' +
+  'ask them, in a few words, to say it once more.';
 
 export const WAITS_FOR_ANSWER = 'The caller waits for you to answer now.';
 

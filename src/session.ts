@@ -135,7 +135,9 @@ export class Session {
       signal: this.#abort.signal,
       conversation: () => this.#conversation,
       emit: (event) => this.#emit(event),
-      onNobodyLeft: () => this.#agentLost('provider-failed'),
+      onNobodyLeft: () => {
+        if (!this.#conversation.endsByItself()) this.#agentLost('provider-failed');
+      },
       onCannotRenew: () => this.#leave.now('max-duration', deps.agent.maxCallGoodbye),
     });
     this.#leave = new LeaveTaking({

@@ -57,7 +57,8 @@ export class Succession {
       ...options,
       positionMs: () => hearing.positionMs,
       accountedFor: (upToMs) => hearing.accountedFor(upToMs),
-      audible: () => !downlink.idle,
+      // Whoever hears a clip waits all the same.
+      audible: () => !downlink.idle && !downlink.playsClip,
       toCome: () => downlink.unfinished().map((item) => item.itemId),
       functions: () => options.desk.underWay,
       onAsked: () => this.#watch.asked(),
@@ -95,11 +96,20 @@ export class Succession {
   /**
    * A provider is ready: it hears what the caller said meanwhile. The first one greets; another one goes on where the one
    * before it ended. Returns how much of the caller's speech it was sent once more, in ms.
+   * @param told what `history` was when it was dialled
    */
-  connect(session: ProviderSession, capabilities: ProviderCapabilities): number {
+  connect(
+    session: ProviderSession,
+    capabilities: ProviderCapabilities,
+    told: readonly HistoryItem[],
+  ): number {
     if (this.#closed) return 0;
     const { voice, downlink, hearing, briefing, keypad, desk, floor, agent } = this.#options;
-    if (this.#provider !== undefined) this.#leaveOff();
+    if (this.#provider !== undefined) {
+      // It works to its end: what it has not taken for speech was none.
+      this.#handover.turn.sign();
+      this.#leaveOff();
+    }
     const first = !this.#hadProvider;
     const { call, moment, handover } = this.#handover.connect(session);
     this.#hadProvider = true;
@@ -117,7 +127,7 @@ export class Succession {
     briefing.connect(call);
     keypad.connect(call);
     const resultsTold = desk.connect(call, moment);
-    if (!first) this.#goOn(handover, { ...handed, held: this.#held, unheardMs, resultsTold });
+    if (!first) this.#goOn(handover, { ...handed, told, held: this.#held, unheardMs, resultsTold });
     this.hold('no-provider', false);
     // Also after what was asked for: it may never be answered.
     floor.check();
@@ -160,7 +170,9 @@ export class Succession {
   /** @param format undefined: the line is gone */
   line(format: AudioFormat | undefined): void {
     this.#watch.setFormat(format);
-    if (format !== undefined) this.#handover.turn.restart();
+    if (format === undefined) return;
+    this.#handover.turn.restart();
+    if (this.#options.downlink.idle) this.#handover.gap.soundEnded();
   }
 
   /** One media message of the caller. */
@@ -189,6 +201,16 @@ export class Succession {
   /** The caller has cut in. */
   interrupted(): void {
     this.#handover.interrupted();
+  }
+
+  /** See `Handover`. */
+  takenBack(): void {
+    this.#handover.takenBack();
+  }
+
+  /** There is a result to speak of, and nobody who could. */
+  resultWaits(): void {
+    this.#fillGap();
   }
 
   /** The caller has heard all that the agent has said. */
@@ -233,10 +255,10 @@ export class Succession {
   #goOn(session: ProviderSession, start: Start): void {
     // Whoever was to tell that the caller has stopped is gone.
     if (!start.speaking) this.#options.onCallerQuiet();
-    const owes = this.#handover.begin(session, start);
+    const speaks = this.#handover.begin(session, start);
     // It was not asked, but it was given a question.
     if (start.replayedMs > 0 && !start.speaking) this.#watch.asked();
-    if (owes) this.#options.floor.goodbye.awaited();
+    if (speaks) this.#options.floor.goodbye.awaited();
     else this.#gapFiller.end();
     this.#options.onTakenOver();
   }

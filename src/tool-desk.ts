@@ -29,6 +29,8 @@ export interface ToolDeskOptions {
   onGoodbyeSaid(): void;
   /** It was told. */
   onTold(): void;
+  /** Nobody is there to whom it could be told, and the caller is to hear of it. */
+  onUntold(): void;
   /** Nobody is there for whom the agent could speak: somebody else talks with the caller, or a machine listens. */
   mayRespond(): boolean;
   onFailed(thrown: unknown): void;
@@ -132,7 +134,10 @@ export class ToolDesk {
 
   /** The provider does not want these any more. */
   cancel(callIds: readonly string[]): void {
-    this.#options.runner.cancel(callIds);
+    const adopted = [...this.#adopted];
+    const own = (callId: string): string =>
+      adopted.find(([, call]) => call.callId === callId)?.[0].callId ?? callId;
+    this.#options.runner.cancel(callIds.map(own));
   }
 
   /** The caller has cut in. */
@@ -199,8 +204,13 @@ export class ToolDesk {
     // Whoever cut in is about to be answered, and what was withdrawn is not waited for.
     const respond = !said && outcome !== 'cancelled';
     const answer = { call: adopted, run, respond };
-    if (this.#provider === undefined) this.#untold.push(answer);
-    else this.#tell(this.#provider, answer);
+    if (this.#provider !== undefined) this.#tell(this.#provider, answer);
+    else this.#keep(answer);
+  }
+
+  #keep(answer: Answer): void {
+    this.#untold.push(answer);
+    if (answer.respond && this.#options.mayRespond()) this.#options.onUntold();
   }
 
   #tell(provider: ProviderSession, { call, run, respond }: Answer): void {

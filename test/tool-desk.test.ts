@@ -61,7 +61,7 @@ function make() {
     const request = connectRequest(agent, soleCandidate(provider)[0], MULAW_8K, clock, { history: [] });
     const session = provider.connect(request, (event) => conversation.onProviderEvent(event), over.signal);
     await provider.ready();
-    conversation.succession.connect(await session, provider.capabilities);
+    conversation.succession.connect(await session, provider.capabilities, []);
     return provider;
   };
   const close = (): void => {
@@ -223,6 +223,7 @@ function desk(mayRespond: () => boolean = () => true) {
     emit: (event) => events.push(event),
     openResponses: () => new Set(),
     cut: () => undefined,
+    onUntold: () => undefined,
     onGoodbyeSaid: () => undefined,
     onTold: () => {
       told += 1;

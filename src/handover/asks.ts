@@ -10,6 +10,8 @@ interface Ask {
   readonly prompt: string | undefined;
   /** Asked of the next provider too, if this one dies over it. */
   readonly lasting: boolean;
+  /** What it is to speak of is the result of a function. */
+  readonly ofResult: boolean;
   readonly at: number;
 }
 
@@ -56,18 +58,18 @@ export class Asks {
     return {
       ...session,
       say: (text, insist = false) => {
-        this.#ask({ text, insist, prompt: undefined, lasting });
+        this.#ask({ text, insist, prompt: undefined, lasting, ofResult: false });
         session.say(text, insist);
       },
       sendText: (text, options) => {
         if (by === 'call') this.#options.onNote(options.role, text);
         const prompt = by === 'handover' ? text : undefined;
-        if (options.respond) this.#ask({ text: undefined, insist: false, prompt, lasting });
+        if (options.respond) this.#ask({ text: undefined, insist: false, prompt, lasting, ofResult: false });
         session.sendText(text, options);
       },
       sendToolResult: (callId, result) => {
         // Results are part of the conversation, so what is owed is an answer.
-        if (result.respond) this.#ask({ text: undefined, insist: false, prompt: undefined, lasting: true });
+        if (result.respond) this.#askOfResult();
         session.sendToolResult(callId, result);
       },
     };
@@ -79,6 +81,16 @@ export class Asks {
   }
 
   responseDone(responseId: string): void {
+    this.#begun.delete(responseId);
+  }
+
+  /** This response is what the next provider was asked for in the place of an answer of the one before. */
+  isForLost(responseId: string): boolean {
+    return this.#begun.get(responseId)?.prompt !== undefined;
+  }
+
+  /** What was said in this response was cut off, and is not asked for any more. */
+  cutOff(responseId: string): void {
     this.#begun.delete(responseId);
   }
 
@@ -98,10 +110,8 @@ export class Asks {
   take(): OpenAsk[] {
     this.#forget();
     const open: OpenAsk[] = [];
-    for (const [responseId, { lasting, at: _at, ...ask }] of this.#begun)
-      if (lasting) open.push({ ...ask, responseId });
-    for (const { lasting, at: _at, ...ask } of this.#waiting)
-      if (lasting) open.push({ ...ask, responseId: undefined });
+    for (const [responseId, ask] of this.#begun) if (ask.lasting) open.push(openAsk(ask, responseId));
+    for (const ask of this.#waiting) if (ask.lasting) open.push(openAsk(ask, undefined));
     this.#waiting = [];
     this.#begun.clear();
     return open;
@@ -112,10 +122,20 @@ export class Asks {
     this.#waiting = this.#waiting.filter((ask) => ask.at > since);
   }
 
+  /** Of functions that were called together the model speaks once, when it knows all results. */
+  #askOfResult(): void {
+    if (this.#waiting.at(-1)?.ofResult) this.#options.onAsked();
+    else this.#ask({ text: undefined, insist: false, prompt: undefined, lasting: true, ofResult: true });
+  }
+
   #ask(ask: Omit<Ask, 'at'>): void {
     this.#waiting.push({ ...ask, at: this.#options.clock.now() });
     this.#options.onAsked();
   }
+}
+
+function openAsk({ text, insist, prompt }: Ask, responseId: string | undefined): OpenAsk {
+  return { text, insist, prompt, responseId };
 }
 
 /** What of `text` has not been heard, if `heard` is how it began: the same number of words is left out. */

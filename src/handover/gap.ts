@@ -22,11 +22,12 @@ export class Gap {
   #successor: Successor | undefined;
   /** Connecting and speaking of providers that were lost before they were heard. */
   #spentMs = 0;
-  #soundEndedAt = 0;
+  #soundEndedAt: number;
 
   constructor(clock: Clock, emit: (event: FailoverEvent) => void) {
     this.#clock = clock;
     this.#emit = emit;
+    this.#soundEndedAt = clock.now();
   }
 
   /** There is nothing more to be heard, of either side. */
