@@ -113,7 +113,11 @@ export function verdict(result: DrillResult): readonly string[] {
       : `LOST: ${lost.join(' ')} reached no provider`,
     twice.length === 0 ? `none of the ${numbers} numbers was heard twice` : `HEARD TWICE: ${twice.join(' ')}`,
   ];
-  if (skipped.length > 0) lines.push(`not heard: ${skipped.join(' ')}`);
+  if (skipped.length > 0) {
+    lines.push(
+      `never heard: ${skipped.join(' ')} (the words had come when the provider died, their sound had not)`,
+    );
+  }
   if (report.outcome !== 'completed') lines.push(`THE CALL WAS LOST: ${report.failure ?? report.outcome}`);
   return lines;
 }
