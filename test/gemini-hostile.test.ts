@@ -168,6 +168,19 @@ describe('what the service says of its trouble', () => {
     expect(error?.message).toContain(CLEAN);
   });
 
+  it('does not repeat a handle by which the session could be gone on with', async () => {
+    const shown = 'CiQ3handle-that-was-shown';
+    const newer = 'CiQ3handle-that-is-newer';
+    const line = await open({ resume: shown });
+    await line.peer.tell({ sessionResumptionUpdate: { newHandle: newer, resumable: true } });
+    await line.peer.tell({ error: { message: `${'x'.repeat(480)} ${newer}` } });
+    expect(line.of('error')[0]?.error.message).not.toContain('CiQ3');
+    const closed = nextClosed(line);
+    line.peer.socket.close(1008, `no session "${shown}", nor ${newer}`);
+    const { error } = await closed;
+    expect(error?.message).toContain('no session "[handle]", nor [handle]');
+  });
+
   it('in a message is short, and a quotation may have no end', async () => {
     const line = await open();
     await line.peer.tell({ error: { message: `${QUOTE} and "I live ${'in Graz '.repeat(1_000)}` } });

@@ -20,6 +20,7 @@ import { type Address, type Dial, dialWithin } from './address.ts';
 import { Conversation } from './conversation.ts';
 import { type Circumstances, closeCode, mayBeHandle, statusCode, wordsOfBody } from './errors.ts';
 import { MAX_CONNECTION_MS, OUTPUT } from './facts.ts';
+import { withoutHandles } from './handles.ts';
 import { buildSetup, readSetup, type SetupChoice, type SetupShape } from './setup.ts';
 import { historyTurns } from './texts.ts';
 import { Uplink } from './uplink.ts';
@@ -94,7 +95,7 @@ export class GeminiSession implements ProviderSession {
     this.#sink = guardedSink(sink, (error) => this.#fail(error));
     this.#host = dial.url.host;
     this.#expiry = new Expiry(clock, settings.expiryMarginMs, (event) => this.#emit(event));
-    this.#scrub = (text) => discreet(dial.scrub(text));
+    this.#scrub = (text) => discreet(dial.scrub(withoutHandles(text, [request.resume, this.#resumeHandle])));
     this.#ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
