@@ -8,7 +8,6 @@ import { BridgeError } from '../errors.ts';
 import { packageFile } from '../package-file.ts';
 import { createBridge } from '../server.ts';
 import { type CallReport, type Exchange, startExchange } from '../sim/phone.ts';
-import type { TranscriptEntry } from '../transcript.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 import { LiveView } from './live-view.ts';
 import { converse, keepCall, type Step, summary } from './phone-call.ts';
@@ -166,6 +165,9 @@ async function callOwnService(
   });
 }
 
+/** What a service in this process says of a call that is over. */
+type BridgeEnd = Extract<CallEvent, { type: 'ended' }>;
+
 /** Undefined: the simulated phone's own. */
 interface Parties {
   readonly from: string | undefined;
@@ -206,11 +208,11 @@ async function placeAndKeep(
   const exchange = target.exchange ?? own;
   if (exchange === undefined) throw new BridgeError('INTERNAL', 'there is no telephone exchange');
   const view = new LiveView(terminal);
-  const transcript = new Promise<readonly TranscriptEntry[] | undefined>((resolve) => {
+  const end = new Promise<BridgeEnd | undefined>((resolve) => {
     if (target.onBridgeEvent === undefined) resolve(undefined);
     target.onBridgeEvent?.((event) => {
       view.bridge(event);
-      if (event.type === 'ended') resolve(event.transcript);
+      if (event.type === 'ended') resolve(event);
     });
   });
   view.line('phone', `calling ${target.webhookUrl}`);
@@ -226,24 +228,27 @@ async function placeAndKeep(
   const report = await converse(placed, steps, view, stop.signal);
   release();
   const folder = out ?? join('calls', placed.callId);
-  const files = await keepCall(
-    folder,
-    placed,
-    report,
-    report.outcome === 'completed' ? await transcript : undefined,
-  );
+  const ended = report.outcome === 'completed' ? await end : undefined;
+  const files = await keepCall(folder, placed, report, ended?.transcript);
   terminal.out(`\n${summary(report)}\nkept in ${folder}: ${files.join(', ')}\n`);
-  const wrong = whatWentWrong(report);
+  const wrong = whatWentWrong(report, ended);
   if (wrong !== undefined) terminal.err(`patchcord call: ${wrong}\n`);
   return wrong === undefined ? 0 : 1;
 }
 
 /** A call can be completed for the carrier and still have been no conversation. */
-function whatWentWrong(report: CallReport): string | undefined {
+function whatWentWrong(report: CallReport, ended: BridgeEnd | undefined): string | undefined {
   if (report.failure?.includes('403') === true) {
     return 'the service refused the webhook: --secret (or the AUTH_TOKEN setting of the carrier) has to be that of the service';
   }
   if (report.outcome !== 'completed') return report.failure ?? `the call was ${report.outcome}`;
-  if (report.events.some((event) => event.type === 'say')) return 'the service apologised: its log says why';
-  return report.firstAgentMs === undefined ? 'the agent was never heard' : undefined;
+  const happened = (type: CallReport['events'][number]['type']): boolean =>
+    report.events.some((event) => event.type === type);
+  if (happened('beep')) return 'the caller was asked for a message: the log of the service says why';
+  if (happened('say')) return 'the service apologised: its log says why';
+  if (ended?.reason === 'provider-failed') return 'no provider was left: the caller got the last resort';
+  if (report.firstAgentMs !== undefined) return undefined;
+  return happened('dial')
+    ? 'the agent was never heard, and the caller was put through: the log of the service says why'
+    : 'the agent was never heard';
 }

@@ -13,6 +13,8 @@ export class LiveView {
   #status = false;
   #caller = false;
   #agent = false;
+  /** A provider was tried in vain. */
+  #failed = false;
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
@@ -57,6 +59,21 @@ export class LiveView {
       case 'say':
         this.line('carrier', `says: ${event.text}`);
         break;
+      case 'beep':
+        this.line('carrier', 'sounds a tone and records');
+        break;
+      case 'message':
+        this.line('carrier', `has recorded ${(event.speechMs / 1000).toFixed(1)} s of speech`);
+        break;
+      case 'dial':
+        this.line('carrier', 'puts the caller through');
+        break;
+      case 'leg-told':
+        this.line('carrier', `tells the other end: ${event.text}`);
+        break;
+      case 'leg':
+        this.line('carrier', `the other end: ${event.status}`);
+        break;
       case 'warning':
         // Twilio notes every close by the service, also the one that is a hang-up.
         if (event.code !== '31921') this.line('carrier', `warning ${event.code} ${event.text}`);
@@ -73,6 +90,15 @@ export class LiveView {
   bridge(event: CallEvent): void {
     if (event.type === 'transcript' && event.final) {
       this.line(event.role === 'user' ? 'caller' : 'agent', shorten(event.text));
+    }
+    if (event.type === 'providerFailed') {
+      const { provider, phase, code } = event;
+      this.#failed = true;
+      this.line('service', `${phase === 'in-call' ? 'has lost' : 'cannot have'} ${provider} (${code})`);
+    }
+    // At the start of a call that is no news, as long as it was the first who was tried.
+    if (event.type === 'providerReady' && (event.why !== 'start' || this.#failed)) {
+      this.line('service', `goes on with ${event.provider}`);
     }
     if (event.type === 'tool') this.line('agent', `ran ${event.name} in ${event.ms.toFixed(1)} ms`);
     if (event.type === 'bargeIn') {
