@@ -26,7 +26,10 @@ export class ManualProvider implements RealtimeProvider {
   /** How often it was dialled. */
   dialled = 0;
   closedWith: string | undefined;
+  /** Sessions that were taken and not closed. */
+  open = 0;
   format: AudioFormat = MULAW_8K;
+  #dialling = false;
   #sink: (event: ProviderEvent) => void = () => undefined;
   #ready: (session: ProviderSession) => void = () => undefined;
   #fail: (error: BridgeError) => void = () => undefined;
@@ -59,16 +62,23 @@ export class ManualProvider implements RealtimeProvider {
     this.request = request;
     this.dialled += 1;
     this.#sink = sink;
+    this.#dialling = true;
     return new Promise((resolve, reject) => {
       this.#ready = resolve;
       this.#fail = reject;
-      signal.addEventListener('abort', () => reject(BridgeError.from(signal.reason, 'CANCELLED')));
+      signal.addEventListener('abort', () => {
+        this.#dialling &&= request !== this.request;
+        reject(BridgeError.from(signal.reason, 'CANCELLED'));
+      });
     });
   }
 
   /** The provider is ready; resolves when the session has noticed. */
   async ready(): Promise<void> {
     const sink = this.#sink;
+    if (this.#dialling) this.open += 1;
+    this.#dialling = false;
+    let isOpen = true;
     this.#ready({
       input: this.format,
       output: this.format,
@@ -85,6 +95,8 @@ export class ManualProvider implements RealtimeProvider {
       interrupt: (heard) => this.interruptions.push(heard),
       close: (reason) => {
         this.closedWith = reason;
+        if (isOpen) this.open -= 1;
+        isOpen = false;
         // There may be another session by now.
         sink({ type: 'closed', expected: true, error: undefined });
         return Promise.resolve();
@@ -94,6 +106,7 @@ export class ManualProvider implements RealtimeProvider {
   }
 
   async fail(error: BridgeError): Promise<void> {
+    this.#dialling = false;
     this.#fail(error);
     await settled();
   }
