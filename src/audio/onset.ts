@@ -1,5 +1,5 @@
 import { createVoiceDetector, VOICE_FRAME_MS, type VoiceDetector, type VoiceFrame } from './vad.ts';
-import { type Voiced, Voicing } from './voicing.ts';
+import { isHum, type Voiced, Voicing } from './voicing.ts';
 
 export interface OnsetListener {
   /** A frame of speech, with enough voice before it to be sure; comes with every such frame. */
@@ -26,11 +26,6 @@ const PERIODIC_FULL = 0.7;
 const LARGEST_WEIGHT = 1.25;
 /** Sound that is as steady as this for 100 ms comes from a machine. */
 const STEADY = 0.8;
-/** Hum is known at once: by its periods in ms (100, 120, 60 and 150 Hz), its purity and its even level. */
-const HUM_PERIODS_MS = [10, 25 / 3, 50 / 3, 20 / 3] as const;
-const HUM_PERIODICITY = 0.95;
-const HUM_STEP_MS = 0.2;
-const HUM_CHANGE_DB = 1;
 /** From one frame to the next a pitch changes by less. */
 const LARGEST_STEP = 0.25;
 /** A plosive's closure does not end the voice that is being counted. */
@@ -121,7 +116,7 @@ export class OnsetDetector {
 
   #take(frame: VoiceFrame, voiced: Voiced): void {
     const level = frame.tonal ? Number.NEGATIVE_INFINITY : frame.levelDbm0;
-    const hum = this.#isHum(level, voiced);
+    const hum = isHum(voiced, level - this.#levelBefore);
     this.#follow(level, frame.speech && voiced.periodicity < NOISY);
     if (!hum && this.#isVoice(frame, voiced)) this.#count(level, voiced);
     else this.#pass(hum || frame.tonal);
@@ -138,14 +133,6 @@ export class OnsetDetector {
     this.#levelBefore = level;
     this.#noiseBeforeThat = this.#noiseBefore;
     this.#noiseBefore = noise;
-  }
-
-  #isHum(level: number, { periodicity, periodMs }: Voiced): boolean {
-    if (periodicity < HUM_PERIODICITY || Math.abs(level - this.#levelBefore) >= HUM_CHANGE_DB) return false;
-    for (let i = 0; i < HUM_PERIODS_MS.length; i++) {
-      if (Math.abs(periodMs - HUM_PERIODS_MS[i]!) <= HUM_STEP_MS) return true;
-    }
-    return false;
   }
 
   #isVoice(frame: VoiceFrame, voiced: Voiced): boolean {

@@ -13,6 +13,21 @@ export interface Voiced {
   readonly steadiness: number;
 }
 
+/** Hum is known at once: by its periods in ms (100, 120, 60 and 150 Hz), its purity and its even level. */
+const HUM_PERIODS_MS = [10, 25 / 3, 50 / 3, 20 / 3] as const;
+const HUM_PERIODICITY = 0.95;
+const HUM_STEP_MS = 0.2;
+const HUM_CHANGE_DB = 1;
+
+/** Whether a frame is hum of the mains and no voice. `changeDb`: of its level, against the frame before. */
+export function isHum({ periodicity, periodMs }: Voiced, changeDb: number): boolean {
+  if (periodicity < HUM_PERIODICITY || Math.abs(changeDb) >= HUM_CHANGE_DB) return false;
+  for (let i = 0; i < HUM_PERIODS_MS.length; i++) {
+    if (Math.abs(periodMs - HUM_PERIODS_MS[i]!) <= HUM_STEP_MS) return true;
+  }
+  return false;
+}
+
 /** Samples of one frame: 20 ms at 8 kHz. */
 const FRAME = 160;
 /** Everything below is done at 4 kHz: the harmonics up to 1.7 kHz say what the pitch is, whatever the line cuts off. */

@@ -1,4 +1,4 @@
-import { Voicing } from '../audio/voicing.ts';
+import { isHum, type Voiced, Voicing } from '../audio/voicing.ts';
 import { MACHINE_SILENCE_DBM0 } from './trim.ts';
 
 export interface VoiceCheckOptions {
@@ -17,11 +17,6 @@ const STEADY = 0.8;
 /** What is as pure as this and changes less in level from frame to frame is a tone. */
 const TONE_PURITY = 0.9;
 const TONE_CHANGE_DB = 0.5;
-/** Hum is told by its periods in ms as well: 100, 120, 60 and 150 Hz. */
-const HUM_PERIODS_MS = [10, 25 / 3, 50 / 3, 20 / 3] as const;
-const HUM_STEP_MS = 0.2;
-const HUM_PURITY = 0.95;
-const HUM_CHANGE_DB = 1;
 /** Voice is about the loudest of what is said; a slammed door only grows fainter. */
 const BELOW_LOUDEST_DB = 8;
 /** Frames with a pitch that make a voice of it: 60 ms. */
@@ -90,9 +85,10 @@ export class VoiceCheck {
     for (let i = Math.max(0, from - WARM_UP); i < to; i++) {
       this.#left -= 1;
       this.#options.decode(i, this.#samples);
-      const { periodicity, periodMs, steadiness } = voicing.process(this.#samples);
+      const voiced = voicing.process(this.#samples);
+      const { periodicity, periodMs, steadiness } = voiced;
       if (i < from || periodicity < PERIODIC || steadiness >= STEADY) continue;
-      if (this.#levelOf(i) < least || this.#isTone(i, periodicity, periodMs)) continue;
+      if (this.#levelOf(i) < least || this.#isTone(i, voiced)) continue;
       const goesOn = i - last <= LONGEST_GAP + 1 && Math.abs(periodMs - period) <= LARGEST_STEP * period;
       pitched = goesOn ? pitched + 1 : 1;
       last = i;
@@ -102,13 +98,8 @@ export class VoiceCheck {
     return false;
   }
 
-  #isTone(frame: number, periodicity: number, periodMs: number): boolean {
+  #isTone(frame: number, voiced: Voiced): boolean {
     const change = Math.abs(this.#levelOf(frame) - this.#levelOf(frame - 1));
-    if (periodicity >= TONE_PURITY && change < TONE_CHANGE_DB) return true;
-    return periodicity >= HUM_PURITY && change < HUM_CHANGE_DB && isHum(periodMs);
+    return (voiced.periodicity >= TONE_PURITY && change < TONE_CHANGE_DB) || isHum(voiced, change);
   }
-}
-
-function isHum(periodMs: number): boolean {
-  return HUM_PERIODS_MS.some((period) => Math.abs(periodMs - period) <= HUM_STEP_MS);
 }
