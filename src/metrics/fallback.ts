@@ -21,7 +21,7 @@ export interface FallbackMetrics {
   ): void;
   /** The agent is heard again after a change of provider, or the caller goes on. */
   failedOver(event: Told<'failover', 'from' | 'to' | 'why' | 'gapMs' | 'addedMs'>): void;
-  /** No provider was left. `type`: what the carrier was told to do, such as `transfer`, `message` or `say`. */
+  /** A caller gets the last resort of their agent. `type`: what the carrier does, such as `transfer`, `message` or `say`. */
   lastResort(type: string): void;
 }
 
@@ -87,7 +87,9 @@ export function createFallbackMetrics(registers: Registry[]): FallbackMetrics {
     GAP_MS,
     ['why'],
   );
-  const resorts = counter('last_resorts_total', 'Calls that no provider could hold', ['type']);
+  const resorts = counter('last_resorts_total', 'Callers who were given the last resort of their agent', [
+    'type',
+  ]);
   return {
     watchBreakers(report) {
       breakers = report;
