@@ -8,6 +8,9 @@ const MOST_COST_MS = 50;
 /** A call may leave so much behind, in bytes: what a heap grows by without a leak is less than a hundredth of it. */
 const MOST_LEFT = 5_000;
 
+/** Of fewer calls a heap says nothing: it grows by what a process needs once. */
+const TELLING_CALLS = 200;
+
 interface Around {
   readonly before: Resources;
   readonly after: Resources;
@@ -54,7 +57,8 @@ export function stormComplaints(report: StormReport, { before, after, calls }: A
       complaints.push(`${kind}: ${count}, were ${before.active[kind] ?? 0}`);
   }
   const left = (after.heap - before.heap) / calls;
-  if (left > MOST_LEFT) complaints.push(`each call leaves ${Math.round(left)} bytes behind`);
+  if (calls >= TELLING_CALLS && left > MOST_LEFT)
+    complaints.push(`each call leaves ${Math.round(left)} bytes behind`);
   return complaints;
 }
 

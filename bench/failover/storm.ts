@@ -59,7 +59,7 @@ interface Tally {
   readonly leaks: string[];
   lateTicks: number;
   /** Connections whose other end was told to be dead. */
-  readonly halfOpen: Set<unknown>;
+  readonly halfOpen: WeakSet<object>;
 }
 
 /** Holds them in waves. */
@@ -167,7 +167,7 @@ async function kill(
   call: StagedCall,
   { how, afterMs, again }: CallPlan,
   over: AbortSignal,
-  halfOpen: Set<unknown>,
+  halfOpen: WeakSet<object>,
 ): Promise<void> {
   if (how === undefined) return;
   for (let times = again ? 2 : 1; times > 0; times--) {

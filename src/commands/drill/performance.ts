@@ -124,7 +124,7 @@ function agreedUntil(call: StagedCall, kill: Kill): number {
 
 function model({ lexicon, kill }: DrillPlan, index: number): (ask: Ask) => Reply {
   const voice = AGENT_VOICES[index] ?? '';
-  return countingModel({ lexicon, voice, atOnce: 14, ...(kill === 'during-tool' ? { calls: LOOK_UP } : {}) });
+  return countingModel({ lexicon, voice, atOnce: 10, ...(kill === 'during-tool' ? { calls: LOOK_UP } : {}) });
 }
 
 /** Resolves to the time of the kill, in ms since the call was placed. */

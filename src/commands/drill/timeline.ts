@@ -88,10 +88,12 @@ function told(event: CallEvent): string | undefined {
 }
 
 function takenOver(event: Extract<CallEvent, { type: 'providerReady' }>): string {
-  const { provider, connectMs, historyItems, replayedMs } = event;
+  const { provider, connectMs, historyItems, replayedMs, resumed } = event;
   const replay = replayedMs > 0 ? `, ${Math.round(replayedMs)} ms of the caller's speech replayed` : '';
-  const told = `${historyItems} ${historyItems === 1 ? 'piece' : 'pieces'} of the conversation told`;
-  return `${provider} has taken over: connected in ${Math.round(connectMs)} ms, ${told}${replay}`;
+  const connected = `connected in ${Math.round(connectMs)} ms`;
+  if (resumed) return `${provider} goes on with its own session: ${connected}${replay}`;
+  const pieces = `${historyItems} ${historyItems === 1 ? 'piece' : 'pieces'} of the conversation told`;
+  return `${provider} has taken over: ${connected}, ${pieces}${replay}`;
 }
 
 function sessionLines({ call }: DrillResult): Line[] {
@@ -131,12 +133,12 @@ function waited({ gap, plan }: DrillResult): string {
 }
 
 /** Somebody took over, the call came to its end, and nothing was lost, said twice or run twice. */
-export function held({ report, call, lost, twice, toolRuns, plan, heard }: DrillResult): boolean {
+export function held({ report, call, gap, lost, twice, toolRuns, plan }: DrillResult): boolean {
   const ended = call.events.find((event) => event.type === 'ended');
   return (
     report.outcome === 'completed' &&
     ended?.reason === 'caller-hung-up' &&
-    heard.some(({ voice }) => AGENT_VOICES.indexOf(voice) > 0) &&
+    gap !== undefined &&
     lost.length === 0 &&
     twice.length === 0 &&
     (plan.kill !== 'during-tool' || toolRuns === 1)

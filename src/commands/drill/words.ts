@@ -50,6 +50,10 @@ interface Entry {
   readonly onset: number;
 }
 
+/** A quarter of a word with less of its energy says nothing; one that has kept less than this of it is missing. */
+const AUDIBLE = 0.02;
+const AUDIBLE_STILL = 0.25;
+
 interface Match {
   readonly word: Word;
   readonly part: FoundWord['part'];
@@ -157,6 +161,27 @@ function whole(track: Track, at: number, entries: readonly Entry[]): Match | und
   return best;
 }
 
+/**
+ * Nothing of the word is missing: a word whose end was cut off is like the whole one when most of its sound is in its
+ * beginning.
+ */
+function isComplete(track: Int16Array, at: number, word: Int16Array): boolean {
+  const total = energyOf(word, 0, word.length);
+  const quarter = word.length >> 2;
+  for (let from = 0; from + quarter <= word.length; from += quarter) {
+    const wanted = energyOf(word, from, quarter);
+    if (wanted > total * AUDIBLE && energyOf(track, at + from, quarter) < wanted * AUDIBLE_STILL)
+      return false;
+  }
+  return true;
+}
+
+function energyOf(samples: Int16Array, from: number, length: number): number {
+  let energy = 0;
+  for (let i = from; i < from + length; i++) energy += (samples[i] ?? 0) ** 2;
+  return energy;
+}
+
 /** Of a word that was cut off, or that begins in its middle. */
 function partial(track: Track, at: number, end: number, entries: readonly Entry[]): Match | undefined {
   let best: Match | undefined;
@@ -177,7 +202,9 @@ function partial(track: Track, at: number, end: number, entries: readonly Entry[
 
 function next(track: Track, at: number, words: readonly Entry[]): Match | undefined {
   const first = whole(track, at, words);
-  if (first !== undefined && first.likeness >= SAME) return first;
+  if (first !== undefined && first.likeness >= SAME) {
+    if (isComplete(track.samples, first.at, first.word.samples)) return first;
+  }
   const end = track.endOf(at);
   if (end - at < LEAST_PART) return undefined;
   const part = partial(track, at, end, words);
