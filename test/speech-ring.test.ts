@@ -82,10 +82,10 @@ describe('the ring of what the caller said', () => {
     );
   });
 
-  it('holds ten seconds for whoever comes first, and says what was lost', () => {
+  it.each([160, 80, 100])('holds ten seconds of messages of %i bytes, and says what was lost', (size) => {
     const { ring, lost } = make();
     const whole = bytesOf(13 * SECOND, 8);
-    pushed(ring, whole);
+    pushed(ring, whole, size);
     expect(lost()).toBe(3 * SECOND);
     expect(read(ring).equals(whole.subarray(3 * SECOND))).toBe(true);
     ring.push(whole.subarray(0, 160));
