@@ -61,11 +61,10 @@ function asNote(item: HistoryItem): string | undefined {
 }
 
 /**
- * @param answersLast the caller's last turn, if nobody has answered it, is kept apart, to be put to the model
- *
  * The conversation so far in the form that the service takes: neighbouring turns of one side are merged, function calls
  * and words of the system are notes in the caller's turns (in the agent's the model would learn to speak like that). When
  * all of it is too long, the oldest turns are left out, and of long notes the ends.
+ * @param answersLast the caller's last turn, if nobody has answered it, is kept apart, to be put to the model
  */
 export function pastConversation(
   history: readonly HistoryItem[],
