@@ -380,6 +380,11 @@ describe('what fits of a conversation', () => {
     expect(fittingHistory([], room(0))).toEqual([]);
   });
 
+  it('is all of a very long turn, too, as long as there is room for everything', () => {
+    const history = [said('user', 'How was your day?'), said('assistant', 'x'.repeat(900))];
+    expect(fittingHistory(history, room(1_000))).toEqual(history);
+  });
+
   it('is the newest items, whole, behind a note that others are left out', () => {
     const history = Array.from({ length: 20 }, (_, i) =>
       said(i % 2 === 0 ? 'user' : 'assistant', `${i}`.repeat(20)),
