@@ -20,7 +20,7 @@ export interface UplinkCounts {
   refused: number;
 }
 
-/** What a provider was given of what the caller had said before it was ready. */
+/** What a provider that takes the place of another was given of what the caller had said; nothing for the first one. */
 export interface HandedOver {
   /** Speech in it, in ms; 0 if there is none. */
   readonly replayedMs: number;
@@ -146,7 +146,8 @@ export class Uplink implements Paced {
   ): HandedOver {
     const ring = this.#ring;
     const first = options === undefined && !ring.trims;
-    const { spokenMs, speaking } = first && ring.pending === 0 ? NOTHING_SAID : ring.unanswered();
+    // Whoever is first is not asked what it makes of it, and looking takes time.
+    const { spokenMs, speaking } = first ? NOTHING_SAID : ring.unanswered();
     this.#session = session;
     this.#transcoder = transcoder;
     this.#replay = options?.replay ? ring.speech().bytes : NOTHING;
@@ -154,7 +155,7 @@ export class Uplink implements Paced {
     ring.trims = true;
     this.#catchUp();
     this.#pace();
-    return { replayedMs: first || options?.replay ? spokenMs : 0, speaking };
+    return { replayedMs: options?.replay ? spokenMs : 0, speaking };
   }
 
   /** The provider is gone; what comes from now on waits for another. */

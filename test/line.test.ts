@@ -286,13 +286,14 @@ describe('functions', () => {
 
 describe('a death on the line', () => {
   it('of the provider: another session goes on with the call', async () => {
-    const { openai, dial } = await line();
+    const { openai, dial, bridge } = await line();
     const call = dial();
     const connection = await openai.nextConnection();
     await call.untilHeard(200);
     const next = openai.nextConnection();
     connection.drop();
     await (await next).next('session.update');
+    expect(bridge.calls).toBe(1);
     await call.hangUp();
     await call.ended;
   });
