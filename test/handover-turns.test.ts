@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { CallEvent } from '../src/call-events.ts';
 import { BridgeError } from '../src/errors.ts';
 import { FALLBACK } from '../src/fallback/policy.ts';
+import { collectDigits } from '../src/tools/built-in.ts';
 import { REOPENING } from './support/call-kit.ts';
 import { quiet, said, say, share, speak, up } from './support/failover-kit.ts';
 import { type ManualProvider, settled } from './support/manual-provider.ts';
@@ -347,6 +348,84 @@ describe('what the sessions of a call have used', () => {
     await b.ready();
     b.emit({ type: 'error', error: new BridgeError('PROVIDER_UNAVAILABLE', 'odd'), fatal: false });
     expect(call.session.counts.providerErrors).toBe(2);
+    await call.session.end('caller-hung-up');
+  });
+});
+
+describe('what goes on while nobody is there to speak', () => {
+  it('are the keys that a function waits for: the next one is told them', async () => {
+    const tool = collectDigits({ max: 4, endKey: '#', firstMs: 5000, nextMs: 3000 });
+    const kit = await greeted({ tools: [tool] });
+    const { a, b, call, clock } = kit;
+    a.emit({ type: 'toolCall', responseId: 'r1', callId: 'c1', name: tool.definition.name, args: '{}' });
+    await settled();
+    call.session.onLegEvent({ type: 'dtmf', digit: '1' });
+    await dies(a);
+    call.session.onLegEvent({ type: 'dtmf', digit: '2' });
+    await b.ready();
+    expect(b.texts).toEqual([]);
+    clock.advance(2000);
+    call.session.onLegEvent({ type: 'dtmf', digit: '3' });
+    call.session.onLegEvent({ type: 'dtmf', digit: '#' });
+    await settled();
+    expect(b.results).toHaveLength(1);
+    expect(b.results[0]?.result.output).toContain('123');
+    await call.session.end('caller-hung-up');
+  });
+
+  it('are the keys that nobody waits for: the next one is told them, and answers', async () => {
+    const kit = await greeted();
+    const { a, b, call, clock } = kit;
+    await dies(a);
+    call.session.onLegEvent({ type: 'dtmf', digit: '7' });
+    clock.advance(4500);
+    await b.ready();
+    expect(b.texts).toMatchObject([{ options: { respond: true, digits: '7' } }]);
+    await call.session.end('caller-hung-up');
+  });
+
+  it('is the clip of a function that takes its time: it ends when the next one speaks', async () => {
+    const { tool } = slowTool('search');
+    const clip = { pcm: new Uint8Array(8000 * 2 * 4).fill(9), rate: 8000 as const };
+    const filler = { afterMs: 500, texts: [], clip, everyMs: 8000, atMost: 1 };
+    const kit = await greeted({ tools: [tool], filler });
+    const { a, b, call, clock } = kit;
+    a.emit({ type: 'toolCall', responseId: 'r1', callId: 'c1', name: 'search', args: '{}' });
+    await settled();
+    clock.advance(1000);
+    const before = call.leg.heardBytes;
+    await dies(a);
+    clock.advance(1000);
+    expect(call.leg.heardBytes - before).toBe(8000);
+    await b.ready();
+    speak(b, 'x', 'It takes a moment.', 300, false, false);
+    clock.advance(1000);
+    expect(call.leg.heardBytes - before).toBe(8000 + 2400);
+    await call.session.end('caller-hung-up');
+  });
+
+  it('is a function: whoever asks for it again, in whatever form, waits for the one that runs', async () => {
+    const { tool, finish, calls } = slowTool('search');
+    const { a, b, c, call } = await up({ tools: [tool], greeting: undefined });
+    const search = { type: 'toolCall', responseId: 'r1', name: 'search' } as const;
+    a.emit({ ...search, callId: 'c1', args: '{"a":1,"b":2}' });
+    await settled();
+    await dies(a);
+    await b.ready();
+    b.emit({ ...search, callId: 'c1', args: '{ "b": 2, "a": 1 }' });
+    await settled();
+    await dies(b);
+    await c.ready();
+    // Adopted twice; what cannot be read, or is another thing, is its own.
+    c.emit({ ...search, callId: 'c1', args: '{"b":2,"a":1}' });
+    c.emit({ ...search, callId: 'c2', args: '{"a":1}' });
+    c.emit({ ...search, callId: 'c3', args: '{"a":' });
+    await settled();
+    expect(calls).toHaveLength(2);
+    await finish();
+    await finish();
+    expect(c.results.map((one) => one.callId).sort()).toEqual(['c1', 'c2', 'c3']);
+    expect(b.results).toEqual([]);
     await call.session.end('caller-hung-up');
   });
 });
