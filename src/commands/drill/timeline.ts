@@ -100,7 +100,7 @@ function sessionLines({ call }: DrillResult): Line[] {
   return call.sessions.slice(1).map((session: StandInSession) => ({
     atMs: session.openedMs - call.placedMs,
     who: session.provider,
-    what: 'is dialled',
+    what: 'has a new connection',
   }));
 }
 
@@ -127,6 +127,8 @@ export function verdict(result: DrillResult): readonly string[] {
 function waited({ gap, plan }: DrillResult): string {
   if (gap === undefined) return 'NOBODY TOOK OVER';
   const { silentMs, theirsMs, agreedMs, addedMs } = gap;
+  if (silentMs === 0)
+    return 'the caller heard no silence: what had been said lasted until the new provider spoke';
   const wait = plan.kill === 'stall' ? 'for a word of the old one' : 'for the function';
   const agreed = agreedMs === 0 ? '' : `${agreedMs} ms are the wait ${wait}, `;
   return `the caller heard nothing for ${silentMs} ms: ${agreed}${theirsMs} ms are the new provider's, ${addedMs} ms are ours`;
