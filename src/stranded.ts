@@ -23,7 +23,7 @@ export interface StrandedDeps {
   /** Undefined: nobody is told how it goes on. */
   readonly addresses?: PublicAddresses | undefined;
   readonly log: Log;
-  /** A caller was given this. */
+  /** A caller was given this; not told of a call that is only hung up. */
   readonly onGiven?: ((next: AfterStream) => void) | undefined;
 }
 
@@ -58,7 +58,7 @@ export class Stranded {
     this.#deps.log.warn({ callId, error }, 'stream of an unknown call ended');
     if (call?.control === 'command') return this.#lead(carrier, event, call);
     const next = this.#lastResort(carrier, event, token);
-    this.#deps.onGiven?.(next);
+    this.#given(next);
     return { answer: documentFor(carrier, next, this.#urls(carrier, token), this.#deps.log) };
   }
 
@@ -75,9 +75,13 @@ export class Stranded {
     if (event.spoken === true) return { answer, action: (signal) => carrier.hangUp(call, signal) };
     if (!this.#first(callKey(carrier.name, event.callId))) return { answer };
     const next = this.#lastResort(carrier, event, undefined);
-    this.#deps.onGiven?.(next);
+    this.#given(next);
     const urls = this.#urls(carrier, undefined);
     return { answer, action: (signal) => apologise(carrier, call, next, urls, signal) };
+  }
+
+  #given(next: AfterStream): void {
+    if (next.type !== 'hang-up') this.#deps.onGiven?.(next);
   }
 
   #first(key: string): boolean {

@@ -135,6 +135,7 @@ describe('a caller whom nobody knows, in command style', () => {
       await at.one.after(at.kit.carrier, at.event({ call, agent: 'day' }), undefined).action?.(at.never);
     }
     expect(at.kit.carrier.calls).toMatchObject([{ what: 'direct', next: say('Day.') }]);
+    expect(at.asked).toMatchObject([{ callId: 'CA9', control: 'command' }]);
     await at.one.after(at.kit.carrier, at.event({ call, spoken: true }), undefined).action?.(at.never);
     expect(at.kit.carrier.calls.map(({ what }) => what)).toEqual(['direct', 'hangUp']);
   });
@@ -151,6 +152,19 @@ describe('a caller whom nobody knows, in command style', () => {
     const event = at.event({ call: other, callId: 'CA8', agent: 'night' });
     await at.one.after(at.kit.carrier, event, undefined).action?.(at.never);
     expect(at.kit.carrier.calls.map(({ what }) => what)).toEqual(['hangUp', 'direct', 'hangUp']);
+    expect(at.given).toEqual(['say']);
+  });
+
+  it('is not remembered for ever', () => {
+    const at = stranded({ day: say('Day.') }, {}, style);
+    const isLed = (n: number): boolean => {
+      const event = at.event({ callId: `CA${n}`, call: { ...call, callId: `CA${n}` }, agent: 'day' });
+      return at.one.after(at.kit.carrier, event, undefined).action !== undefined;
+    };
+    for (let n = 0; n < 10_000; n++) isLed(n);
+    expect(isLed(0)).toBe(false);
+    expect(isLed(10_000)).toBe(true);
+    expect([isLed(1), isLed(0)]).toEqual([false, true]);
   });
 
   it('hears an apology when nobody is reached, and not when somebody is', async () => {
