@@ -252,12 +252,30 @@ export class Fallback {
     trial.answered();
   }
 
+  /** Called by timers too, where nobody would catch what it throws: then it is the end of this call, and of no other. */
   #lose(error: BridgeError): void {
     const live = this.#live;
     if (live === undefined || this.#over) return;
-    const { clock, log, onFailed, onLost, onNothingLeft } = this.#options;
+    try {
+      this.#replace(live, error);
+    } catch (thrown) {
+      this.#options.onNothingLeft(BridgeError.from(thrown));
+    }
+  }
+
+  #replace(live: Live, error: BridgeError): void {
     this.#live = undefined;
     this.#renewal.close();
+    try {
+      this.#replace(live, error);
+    } catch (thrown) {
+      // Often a timer has brought us here, and what it throws would end all calls of the process.
+      this.#options.onNothingLeft(BridgeError.from(thrown));
+    }
+  }
+
+  #replace(live: Live, error: BridgeError): void {
+    const { clock, log, onFailed, onLost, onNothingLeft } = this.#options;
     const { candidate, handle } = live;
     const { code } = error;
     // Host, status and code are for whoever is paged; the adapter has taken keys out.
