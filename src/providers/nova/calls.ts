@@ -19,6 +19,12 @@ export class Calls {
     else this.#remember(callId, true);
   }
 
+  /** Every call that is known has its result. */
+  get allAnswered(): boolean {
+    for (const isAnswered of this.#answered.values()) if (!isAnswered) return false;
+    return true;
+  }
+
   #remember(callId: string, isAnswered: boolean): boolean {
     if (this.#answered.size >= MOST_CALLS) {
       const oldest = this.#oldestAnswered();

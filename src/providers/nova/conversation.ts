@@ -173,6 +173,14 @@ export class Conversation {
     this.#calls.answered(callId);
     this.#ports.sendResult(callId, resultJson(result));
     this.#requests.resultSent(result.respond);
+    this.#endAnswered();
+  }
+
+  /** What comes after the last result is an answer of its own, which was asked for, however soon it comes. */
+  #endAnswered(): void {
+    const turn = this.#turns.open;
+    if (turn === undefined || turn.discarded || !this.#calls.allAnswered) return;
+    if (turn.sentences.every((one) => one.complete)) this.#end('completed', undefined);
   }
 
   /** A call of the session before this one: only text can tell of it, since its id means nothing here. */
