@@ -252,18 +252,9 @@ export class Fallback {
     trial.answered();
   }
 
-  /** Called by timers too, where nobody would catch what it throws: then it is the end of this call, and of no other. */
   #lose(error: BridgeError): void {
     const live = this.#live;
     if (live === undefined || this.#over) return;
-    try {
-      this.#replace(live, error);
-    } catch (thrown) {
-      this.#options.onNothingLeft(BridgeError.from(thrown));
-    }
-  }
-
-  #replace(live: Live, error: BridgeError): void {
     this.#live = undefined;
     this.#renewal.close();
     try {

@@ -26,6 +26,8 @@ export class ManualProvider implements RealtimeProvider {
   /** How often it was dialled. */
   dialled = 0;
   closedWith: string | undefined;
+  /** What a session does when it is to close. */
+  closes: () => Promise<void> = () => Promise.resolve();
   /** Sessions that were taken and not closed. */
   open = 0;
   format: AudioFormat = MULAW_8K;
@@ -99,7 +101,7 @@ export class ManualProvider implements RealtimeProvider {
         isOpen = false;
         // There may be another session by now.
         sink({ type: 'closed', expected: true, error: undefined });
-        return Promise.resolve();
+        return this.closes();
       },
     });
     await settled();
@@ -109,6 +111,11 @@ export class ManualProvider implements RealtimeProvider {
     this.#dialling = false;
     this.#fail(error);
     await settled();
+  }
+
+  /** Where the newest session tells what happens. */
+  get sink(): (event: ProviderEvent) => void {
+    return this.#sink;
   }
 
   emit(event: ProviderEvent): void {
