@@ -67,8 +67,7 @@ function writable(
   urls: CallUrls,
   log: Log,
 ): AfterStream {
-  if (call.control === 'command' || lastResort.type === 'say' || lastResort.type === 'hang-up')
-    return lastResort;
+  if (call.control === 'command') return lastResort;
   try {
     carrier.document(lastResort, urls);
     return lastResort;
