@@ -6,25 +6,13 @@ import { ZERO_DBM0_RMS } from '../src/audio/tone.ts';
 import { TurnLevel } from '../src/audio/turn-level.ts';
 import { AnswerWatch } from '../src/fallback/answer-watch.ts';
 import type { ProviderEvent, ResponseStatus } from '../src/provider.ts';
+import { HeldUpClock } from './support/held-up-clock.ts';
 import { NOISES, noiseSamples } from './support/noise.ts';
 import { SENTENCES, sentence } from './support/onsets.ts';
 import { rms, seeded, toBytes, toInt16 } from './support/signal.ts';
-import { VirtualClock } from './support/virtual-clock.ts';
+import type { VirtualClock } from './support/virtual-clock.ts';
 
 const LIMIT = 10_000;
-
-/** Of a process that may be held up: its timers come late then. */
-class HeldUpClock extends VirtualClock {
-  #lostMs = 0;
-
-  override now(): number {
-    return super.now() + this.#lostMs;
-  }
-
-  holdUp(ms: number): void {
-    this.#lostMs += ms;
-  }
-}
 
 /** A watch over a session of which the test tells every event. */
 function watched({ limitMs = LIMIT, speech = 'turns' as 'turns' | 'continuous', begun = true } = {}) {

@@ -1,4 +1,4 @@
-import { type Clock, deadline } from '../clock.ts';
+import type { Cancel, Clock } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
 import type { ConnectRequest, ProviderEvent, ProviderSession } from '../provider.ts';
 import type { Trial } from './breakers.ts';
@@ -28,6 +28,10 @@ const MOST_EVENTS = 5_000;
 /** A minute and a half of 24 kHz PCM16. */
 const MOST_BYTES = 4_500_000;
 
+/** How often is looked whether the process gets to run, and how late a look has to be for that it did not. */
+const BEAT_MS = 250;
+const HELD_UP_MS = 500;
+
 /** A chain of causes may be a circle. */
 const MOST_WRAPPINGS = 8;
 
@@ -43,7 +47,8 @@ export class Attempt {
   readonly #options: AttemptOptions;
   readonly #startedAt: number;
   readonly #given = new AbortController();
-  readonly #limit: ReturnType<typeof deadline>;
+  #beat: Cancel | undefined;
+  #heldUpMs = 0;
   #stage: Stage = 'dialling';
   #session: ProviderSession | undefined;
   #early: ProviderEvent[] = [];
@@ -51,22 +56,22 @@ export class Attempt {
   #sink: (event: ProviderEvent) => void = (event) => this.#keep(event);
 
   constructor(options: AttemptOptions) {
-    const { candidate, clock, connectMs } = options;
+    const { candidate, clock } = options;
     this.#options = options;
     this.candidate = candidate;
     this.#startedAt = clock.now();
-    this.#limit = deadline(clock, connectMs, `connecting to ${candidate.provider.name}`, this.#given.signal);
   }
 
-  /** Since it was dialled. */
+  /** Since it was dialled. While the process was held up nobody could have been ready: that does not count. */
   get ms(): number {
-    return this.#options.clock.now() - this.#startedAt;
+    return this.#options.clock.now() - this.#startedAt - this.#heldUpMs;
   }
 
   start(): void {
-    const { signal } = this.#limit;
+    const { signal } = this.#given;
     // Not left to the provider, which may take no notice.
     signal.addEventListener('abort', () => this.#fail(signal.reason), { once: true });
+    this.#wait(this.#options.connectMs);
     this.#connect(signal).catch((thrown: unknown) => this.#fail(thrown));
   }
 
@@ -92,6 +97,28 @@ export class Attempt {
     if (this.#stage === 'ready') this.#sink = sink;
   }
 
+  /** Until its time is over. */
+  #wait(leftMs: number): void {
+    const { clock, connectMs } = this.#options;
+    const beatMs = Math.min(BEAT_MS, leftMs);
+    const at = clock.now() + beatMs;
+    this.#beat = clock.after(beatMs, () => {
+      const lateMs = clock.now() - at;
+      // Timers run before the network: what has come meanwhile was not read yet.
+      if (lateMs > HELD_UP_MS) {
+        this.#heldUpMs += lateMs;
+        this.#options.trial.heldUp(lateMs);
+      }
+      const restMs = connectMs - this.ms;
+      if (restMs > 0) this.#wait(restMs);
+      else this.#given.abort(new BridgeError('TIMEOUT', this.#tooLong));
+    });
+  }
+
+  get #tooLong(): string {
+    return `connecting to ${this.candidate.provider.name} took longer than ${this.#options.connectMs} ms`;
+  }
+
   async #connect(signal: AbortSignal): Promise<void> {
     const request = this.#options.request();
     const { provider } = this.candidate;
@@ -102,7 +129,7 @@ export class Attempt {
     }
     this.#stage = 'ready';
     this.#session = session;
-    this.#limit[Symbol.dispose]();
+    this.#beat?.();
     this.#options.trial.ready(this.ms);
     this.#options.onReady(this, session, request);
   }
@@ -121,9 +148,9 @@ export class Attempt {
     const early = this.#early;
     this.#early = [];
     this.#sink = (event) => this.#stray(event);
-    this.#given.abort(new BridgeError('CANCELLED', 'this session is not needed any more'));
-    this.#limit[Symbol.dispose]();
+    this.#beat?.();
     if (this.#session !== undefined) hangUp(this.#session);
+    else this.#given.abort(new BridgeError('CANCELLED', 'this session is not needed any more'));
     for (const event of early) this.#stray(event);
   }
 

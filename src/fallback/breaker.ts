@@ -265,8 +265,8 @@ function isCredential(why: Why): boolean {
 /** Takes each word of its user once, in the order in which they can come. */
 class ProviderTrial implements Trial {
   readonly probe: boolean;
-  /** When it was let in. */
-  readonly since: number;
+  /** When it was let in, or so much later as the process was held up since then. */
+  since: number;
   /** Of the breaker, in which it was let in, or has answered last. */
   era: number;
   readonly #breaker: ProviderBreaker;
@@ -291,6 +291,10 @@ class ProviderTrial implements Trial {
     this.#stage = 'over';
     if (code === 'CANCELLED') this.#breaker.abandoned(this);
     else this.#breaker.failed(this, code);
+  }
+
+  heldUp(ms: number): void {
+    this.since += ms;
   }
 
   abandoned(): void {

@@ -17,6 +17,8 @@ export interface Trial {
   /** The session is there, `ms` after the dialling; a provider that is slow again and again is passed by too. */
   ready(ms: number): void;
   failed(code: ErrorCode): void;
+  /** The process was held up for so long: in that time nothing could be heard of the provider. */
+  heldUp(ms: number): void;
   /** Nobody needs it any more. That proves nothing, unless it has taken too long already. */
   abandoned(): void;
   /** Its session has died, or keeps still when it is its turn. */

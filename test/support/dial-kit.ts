@@ -154,6 +154,7 @@ export class ToldBreakers extends Breakers {
       probe,
       ready: (ms) => note(`ready ${ms}`),
       failed: (code) => note(`failed ${code}`),
+      heldUp: (ms) => note(`held up ${ms}`),
       abandoned: () => note('abandoned'),
       lost: (code) => note(`lost ${code}`),
       answered: () => note('answered'),
