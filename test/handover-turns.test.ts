@@ -268,6 +268,32 @@ describe('the tone of a gap', () => {
   });
 });
 
+describe('the tone of a gap, where there is none', () => {
+  it('is not heard while a provider that is there thinks about its answer', async () => {
+    const kit = await greeted({ fallback: PATIENT });
+    const { a, call, pass } = kit;
+    const before = call.leg.heardBytes;
+    question(kit, a);
+    await pass(5000, 100);
+    expect(call.leg.heardBytes).toBe(before);
+    await call.session.end('caller-hung-up');
+  });
+
+  it('goes on until the next one speaks, whatever it says before that', async () => {
+    const kit = await greeted({ fallback: PATIENT });
+    const { a, b, call, pass } = kit;
+    question(kit, a);
+    await dies(a);
+    await b.ready();
+    words(b, 'When do you open?', true, 'u2');
+    b.emit({ type: 'responseStarted', responseId: 'r', asked: false });
+    const before = call.leg.heardBytes;
+    await pass(1500, 100);
+    expect(call.leg.heardBytes).toBeGreaterThan(before);
+    await call.session.end('caller-hung-up');
+  });
+});
+
 describe('a session that is exchanged because it is about to end', () => {
   it('is exchanged once', async () => {
     const kit = await greeted();
