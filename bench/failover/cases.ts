@@ -153,7 +153,7 @@ export function midCallCases(
   const [, second] = providers;
   const three = [...providers, third];
   return [
-    { name: 'killed in mid-sentence', group, providers, act: killedInMidSentence },
+    { name: 'killed in mid-sentence', group, providers, numbers: 8, act: killedInMidSentence },
     {
       name: 'killed while the caller speaks',
       group,
@@ -195,6 +195,7 @@ export function midCallCases(
       name: 'the next one killed while it takes over',
       group,
       providers: three,
+      numbers: 8,
       behaves: {
         [second]: {
           faults: [{ when: { after: second === 'gemini' ? 'setup' : 'session.created' }, do: 'drop' }],

@@ -25,6 +25,8 @@ export const FIRST = LETTERS.slice(0, 6);
 const LATER = LETTERS.slice(6, 9);
 /** The agent makes pauses between its numbers, which are no end. */
 const QUIET_MS = 1000;
+/** A carrier that sends nothing for 750 ms has stopped sending, for the service. */
+const DISTURBED_MS = 400;
 /** Of a trace. */
 const MOST_LINES = 40;
 /** A call that takes longer hangs. */
@@ -41,8 +43,12 @@ export interface Outcome {
   readonly toldMs: number | undefined;
   /** Numbers of the agent that nobody said: its text was ahead of its sound. */
   readonly skipped: readonly string[];
+  /** The last word of the one that died, said once more: how far it had come can be told to within a word. */
+  readonly seam: readonly string[];
   /** Of the phone itself: above 0 the machine was busy, and the figures are in doubt. */
   readonly lateTicks: number;
+  /** The simulated phone stood still for so long that the call was another one than it was to be. */
+  readonly disturbed: boolean;
   /** What happened, in lines. */
   trace(): string;
 }
@@ -225,7 +231,9 @@ function judged(wanted: Case, scene: Scene, report: CallReport, problems: string
     gap: gapIn(wanted, scene, report.firstAgentMs),
     toldMs: change?.addedMs,
     skipped: found.skipped,
+    seam: found.seam,
     lateTicks: report.lateTicks,
+    disturbed: report.maxLateMs > DISTURBED_MS,
     trace: () => traceOf(call, found.heard),
   };
 }

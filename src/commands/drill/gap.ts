@@ -32,7 +32,7 @@ export function recordingOffset({ phone }: StagedCall, firstAgentMs: number | un
 
 /**
  * How long the caller heard nothing after the provider died, from the recording of what was heard and from the simulated
- * providers' own logs; nothing of it is the service's word. `diedMs` counts since the call was placed; `excusedUntilMs`:
+ * providers' own logs; all that is the service's word is when it began to dial. `diedMs` counts since the call was placed; `excusedUntilMs`:
  * time that passes by agreement, such as that for noticing a provider that keeps still. Undefined: nobody took over.
  */
 export function gapOf(
@@ -47,7 +47,7 @@ export function gapOf(
   if (offset === undefined || speaking?.firstAudioMs === undefined) return undefined;
   const spokeMs = speaking.firstAudioMs - call.placedMs;
   const owedMs = Math.max(diedMs, callerEnd(call, spokeMs));
-  const spans = later.flatMap((session) => ownTimes(session, call.placedMs));
+  const spans = [...later.flatMap((session) => ownTimes(session, call.placedMs)), ...dialling(call)];
   const present = agentPresent(decodeG711('mulaw', call.phone.heard));
   let [silent, agreed, added] = [0, 0, 0];
   for (let frame = 0; frame < present.length; frame++) {
@@ -61,6 +61,15 @@ export function gapOf(
     else added += TICK_MS;
   }
   return { silentMs: silent, agreedMs: agreed, addedMs: added, theirsMs: silent - agreed - added };
+}
+
+/** The other end does not see what a client does before it connects, such as to load what it is made of. */
+function dialling({ stamped, placedMs }: StagedCall): readonly Span[] {
+  return stamped.flatMap(({ clockMs, event }) => {
+    if (event.type !== 'providerReady') return [];
+    const to = clockMs - placedMs;
+    return [{ from: to - event.connectMs, to }];
+  });
 }
 
 /** When the caller last stopped speaking before a time; 0: never. */

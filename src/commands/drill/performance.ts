@@ -8,7 +8,7 @@ import { type Gap, gapOf, recordingOffset } from './gap.ts';
 import { AGENT_VOICES, HELLO, LETTERS, type Lexicon, NUMBERS } from './lexicon.ts';
 import { Stage, type StagedCall } from './stage.ts';
 import { type Ask, RESULT, type Reply, type StandInName, type StandInSession } from './stand-ins.ts';
-import { type FoundWord, missing, readWords, repeated } from './words.ts';
+import { atSeam, type FoundWord, missing, readWords, repeated } from './words.ts';
 
 /** When the first provider dies. */
 export const KILLS = ['mid-sentence', 'while-caller-speaks', 'during-tool', 'stall'] as const;
@@ -36,6 +36,8 @@ export interface DrillResult {
   readonly lost: readonly string[];
   /** Numbers that were heard more than once, and those in between that never were. */
   readonly twice: readonly string[];
+  /** The last word of the provider that died, said once more by the next one. */
+  readonly seam: readonly string[];
   readonly skipped: readonly string[];
   /** By the caller's ear; undefined: nobody took over. */
   readonly gap: Gap | undefined;
@@ -186,7 +188,7 @@ function sessionInUse({ sessions }: StagedCall): StandInSession {
 
 /** What of a call can be read from its recordings. */
 export interface Judgement
-  extends Pick<DrillResult, 'recordingMs' | 'heard' | 'said' | 'lost' | 'twice' | 'skipped'> {}
+  extends Pick<DrillResult, 'recordingMs' | 'heard' | 'said' | 'lost' | 'twice' | 'seam' | 'skipped'> {}
 
 /** Reads what was said, what the providers received of it, and what was heard. */
 export function judge(call: StagedCall, lexicon: Lexicon, firstAgentMs: number | undefined): Judgement {
@@ -200,6 +202,7 @@ export function judge(call: StagedCall, lexicon: Lexicon, firstAgentMs: number |
     said,
     lost: missing(said, received),
     twice: repeated(heard),
+    seam: atSeam(heard),
     skipped: missing(NUMBERS.slice(0, last + 1), heard),
   };
 }

@@ -115,6 +115,7 @@ export function verdict(result: DrillResult): readonly string[] {
       : `LOST: ${lost.join(' ')} reached no provider`,
     twice.length === 0 ? `none of the ${numbers} numbers was heard twice` : `HEARD TWICE: ${twice.join(' ')}`,
   ];
+  if (result.seam.length > 0) lines.push(`said once more, to be sure: ${result.seam.join(' ')}`);
   if (skipped.length > 0) {
     lines.push(
       `never heard: ${skipped.join(' ')} (the words had come when the provider died, their sound had not)`,

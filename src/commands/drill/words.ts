@@ -256,14 +256,28 @@ export function missing(wanted: readonly string[], found: readonly FoundWord[]):
   return wanted.filter((text) => !there.has(text));
 }
 
-/** Words that are there whole more than once, whoever said them. */
+/**
+ * Words that are there whole more than once, whoever said them; without the one word at the seam (`atSeam`).
+ */
 export function repeated(found: readonly FoundWord[]): readonly string[] {
   const seen = new Set<string>();
   const twice = new Set<string>();
+  const seam = new Set(atSeam(found));
   for (const { text, part } of found) {
     if (part !== 'whole') continue;
-    if (seen.has(text)) twice.add(text);
+    if (seen.has(text) && !seam.has(text)) twice.add(text);
     seen.add(text);
   }
   return [...twice];
+}
+
+/**
+ * The last word of one voice that another one begins with: providers do not say which of their words belong to which of
+ * their sound, so how far one had come when it died can be told to within a word.
+ */
+export function atSeam(found: readonly FoundWord[]): readonly string[] {
+  const whole = found.filter(({ part }) => part === 'whole');
+  return whole
+    .filter(({ text, voice }, i) => whole[i - 1]?.text === text && whole[i - 1]?.voice !== voice)
+    .map(({ text }) => text);
 }
