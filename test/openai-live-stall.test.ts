@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { StreamWatch } from '../src/providers/openai-live/stream-watch.ts';
 import { type Line, open, quiet, speech } from './support/openai-live-peer.ts';
 import { cleanUp, networkTurn } from './support/peers.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
 
 afterEach(cleanUp);
 
@@ -51,6 +53,23 @@ describe('a stream that goes on in silence too', () => {
     line.clock.advance(60_000);
     await line.stream(quiet(100, line.session.output));
     expect(line.of('closed')).toEqual([]);
+  });
+
+  it('is told to be missing for as long as it was, and to nobody once the session is closed', async () => {
+    const missed = async (close: boolean) => {
+      const clock = new VirtualClock();
+      const told: number[] = [];
+      const watch = new StreamWatch(clock, 8_000, (forMs) => told.push(forMs));
+      watch.came(4_000, false);
+      // The second look is asked for, and the process is held up.
+      clock.advance(7_500);
+      if (close) watch.close();
+      await networkTurn();
+      clock.advance(2_000);
+      return { told, pending: clock.pending };
+    };
+    expect(await missed(false)).toEqual({ told: [8_500], pending: 0 });
+    expect(await missed(true)).toEqual({ told: [], pending: 0 });
   });
 
   it('is not missed when nobody wants that', async () => {
