@@ -206,7 +206,8 @@ function few(names: readonly string[]): string {
 
 /** A carrier whose webhooks can be checked and that cannot be asked for anything. */
 function withoutRest({ twilio, telnyx, plivo }: Config): string[] {
-  const lacks = 'nothing can be hung up, transferred or placed by request';
+  const lacks =
+    'nothing can be hung up, transferred or placed by request, and no last resort outlives this process';
   const lines: string[] = [];
   if (twilio.authToken !== undefined && twilio.accountSid === undefined) {
     lines.push(`TWILIO_ACCOUNT_SID is not set: ${lacks}`);
