@@ -20,6 +20,14 @@ export function sayExactly(text: string, language: string | undefined): string {
   );
 }
 
+/**
+ * What the caller has said, for services to which our own notes come in the caller's turns, in square brackets: nobody can
+ * speak one, and what a function or a transcriber has made of their words must not read like a note.
+ */
+export function asSpoken(text: string): string {
+  return text.replaceAll('[', '(').replaceAll(']', ')');
+}
+
 /** The caller has spoken last and got no answer, perhaps because the provider before this one died over it. */
 function isUnanswered(history: readonly HistoryItem[]): boolean {
   const last = history.findLast(

@@ -1,7 +1,7 @@
 import type { ConnectRequest, HistoryItem, TextOptions } from '../../provider.ts';
 import type { Fields } from '../common/fields.ts';
 import { BY_CHARACTERS, fittingHistory, type HistoryRoom } from '../common/history.ts';
-import { OPENING_WORDS, textOrKeys, tongueOf } from '../common/told.ts';
+import { asSpoken, OPENING_WORDS, textOrKeys, tongueOf } from '../common/told.ts';
 import { HISTORY } from './facts.ts';
 
 /**
@@ -70,7 +70,7 @@ function told(item: HistoryItem): { readonly role: 'user' | 'model'; readonly te
   }
   switch (item.role) {
     case 'user':
-      return { role: 'user', text: item.text };
+      return { role: 'user', text: asSpoken(item.text) };
     case 'assistant':
       return { role: 'model', text: item.text };
     case 'system':

@@ -1,5 +1,6 @@
 import type { HistoryItem } from '../../provider.ts';
 import { EARLIER_LEFT_OUT } from '../common/history.ts';
+import { asSpoken } from '../common/told.ts';
 import { utf8Head, utf8Tail } from './utf8.ts';
 
 /** One turn of the past, as the service wants it: turns alternate, and the caller has the first one. */
@@ -151,7 +152,7 @@ class Past {
 
   #turn(speaker: string, text: string): void {
     const role = speaker === 'user' ? 'USER' : 'ASSISTANT';
-    const said = { text, isNote: false };
+    const said = { text: role === 'USER' ? asSpoken(text) : text, isNote: false };
     const parts = role === 'USER' ? [...this.notes, said] : [said];
     if (role === 'USER') this.notes = [];
     const last = this.turns.at(-1);
