@@ -173,6 +173,7 @@ export class Handover {
   interrupted(): void {
     this.#asks.interrupted((responseId) => (this.#responses.get(responseId)?.items.size ?? 0) > 0);
     for (const response of this.#responses.values()) response.over = true;
+    this.turn.interrupted();
     this.#again = this.#again.filter((ask) => ask.insist);
     this.#cutShort = false;
     this.#noAnswer = false;
@@ -265,8 +266,8 @@ export class Handover {
     }
     // Replayed, it hears the question itself, and answers it.
     if (texts.length > 0 || resultsTold || replayedMs > 0) return true;
-    // Their results will be spoken of.
-    if (functions().length > 0) return false;
+    // Their results will be spoken of; what the caller has said since they were called is another matter.
+    if (functions().length > 0 && !this.turn.owed) return false;
     const prompt = this.#prompt(again, unheardMs);
     if (prompt !== undefined) session.sendText(prompt, { role: 'system', respond: true });
     return prompt !== undefined;
@@ -310,7 +311,8 @@ export class Handover {
     if (length > item.characters) item.writtenAt = item.bytes;
     item.characters = length;
     item.bytes += bytes;
-    if (!response.asked) this.turn.answering();
+    // What is left of an answer that was cut off answers nothing.
+    if (!response.asked && !response.over) this.turn.answering();
     this.turn.sign();
     this.gap.heard(this.#options.audible());
   }

@@ -107,6 +107,53 @@ describe('what the caller has said, and the next provider', () => {
     await call.session.end('caller-hung-up');
   });
 
+  it('is owed no more by one that acts before the bridge itself has heard the end of it', async () => {
+    const { tool, finish } = slowTool('search');
+    const kit = await greeted({ tools: [tool] }, {}, { provider: { bargeIn: 'interrupted' } });
+    const { a, b, call, all } = kit;
+    say(kit, 0, 1500);
+    quiet(kit, 100);
+    words(a, 'Look it up.');
+    a.emit({ type: 'toolCall', responseId: 'r1', callId: 'c1', name: 'search', args: '{}' });
+    quiet(kit, 1500);
+    await finish('found');
+    speak(a, 'answer', 'It is there.', 200);
+    await dies(a);
+    await b.ready();
+    expect(b.texts).toEqual([]);
+    expect(all('providerReady').at(-1)?.replayedMs).toBe(0);
+    await call.session.end('caller-hung-up');
+  });
+
+  it('is owed by one that was cut off before the bridge itself has heard the end of it', async () => {
+    const kit = await greeted({}, {}, { provider: { bargeIn: 'interrupted' } });
+    const { a, b, call } = kit;
+    say(kit, 0, 1500);
+    speak(a, 'hasty', 'Well,', 100, true, false);
+    a.emit({ type: 'interrupted', responseId: 'r-hasty' });
+    say(kit, 1500, 2500);
+    quiet(kit, 1500);
+    words(a, 'When do you open?');
+    await dies(a);
+    await b.ready();
+    expect(b.texts).toMatchObject([{ text: 'The caller waits for you to answer now.' }]);
+    await call.session.end('caller-hung-up');
+  });
+
+  it('is owed also while a function runs that they did not ask about', async () => {
+    const { tool } = slowTool('search');
+    const kit = await greeted({ tools: [tool] });
+    const { a, b, call } = kit;
+    a.emit({ type: 'toolCall', responseId: 'r1', callId: 'c1', name: 'search', args: '{}' });
+    await settled();
+    question(kit, a);
+    words(a, 'And what does it cost?');
+    await dies(a);
+    await b.ready();
+    expect(b.texts).toMatchObject([{ text: 'The caller waits for you to answer now.' }]);
+    await call.session.end('caller-hung-up');
+  });
+
   it('is known to be incomplete to one that takes speech only as it is spoken', async () => {
     const kit = await greeted({}, { catchUp: false });
     const { a, b, call } = kit;

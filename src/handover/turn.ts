@@ -26,6 +26,8 @@ export class Turn {
   #toMs = 0;
   #stoppedAt: number | undefined;
   #owed = false;
+  /** The provider acts on what it has heard of the speech that is open here: it hears an end sooner than our ear. */
+  #actedOn = false;
   /** Where turns of the caller ended, by the names that the provider gave them. */
   readonly #ends = new Map<string, number>();
 
@@ -51,6 +53,7 @@ export class Turn {
   callerSpeaks(): void {
     if (this.#speaking) return;
     this.#speaking = true;
+    this.#actedOn = false;
     this.#fromMs = Math.max(0, this.#options.positionMs() - PREROLL_MS);
   }
 
@@ -59,7 +62,7 @@ export class Turn {
     this.#speaking = false;
     this.#toMs = this.#options.positionMs();
     this.#stoppedAt = this.#options.clock.now();
-    this.#owed = true;
+    this.#owed = !this.#actedOn;
   }
 
   /** The provider has heard the end of a turn, whose words will come under this name. */
@@ -80,6 +83,12 @@ export class Turn {
   /** The agent speaks, or works, because of what the caller has said. */
   answering(): void {
     this.#owed = false;
+    this.#actedOn = this.#speaking;
+  }
+
+  /** The caller has more to say: what the agent began was no answer. */
+  interrupted(): void {
+    this.#actedOn = false;
   }
 
   /** The agent has answered. */
