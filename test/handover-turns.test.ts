@@ -490,9 +490,9 @@ describe('what goes on while nobody is there to speak', () => {
     await dies(b);
     await c.ready();
     // Adopted twice; what cannot be read, or is another thing, is its own.
-    c.emit({ ...search, callId: 'c1', args: '{"b":2,"a":1}' });
-    c.emit({ ...search, callId: 'c2', args: '{"a":1}' });
     c.emit({ ...search, callId: 'c3', args: '{"a":' });
+    c.emit({ ...search, callId: 'c2', args: '{"a":1}' });
+    c.emit({ ...search, callId: 'c1', args: '{"b":2,"a":1}' });
     await settled();
     expect(calls).toHaveLength(2);
     await finish();
@@ -536,6 +536,29 @@ describe('a line that is away when the provider dies', () => {
     quiet(kit, 300);
     expect(share(b, 0, 1500)).toBe(1);
     expect(said(b.request?.history)).toEqual(['assistant: Hello.']);
+    await call.session.end('caller-hung-up');
+  });
+});
+
+describe('a provider that is ready', () => {
+  it('says nothing to a machine that is to be hung up on', async () => {
+    const kit = await greeted({}, {}, { machine: { mode: 'hang-up' } });
+    const { a, b, call } = kit;
+    await dies(a);
+    const machine = { type: 'machine', callId: 'CA1', ref: undefined, result: 'machine' } as const;
+    call.session.onCarrierEvent({ ...machine, greetingOver: false });
+    expect(call.endReason).toBeUndefined();
+    await b.ready();
+    expect(call.endReason).toBe('machine-answered');
+    expect([b.said, b.texts, b.open]).toEqual([[], [], 0]);
+  });
+
+  it('and never says the greeting that it was asked for leaves nobody waiting for ever', async () => {
+    const silence = { afterMs: 5000, prompts: ['Are you there?'], goodbye: 'Goodbye.' };
+    const { a, call, clock } = await up({ silence });
+    expect(a.said).toEqual(['Hello.']);
+    clock.advance(5100);
+    expect(a.said).toEqual(['Hello.', 'Are you there?']);
     await call.session.end('caller-hung-up');
   });
 });
