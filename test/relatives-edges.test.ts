@@ -264,3 +264,21 @@ describe('the names of formats', () => {
     expect(pickFormat(requestOf({ preferredFormats: [] }), MANY_FORMATS)).toEqual(PCM16_24K);
   });
 });
+
+describe('a conversation of xAI that is not gone on with', () => {
+  it('is not named to those who read of it', async () => {
+    const resume = 'conv_of-yesterday-17';
+    const body = JSON.stringify({ error: { message: `there is no conversation ${resume}` } });
+    const server = await startServer({ refuse: { status: 404, body } });
+    const events: ProviderEvent[] = [];
+    const request = requestOf({ clock: new VirtualClock(), resume });
+    const { signal } = new AbortController();
+    await expect(xai(server.url).connect(request, (event) => events.push(event), signal)).rejects.toThrow(
+      '404',
+    );
+    expect(server.upgrades).toBe(2);
+    expect(events).toMatchObject([{ type: 'warning', code: 'resume_refused' }]);
+    expect(JSON.stringify(events)).toContain('there is no conversation [handle]');
+    expect(JSON.stringify(events)).not.toContain('yesterday');
+  });
+});

@@ -13,6 +13,7 @@ import { discreet } from '../common/discreet.ts';
 import { Expiry } from '../common/expiry.ts';
 import { type Fields, settingsText } from '../common/fields.ts';
 import { guardedSink } from '../common/guarded-sink.ts';
+import { withoutHandles } from '../common/handles.ts';
 import { abortError, connectError, networkError, type Scrub } from '../common/network.ts';
 import { type AudioEnvelope, ProviderSocket, type SocketEnd } from '../common/socket.ts';
 import { openingMove } from '../common/told.ts';
@@ -20,7 +21,7 @@ import { type Address, type Dial, dialWithin } from './address.ts';
 import { Conversation } from './conversation.ts';
 import { type Circumstances, closeCode, mayBeHandle, statusCode, wordsOfBody } from './errors.ts';
 import { MAX_CONNECTION_MS, OUTPUT } from './facts.ts';
-import { withoutHandles } from './handles.ts';
+
 import { buildSetup, readSetup, type SetupChoice, type SetupShape } from './setup.ts';
 import { historyTurns } from './texts.ts';
 import { Uplink } from './uplink.ts';

@@ -6,6 +6,7 @@ import type {
   ProviderSession,
   RealtimeProvider,
 } from '../../provider.ts';
+import { withoutHandles } from '../common/handles.ts';
 import { connectError } from '../common/network.ts';
 import { type OptionChecks, optionsOf } from '../common/options.ts';
 import { type Access, admit, type Ticket } from './access.ts';
@@ -134,8 +135,11 @@ async function open(
   const model = member.modelInSession ? (request.model ?? member.model) : undefined;
   const transcriptionModel =
     common.transcriptionModel ?? member.transcriber(url.searchParams.get('model') ?? model);
-  const go = (ticket: Ticket): Promise<ProviderSession> =>
-    OpenAiSession.connect({ ...common, ...ticket, url, model, transcriptionModel }, request, sink, signal);
+  const go = ({ headers, scrub: withoutKeys }: Ticket): Promise<ProviderSession> => {
+    const scrub = (text: string): string => withoutKeys(withoutHandles(text, [request.resume]));
+    const setup = { ...common, headers, scrub, url, model, transcriptionModel };
+    return OpenAiSession.connect(setup, request, sink, signal);
+  };
   if (typeof access !== 'function') return go(access);
   return go(await admit(access, request.clock, common.connectTimeoutMs, signal));
 }
