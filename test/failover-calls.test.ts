@@ -7,7 +7,7 @@ import {
   openAiStartCases,
   startCases,
 } from '../bench/failover/cases.ts';
-import { hold, type Judge, openPlay } from '../bench/failover/scene.ts';
+import { hold, type Outcome, openPlay } from '../bench/failover/scene.ts';
 import { type Lexicon, makeLexicon } from '../src/commands/drill/lexicon.ts';
 
 /**
@@ -51,25 +51,35 @@ function title({ name, providers, carrier = 'twilio', route }: Case): string {
 }
 
 const CASES = [...START, ...MID_CALL].map((one) => ({ one, title: title(one) }));
-const judges = new Map<Case, Judge>();
+const outcomes = new Map<Case, Outcome>();
 
-async function holdOne(one: Case): Promise<void> {
-  await using play = await openPlay(one, lexicon);
-  judges.set(one, await hold(one, play.begin()));
+/** All of them at once, and none is judged while others are up: that takes a tenth of a second of this process each. */
+async function holdAll(cases: readonly Case[]): Promise<void> {
+  const held = await Promise.all(
+    cases.map(async (one) => {
+      await using play = await openPlay(one, lexicon);
+      return { one, judge: await hold(one, play.begin()) };
+    }),
+  );
+  for (const { one, judge } of held) outcomes.set(one, judge());
 }
 
-// All of them at once, and none is judged while others are up: that takes a tenth of a second of this process each.
 beforeAll(async () => {
   lexicon = await makeLexicon();
-  await Promise.allSettled(CASES.map(({ one }) => holdOne(one)));
-}, 120_000);
+  const cases = CASES.map(({ one }) => one);
+  await holdAll(cases);
+  // A machine that stands still makes another call of it; with fewer at once it will not.
+  const again = cases.filter((one) => {
+    const outcome = outcomes.get(one);
+    return outcome?.disturbed === true && outcome.problems.length > 0;
+  });
+  await holdAll(again);
+}, 180_000);
 
 describe.each(CASES)('a call with a provider of which this becomes: $title', ({ one }) => {
   it('goes on without a word of the caller lost, one of the agent said again, or a function run twice', () => {
-    const judge = judges.get(one);
-    if (judge === undefined) throw new Error('the call could not be held');
-    const { problems, tried, trace } = judge();
-    expect(problems, trace()).toEqual([]);
-    expect(tried).toBe(true);
+    const outcome = outcomes.get(one);
+    expect(outcome?.problems, outcome?.trace()).toEqual([]);
+    expect(outcome?.tried).toBe(true);
   });
 });

@@ -156,7 +156,8 @@ function behaviour(wanted: Case, lexicon: Lexicon, name: StandInName, index: num
     respond: countingModel({
       lexicon,
       voice: AGENT_VOICES[index] ?? '',
-      atOnce: wanted.numbers ?? 5,
+      // Those who take over are brief: they only have to go on.
+      atOnce: index === 0 ? (wanted.numbers ?? 5) : 4,
       calls: wanted.tools ? LOOK_UP : undefined,
     }),
     speedFactor: 1.5,
