@@ -378,4 +378,55 @@ describe('a call in which everything goes wrong', () => {
     expect(kit.logged('call failed')).toBe(0);
     await expectNothingLeft(kit);
   });
+
+  it.each(seeds)('has a goodbye said to its end, each word once, by whoever is there (%i)', async (seed) => {
+    const random = seeded(seed);
+    const goodbye = Array.from({ length: 20 }, (_, i) => `word${i + 10}`);
+    const fallback = { ...FALLBACK, answerMs: 0, gapFiller: undefined };
+    const kit = await up({ greeting: undefined, fallback });
+    const { a, b, c, call, clock } = kit;
+    const ear = new Ear(() => clock.now());
+    ear.listen(call.leg);
+    call.session.leave('budget-spent', goodbye.join(' '));
+    const order = [a, b, c];
+    for (let turn = 0; call.endReason === undefined; turn++) {
+      expect(turn).toBeLessThan(20);
+      const live = order[turn % 3] ?? a;
+      const asked = live.said.at(-1)?.split(' ') ?? [];
+      const isLast = turn === 3 || random() < 0.3;
+      sayWords(live, turn, asked.slice(0, isLast ? undefined : random() * asked.length), goodbye, isLast);
+      clock.advance(isLast ? 10_000 : random() * 1500);
+      if (isLast) continue;
+      live.die();
+      await settled();
+      clock.advance(random() * 1500);
+      await order[(turn + 1) % 3]?.ready();
+    }
+    ear.cut();
+    expect(call.endReason).toBe('budget-spent');
+    const heard = goodbye.map((_, i) => Math.round(ear.wordsOf(i + 1)));
+    // Every word once.
+    expect(heard).toEqual(goodbye.map(() => 1));
+    await expectNothingLeft(kit);
+  });
 });
+
+/** A provider says these words of the goodbye, each with a sound of its own. */
+function sayWords(
+  live: ManualProvider,
+  turn: number,
+  words: readonly string[],
+  goodbye: readonly string[],
+  whole: boolean,
+): void {
+  const [responseId, itemId] = [`r${turn}`, `i${turn}`];
+  live.emit({ type: 'responseStarted', responseId, asked: true });
+  for (const word of words) {
+    const bytes = new Uint8Array(WORD_MS * 8).fill(goodbye.indexOf(word) + 1);
+    live.emit({ type: 'transcript', role: 'assistant', itemId, text: `${word} `, final: false });
+    live.emit({ type: 'audio', responseId, itemId, bytes });
+  }
+  if (!whole) return;
+  live.emit({ type: 'audioDone', responseId, itemId });
+  live.emit({ type: 'responseDone', responseId, status: 'completed', reason: undefined });
+}
