@@ -154,6 +154,17 @@ describe('what the caller has said, and the next provider', () => {
     await call.session.end('caller-hung-up');
   });
 
+  it('is owed by one that had just begun to answer, also if nobody has told when they stopped', async () => {
+    const kit = await greeted();
+    const { a, b, call } = kit;
+    words(a, 'When do you open?');
+    a.emit({ type: 'responseStarted', responseId: 'r1', asked: false });
+    await dies(a);
+    await b.ready();
+    expect(b.texts).toMatchObject([{ text: 'The caller waits for you to answer now.' }]);
+    await call.session.end('caller-hung-up');
+  });
+
   it('is known to be incomplete to one that takes speech only as it is spoken', async () => {
     const kit = await greeted({}, { catchUp: false });
     const { a, b, call } = kit;
@@ -323,6 +334,19 @@ describe('the tone of a gap, where there is none', () => {
     question(kit, a);
     await pass(5000, 100);
     expect(call.leg.heardBytes).toBe(before);
+    await call.session.end('caller-hung-up');
+  });
+
+  it('begins when nobody has been heard for its time, not sooner', async () => {
+    const kit = await greeted({ fallback: PATIENT });
+    const { a, call, pass } = kit;
+    question(kit, a);
+    await dies(a);
+    const before = call.leg.heardBytes;
+    await pass(700, 100);
+    expect(call.leg.heardBytes).toBe(before);
+    await pass(400, 100);
+    expect(call.leg.heardBytes).toBeGreaterThan(before);
     await call.session.end('caller-hung-up');
   });
 
@@ -541,6 +565,21 @@ describe('a line that is away when the provider dies', () => {
 });
 
 describe('a provider that is ready', () => {
+  it('and speaks in real time has a little of its speech kept back at first, also in the place of another', async () => {
+    const kit = await greeted({}, { speech: 'continuous' });
+    const { a, b, call, clock } = kit;
+    await dies(a);
+    await b.ready();
+    const played = call.leg.played.length;
+    b.emit({ type: 'responseStarted', responseId: 'r', asked: false });
+    b.emit({ type: 'audio', responseId: 'r', itemId: 'i', bytes: new Uint8Array(80 * 8).fill(0x55) });
+    clock.advance(80);
+    expect(call.leg.played.length).toBe(played);
+    clock.advance(60);
+    expect(call.leg.played.length).toBeGreaterThan(played);
+    await call.session.end('caller-hung-up');
+  });
+
   it('says nothing to a machine that is to be hung up on', async () => {
     const kit = await greeted({}, {}, { machine: { mode: 'hang-up' } });
     const { a, b, call } = kit;
