@@ -87,8 +87,9 @@ export class AgentVoice {
   /** Everything that was heard of what is not heard to its end. */
   takeBack(heard: readonly HeardItem[]): readonly HeardItem[] {
     this.#options.onCut();
-    this.#provider?.interrupt(heard);
+    // First: whoever dies of being told is followed by one that is told the conversation.
     for (const item of heard) this.#options.transcript.interrupted(item);
+    this.#provider?.interrupt(heard);
     this.#options.onTakenBack();
     return heard;
   }

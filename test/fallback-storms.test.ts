@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ProviderSession, RealtimeProvider } from '../src/provider.ts';
 import { createKit } from './support/call-kit.ts';
-import { speak, up } from './support/failover-kit.ts';
+import { said, speak, up } from './support/failover-kit.ts';
 import { ManualProvider, settled } from './support/manual-provider.ts';
 
 /** A provider that is ready at once and lives for 20 ms, again and again; what it does with its life is the test's. */
@@ -130,6 +130,35 @@ describe('a provider that is gone in the middle of being asked', () => {
     await settled();
     await b.ready();
     expect(call.endReason).toBeUndefined();
+    await call.session.end('caller-hung-up');
+  });
+
+  it('by being told what was heard does not make the next one forget it', async () => {
+    const { a, b, call, clock } = await up();
+    speak(a, 'long', 'We open at nine and we close at six.', 4000, true, false);
+    clock.advance(2000);
+    a.interruptions.push = (...given) => {
+      a.die();
+      return given.length;
+    };
+    a.emit({ type: 'speechStarted', itemId: 'u' });
+    await settled();
+    expect(said(b.request?.history)[0]).toMatch(/^assistant: We open/);
+    await call.session.end('caller-hung-up');
+  });
+});
+
+describe('the names that a provider gives to calls', () => {
+  it('do not get it the results of others', async () => {
+    const { a, b, call } = await up();
+    // It is of the first session, and looks like one of the second.
+    a.emit({ type: 'toolCall', responseId: 'r', callId: 'x~1', name: 'nobody', args: '{}' });
+    a.die();
+    await settled();
+    await b.ready();
+    await settled();
+    expect(b.results).toHaveLength(1);
+    expect(b.results[0]?.callId).not.toBe('x');
     await call.session.end('caller-hung-up');
   });
 });

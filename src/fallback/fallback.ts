@@ -65,6 +65,8 @@ interface Live {
   readonly trial: Trial;
   /** Something of the response that is under way was heard, or it calls a function. */
   answers: boolean;
+  /** Its end was told of. */
+  announced: boolean;
   /** By which the provider would go on with this very session. */
   handle: string | undefined;
 }
@@ -185,6 +187,7 @@ export class Fallback {
       readyAt: clock.now(),
       trial,
       answers: false,
+      announced: false,
       handle: undefined,
     };
     const previous = this.#last;
@@ -221,7 +224,8 @@ export class Fallback {
         live.handle = event.handle;
         break;
       case 'expiring':
-        this.#options.log.info({ inMs: event.inMs }, 'provider session is about to end');
+        if (!live.announced) this.#options.log.info({ inMs: event.inMs }, 'provider session is about to end');
+        live.announced = true;
         this.#renewal.expect(event.inMs, this.#options.clock.now() - live.readyAt);
         break;
       case 'closed':

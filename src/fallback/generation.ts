@@ -1,5 +1,8 @@
 import type { HeardItem, ProviderEvent, ProviderSession } from '../provider.ts';
 
+/** Calls whose results may still come. */
+const MOST_CALLS = 256;
+
 /**
  * One of the sessions that a call has one after the other. Providers count their responses, items and calls as they like,
  * so every session but the first has its ids marked: what is said to one session never means a thing of another.
@@ -7,6 +10,8 @@ import type { HeardItem, ProviderEvent, ProviderSession } from '../provider.ts';
 export class Generation {
   readonly #mark: string;
   readonly #first: boolean;
+  /** Calls of this session, by the names that the call knows them by: only the newest can still be answered. */
+  readonly #calls = new Map<string, string>();
 
   /** @param count of the sessions of this call before it */
   constructor(count: number) {
@@ -16,6 +21,7 @@ export class Generation {
 
   /** The event with the ids that the call knows. */
   event(event: ProviderEvent): ProviderEvent {
+    if (event.type === 'toolCall') this.#know(event.callId);
     if (this.#first) return event;
     switch (event.type) {
       case 'audio': {
@@ -94,8 +100,14 @@ export class Generation {
     return id.endsWith(this.#mark) ? id.slice(0, -this.#mark.length) : undefined;
   }
 
+  #know(callId: string): void {
+    this.#calls.set(this.#ours(callId), callId);
+    const [oldest] = this.#calls.keys();
+    if (this.#calls.size > MOST_CALLS && oldest !== undefined) this.#calls.delete(oldest);
+  }
+
   /** A call of an earlier session must not be taken for one of this session that happens to have its name. */
   #callIdFor(callId: string): string {
-    return this.#theirs(callId) ?? (/~\d+$/.test(callId) ? callId : `${callId}~0`);
+    return this.#calls.get(callId) ?? (/~\d+$/.test(callId) ? callId : `${callId}~0`);
   }
 }
