@@ -12,7 +12,7 @@ function turnout() {
   const subject = new Turnout([a, b, c], clock);
   const insteadOf = (one: typeof a): string =>
     subject
-      .insteadOf(one)
+      .after(one)
       .map(({ provider }) => provider.name)
       .join('');
   const from = (one: typeof a): string =>
