@@ -258,8 +258,10 @@ export class Succession {
     const speaks = this.#handover.begin(session, start);
     // It was not asked, but it was given a question.
     if (start.replayedMs > 0 && !start.speaking) this.#watch.asked();
-    if (speaks) this.#options.floor.goodbye.awaited();
-    else this.#gapFiller.end();
+    const { floor } = this.#options;
+    // A goodbye that was said is not waited for once more, whatever else there is to say.
+    if (speaks && !floor.goodbyeSaid) floor.goodbye.awaited();
+    if (!speaks) this.#gapFiller.end();
     this.#options.onTakenOver();
   }
 

@@ -218,6 +218,21 @@ describe('the end of a call whose provider dies', () => {
     expect(call.endReason).toBe('budget-spent');
   });
 
+  it('comes when the goodbye was heard, also if an answer is owed besides', async () => {
+    const kit = await up({ greeting: undefined });
+    const { a, b, call, clock } = kit;
+    asks(kit, 'And how late is it?');
+    call.session.leave('budget-spent', 'Goodbye.');
+    speak(a, 'bye', 'Goodbye.', 2000);
+    clock.advance(500);
+    await dies(a);
+    await b.ready();
+    clock.advance(1000);
+    expect(call.endReason).toBeUndefined();
+    clock.advance(700);
+    expect(call.endReason).toBe('budget-spent');
+  });
+
   it('comes when the goodbye was heard, whoever is still being dialled', async () => {
     const kit = await up({ greeting: undefined });
     const { a, b, call, clock } = kit;
