@@ -101,7 +101,11 @@ export class CallProvider {
   }
 
   #nobodyLeft({ code, message }: BridgeError): void {
-    this.#options.log.error({ code, detail: failureDetail(message) }, 'no provider is left');
+    const { agent, log } = this.#options;
+    log.error(
+      { code, detail: failureDetail(message), lastResort: agent.lastResort.type },
+      'no provider is left',
+    );
     this.#options.onNobodyLeft();
   }
 }

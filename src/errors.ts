@@ -99,7 +99,7 @@ export const ERRORS = {
     retry: true,
     failOver: true,
     endCall: true,
-    text: 'the session reached the longest time that the provider allows',
+    text: 'the session reached the longest time that the provider allows, or cannot be gone on with',
   },
   PROVIDER_REJECTED: {
     retry: false,

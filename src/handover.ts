@@ -161,7 +161,7 @@ export class Handover {
 
   callerSpeaks(): void {
     this.turn.callerSpeaks();
-    this.gap.callerSpeaks();
+    this.gap.callerSpeaks(this.turn.owed || this.owes);
   }
 
   callerStopped(): void {

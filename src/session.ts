@@ -285,7 +285,11 @@ export class Session {
 
   /** What the other end of the transfer is told before it is connected; undefined: nothing. */
   get announcement(): { readonly text: string; readonly language: string | undefined } | undefined {
-    return this.#line.switchboard.announcement;
+    const { lastResort } = this.agent;
+    if (this.#endReason === undefined || this.#endReason === 'transferred')
+      return this.#line.switchboard.announcement;
+    if (lastResort.type !== 'transfer' || lastResort.announce === undefined) return undefined;
+    return { text: lastResort.announce, language: lastResort.language };
   }
 
   /** What the carrier has to say of this call beside its media; nothing of it matters after the end. */

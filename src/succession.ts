@@ -3,7 +3,7 @@ import type { Agent } from './agents.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { Briefing } from './briefing.ts';
 import type { CallEventBody } from './call-events.ts';
-import type { Clock } from './clock.ts';
+import type { Cancel, Clock } from './clock.ts';
 import type { Downlink } from './downlink.ts';
 import { AnswerWatch } from './fallback/answer-watch.ts';
 import type { Ready } from './fallback/fallback.ts';
@@ -39,6 +39,9 @@ export interface SuccessionOptions {
   onTakenOver(): void;
 }
 
+/** While the caller speaks and no provider hears them. */
+const LOOK_AGAIN_MS = 200;
+
 /** Who speaks for the agent: one provider after the other, each of which goes on where the one before it ended. */
 export class Succession {
   readonly #options: SuccessionOptions;
@@ -49,6 +52,7 @@ export class Succession {
   #momentary: ProviderSession | undefined;
   #hadProvider = false;
   #closed = false;
+  #look: Cancel | undefined;
 
   constructor(options: SuccessionOptions) {
     this.#options = options;
@@ -145,6 +149,7 @@ export class Succession {
   lost(): void {
     if (this.#closed || this.#provider === undefined) return;
     this.#leaveOff();
+    this.#untilQuiet();
     if (this.#handover.owes) this.#fillGap();
   }
 
@@ -242,6 +247,7 @@ export class Succession {
 
   close(): void {
     this.#closed = true;
+    this.#look?.();
     this.#watch.end();
     this.#gapFiller.end();
   }
@@ -263,6 +269,14 @@ export class Succession {
     if (speaks && !floor.goodbyeSaid) floor.goodbye.awaited();
     if (!speaks) this.#gapFiller.end();
     this.#options.onTakenOver();
+  }
+
+  /** Whoever was to tell that the caller has stopped is gone. */
+  #untilQuiet(): void {
+    const { clock, hearing, onCallerQuiet } = this.#options;
+    if (this.#closed || this.#provider !== undefined || !this.#handover.turn.speaking) return;
+    if (hearing.unanswered().speaking) this.#look = clock.after(LOOK_AGAIN_MS, () => this.#untilQuiet());
+    else onCallerQuiet();
   }
 
   #fillGap(): void {

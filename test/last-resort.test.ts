@@ -273,6 +273,20 @@ describe.concurrent.each(STYLES)('a call whose providers are all dead, at $name'
   });
 });
 
+describe.each(DOCUMENT_STYLES)('a last resort that puts the caller through, at $name', (style) => {
+  it('tells the other end what the agent has for it', async ({ expect }) => {
+    const lastResort: AfterStream = { ...TRANSFER, announce: 'The booking line is out of order.' };
+    await using at = await place(style, lastResort, {
+      agent: { fallback: { ...AGENT.fallback, connectMs: 1500 } },
+      calls: { dialResult: { status: 'completed', ringMs: 50, durationMs: 100 } },
+    });
+    const call = await at.on.connected(at.calls);
+    at.on.provider.die();
+    await call.next('ended');
+    expect(call.eventsOf('leg-told').map(({ text }) => text)).toEqual(['The booking line is out of order.']);
+  });
+});
+
 const OPERATOR = { authorization: 'Bearer operator' };
 
 describe.concurrent.each(DOCUMENT_STYLES)(

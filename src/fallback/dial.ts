@@ -44,8 +44,8 @@ export interface Dialled {
   readonly listen: (sink: (event: ProviderEvent) => void) => void;
 }
 
-/** What may follow an attempt that failed: with whom else, or once more with the same. */
-export const AGAIN_AFTER_MS = 300;
+/** All have failed: a moment that the network needs to come back, and that a caller who hears it ring, or a tone, gives us. */
+export const AGAIN_AFTER_MS = 1500;
 
 /**
  * The next one is dialled beside a probe so soon that the caller hardly notices that it was made with their call, and not

@@ -7,7 +7,7 @@ import type { Log } from '../log.ts';
 import type { ConnectRequest, ProviderEvent, ProviderSession } from '../provider.ts';
 import { settleWithin } from '../settle.ts';
 import type { Breakers, Trial } from './breakers.ts';
-import type { Candidate } from './candidate.ts';
+import { type Candidate, modelOf } from './candidate.ts';
 import { type Dialled, dial, type UsageEvent } from './dial.ts';
 import { Generation } from './generation.ts';
 import type { FallbackPolicy } from './policy.ts';
@@ -71,6 +71,12 @@ interface Live {
   handle: string | undefined;
 }
 
+/** A session that the same provider would go on with. */
+interface Resume {
+  readonly candidate: Candidate;
+  readonly handle: string;
+}
+
 const CLOSE_LIMIT_MS = 2000;
 
 /**
@@ -124,7 +130,7 @@ export class Fallback {
     this.#cancelDial?.();
     const live = this.#live;
     this.#live = undefined;
-    if (live !== undefined) this.#end(live, reason);
+    if (live !== undefined) this.#closeQuietly(live.session, reason);
     await Promise.all(this.#closing);
   }
 
@@ -175,8 +181,8 @@ export class Fallback {
     this.#use(dialled, why);
   }
 
-  #use({ candidate, session, request, ms, trial, listen }: Dialled, why: ProviderChange): void {
-    const { clock, log } = this.#options;
+  #use({ candidate, session, request, ms, trial, overtaken, listen }: Dialled, why: ProviderChange): void {
+    const { clock, log, onFailed } = this.#options;
     const generation = new Generation(this.#sessions);
     this.#sessions += 1;
     const before = this.#live;
@@ -193,9 +199,13 @@ export class Fallback {
     const previous = this.#last;
     this.#live = live;
     this.#last = candidate;
-    if (before !== undefined) this.#end(before, 'another session goes on');
+    if (before !== undefined) this.#closeQuietly(before.session, 'another session goes on');
     const codecs = { in: formatName(session.input), out: formatName(session.output) };
-    log.info({ provider: candidate.provider.name, ms: Math.round(ms), why, ...codecs }, 'provider ready');
+    log.info({ ...named(candidate), ms: Math.round(ms), why, ...codecs }, 'provider ready');
+    for (const slow of overtaken) {
+      log.info(named(slow), 'provider was slow, another one was ready first');
+      onFailed(slow, 'connecting', new BridgeError('TIMEOUT', 'another provider was ready first'), ms);
+    }
     const ours = generation.session(session, (thrown) => this.#broken(live, thrown));
     try {
       this.#options.onReady({ candidate, session: ours, why, request, connectMs: ms, before: previous });
@@ -275,12 +285,12 @@ export class Fallback {
     const { code } = error;
     // Host, status and code are for whoever is paged; the adapter has taken keys out.
     const detail = failureDetail(error.message);
-    log.warn({ provider: candidate.provider.name, code, detail }, 'provider lost');
+    log.warn({ ...named(candidate), code, detail }, 'provider lost');
     live.trial.lost(code);
     onFailed(candidate, 'in-call', error, clock.now() - live.readyAt);
     this.#turnout.lost(candidate, error);
     onLost(error);
-    this.#end(live, 'the session is no good any more');
+    this.#closeQuietly(live.session, 'the session is no good any more');
     const next = this.#turnout.after(candidate);
     const mayResume = handle !== undefined && this.#turnout.mayTry(candidate);
     const resume = mayResume ? { candidate: { ...candidate }, handle } : undefined;
@@ -309,16 +319,9 @@ export class Fallback {
     const { log, onFailed } = this.#options;
     const { code, message } = error;
     const detail = failureDetail(message);
-    log.warn(
-      { provider: candidate.provider.name, code, detail, ms: Math.round(ms) },
-      'provider cannot be had',
-    );
+    log.warn({ ...named(candidate), code, detail, ms: Math.round(ms) }, 'provider cannot be had');
     this.#turnout.failed(candidate, error);
     onFailed(candidate, 'connecting', error, ms);
-  }
-
-  #end({ session }: Live, reason: string): void {
-    this.#closeQuietly(session, reason);
   }
 
   #closeQuietly(session: ProviderSession, reason: string): void {
@@ -331,7 +334,7 @@ export class Fallback {
   }
 }
 
-interface Resume {
-  readonly candidate: Candidate;
-  readonly handle: string;
+/** As a line of the log has it. */
+function named(candidate: Candidate): { readonly provider: string; readonly model: string | undefined } {
+  return { provider: candidate.provider.name, model: modelOf(candidate) };
 }

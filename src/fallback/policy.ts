@@ -12,6 +12,7 @@ export interface FallbackPolicy {
   readonly gapFiller: GapFillerPolicy | undefined;
 }
 
+/** What the caller hears while a provider is replaced. */
 export interface GapFillerPolicy {
   /** Nothing has been heard for this long, in ms. */
   readonly afterMs: number;
@@ -19,6 +20,7 @@ export interface GapFillerPolicy {
   readonly clips: ReadonlyMap<string, Clip> | undefined;
 }
 
+/** Of agents that say nothing of it. */
 export const FALLBACK: FallbackPolicy = {
   // Long enough for a cold start across an ocean; a caller has heard it ring meanwhile, or hears the gap filler.
   connectMs: 5000,

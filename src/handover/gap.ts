@@ -23,6 +23,8 @@ export class Gap {
   /** Connecting and speaking of providers that were lost before they were heard. */
   #spentMs = 0;
   #soundEndedAt: number;
+  /** How long the caller has waited for what never came. */
+  #inVainMs = 0;
 
   constructor(clock: Clock, emit: (event: FailoverEvent) => void) {
     this.#clock = clock;
@@ -62,7 +64,10 @@ export class Gap {
 
   /** The agent is heard again. @param audible it was never silent: what it said before still plays */
   heard(audible: boolean): void {
-    if (this.#successor === undefined || this.#lostAt === undefined) return;
+    if (this.#successor === undefined || this.#lostAt === undefined) {
+      this.#inVainMs = 0;
+      return;
+    }
     const now = this.#clock.now();
     const answerMs = now - this.#readyAt;
     const ownMs = now - this.#lostAt - this.#spentMs - this.#successor.connectMs - answerMs;
@@ -70,19 +75,21 @@ export class Gap {
     this.#over(gapMs, answerMs, Math.min(gapMs, Math.max(0, ownMs)));
   }
 
-  /** The caller does not wait any longer. */
-  callerSpeaks(): void {
-    if (this.#successor === undefined || this.#lostAt === undefined) return;
-    const gapMs = Math.max(0, this.#clock.now() - this.#soundEndedAt);
-    this.#over(gapMs, 0, 0);
+  /** The caller does not wait any longer. @param waited they were owed something */
+  callerSpeaks(waited: boolean): void {
+    if (waited) this.#inVainMs = Math.max(this.#inVainMs, this.silentMs);
+    if (this.#successor !== undefined) this.#over(0, 0, 0);
   }
 
   #over(gapMs: number, answerMs: number, addedMs: number): void {
     const successor = this.#successor;
     this.#successor = undefined;
     this.#lostAt = undefined;
+    const inVainMs = this.#inVainMs;
+    this.#inVainMs = 0;
     if (successor === undefined) return;
     const { from, to, why, connectMs } = successor;
-    this.#emit({ type: 'failover', from, to, why, gapMs, connectMs, answerMs, addedMs });
+    const heardMs = Math.max(gapMs, inVainMs);
+    this.#emit({ type: 'failover', from, to, why, gapMs: heardMs, connectMs, answerMs, addedMs });
   }
 }
