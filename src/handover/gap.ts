@@ -77,7 +77,8 @@ export class Gap {
 
   /** The caller does not wait any longer. @param waited they were owed something */
   callerSpeaks(waited: boolean): void {
-    if (waited) this.#inVainMs = Math.max(this.#inVainMs, this.silentMs);
+    // A successor that is remembered owes them something.
+    if (waited || this.#successor !== undefined) this.#inVainMs = Math.max(this.#inVainMs, this.silentMs);
     if (this.#successor !== undefined) this.#over(0, 0, 0);
   }
 
