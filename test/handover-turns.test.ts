@@ -228,6 +228,19 @@ describe('what the agent was asked for', () => {
     await call.session.end('caller-hung-up');
   });
 
+  it('is done when all of its audio came, though nobody said that the answer was complete', async () => {
+    const kit = await greeted();
+    const { a, b, call } = kit;
+    words(a, 'When do you open?');
+    speak(a, 'answer', 'We open at nine every day of the week.', 500, true, false);
+    a.emit({ type: 'audioDone', responseId: 'r-answer', itemId: 'answer' });
+    await dies(a);
+    await b.ready();
+    expect(b.texts).toEqual([]);
+    expect(said(b.request?.history).at(-1)).toBe('assistant: We open at nine every day of the week.');
+    await call.session.end('caller-hung-up');
+  });
+
   it('stays asked for when something else was said to its end', async () => {
     const { a, b, call, clock } = await up();
     speak(a, 'hello', 'Hello.', 200);
@@ -393,6 +406,20 @@ describe('a session that is exchanged because it is about to end', () => {
     call.session.leave('shutdown', 'Goodbye.');
     await pass(3000, 100);
     expect(a.dialled).toBe(1);
+    await call.session.end('caller-hung-up');
+  });
+
+  it('is not exchanged while the caller waits for an answer', async () => {
+    const kit = await greeted();
+    const { a, call, pass } = kit;
+    quiet(kit, 9000);
+    question(kit, a);
+    a.emit({ type: 'expiring', inMs: 60_000 });
+    await pass(2000, 100);
+    expect(a.dialled).toBe(1);
+    speak(a, 'answer', 'At nine.', 200, false, false);
+    await pass(1000, 100);
+    expect(a.dialled).toBe(2);
     await call.session.end('caller-hung-up');
   });
 
