@@ -12,6 +12,7 @@ import type { Floor, HoldReason } from './floor.ts';
 import { Handover, type Start } from './handover.ts';
 import type { Hearing } from './hearing.ts';
 import type { Keypad } from './keypad.ts';
+import { FRAME_MS } from './pacer.ts';
 import type { HistoryItem, ProviderCapabilities, ProviderEvent, ProviderSession } from './provider.ts';
 import type { ToolDesk } from './tool-desk.ts';
 import type { Transcript } from './transcript.ts';
@@ -70,7 +71,8 @@ export class Succession {
     this.#watch = new AnswerWatch({
       clock,
       limitMs: agent.fallback.answerMs,
-      agentSpeaks: () => !downlink.idle,
+      // Of an answer that is never said to be over a rest stays in the queue for ever, shorter than a frame.
+      agentSpeaks: () => !downlink.idle && downlink.aheadMs > FRAME_MS,
       onStill: (forMs) => options.onProviderStill(forMs),
     });
     this.#gapFiller = new GapFiller({
