@@ -225,6 +225,18 @@ export function midCallCases(
       },
     },
     {
+      name: 'mute in mid-sentence: the socket lives',
+      group,
+      providers,
+      numbers: 8,
+      waitsFor: 'notice',
+      async act(scene) {
+        await begun(scene, 1500);
+        scene.kill('mute');
+        await scene.tookOver();
+      },
+    },
+    {
       name: 'half-open: nothing comes any more',
       group,
       providers,

@@ -29,6 +29,7 @@ const QUIET_MS = 1000;
 const DISTURBED_MS = 400;
 /** Of a trace. */
 const MOST_LINES = 40;
+const LAST_STAMPS = 24;
 /** A call that takes longer hangs. */
 const PATIENCE_MS = 60_000;
 
@@ -252,7 +253,20 @@ export function traceOf(call: StagedCall, heard: readonly FoundWord[] = []): str
   const events = call.stamped
     .filter(({ event }) => event.type !== 'usage' && event.type !== 'transcript')
     .map(({ clockMs, event }) => `  ${since(clockMs)} ${JSON.stringify(event)}`);
-  return [`  heard: ${words.join(' ')}`, ...sessions, ...events.slice(0, MOST_LINES)].join('\n');
+  const last =
+    call.sessions
+      .at(-1)
+      ?.stamps.filter(({ type }) => !type.endsWith('append'))
+      .slice(-LAST_STAMPS) ?? [];
+  const stamps = last.map(
+    ({ direction, type, atMs }) => `${direction === 'sent' ? '◀' : '▶'}${type}@${since(atMs)}`,
+  );
+  return [
+    `  heard: ${words.join(' ')}`,
+    ...sessions,
+    `  at the end: ${stamps.join(' ')}`,
+    ...events.slice(-MOST_LINES),
+  ].join('\n');
 }
 
 /** The call is no different from any other: the caller says something, and is answered. */
