@@ -212,11 +212,14 @@ export class Conversation {
     return this.#floor.leavingForGood;
   }
 
-  /** No provider is left. True: the goodbye was said, and the call ends when that was heard. */
-  endsByItself(): boolean {
-    if (!this.#floor.goodbyeSaid) return false;
-    this.#floor.goodbye.finalise();
-    return true;
+  /**
+   * No provider is left. Runs `end` when the caller has heard what there is to hear, unless the goodbye was said: then the
+   * call ends by itself. @param atOnce they hear somebody else
+   */
+  abandoned(end: () => void, atOnce: boolean): void {
+    if (this.#floor.goodbyeSaid) this.#floor.goodbye.finalise();
+    else if (atOnce) end();
+    else this.succession.whenHeard(end);
   }
 
   /** See `Partings`. */

@@ -7,8 +7,8 @@ import { Pace } from './handover/pace.ts';
 import { Turn } from './handover/turn.ts';
 import {
   continues,
-  GO_ON,
   GO_ON_ANSWERING,
+  goOn,
   MISSED_BEGINNING,
   ONLY_HEARD,
   SAY_AGAIN,
@@ -55,7 +55,10 @@ interface OpenResponse {
 }
 
 /** Less voice than this is a noise. */
-const A_WORD_MS = 300;
+export const A_WORD_MS = 300;
+
+/** By which a place in a text is known. */
+const LAST_WORDS = 8;
 
 /** How the next provider begins. */
 export interface Start {
@@ -86,6 +89,7 @@ export class Handover {
   #perMs = 1;
   /** Of the session that was lost: */
   #again: OpenAsk[] = [];
+  readonly #leftOff = new Set<string>();
   #cutShort = false;
   #noAnswer = false;
   #waitedFor = false;
@@ -191,6 +195,7 @@ export class Handover {
   /** The session is gone: what is open of it will not be finished. */
   lost(): void {
     this.#session = undefined;
+    this.#leftOff.clear();
     const asks = this.#asks.take();
     for (const [responseId, response] of this.#responses) {
       if (!response.over) this.#leaveOff(responseId, response, asks);
@@ -202,10 +207,11 @@ export class Handover {
 
   #leaveOff(responseId: string, { asked, items }: OpenResponse, asks: OpenAsk[]): void {
     const { transcript } = this.#options;
-    for (const [itemId, { bytes, done }] of items) {
+    for (const [itemId, { bytes, done, writtenAt }] of items) {
+      this.#leftOff.add(itemId);
       const ms = bytes / this.#perMs;
       const { length } = transcript.textOf(itemId);
-      transcript.broken(itemId, done ? length : this.#pace.said(length, ms));
+      transcript.broken(itemId, done ? length : this.#pace.said(length, ms, writtenAt / this.#perMs));
     }
     const whole = items.size > 0 && [...items.values()].every((item) => item.done);
     const ask = asks.findIndex((one) => one.responseId === responseId);
@@ -224,14 +230,14 @@ export class Handover {
 
   /** The conversation as the next provider is told it. @param catchUp it can be sent what the caller has just said */
   history(catchUp: boolean): HistoryItem[] {
-    const { transcript, toCome, functions } = this.#options;
-    const items = toCome();
+    const { transcript, functions } = this.#options;
+    const items = this.#toCome();
     const text = continues(functions());
     const history: HistoryItem[] = [
-      ...transcript.history(new Set(items), !catchUp),
+      ...transcript.history(items, !catchUp),
       { type: 'message', role: 'system', text },
     ];
-    this.#promises.set(history, new Map(items.map((itemId) => [itemId, transcript.textOf(itemId)])));
+    this.#promises.set(history, new Map([...items].map((itemId) => [itemId, transcript.textOf(itemId)])));
     return history;
   }
 
@@ -276,11 +282,24 @@ export class Handover {
   /** What it has to be told so that it speaks; undefined: it is not its turn. */
   #prompt(again: readonly OpenAsk[], unheardMs: number): string | undefined {
     const [ask] = again;
-    if (this.#cutShort) return GO_ON;
+    if (this.#cutShort) return goOn(this.#lastHeard());
     if (ask !== undefined) return ask.prompt ?? WAITS_FOR_ANSWER;
     if (!this.turn.owed && !this.#noAnswer) return undefined;
     if (this.#hasQuestion()) return WAITS_FOR_ANSWER;
     return unheardMs >= A_WORD_MS || this.#noAnswer ? SAY_AGAIN : undefined;
+  }
+
+  /** What was left off is as good as heard: as far as it was played, nobody tells of its end. */
+  #toCome(): ReadonlySet<string> {
+    return new Set([...this.#options.toCome(), ...this.#leftOff]);
+  }
+
+  /** The end of what the agent has said: a session that is taken up again may not know how far it came. */
+  #lastHeard(): string {
+    const last = this.#options.transcript
+      .history(this.#toCome())
+      .findLast((item) => item.type === 'message' && item.role === 'assistant');
+    return last?.type === 'message' ? last.text.split(/\s+/).slice(-LAST_WORDS).join(' ') : '';
   }
 
   /** What was said last is the caller's, or a result. */
@@ -365,7 +384,7 @@ export class Handover {
     if (written.trim() !== '') return written;
     let ms = 0;
     for (const { bytes } of items.values()) ms += bytes / this.#perMs;
-    return cutAtWord(text, this.#pace.said(text.length, ms) / text.length);
+    return cutAtWord(text, this.#pace.said(text.length, ms, 0) / text.length);
   }
 }
 

@@ -68,10 +68,14 @@ function oneLine(text: string, max: number): string {
   return shortText(text, max).replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
 }
 
-/** Asked of a provider that takes over in the middle of a sentence. */
-export const GO_ON =
-  'You were cut off in the middle of what you were saying. The caller has heard the last of your words above. Go on from ' +
-  'exactly there, in the middle of the sentence if need be, and repeat nothing.';
+/** Asked of a provider that takes over in the middle of a sentence. @param heard the last words of it, as far as they are known */
+export function goOn(heard: string): string {
+  const words = heard === '' ? 'the last of your words above' : `your words up to ${JSON.stringify(heard)}`;
+  return (
+    `You were cut off in the middle of what you were saying. The caller has heard ${words}. Go on from exactly there, in ` +
+    'the middle of the sentence if need be, and repeat nothing.'
+  );
+}
 
 /** Told to a provider that hears once more what the one before it was cut off in answering. */
 export const GO_ON_ANSWERING =

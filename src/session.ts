@@ -136,7 +136,8 @@ export class Session {
       conversation: () => this.#conversation,
       emit: (event) => this.#emit(event),
       onNobodyLeft: () => {
-        if (!this.#conversation.endsByItself()) this.#agentLost('provider-failed');
+        const end = (): void => this.#agentLost('provider-failed');
+        this.#conversation.abandoned(end, this.#line.switchboard.transferring);
       },
       onCannotRenew: () => this.#leave.now('max-duration', deps.agent.maxCallGoodbye),
     });

@@ -9,7 +9,7 @@ import { AnswerWatch } from './fallback/answer-watch.ts';
 import type { Ready } from './fallback/fallback.ts';
 import { GapFiller } from './fallback/gap-filler.ts';
 import type { Floor, HoldReason } from './floor.ts';
-import { Handover, type Start } from './handover.ts';
+import { A_WORD_MS, Handover, type Start } from './handover.ts';
 import type { Hearing } from './hearing.ts';
 import type { Keypad } from './keypad.ts';
 import { FRAME_MS } from './pacer.ts';
@@ -42,6 +42,8 @@ export interface SuccessionOptions {
 
 /** While the caller speaks and no provider hears them. */
 const LOOK_AGAIN_MS = 200;
+/** A sentence has its end by then. */
+const HEARD_LIMIT_MS = 5000;
 
 /** Who speaks for the agent: one provider after the other, each of which goes on where the one before it ended. */
 export class Succession {
@@ -52,8 +54,11 @@ export class Succession {
   #provider: ProviderSession | undefined;
   #momentary: ProviderSession | undefined;
   #hadProvider = false;
+  #announcesSpeech = false;
   #closed = false;
   #look: Cancel | undefined;
+  #onHeard: (() => void) | undefined;
+  #limit: Cancel | undefined;
 
   constructor(options: SuccessionOptions) {
     this.#options = options;
@@ -123,6 +128,7 @@ export class Succession {
     this.#momentary = moment;
     voice.connect(call);
     downlink.setSource(session.output, capabilities.speech === 'continuous');
+    this.#announcesSpeech = capabilities.bargeIn === 'speech-started';
     this.#watch.begin(capabilities);
     const unheardMs = first ? 0 : hearing.unanswered().spokenMs;
     const handed = hearing.connect(session, capabilities, first ? undefined : { replay: true });
@@ -159,7 +165,29 @@ export class Succession {
   get mayRenew(): boolean {
     const { floor, desk } = this.#options;
     const still = floor.quiet && !floor.goodbye.leaving && desk.underWay.length === 0;
-    return !this.#closed && still && !this.#handover.busy;
+    return !this.#closed && still && !this.#handover.busy && !this.#callerHeard;
+  }
+
+  /** Some providers do not say when the caller speaks; what they have not answered would be lost with their session. */
+  get #callerHeard(): boolean {
+    const { spokenMs, speaking } = this.#options.hearing.unanswered();
+    // One that does say so has taken it for no speech.
+    return speaking || (!this.#announcesSpeech && spokenMs >= A_WORD_MS);
+  }
+
+  /** Runs when the caller has heard what there is of the agent's speech; at the latest after 5 s. */
+  whenHeard(run: () => void): void {
+    const { clock, downlink } = this.#options;
+    if (this.#closed || downlink.idle) {
+      run();
+      return;
+    }
+    this.#onHeard = () => {
+      this.#onHeard = undefined;
+      this.#limit?.();
+      run();
+    };
+    this.#limit = clock.after(HEARD_LIMIT_MS, this.#onHeard);
   }
 
   /** The conversation as the next provider is told it. @param catchUp see `ProviderCapabilities` */
@@ -227,6 +255,7 @@ export class Succession {
     if (!downlink.playsClip) this.#handover.gap.soundEnded();
     this.#gapFiller.soundEnded();
     floor.check();
+    this.#onHeard?.();
   }
 
   /** The provider was told the result of a function. */
@@ -250,6 +279,7 @@ export class Succession {
   close(): void {
     this.#closed = true;
     this.#look?.();
+    this.#limit?.();
     this.#watch.end();
     this.#gapFiller.end();
   }

@@ -22,7 +22,7 @@ describe('a call whose provider dies while the agent speaks', () => {
     expect(said(b.request?.history)).toEqual([
       'assistant: Hello.',
       'user: When do you open?',
-      'assistant: We open at nine and',
+      'assistant: We open at nine and close at',
     ]);
     clock.advance(300);
     await b.ready();
@@ -58,6 +58,19 @@ describe('a call whose provider dies while the agent speaks', () => {
     await b.ready();
     expect(b.said).toEqual(['Hello.']);
     expect(b.texts).toEqual([]);
+    await call.session.end('caller-hung-up');
+  });
+
+  it('tells what was heard of an answer that fell silent in the middle of a frame', async () => {
+    const { a, b, call, pass } = await up({ fallback: { ...FALLBACK, answerMs: 3000 } });
+    speak(a, 'hello', 'Hello, good morning, good day to you.', 2500);
+    await pass(3000, 20);
+    a.emit({ type: 'speechStarted', itemId: 'u' });
+    a.emit({ type: 'speechStopped', itemId: 'u' });
+    speak(a, 'cut', 'one two three four five', 1005, true, false);
+    await pass(8000, 20);
+    expect(b.dialled).toBe(1);
+    expect(said(b.request?.history).at(-1)).toMatch(/^assistant: one two/);
     await call.session.end('caller-hung-up');
   });
 
@@ -108,7 +121,7 @@ describe('a call whose provider dies while the agent speaks', () => {
     clock.advance(1000);
     a.die();
     await settled();
-    expect(said(b.request?.history)).toEqual(['assistant: one two three four five six seven']);
+    expect(said(b.request?.history)).toEqual(['assistant: one two three four five six seven eight nine']);
     say(kit, 0, 1200);
     expect(call.leg.log).toContain('clear');
     await b.ready();
@@ -382,6 +395,9 @@ describe('who takes over', () => {
     a.die();
     await settled();
     expect(a.dialled).toBe(3);
+    // What there is of its speech is heard first.
+    expect(call.endReason).toBeUndefined();
+    kit.clock.advance(500);
     expect(call.endReason).toBe('provider-failed');
   });
 

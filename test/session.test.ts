@@ -562,8 +562,11 @@ describe('the end of a call', () => {
     { name: 'socket', run: ({ session, leg }) => session.onLegClosed(leg, false), reason: 'media-lost' },
     {
       name: 'provider',
-      run: ({ provider }) =>
-        provider.emit({ type: 'closed', expected: false, error: new BridgeError('PROVIDER_AUTH', 'no') }),
+      run: ({ provider, clock }) => {
+        provider.die(new BridgeError('PROVIDER_AUTH', 'no'));
+        // What it was saying is heard first.
+        clock.advance(5001);
+      },
       reason: 'provider-failed',
       closedWith: 'the session is no good any more',
     },

@@ -39,12 +39,17 @@ export class Pace {
     if (ms >= LEAST_MS) this.#share = Math.max(LEAST_SHARE, writtenAtMs / ms);
   }
 
-  /** Of so many characters those for which there is audio, if there is so much of it in all. */
-  said(characters: number, ms: number): number {
+  /**
+   * Of so many characters those for which there is audio, if there is so much of it in all.
+   * @param writtenAtMs see `Spoken`
+   */
+  said(characters: number, ms: number, writtenAtMs: number): number {
     if (this.#lags) return characters;
-    const byPace = (ms * this.#characters * FASTER) / this.#ms;
+    const perMs = this.#characters / this.#ms;
     // Twice the time that it takes: then it is all.
-    if (byPace >= characters * 2) return characters;
-    return Math.floor(Math.min(byPace, characters * this.#share));
+    if (ms * perMs >= characters * 2) return characters;
+    const before = Math.min(characters * this.#share, writtenAtMs * perMs * FASTER);
+    // Since there are no more words, the voice has come nearer to their end.
+    return Math.floor(Math.min(characters, before + (ms - writtenAtMs) * perMs));
   }
 }
