@@ -103,7 +103,7 @@ export class AgentBook {
       toolsAtOnce: spec.toolsAtOnce ?? base.toolsAtOnce,
       filler: filler(spec, base, variables),
       providers: spec.providers,
-      fallback: fallback(spec, base),
+      failover: failover(spec, base),
       maxCallMs: Math.min(base.maxCallMs, (spec.limits?.callSeconds ?? Number.POSITIVE_INFINITY) * 1000),
       maxCallGoodbye: say(spec.limits?.goodbye, base.maxCallGoodbye),
       silence: silence(spec, base, variables),
@@ -188,7 +188,7 @@ function silence(spec: AgentSpec, base: Agent, variables: Variables): Agent['sil
   };
 }
 
-function fallback({ failover }: AgentSpec, { fallback: base }: Agent): Agent['fallback'] {
+function failover({ failover }: AgentSpec, { failover: base }: Agent): Agent['failover'] {
   if (failover === undefined) return base;
   const { connectSeconds, hedgeSeconds, answerSeconds, filler: gap } = failover;
   return {

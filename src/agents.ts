@@ -1,7 +1,7 @@
 import { type AudioFormat, MULAW_8K } from './audio/format.ts';
 import type { AfterStream } from './carrier.ts';
 import type { DigitRule } from './digits.ts';
-import { FALLBACK, type FallbackPolicy } from './fallback/policy.ts';
+import { FAILOVER, type FailoverPolicy } from './fallback/policy.ts';
 import type { TurnDetection } from './provider.ts';
 import type { SilencePolicy } from './silence.ts';
 import { currentTime, endCall, lineStatus } from './tools/built-in.ts';
@@ -29,7 +29,7 @@ export interface Agent {
   readonly filler: FillerPolicy | undefined;
   /** Providers in the order in which they are to be tried; none: the one that the service is configured for. */
   readonly providers: readonly AgentProvider[];
-  readonly fallback: FallbackPolicy;
+  readonly failover: FailoverPolicy;
   readonly maxCallMs: number;
   readonly maxCallGoodbye: string;
   readonly silence: SilencePolicy;
@@ -128,8 +128,8 @@ export interface AgentText {
   readonly audio: 'wideband' | 'passthrough';
   readonly maxCallMs: number;
   readonly silenceMs: number;
-  /** Over what `FALLBACK` says. */
-  readonly failover?: Partial<FallbackPolicy> | undefined;
+  /** Over what `FAILOVER` says. */
+  readonly failover?: Partial<FailoverPolicy> | undefined;
   /** Undefined: `LAST_RESORT`. */
   readonly lastResort?: AfterStream | undefined;
 }
@@ -160,7 +160,7 @@ export function voiceAgent(text: AgentText, tools: readonly Tool[]): Agent {
     toolsAtOnce: TOOLS_AT_ONCE,
     filler: { afterMs: 2000, texts: ['One moment, please.'], clip: undefined, everyMs: 8000, atMost: 3 },
     providers: [],
-    fallback: { ...FALLBACK, ...text.failover },
+    failover: { ...FAILOVER, ...text.failover },
     maxCallMs: text.maxCallMs,
     maxCallGoodbye: 'I am sorry, we have to end here, this call has reached its longest time. Goodbye.',
     silence: {

@@ -8,7 +8,7 @@ import { assertNever, BridgeError } from './errors.ts';
 import { Breakers } from './fallback/breakers.ts';
 import { soleCandidate } from './fallback/candidate.ts';
 import { type Dialled, dial } from './fallback/dial.ts';
-import { FALLBACK } from './fallback/policy.ts';
+import { FAILOVER } from './fallback/policy.ts';
 import type {
   ConnectRequest,
   HistoryItem,
@@ -127,7 +127,7 @@ function dialOne(list: readonly RealtimeProvider[], options: AudioStreamOptions)
     clock,
     breakers: options.breakers ?? new Breakers({ clock, onChange: () => undefined }),
     candidates: list.flatMap(soleCandidate),
-    connectMs: timeOf('connectMs', options.connectMs, FALLBACK.connectMs, 1),
+    connectMs: timeOf('connectMs', options.connectMs, FAILOVER.connectMs, 1),
     hedgeMs: timeOf('hedgeMs', options.hedgeMs, 0, 0),
     signal: signal ?? new AbortController().signal,
     request: ({ provider }) => requestOf(provider, options, clock),

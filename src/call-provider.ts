@@ -42,7 +42,7 @@ export class CallProvider {
     this.#fallback = new Fallback({
       ...options,
       candidates: options.providers,
-      policy: agent.fallback,
+      policy: agent.failover,
       request: (candidate, resume) => {
         const history = conversation().succession.history(candidate.provider.capabilities.catchUp);
         return connectRequest(agent, candidate, options.line, clock, { history, resume });

@@ -5,7 +5,7 @@ import type { ProviderName } from './config/provider-settings.ts';
 import { type ProviderSections, readProviders } from './config/providers.ts';
 import { deepFreeze, type Env, Reader } from './config/reader.ts';
 import { BridgeError } from './errors.ts';
-import { FALLBACK, type FallbackPolicy } from './fallback/policy.ts';
+import { FAILOVER, type FailoverPolicy } from './fallback/policy.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
 import { CALL_ADDRESS } from './schema-parts.ts';
 
@@ -30,7 +30,7 @@ export interface Config extends ProviderSections {
   /** Who takes the calls of agents that name none: in the order in which they are tried, each once, at least one. */
   readonly providers: readonly ProviderName[];
   /** Of agents that say nothing of it. */
-  readonly failover: Pick<FallbackPolicy, 'connectMs' | 'hedgeMs' | 'answerMs'>;
+  readonly failover: Pick<FailoverPolicy, 'connectMs' | 'hedgeMs' | 'answerMs'>;
   /** Of agents that say nothing of it; undefined: an apology. */
   readonly lastResort: AfterStream | undefined;
   readonly agent: {
@@ -84,9 +84,9 @@ export function loadConfig(env: Env): Config {
     provider: providers[0],
     providers,
     failover: {
-      connectMs: read.ms('FAILOVER_CONNECT_SECONDS', FALLBACK.connectMs, 500, 60_000),
-      hedgeMs: read.msOrNever('FAILOVER_HEDGE_SECONDS', FALLBACK.hedgeMs, 100, 60_000),
-      answerMs: read.msOrNever('FAILOVER_ANSWER_SECONDS', FALLBACK.answerMs, 1000, 300_000),
+      connectMs: read.ms('FAILOVER_CONNECT_SECONDS', FAILOVER.connectMs, 500, 60_000),
+      hedgeMs: read.msOrNever('FAILOVER_HEDGE_SECONDS', FAILOVER.hedgeMs, 100, 60_000),
+      answerMs: read.msOrNever('FAILOVER_ANSWER_SECONDS', FAILOVER.answerMs, 1000, 300_000),
     },
     lastResort: readLastResort(read),
     agent: {

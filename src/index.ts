@@ -33,7 +33,7 @@ export { type Clock, systemClock } from './clock.ts';
 export { type Config, type Env, loadConfig } from './config.ts';
 export { BridgeError, ERRORS, type ErrorCode } from './errors.ts';
 export { type BreakerReport, Breakers } from './fallback/breakers.ts';
-export type { FallbackPolicy, GapFillerPolicy } from './fallback/policy.ts';
+export type { FailoverPolicy, GapFillerPolicy } from './fallback/policy.ts';
 export type {
   ConnectRequest,
   HeardItem,

@@ -75,14 +75,14 @@ export class Succession {
     });
     this.#watch = new AnswerWatch({
       clock,
-      limitMs: agent.fallback.answerMs,
+      limitMs: agent.failover.answerMs,
       // Of an answer that is never said to be over a rest stays in the queue for ever, shorter than a frame.
       agentSpeaks: () => !downlink.idle && downlink.aheadMs > FRAME_MS,
       onStill: (forMs) => options.onProviderStill(forMs),
     });
     this.#gapFiller = new GapFiller({
       clock,
-      policy: agent.fallback.gapFiller,
+      policy: agent.failover.gapFiller,
       language: agent.language,
       play: ({ pcm, rate }) => downlink.clip(pcm, { encoding: 'pcm16', rate }),
       stopClip: () => downlink.stopClip(),

@@ -3,7 +3,7 @@ import { AgentBook } from '../src/agent-book.ts';
 import { type Agent, voiceAgent } from '../src/agents.ts';
 import { mistakesOf } from '../src/agents-file/mistakes.ts';
 import { type AgentsFile, readAgentsFile } from '../src/agents-file.ts';
-import { FALLBACK } from '../src/fallback/policy.ts';
+import { FAILOVER } from '../src/fallback/policy.ts';
 import { makeFolder, wavFile } from './support/agents-folder.ts';
 
 /** What an agents file says of the case that a provider fails. */
@@ -75,12 +75,12 @@ const BASE = voiceAgent(
 
 describe('the fail-over of an agent', () => {
   it('is that of the service where the agent says nothing of it', async () => {
-    expect((await agent('')).fallback).toEqual(FALLBACK);
-    expect((await agent('', BASE)).fallback).toEqual({
+    expect((await agent('')).failover).toEqual(FAILOVER);
+    expect((await agent('', BASE)).failover).toEqual({
       connectMs: 3000,
       hedgeMs: 700,
       answerMs: 4000,
-      gapFiller: FALLBACK.gapFiller,
+      gapFiller: FAILOVER.gapFiller,
     });
   });
 
@@ -90,24 +90,24 @@ describe('the fail-over of an agent', () => {
     ['answerSeconds: 0', { connectMs: 3000, hedgeMs: 700, answerMs: 0 }],
     ['hedgeSeconds: 0.333, answerSeconds: 7', { connectMs: 3000, hedgeMs: 333, answerMs: 7000 }],
   ])('has its own times, each for itself: %s', async (times, wanted) => {
-    expect((await agent(`failover: { ${times} }`, BASE)).fallback).toEqual({
+    expect((await agent(`failover: { ${times} }`, BASE)).failover).toEqual({
       ...wanted,
-      gapFiller: FALLBACK.gapFiller,
+      gapFiller: FAILOVER.gapFiller,
     });
   });
 
   it('has no filler, a tone, or a clip when it wants that', async () => {
-    expect((await agent('failover: { filler: false }')).fallback.gapFiller).toBeUndefined();
+    expect((await agent('failover: { filler: false }')).failover.gapFiller).toBeUndefined();
     const tone = await agent('failover: { filler: { afterMs: 300 } }');
-    expect(tone.fallback.gapFiller).toEqual({ afterMs: 300, clips: undefined });
-    const one = (await agent('failover: { filler: { clip: a.wav } }')).fallback.gapFiller;
+    expect(tone.failover.gapFiller).toEqual({ afterMs: 300, clips: undefined });
+    const one = (await agent('failover: { filler: { clip: a.wav } }')).failover.gapFiller;
     expect(one?.afterMs).toBe(800);
     expect([...(one?.clips ?? [])]).toEqual([['', expect.objectContaining({ rate: 8000 })]]);
   });
 
   it('has a clip for each language, by tags as they are usually written', async () => {
     const clips = '{ DE: a.wav, de-at: b.wav, default: a.wav }';
-    const { gapFiller } = (await agent(`failover: { filler: { clip: ${clips} } }`)).fallback;
+    const { gapFiller } = (await agent(`failover: { filler: { clip: ${clips} } }`)).failover;
     const found = [...(gapFiller?.clips ?? [])].map(([language, { rate }]) => [language, rate]);
     expect(found).toEqual([
       ['de', 8000],
@@ -126,9 +126,9 @@ numbers: []
     const [a, b] = ['a', 'b'].map((name) => book.agentFor(name, FACTS, {}, []));
     const clip = a?.filler?.clip;
     expect(clip).toBeDefined();
-    expect(a?.fallback.gapFiller?.clips?.get('de')).toBe(clip);
-    expect(a?.fallback.gapFiller?.clips?.get('')).toBe(clip);
-    expect(b?.fallback.gapFiller?.clips?.get('')).toBe(clip);
+    expect(a?.failover.gapFiller?.clips?.get('de')).toBe(clip);
+    expect(a?.failover.gapFiller?.clips?.get('')).toBe(clip);
+    expect(b?.failover.gapFiller?.clips?.get('')).toBe(clip);
     // Looked at for changes once.
     expect(file.sources.filter(({ path }) => path.endsWith('a.wav'))).toHaveLength(1);
   });

@@ -239,7 +239,7 @@ describe.concurrent.each(STYLES)('whatever goes wrong at $name', (any) => {
     await using on = await start({
       calls: { faults: { neverStart: true } },
       // A provider that says nothing to nobody is not what is to be noticed here.
-      agent: { fallback: { ...AGENT.fallback, answerMs: 0, connectMs: 60_000 } },
+      agent: { failover: { ...AGENT.failover, answerMs: 0, connectMs: 60_000 } },
     });
     const call = on.dial();
     await call.ended;

@@ -134,7 +134,7 @@ describe.concurrent.each(STYLES)('a call by $name', (style) => {
 
   it('gives its agent the last word of the service when the provider dies', async ({ expect }) => {
     // The same one is dialled once more, and does not come back.
-    await using on = await start({ agent: { fallback: { ...AGENT.fallback, connectMs: 1500 } } });
+    await using on = await start({ agent: { failover: { ...AGENT.failover, connectMs: 1500 } } });
     const call = await on.connected();
     on.provider.emit({ type: 'closed', expected: false, error: undefined });
     const report = await call.ended;

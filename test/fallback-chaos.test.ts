@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BridgeError } from '../src/errors.ts';
-import { FALLBACK } from '../src/fallback/policy.ts';
+import { FAILOVER } from '../src/fallback/policy.ts';
 import { defineTool } from '../src/tools.ts';
 import type { TranscriptEntry } from '../src/transcript.ts';
 import { REOPENING } from './support/call-kit.ts';
@@ -294,8 +294,8 @@ async function begin(seed: number) {
         runs.set(id, () => done(id));
       }),
   });
-  const fallback = { ...FALLBACK, answerMs: 0, gapFiller: undefined };
-  const kit = await up({ tools: [tool], greeting: undefined, fallback }, {}, { capabilities: REOPENING });
+  const failover = { ...FAILOVER, answerMs: 0, gapFiller: undefined };
+  const kit = await up({ tools: [tool], greeting: undefined, failover }, {}, { capabilities: REOPENING });
   return { kit, chaos: new Chaos(kit, seeded(seed), runs), started };
 }
 
@@ -382,8 +382,8 @@ describe('a call in which everything goes wrong', () => {
   it.each(seeds)('has a goodbye said to its end, each word once, by whoever is there (%i)', async (seed) => {
     const random = seeded(seed);
     const goodbye = Array.from({ length: 20 }, (_, i) => `word${i + 10}`);
-    const fallback = { ...FALLBACK, answerMs: 0, gapFiller: undefined };
-    const kit = await up({ greeting: undefined, fallback });
+    const failover = { ...FAILOVER, answerMs: 0, gapFiller: undefined };
+    const kit = await up({ greeting: undefined, failover });
     const { a, b, c, call, clock } = kit;
     const ear = new Ear(() => clock.now());
     ear.listen(call.leg);

@@ -3,14 +3,14 @@ import { BREAKER_LIMITS, type BreakerLimits } from '../src/fallback/breaker-limi
 import { type BreakerReport, Breakers } from '../src/fallback/breakers.ts';
 import { soleCandidate } from '../src/fallback/candidate.ts';
 import { type Dialled, dial, PROBE_HEDGE_MS } from '../src/fallback/dial.ts';
-import { FALLBACK } from '../src/fallback/policy.ts';
+import { FAILOVER } from '../src/fallback/policy.ts';
 import { Provider, SLOW_AFTER_MS } from './support/dial-kit.ts';
 import { settled } from './support/manual-provider.ts';
 import { requestOf } from './support/provider-request.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 /** Two providers of one process, with breakers, and callers who come and go. */
-function house(hedgeMs = FALLBACK.hedgeMs, limits: Partial<BreakerLimits> = {}) {
+function house(hedgeMs = FAILOVER.hedgeMs, limits: Partial<BreakerLimits> = {}) {
   const clock = new VirtualClock();
   const changes: BreakerReport[] = [];
   const breakers = new Breakers({
@@ -44,7 +44,7 @@ function house(hedgeMs = FALLBACK.hedgeMs, limits: Partial<BreakerLimits> = {}) 
       clock,
       breakers,
       candidates: [...soleCandidate(first), ...soleCandidate(second)],
-      connectMs: FALLBACK.connectMs,
+      connectMs: FAILOVER.connectMs,
       hedgeMs,
       signal: given.signal,
       request: () => requestOf({ clock }),
@@ -64,7 +64,7 @@ function house(hedgeMs = FALLBACK.hedgeMs, limits: Partial<BreakerLimits> = {}) 
 }
 
 describe('callers of a provider that hangs', () => {
-  it.each([FALLBACK.hedgeMs, 300])(
+  it.each([FAILOVER.hedgeMs, 300])(
     'are a hundred at once, and the next one does not wait (hedge after %i ms)',
     async (hedgeMs) => {
       const { pass, connects, call, second, state, clock } = house(hedgeMs);
@@ -104,7 +104,7 @@ describe('a provider that is well again', () => {
     connects(second, 100);
     for (let i = 0; i < 3; i++) {
       call();
-      await pass(FALLBACK.hedgeMs);
+      await pass(FAILOVER.hedgeMs);
       await pass(100);
     }
     await pass(BREAKER_LIMITS.firstPauseMs.provider);
@@ -134,7 +134,7 @@ describe('a provider that is well again', () => {
     connects(second, 100);
     for (let i = 0; i < 3; i++) {
       call();
-      await pass(FALLBACK.hedgeMs);
+      await pass(FAILOVER.hedgeMs);
       await pass(100);
     }
     await pass(BREAKER_LIMITS.firstPauseMs.provider);
@@ -156,12 +156,12 @@ describe('providers that have all failed others', () => {
   it('are dialled all the same for a caller who has nobody else', async () => {
     const { pass, connects, call, second, state } = house();
     for (let i = 0; i < 3; i++) call();
-    await pass(FALLBACK.hedgeMs);
-    await pass(FALLBACK.hedgeMs);
+    await pass(FAILOVER.hedgeMs);
+    await pass(FAILOVER.hedgeMs);
     expect(state()).toEqual(['first open slow', 'second open slow']);
     connects(second, 100);
     const last = call();
-    await pass(FALLBACK.hedgeMs);
+    await pass(FAILOVER.hedgeMs);
     await pass(100);
     expect(last.outcome.dialled?.candidate.provider).toBe(second);
   });

@@ -4,7 +4,7 @@ import { BridgeError } from '../src/errors.ts';
 import { Breakers } from '../src/fallback/breakers.ts';
 import { soleCandidate } from '../src/fallback/candidate.ts';
 import { Fallback, type FallbackOptions, type Ready } from '../src/fallback/fallback.ts';
-import { FALLBACK } from '../src/fallback/policy.ts';
+import { FAILOVER } from '../src/fallback/policy.ts';
 import { createLog } from '../src/log.ts';
 import type { ProviderEvent } from '../src/provider.ts';
 import { ManualProvider, settled } from './support/manual-provider.ts';
@@ -23,7 +23,7 @@ function fallback(over: Partial<FallbackOptions> = {}) {
   const subject = new Fallback({
     candidates: [a, b].flatMap(soleCandidate),
     breakers: new Breakers({ clock, onChange: () => undefined }),
-    policy: FALLBACK,
+    policy: FAILOVER,
     clock,
     log: createLog('silent'),
     signal: given.signal,

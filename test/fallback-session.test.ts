@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BridgeError } from '../src/errors.ts';
-import { FALLBACK } from '../src/fallback/policy.ts';
+import { FAILOVER } from '../src/fallback/policy.ts';
 import { defineTool } from '../src/tools.ts';
 import { COMMANDS, createKit, TRANSFER } from './support/call-kit.ts';
 import { quiet, said, say, share, speak, texts, up } from './support/failover-kit.ts';
@@ -62,7 +62,7 @@ describe('a call whose provider dies while the agent speaks', () => {
   });
 
   it('tells what was heard of an answer that fell silent in the middle of a frame', async () => {
-    const { a, b, call, pass } = await up({ fallback: { ...FALLBACK, answerMs: 3000 } });
+    const { a, b, call, pass } = await up({ failover: { ...FAILOVER, answerMs: 3000 } });
     speak(a, 'hello', 'Hello, good morning, good day to you.', 2500);
     await pass(3000, 20);
     a.emit({ type: 'speechStarted', itemId: 'u' });
@@ -432,7 +432,7 @@ describe('who takes over', () => {
   });
 
   it('is looked for when the provider keeps still, and not when it has nothing to say', async () => {
-    const { a, b, call, clock, all, pass } = await up({ fallback: { ...FALLBACK, answerMs: 5000 } });
+    const { a, b, call, clock, all, pass } = await up({ failover: { ...FAILOVER, answerMs: 5000 } });
     speak(a, 'hello', 'Hello.', 200);
     await pass(20_000);
     expect(b.dialled).toBe(0);
@@ -568,7 +568,7 @@ describe('a session that is about to end', () => {
   });
 
   it('is said goodbye in when nobody can be had', async () => {
-    const { a, b, c, call, pass } = await up({ fallback: { ...FALLBACK, answerMs: 0, hedgeMs: 0 } });
+    const { a, b, c, call, pass } = await up({ failover: { ...FAILOVER, answerMs: 0, hedgeMs: 0 } });
     speak(a, 'hello', 'Hello.', 400);
     await pass(1000);
     a.emit({ type: 'expiring', inMs: 60_000 });

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { FALLBACK } from '../src/fallback/policy.ts';
+import { FAILOVER } from '../src/fallback/policy.ts';
 import { quiet, say, speak, up } from './support/failover-kit.ts';
 import { settled } from './support/manual-provider.ts';
 
 /** The caller fell silent 300 ms before the provider died. @param stopped which the provider has told */
 async function diesAfterQuestion(stopped: boolean) {
-  const kit = await up({ fallback: { ...FALLBACK, answerMs: 0, hedgeMs: 0, connectMs: 60_000 } });
+  const kit = await up({ failover: { ...FAILOVER, answerMs: 0, hedgeMs: 0, connectMs: 60_000 } });
   speak(kit.a, 'hello', 'Hello.', 200);
   quiet(kit, 3000);
   kit.a.emit({ type: 'speechStarted', itemId: 'u' });

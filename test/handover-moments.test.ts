@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Clip } from '../src/agents.ts';
 import { BridgeError } from '../src/errors.ts';
-import { FALLBACK } from '../src/fallback/policy.ts';
+import { FAILOVER } from '../src/fallback/policy.ts';
 import { defineTool } from '../src/tools.ts';
 import { pending, REOPENING } from './support/call-kit.ts';
 import { type Failover, quiet, said, say, share, speak, up } from './support/failover-kit.ts';
@@ -59,7 +59,7 @@ describe('the gap that is told', () => {
   it('does not end with a clip: whoever hears one waits all the same', async () => {
     const pcm = new Uint8Array(8000 * 2 * 3).fill(9);
     const gapFiller = { afterMs: 800, clips: new Map<string, Clip>([['', { pcm, rate: 8000 }]]) };
-    const { a, b, clock, call, pass, all } = await up({ fallback: { ...FALLBACK, answerMs: 0, gapFiller } });
+    const { a, b, clock, call, pass, all } = await up({ failover: { ...FAILOVER, answerMs: 0, gapFiller } });
     speak(a, 'hello', 'Hello.', 200);
     clock.advance(500);
     speak(a, 'cut', 'We open', 400, true, false);
@@ -142,7 +142,7 @@ describe('a caller who cuts in on what a lost provider has said', () => {
   });
 
   it('has whoever is ready corrected by what that one was told, not by what another was told later', async () => {
-    const kit = await up({ fallback: { ...FALLBACK, hedgeMs: 1500 } });
+    const kit = await up({ failover: { ...FAILOVER, hedgeMs: 1500 } });
     const { a, b, c, call, clock, pass } = kit;
     speak(a, 'long', 'one two three four five six seven eight', 4000, false, false);
     clock.advance(500);

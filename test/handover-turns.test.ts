@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CallEvent } from '../src/call-events.ts';
 import { BridgeError } from '../src/errors.ts';
-import { FALLBACK } from '../src/fallback/policy.ts';
+import { FAILOVER } from '../src/fallback/policy.ts';
 import { collectDigits } from '../src/tools/built-in.ts';
 import { REOPENING } from './support/call-kit.ts';
 import { quiet, said, say, share, speak, up } from './support/failover-kit.ts';
@@ -33,7 +33,7 @@ async function greeted(...terms: Parameters<typeof up>) {
   return kit;
 }
 
-const PATIENT = { ...FALLBACK, answerMs: 0, hedgeMs: 0, connectMs: 60_000 };
+const PATIENT = { ...FAILOVER, answerMs: 0, hedgeMs: 0, connectMs: 60_000 };
 
 describe('what the caller has said, and the next provider', () => {
   it('is not said to it once more when it was answered, whether its words are known or not', async () => {
@@ -275,7 +275,7 @@ describe('what the agent was asked for', () => {
 
 describe('a provider that takes over and keeps still', () => {
   it('is given up for the question that it was sent once more', async () => {
-    const kit = await greeted({ fallback: { ...FALLBACK, answerMs: 4000 } });
+    const kit = await greeted({ failover: { ...FAILOVER, answerMs: 4000 } });
     const { a, b, c, call, pass } = kit;
     question(kit, a);
     await dies(a);
@@ -288,7 +288,7 @@ describe('a provider that takes over and keeps still', () => {
   });
 
   it('is left alone when nothing was asked of it', async () => {
-    const kit = await greeted({ fallback: { ...FALLBACK, answerMs: 4000 } });
+    const kit = await greeted({ failover: { ...FAILOVER, answerMs: 4000 } });
     const { a, b, c, call, pass } = kit;
     await dies(a);
     await b.ready();
@@ -299,7 +299,7 @@ describe('a provider that takes over and keeps still', () => {
 
   it('is given up for what only the bridge has heard, after half as long again', async () => {
     const kit = await up(
-      { fallback: { ...FALLBACK, answerMs: 4000 } },
+      { failover: { ...FAILOVER, answerMs: 4000 } },
       {},
       { provider: { bargeIn: 'interrupted' } },
     );
@@ -318,7 +318,7 @@ describe('a provider that takes over and keeps still', () => {
 
 describe('the tone of a gap', () => {
   it('comes when the caller has spoken to nobody, and not any more once the agent has', async () => {
-    const kit = await greeted({ fallback: PATIENT });
+    const kit = await greeted({ failover: PATIENT });
     const { a, b, call, pass } = kit;
     await dies(a);
     const before = call.leg.heardBytes;
@@ -341,7 +341,7 @@ describe('the tone of a gap', () => {
 
 describe('the tone of a gap, where there is none', () => {
   it('is not heard while a provider that is there thinks about its answer', async () => {
-    const kit = await greeted({ fallback: PATIENT });
+    const kit = await greeted({ failover: PATIENT });
     const { a, call, pass } = kit;
     const before = call.leg.heardBytes;
     question(kit, a);
@@ -351,7 +351,7 @@ describe('the tone of a gap, where there is none', () => {
   });
 
   it('begins when nobody has been heard for its time, not sooner', async () => {
-    const kit = await greeted({ fallback: PATIENT });
+    const kit = await greeted({ failover: PATIENT });
     const { a, call, pass } = kit;
     question(kit, a);
     await dies(a);
@@ -364,7 +364,7 @@ describe('the tone of a gap, where there is none', () => {
   });
 
   it('goes on until the next one speaks, whatever it says before that', async () => {
-    const kit = await greeted({ fallback: PATIENT });
+    const kit = await greeted({ failover: PATIENT });
     const { a, b, call, pass } = kit;
     question(kit, a);
     await dies(a);

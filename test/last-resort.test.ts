@@ -235,7 +235,7 @@ describe.concurrent('a process that is killed in mid-call, at Telnyx Call Contro
 
 describe.concurrent.each(STYLES)('a call whose providers are all dead, at $name', (style) => {
   /** A provider that is dead is dialled once more. */
-  const agent = { fallback: { ...AGENT.fallback, connectMs: 1500 } };
+  const agent = { failover: { ...AGENT.failover, connectMs: 1500 } };
   const die = (on: Service): void => on.provider.emit({ type: 'closed', expected: false, error: undefined });
 
   it('leaves a message, and its recording is told of after the end', async ({ expect }) => {
@@ -277,7 +277,7 @@ describe.each(DOCUMENT_STYLES)('a last resort that puts the caller through, at $
   it('tells the other end what the agent has for it', async ({ expect }) => {
     const lastResort: AfterStream = { ...TRANSFER, announce: 'The booking line is out of order.' };
     await using at = await place(style, lastResort, {
-      agent: { fallback: { ...AGENT.fallback, connectMs: 1500 } },
+      agent: { failover: { ...AGENT.failover, connectMs: 1500 } },
       calls: { dialResult: { status: 'completed', ringMs: 50, durationMs: 100 } },
     });
     const call = await at.on.connected(at.calls);

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { type Agent, lineCheckAgent } from '../src/agents.ts';
 import type { CallEvent } from '../src/call-events.ts';
 import { loadConfig } from '../src/config.ts';
-import { FALLBACK } from '../src/fallback/policy.ts';
+import { FAILOVER } from '../src/fallback/policy.ts';
 import { createLog } from '../src/log.ts';
 import { createBridge } from '../src/server.ts';
 import { closeInTime } from './support/close-in-time.ts';
@@ -24,7 +24,7 @@ const AGENT: Agent = {
     silenceMs: 0,
   }),
   // Time stands still here, or leaps: no provider is to be given up for that.
-  fallback: { ...FALLBACK, connectMs: 3_600_000, answerMs: 0 },
+  failover: { ...FAILOVER, connectMs: 3_600_000, answerMs: 0 },
 };
 
 const open: AsyncDisposable[] = [];

@@ -6,7 +6,7 @@ import type { Carrier, CarrierName, ControlResult, Next } from '../src/carrier.t
 import { BridgeError } from '../src/errors.ts';
 import { Breakers } from '../src/fallback/breakers.ts';
 import { soleCandidate } from '../src/fallback/candidate.ts';
-import { FALLBACK } from '../src/fallback/policy.ts';
+import { FAILOVER } from '../src/fallback/policy.ts';
 import { createLog } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { Pacer } from '../src/pacer.ts';
@@ -28,7 +28,7 @@ const AGENT: Agent = {
     silenceMs: 0,
   }),
   // These providers say nothing unless the test has them do so.
-  fallback: { ...FALLBACK, answerMs: 0 },
+  failover: { ...FAILOVER, answerMs: 0 },
 };
 
 function call(callId: string) {

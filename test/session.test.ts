@@ -6,7 +6,7 @@ import type { AnswerPlan, Carrier } from '../src/carrier.ts';
 import { BridgeError } from '../src/errors.ts';
 import { Breakers } from '../src/fallback/breakers.ts';
 import { soleCandidate } from '../src/fallback/candidate.ts';
-import { FALLBACK } from '../src/fallback/policy.ts';
+import { FAILOVER } from '../src/fallback/policy.ts';
 import { createLog } from '../src/log.ts';
 import { Pacer } from '../src/pacer.ts';
 import { Session } from '../src/session.ts';
@@ -59,7 +59,7 @@ const AGENT: Agent = {
     silenceMs: 10_000,
   }),
   // These providers say nothing unless the test has them do so.
-  fallback: { ...FALLBACK, answerMs: 0 },
+  failover: { ...FAILOVER, answerMs: 0 },
 };
 
 function start(change: Partial<Agent> = {}, carrier: Carrier = fakeCarrier(), maxSessionMs?: number) {

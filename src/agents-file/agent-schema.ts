@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { BARGE_IN, MESSAGE_S, TRANSFER_RING_S } from '../agents.ts';
 import { agentBudgetSchema } from '../cost/budget-schema.ts';
-import { FALLBACK } from '../fallback/policy.ts';
+import { FAILOVER } from '../fallback/policy.ts';
 import { endHookSchema } from '../hooks/end-hook.ts';
 import { startHookSchema } from '../hooks/start-hook.ts';
 import { text, whole } from '../schema-parts.ts';
@@ -26,7 +26,7 @@ import { toolEntry } from './tool-entries.ts';
 export const LONGEST_INSTRUCTIONS = 100_000;
 
 /** People say "hello?" into about a second of silence. */
-const GAP_AFTER_MS = FALLBACK.gapFiller?.afterMs ?? 800;
+const GAP_AFTER_MS = FAILOVER.gapFiller?.afterMs ?? 800;
 
 const path = text(1000, 'a path, relative to the agents file');
 const A_FILE = z.strictObject({ file: path.describe('Relative to the agents file.') });

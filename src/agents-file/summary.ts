@@ -135,7 +135,7 @@ function withValue(variables: Readonly<Record<string, string>>): Readonly<Record
 
 function agentSummary(spec: AgentSpec, book: AgentBook, setting: Setting): AgentSummary {
   const agent = book.agentFor(spec.name, factsOf(undefined), {}, []);
-  const { connectMs, hedgeMs, answerMs, gapFiller } = agent.fallback;
+  const { connectMs, hedgeMs, answerMs, gapFiller } = agent.failover;
   const { lastResort } = agent;
   return {
     name: spec.name,

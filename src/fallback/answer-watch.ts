@@ -18,7 +18,7 @@ import type { ProviderCapabilities, ProviderEvent, ResponseStatus } from '../pro
 
 export interface AnswerWatchOptions {
   readonly clock: Clock;
-  /** See `FallbackPolicy.answerMs`: in ms, 0: never. */
+  /** See `FailoverPolicy.answerMs`: in ms, 0: never. */
   readonly limitMs: number;
   /** The caller hears the agent, or is about to. */
   agentSpeaks(): boolean;

@@ -1,5 +1,5 @@
 import type { Blame } from './blame.ts';
-import type { FallbackPolicy } from './policy.ts';
+import type { FailoverPolicy } from './policy.ts';
 import type { TallyLimits } from './tally.ts';
 
 /** When a breaker opens, and when it tries again. */
@@ -48,7 +48,7 @@ export function limitsFor({
   connectMs,
   hedgeMs,
   answerMs,
-}: Pick<FallbackPolicy, 'connectMs' | 'hedgeMs' | 'answerMs'>): Pick<BreakerLimits, 'slowMs' | 'proofMs'> {
+}: Pick<FailoverPolicy, 'connectMs' | 'hedgeMs' | 'answerMs'>): Pick<BreakerLimits, 'slowMs' | 'proofMs'> {
   const { slowMs, proofMs } = BREAKER_LIMITS;
   // The least is for services that dial everybody at once: what they call slow is as fast as providers are.
   const patienceMs = hedgeMs > 0 ? Math.min(hedgeMs, connectMs) : connectMs;

@@ -12,7 +12,7 @@ export interface DialOptions {
   readonly breakers: Breakers;
   /** In the order in which they are to be tried. */
   readonly candidates: readonly Candidate[];
-  /** See `FallbackPolicy`. */
+  /** See `FailoverPolicy`. */
   readonly connectMs: number;
   readonly hedgeMs: number;
   /** Aborts when nobody needs a session any more: everything that was dialled is closed, and `dial` rejects with CANCELLED. */

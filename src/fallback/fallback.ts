@@ -10,7 +10,7 @@ import type { Breakers, Trial } from './breakers.ts';
 import { type Candidate, modelOf } from './candidate.ts';
 import { type Dialled, dial, type UsageEvent } from './dial.ts';
 import { Generation } from './generation.ts';
-import type { FallbackPolicy } from './policy.ts';
+import type { FailoverPolicy } from './policy.ts';
 import { Renewal } from './renewal.ts';
 import { Turnout } from './turnout.ts';
 
@@ -32,7 +32,7 @@ export interface FallbackOptions {
   /** In the order in which they are to be tried; at least one. */
   readonly candidates: readonly Candidate[];
   readonly breakers: Breakers;
-  readonly policy: FallbackPolicy;
+  readonly policy: FailoverPolicy;
   readonly clock: Clock;
   readonly log: Log;
   /** Aborts when the call is over. */

@@ -1,7 +1,7 @@
 import type { Clip } from '../agents.ts';
 
 /** How hard one agent tries to have a provider, and what the caller hears meanwhile. */
-export interface FallbackPolicy {
+export interface FailoverPolicy {
   /** Longest time that one provider may take to be ready, in ms. */
   readonly connectMs: number;
   /** The next provider is dialled beside one that is not ready after so many ms, and the first that is ready wins; 0: never. */
@@ -21,7 +21,7 @@ export interface GapFillerPolicy {
 }
 
 /** Of agents that say nothing of it. */
-export const FALLBACK: FallbackPolicy = {
+export const FAILOVER: FailoverPolicy = {
   // Long enough for a cold start across an ocean; a caller has heard it ring meanwhile, or hears the gap filler.
   connectMs: 5000,
   hedgeMs: 2000,

@@ -17,7 +17,7 @@ import type {
 import { BridgeError } from '../../src/errors.ts';
 import { Breakers } from '../../src/fallback/breakers.ts';
 import { soleCandidate } from '../../src/fallback/candidate.ts';
-import { FALLBACK } from '../../src/fallback/policy.ts';
+import { FAILOVER } from '../../src/fallback/policy.ts';
 import { createLog } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { Pacer } from '../../src/pacer.ts';
@@ -44,7 +44,7 @@ export const AGENT: Agent = {
     silenceMs: 0,
   }),
   // These providers say nothing unless the test has them do so.
-  fallback: { ...FALLBACK, answerMs: 0 },
+  failover: { ...FAILOVER, answerMs: 0 },
 };
 
 export const TRANSFER: Transfer = {

@@ -7,7 +7,7 @@ import { HELLO, LETTERS, type Lexicon, NUMBERS } from '../../src/commands/drill/
 import { type FoundWord, missing, readWords, repeated } from '../../src/commands/drill/words.ts';
 import { newAccount, settingsFor } from '../../src/commands/simulated-account.ts';
 import { type Env, loadConfig } from '../../src/config.ts';
-import { FALLBACK } from '../../src/fallback/policy.ts';
+import { FAILOVER } from '../../src/fallback/policy.ts';
 import { createLog } from '../../src/log.ts';
 import type { Usage } from '../../src/provider.ts';
 import { type Bridge, createBridge } from '../../src/server.ts';
@@ -299,7 +299,7 @@ export class Talk implements AsyncDisposable {
       ...voiceAgent({ ...text, audio: 'wideband', maxCallMs: 600_000, silenceMs: 0 }, tools),
       filler: undefined,
       turnDetection: { silenceMs: 500 },
-      fallback: { ...FALLBACK, answerMs: 3000, gapFiller: undefined },
+      failover: { ...FAILOVER, answerMs: 3000, gapFiller: undefined },
       ...options.agent,
     };
     this.#bridge = await createBridge({
