@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { countingModel } from '../../src/commands/drill/counting-model.ts';
 import { AGENT_VOICES, HELLO, type Lexicon } from '../../src/commands/drill/lexicon.ts';
 import { Stage } from '../../src/commands/drill/stage.ts';
@@ -19,6 +20,8 @@ export interface BreakerReport {
 }
 
 const NEXT_CALLS = 20;
+const LOOK_MS = 100;
+const LOOKS = 50;
 
 async function open(
   lexicon: Lexicon,
@@ -67,8 +70,12 @@ export async function breakerCost(lexicon: Lexicon, calls: number): Promise<Brea
     ['openai', 'gemini'],
     [{ when: { after: 'connect' }, do: 'stall' }],
   );
-  const finders = await Promise.all(Array.from({ length: calls }, () => firstSound(stage)));
+  // They talk on: a caller who hangs up before a provider can be called slow has found nothing out.
+  const found = Array.from({ length: calls }, () => stage.place());
+  const finders = await Promise.all(found.map(async (call) => (await call.event('firstAudio')).atMs));
+  for (let i = 0; i < LOOKS && !isOpen(await stage.readiness()); i++) await setTimeout(LOOK_MS);
   const next = await oneByOne(stage);
+  for (const call of found) await call.phone.hangUp();
   return {
     calls,
     finders: quantile(finders, 0.5) ?? Number.POSITIVE_INFINITY,
