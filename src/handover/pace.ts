@@ -8,6 +8,8 @@ const LEAST_SHARE = 0.5;
 const LEAST_MS = 1000;
 /** Of a text that is there when its last audio comes, where words run ahead. */
 const MOST_OF_IT = 0.95;
+/** Words come one by one. */
+const A_WORD_MS = 400;
 /** Nobody speaks always at one speed. */
 const FASTER = 1.15;
 
@@ -49,7 +51,8 @@ export class Pace {
     // Twice the time that it takes: then it is all.
     if (ms * perMs >= characters * 2) return characters;
     const before = Math.min(characters * this.#share, writtenAtMs * perMs * FASTER);
-    // Since there are no more words, the voice has come nearer to their end.
-    return Math.floor(Math.min(characters, before + (ms - writtenAtMs) * perMs));
+    // When no more words come, the voice comes nearer to their end.
+    const since = writtenAtMs === 0 ? ms : Math.max(0, ms - writtenAtMs - A_WORD_MS);
+    return Math.floor(Math.min(characters, before + since * perMs));
   }
 }
