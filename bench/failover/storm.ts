@@ -72,7 +72,7 @@ export async function storm({ lexicon, calls, atOnce, seed, progress }: StormOpt
     changes: 0,
     leaks: [],
     lateTicks: 0,
-    halfOpen: new Set(),
+    halfOpen: new WeakSet(),
   };
   for (let done = 0; done < calls; done += atOnce) {
     const stages: Promise<void>[] = [];

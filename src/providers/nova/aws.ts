@@ -49,7 +49,7 @@ type Sdk = typeof import('@aws-sdk/client-bedrock-runtime');
 
 /** What is known of the socket of one stream, which the SDK keeps to itself. */
 class Line {
-  readonly #connected: () => void;
+  #connected: () => void;
   #socket: Socket | undefined;
   networkCode: string | undefined;
 
@@ -61,7 +61,7 @@ class Line {
     this.#socket = socket;
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setNoDelay(true);
-    socket.once(ready, this.#connected);
+    socket.once(ready, () => this.#connected());
     socket.once('error', (error: Error & { readonly code?: unknown }) => {
       if (typeof error.code === 'string') this.networkCode = error.code;
     });
@@ -69,6 +69,12 @@ class Line {
 
   drop(): void {
     this.#socket?.destroy();
+  }
+
+  /** What the SDK loads while it works for this stream keeps the line for ever, and must not keep a call with it. */
+  release(): void {
+    this.#connected = nothing;
+    this.#socket = undefined;
   }
 }
 
@@ -129,9 +135,13 @@ export class AwsLink {
     const line = new Line(() => listener.connected());
     const giveUp = new AbortController();
     const work = this.#lines.run(line, () => this.#run(modelId, body, listener, giveUp.signal));
+    const ended = (thrown: unknown): void => {
+      line.release();
+      listener.ended(thrown, line.networkCode);
+    };
     work.then(
-      () => listener.ended(undefined, line.networkCode),
-      (thrown: unknown) => listener.ended(thrown ?? new Error('no reason given'), line.networkCode),
+      () => ended(undefined),
+      (thrown: unknown) => ended(thrown ?? new Error('no reason given')),
     );
     return {
       abort: () => {
