@@ -1,31 +1,11 @@
 import { createTranscoder } from '../../audio/transcode.ts';
 import { samplesToBytes } from '../../audio/wav.ts';
 import { createSpeechEngine, type SpeechEngine } from '../../providers/local/engine.ts';
+import { numberWords } from '../../providers/local/sentences.ts';
 import { READ_RATE, type Word } from './words.ts';
 
-/** What agents say: they count. */
-export const NUMBERS = [
-  'one',
-  'two',
-  'three',
-  'four',
-  'five',
-  'six',
-  'seven',
-  'eight',
-  'nine',
-  'ten',
-  'eleven',
-  'twelve',
-  'thirteen',
-  'fourteen',
-  'fifteen',
-  'sixteen',
-  'seventeen',
-  'eighteen',
-  'nineteen',
-  'twenty',
-] as const;
+/** What agents say: they count to twenty. */
+export const NUMBERS: readonly string[] = Array.from({ length: 20 }, (_, i) => numberWords(i + 1));
 /** What callers say: they spell. */
 export const LETTERS = [
   'alpha',

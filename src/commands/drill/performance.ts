@@ -195,7 +195,7 @@ export function judge(call: StagedCall, lexicon: Lexicon, firstAgentMs: number |
   const heard = readWords(decodeG711('mulaw', call.phone.heard), lexicon.agents);
   const said = readWords(decodeG711('mulaw', call.phone.sent), lexicon.caller).map(({ text }) => text);
   const received = call.sessions.flatMap((session) => readWords(session.received(), lexicon.caller));
-  const last = Math.max(...heard.map(({ text }) => (NUMBERS as readonly string[]).indexOf(text)), -1);
+  const last = Math.max(...heard.map(({ text }) => NUMBERS.indexOf(text)), -1);
   return {
     recordingMs: recordingOffset(call, firstAgentMs) ?? 0,
     heard,
