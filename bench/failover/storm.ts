@@ -144,7 +144,9 @@ async function oneCall(stage: Stage, lexicon: Lexicon, plan: CallPlan, tally: Ta
   if (how === 'stuck') tally.stuck.push(traceOf(call));
   const report = await call.phone.hangUp();
   await killed;
-  const ended = await Promise.race([call.event('ended'), pause(stage, 5_000)]);
+  const waiting = new AbortController();
+  const ended = await Promise.race([call.event('ended'), pause(stage, 5_000, waiting.signal)]);
+  waiting.abort();
   count(tally.ends, ended?.reason ?? 'never');
   if (call.events.some((event) => event.type === 'providerReady' && event.provider !== PROVIDERS[0])) {
     tally.changes += 1;
