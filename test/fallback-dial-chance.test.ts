@@ -84,14 +84,14 @@ async function dialByChance(seed: number): Promise<string> {
   return error?.code ?? 'ready';
 }
 
-it('a thousand diallings of every kind each end once, tell each breaker once, and leave nothing open', async () => {
+it('hundreds of diallings of every kind each end once, tell each breaker once, and leave nothing open', async () => {
   const ends = new Map<string, number>();
-  for (let seed = 1; seed <= 1000; seed++) {
+  for (let seed = 1; seed <= 300; seed++) {
     const end = await dialByChance(seed);
     ends.set(end, (ends.get(end) ?? 0) + 1);
   }
   // It would prove nothing if the same happened each time.
   for (const end of ['ready', 'CANCELLED', 'TIMEOUT', 'PROVIDER_UNAVAILABLE', 'PROVIDER_AUTH']) {
-    expect([end, (ends.get(end) ?? 0) >= 10]).toEqual([end, true]);
+    expect([end, (ends.get(end) ?? 0) >= 3]).toEqual([end, true]);
   }
 });
