@@ -56,7 +56,12 @@ export class Asks {
   through(session: ProviderSession, by: AskedBy): ProviderSession {
     const lasting = by !== 'moment';
     return {
-      ...session,
+      // By name: what a session is made of is its own matter.
+      input: session.input,
+      output: session.output,
+      sendAudio: (bytes) => session.sendAudio(bytes),
+      interrupt: (heard) => session.interrupt(heard),
+      close: (reason) => session.close(reason),
       say: (text, insist = false) => {
         this.#ask({ text, insist, prompt: undefined, lasting, ofResult: false });
         session.say(text, insist);
