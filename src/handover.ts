@@ -3,6 +3,7 @@ import type { CallEventBody } from './call-events.ts';
 import type { Clock } from './clock.ts';
 import { type AskedBy, Asks, type OpenAsk, restOf } from './handover/asks.ts';
 import { Gap } from './handover/gap.ts';
+import type { OpenResponse } from './handover/open-response.ts';
 import { Pace } from './handover/pace.ts';
 import { Turn } from './handover/turn.ts';
 import {
@@ -33,25 +34,6 @@ export interface HandoverOptions {
   emit(event: CallEventBody): void;
   /** The model was asked to speak. */
   onAsked(): void;
-}
-
-interface Item {
-  bytes: number;
-  /** All of its audio has come. */
-  done: boolean;
-  /** Characters of its text that were known when the last of the audio came. */
-  characters: number;
-  /** Audio that there was when they became more. */
-  writtenAt: number;
-}
-
-/** What is known of one response that is not done. */
-interface OpenResponse {
-  /** The caller is owed it, and did not get it by asking the bridge. */
-  readonly asked: boolean;
-  readonly items: Map<string, Item>;
-  /** The caller did not want it. */
-  over: boolean;
 }
 
 /** Less voice than this is a noise. */
