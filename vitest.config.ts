@@ -3,7 +3,10 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   // The examples import the package by its name; here that is the sources, whether they have been built or not.
   resolve: {
-    alias: [{ find: /^patchcord$/, replacement: new URL('src/index.ts', import.meta.url).pathname }],
+    alias: [
+      { find: /^patchcord$/, replacement: new URL('src/index.ts', import.meta.url).pathname },
+      { find: /^patchcord\/testing$/, replacement: new URL('src/testing.ts', import.meta.url).pathname },
+    ],
   },
   test: {
     include: ['test/**/*.test.ts'],
