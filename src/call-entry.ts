@@ -1,7 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import type { Ending } from './after-call.ts';
 import { type Agent, LAST_RESORT } from './agents.ts';
-import type { PublicAddresses } from './call-urls.ts';
 import {
   type AfterStream,
   type AnswerPlan,
@@ -13,6 +11,35 @@ import {
 import type { Cancel } from './clock.ts';
 import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
+import { Pacer } from './pacer.ts';
+import { newToken, type Random } from './random.ts';
+import { Session, type SessionDeps } from './session.ts';
+import type { CallTerms, SessionManagerDeps } from './session-manager.ts';
+import type { Tape } from './tape.ts';
+
+/** What the bridge calls a call. */
+export interface CallNames {
+  readonly key: string;
+  readonly afterToken: string;
+  readonly urls: CallUrls;
+  readonly random: Random;
+  /** Undefined: the call is not recorded. */
+  readonly tape: Tape | undefined;
+}
+
+/** A call that is let in. */
+export interface LetIn {
+  readonly carrier: Carrier;
+  readonly call: IncomingCall;
+  readonly terms: CallTerms;
+  readonly names: CallNames;
+}
+
+/** What the manager of all calls does for one. */
+export interface EntryTerms extends Pick<SessionDeps, 'plan' | 'part' | 'onEnding'> {
+  readonly standsAlone: boolean;
+  readonly cancelMedia: Cancel;
+}
 
 /** One call, as all calls of the process are kept. */
 export interface CallEntry extends Ending {
@@ -21,6 +48,8 @@ export interface CallEntry extends Ending {
   plan: AnswerPlan;
   parting: Ending['parting'];
   streamOver: boolean;
+  /** Of the call's tokens. */
+  readonly random: Random;
   mediaToken: string;
   /** Media streams that were planned. */
   streams: number;
@@ -35,17 +64,70 @@ export interface StreamTerms {
   readonly urls: CallUrls;
   readonly plainCodec: boolean;
   readonly standsAlone: boolean;
-  readonly log: Log;
+}
+
+/** The session of a call, and the first stream that its carrier is to open. Nothing happens in it yet. */
+export function enterCall(
+  deps: SessionManagerDeps,
+  { carrier, call, terms, names }: LetIn,
+  { standsAlone, cancelMedia, ...tasks }: EntryTerms,
+): CallEntry {
+  const { log, leadMs, createTranscoder, observe, breakers } = deps;
+  const { afterToken, urls, random, tape } = names;
+  const { agent, machine, providers } = tape === undefined ? terms : taped(terms, tape);
+  const clock = tape?.clock ?? deps.clock;
+  const session = new Session({
+    ...tasks,
+    call,
+    carrier,
+    agent,
+    machine,
+    providers,
+    breakers,
+    clock,
+    // What is recorded goes by its own time.
+    pacer: tape === undefined ? deps.pacer : new Pacer(clock),
+    tape,
+    log: log.child({ callId: call.callId, carrier: carrier.name, agent: agent.name }),
+    leadMs,
+    createTranscoder,
+    observe: (callId, event) => {
+      tape?.observe(event);
+      observe?.(carrier.name, callId, event);
+    },
+    urls,
+  });
+  return {
+    session,
+    afterToken,
+    urls,
+    random,
+    streams: 1,
+    parting: undefined,
+    streamOver: false,
+    ...mintStream(deps, carrier, call, { agent, urls, plainCodec: false, standsAlone }, random),
+    cancelMedia,
+  };
+}
+
+/** What the call has to do with comes by its tape. */
+function taped(terms: CallTerms, tape: Tape): CallTerms {
+  return {
+    ...terms,
+    agent: { ...terms.agent, tools: tape.tools(terms.agent.tools) },
+    providers: terms.providers.map((one) => ({ ...one, dialled: tape.provider(one.provider) })),
+  };
 }
 
 /** A new media token and the plan that holds it. */
 export function mintStream(
-  addresses: PublicAddresses,
+  { addresses, log }: Pick<SessionManagerDeps, 'addresses' | 'log'>,
   carrier: Carrier,
   call: IncomingCall,
-  { agent, urls, plainCodec, standsAlone, log }: StreamTerms,
+  { agent, urls, plainCodec, standsAlone }: StreamTerms,
+  random: Random,
 ): Pick<CallEntry, 'mediaToken' | 'plan' | 'tokenUses'> {
-  const mediaToken = newToken();
+  const mediaToken = newToken(random);
   const plan: AnswerPlan = {
     ...urls,
     mediaUrl: addresses.media(carrier.name, mediaToken),
@@ -76,9 +158,4 @@ function writable(
     log.error({ callId: call.callId, err, type: lastResort.type }, 'the last resort cannot be written');
     return LAST_RESORT;
   }
-}
-
-/** 192 random bits, safe in a path. */
-export function newToken(): string {
-  return randomBytes(24).toString('base64url');
 }

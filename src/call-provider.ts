@@ -12,6 +12,7 @@ import { Fallback, type Ready } from './fallback/fallback.ts';
 import type { Log } from './log.ts';
 import type { ProviderEvent } from './provider.ts';
 import { usedEvent } from './provider-news.ts';
+import type { Tape } from './tape.ts';
 
 export interface CallProviderOptions {
   readonly agent: Agent;
@@ -20,6 +21,8 @@ export interface CallProviderOptions {
   readonly breakers: Breakers;
   readonly clock: Clock;
   readonly log: Log;
+  /** Undefined: the call is not recorded. */
+  readonly tape?: Tape | undefined;
   /** What the carrier's line is likely to be. */
   readonly line: AudioFormat;
   /** Aborts when the call is over. */
@@ -45,7 +48,9 @@ export class CallProvider {
       policy: agent.failover,
       request: (candidate, resume) => {
         const history = conversation().succession.history(candidate.provider.capabilities.catchUp);
-        return connectRequest(agent, candidate, options.line, clock, { history, resume });
+        const request = connectRequest(agent, candidate, options.line, clock, { history, resume });
+        const { tape } = options;
+        return tape === undefined ? request : { ...request, network: tape.network, random: tape.random };
       },
       onReady: (ready) => this.#onReady(ready),
       onEvent: (event) => conversation().onProviderEvent(event),

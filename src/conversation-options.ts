@@ -7,6 +7,7 @@ import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
 import type { Pacer } from './pacer.ts';
 import type { ProviderNewsOptions } from './provider-news.ts';
+import type { EarTape } from './tape.ts';
 import type { ToolRunner } from './tool-runner.ts';
 
 /** What a `Conversation` needs of the call that it is held in. */
@@ -17,6 +18,8 @@ export interface ConversationOptions extends ProviderNewsOptions {
   readonly pacer: Pacer;
   readonly log: Log;
   readonly leadMs: number;
+  /** For a recording that can be listened to; undefined: none is made. */
+  readonly ear?: EarTape | undefined;
   /** The line needs some audio, if only silence, from its beginning. */
   readonly leadIn: boolean;
   readonly machine: MachinePolicy;

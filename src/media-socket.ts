@@ -1,17 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type RawData, WebSocket, WebSocketServer } from 'ws';
-import { type AudioFormat, formatName } from './audio/format.ts';
-import { type Carrier, type CarrierName, capabilitiesFor, carrierNamed } from './carrier.ts';
-import type { Cancel, Clock } from './clock.ts';
-import { BridgeError } from './errors.ts';
-import { ByteOrder, ReorderWindow } from './intake.ts';
-import type { CallLeg, LegCommand, LegEvent } from './leg.ts';
+import { WebSocketServer } from 'ws';
+import { type Carrier, type CarrierName, carrierNamed, type WebhookRequest } from './carrier.ts';
+import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
+import { MediaLeg } from './media-leg.ts';
 import type { Metrics } from './metrics.ts';
 import type { Session } from './session.ts';
 import type { SessionManager } from './session-manager.ts';
 import { webhookRequest } from './webhook-request.ts';
+import { type WireListener, type WireSocket, wireOf } from './wire.ts';
 
 export interface MediaSocketsDeps {
   readonly carriers: ReadonlyMap<CarrierName, Carrier>;
@@ -23,31 +21,28 @@ export interface MediaSocketsDeps {
 
 /** Carrier messages are below 2 KiB; whatever is larger is not one. */
 const MAX_MESSAGE_BYTES = 65_536;
-const START_DEADLINE_MS = 10_000;
-const PING_EVERY_MS = 20_000;
-/** A carrier that was ordered to open another stream has ended this one by then. */
-const ORDER_MS = 5000;
-/** The round trip is the shortest of the last few: a longer one was a pause of this process or a lost packet. */
-const ROUND_TRIPS = 5;
-/** No telephone line is longer; beyond it the figure is wrong. */
-const MAX_ROUND_TRIP_MS = 500;
 /** How long a client that was refused may take to read that. */
 const REFUSAL_MS = 2000;
-/** A carrier that takes this much less than it is sent has stopped reading. */
-const MAX_BUFFERED_BYTES = 1_048_576;
-/** Messages in a row that cannot be read before the stream is given up. */
-const MAX_BAD_MESSAGES = 50;
-
-/** Normal closure, and a close frame without a code. */
-const CLEAN_CLOSES: readonly number[] = [1000, 1005];
 
 const PATH = /\/media\/([a-z]+)\/([A-Za-z0-9_-]{1,128})\/?$/;
+
+/** A stream that may be opened. */
+export interface MediaEntry {
+  readonly carrier: Carrier;
+  readonly session: Session;
+  readonly request: WebhookRequest;
+}
+
+/** Why one may not, as an HTTP status. */
+export interface MediaRefusal {
+  readonly status: 403 | 404;
+}
 
 /** Everything that opens a media stream: refused with an HTTP status before the upgrade, or joined to its session. */
 export class MediaSockets {
   readonly #deps: MediaSocketsDeps;
   readonly #server: WebSocketServer;
-  readonly #open = new Set<MediaSocket>();
+  readonly #open = new Set<MediaLeg>();
 
   constructor(deps: MediaSocketsDeps) {
     this.#deps = deps;
@@ -70,40 +65,52 @@ export class MediaSockets {
 
   /** Listener for the HTTP server's `upgrade`. */
   readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const refuse = (status: string, reason: string): void => {
-      this.#deps.metrics.refused('upgrade', reason);
-      this.#deps.log.warn({ reason }, 'media socket refused');
-      // A client that keeps its side open must not keep the socket: nothing else would ever close it.
-      const cancel = this.#deps.clock.after(REFUSAL_MS, () => socket.destroy());
-      socket.on('close', cancel);
-      socket.on('error', () => socket.destroy());
-      socket.once('finish', () => socket.destroy());
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-    };
-    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    const upgrade = webhookRequest(request, new Uint8Array(0));
+    const entry = this.admit(upgrade);
+    if ('status' in entry) {
+      refuse(this.#deps.clock, socket, entry.status);
+      return;
+    }
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      this.join(entry, (listener) => wireOf(webSocket, listener));
+    });
+  };
+
+  /** Whether this request may open a stream, and of which call; its token is used up then. */
+  admit(request: WebhookRequest): MediaEntry | MediaRefusal {
+    const path = request.target.split('?', 1)[0] ?? '';
     const [, name, token] = PATH.exec(path) ?? [];
     const carrier = carrierNamed(this.#deps.carriers, name);
-    if (carrier === undefined || token === undefined) {
-      refuse('404 Not Found', 'unknown-path');
-      return;
-    }
+    if (carrier === undefined || token === undefined) return this.#refuse(404, 'unknown-path');
     const session = this.#deps.manager.owner(carrier.name, token);
-    if (session === undefined) {
-      refuse('403 Forbidden', 'bad-token');
-      return;
-    }
-    const verdict = carrier.verifyUpgrade(webhookRequest(request, new Uint8Array(0)), session.call);
+    if (session === undefined) return this.#refuse(403, 'bad-token');
+    const verdict = carrier.verifyUpgrade(request, session.call);
     if (!verdict.ok) {
-      refuse('403 Forbidden', verdict.reason);
-      return;
+      session.tape?.streamRefused(request, 403);
+      return this.#refuse(403, verdict.reason);
     }
     // Only now: whoever cannot sign must not use up the token of somebody who can.
     this.#deps.manager.redeem(token);
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      const leg = new MediaSocket(webSocket, carrier, session, this.#deps, () => this.#open.delete(leg));
-      this.#open.add(leg);
-    });
-  };
+    return { carrier, session, request };
+  }
+
+  /** The stream is there. `connect`: gives its socket. */
+  join({ carrier, session, request }: MediaEntry, connect: (listener: WireListener) => WireSocket): void {
+    const tape = session.tape?.stream(request);
+    const taped = (listener: WireListener): WireSocket =>
+      tape === undefined ? connect(listener) : tape.socket(connect(tape.listener(listener)));
+    const { manager, log, metrics } = this.#deps;
+    const clock = session.tape?.clock ?? this.#deps.clock;
+    const onGone = (): void => void this.#open.delete(leg);
+    const leg = new MediaLeg({ carrier, session, manager, clock, log, metrics, onGone }, taped);
+    this.#open.add(leg);
+  }
+
+  #refuse(status: MediaRefusal['status'], reason: string): MediaRefusal {
+    this.#deps.metrics.refused('upgrade', reason);
+    this.#deps.log.warn({ reason }, 'media socket refused');
+    return { status };
+  }
 
   close(): void {
     for (const leg of this.#open) leg.terminate();
@@ -111,225 +118,12 @@ export class MediaSockets {
   }
 }
 
-/** One media stream: the leg of one session. */
-class MediaSocket implements CallLeg {
-  readonly #socket: WebSocket;
-  readonly #carrier: Carrier;
-  readonly #session: Session;
-  readonly #deps: MediaSocketsDeps;
-  readonly #onGone: () => void;
-  #cancelStart: Cancel;
-  #cancelPing: Cancel | undefined;
-  #pingAt = 0;
-  #pings = 0;
-  readonly #roundTrips: number[] = [];
-  #missedPongs = 0;
-  #badMessages = 0;
-  #leg: { streamId: string; output: AudioFormat };
-  #started = false;
-  #closing = false;
-  #roundTripMs = 0;
-  #input: AudioFormat;
-  /** It speaks a codec that nobody here can decode, and is to be replaced. */
-  #foreign = false;
-  #cancelForeign: Cancel | undefined;
-  readonly #order: ReorderWindow | undefined;
-  #byteOrder: ByteOrder | undefined;
-
-  constructor(
-    socket: WebSocket,
-    carrier: Carrier,
-    session: Session,
-    deps: MediaSocketsDeps,
-    onGone: () => void,
-  ) {
-    this.#socket = socket;
-    this.#carrier = carrier;
-    this.#session = session;
-    this.#deps = deps;
-    this.#onGone = onGone;
-    const { defaultFormat, orderedMedia } = capabilitiesFor(carrier, session.call);
-    this.#input = defaultFormat;
-    this.#leg = { streamId: '', output: defaultFormat };
-    if (!orderedMedia) this.#order = new ReorderWindow((audio) => session.onLegEvent(audio));
-    this.#cancelStart = deps.clock.after(START_DEADLINE_MS, () => this.#refuse('no start message in time'));
-    socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
-    socket.on('pong', (data) => this.#onPong(String(data)));
-    socket.on('close', (code) => this.#onClose(code));
-    socket.on('error', (error) =>
-      deps.log.warn({ callId: session.callId, err: error }, 'media socket error'),
-    );
-    this.#ping();
-  }
-
-  get input(): AudioFormat {
-    return this.#input;
-  }
-
-  get output(): AudioFormat {
-    return this.#leg.output;
-  }
-
-  get roundTripMs(): number {
-    return this.#roundTripMs;
-  }
-
-  play(bytes: Uint8Array): void {
-    this.#command({ type: 'audio', bytes });
-    if (this.#socket.bufferedAmount <= MAX_BUFFERED_BYTES) return;
-    this.#deps.log.error({ callId: this.#session.callId }, 'the carrier has stopped reading');
-    this.terminate();
-  }
-
-  mark(name: string): void {
-    this.#command({ type: 'mark', name });
-  }
-
-  clear(): void {
-    this.#command({ type: 'clear' });
-  }
-
-  sendDigits(digits: string): void {
-    this.#command({ type: 'digits', digits });
-  }
-
-  close(code: number, reason: string): void {
-    if (this.#closing) return;
-    this.#closing = true;
-    this.#socket.close(code, reason.slice(0, 120));
-  }
-
-  terminate(): void {
-    this.#socket.terminate();
-  }
-
-  #command(command: LegCommand): void {
-    if (this.#socket.readyState === WebSocket.OPEN)
-      this.#socket.send(this.#carrier.encode(command, this.#leg));
-  }
-
-  #onMessage(data: RawData, isBinary: boolean): void {
-    if (this.#closing || this.#foreign) return;
-    const events = this.#decode(data, isBinary);
-    for (const event of events) this.#onEvent(event);
-  }
-
-  #decode(data: RawData, isBinary: boolean): readonly LegEvent[] {
-    try {
-      if (isBinary) throw new BridgeError('BAD_FRAME', 'a media message is binary, text is wanted');
-      const events = this.#carrier.decode(String(data));
-      this.#badMessages = 0;
-      return events;
-    } catch (error) {
-      this.#onBadMessage(BridgeError.from(error));
-      return [];
-    }
-  }
-
-  #onBadMessage(error: BridgeError): void {
-    this.#badMessages += 1;
-    if (this.#badMessages === 1) {
-      this.#deps.log.warn({ callId: this.#session.callId, err: error }, 'media message not understood');
-    }
-    if (!this.#started || this.#badMessages >= MAX_BAD_MESSAGES) this.#refuse(error.message);
-  }
-
-  #onEvent(event: LegEvent): void {
-    if (event.type === 'started') this.#onStart(event);
-    else if (!this.#started) return;
-    else if (event.type === 'audio') this.#onAudio(event);
-    else if (event.type === 'stopped') this.#onStopped(event);
-    else this.#session.onLegEvent(event);
-  }
-
-  #onAudio(event: Extract<LegEvent, { type: 'audio' }>): void {
-    this.#byteOrder?.apply(event.bytes);
-    if (this.#order === undefined) this.#session.onLegEvent(event);
-    else this.#order.push(event);
-  }
-
-  /** What still waits for its place was said before. */
-  #onStopped(event: LegEvent): void {
-    this.#order?.flush();
-    this.#session.onLegEvent(event);
-  }
-
-  #onStart(event: Extract<LegEvent, { type: 'started' }>): void {
-    if (this.#started) return;
-    // The signed webhook, the token and the stream have to speak of the same call.
-    const { call = event.callId } = event.params;
-    if (event.callId !== this.#session.callId || call !== event.callId) {
-      this.#refuse('the start message names another call');
-      return;
-    }
-    this.#started = true;
-    this.#cancelStart();
-    this.#leg = { streamId: event.streamId, output: event.output };
-    if (event.input === undefined) {
-      this.#onForeignCodec(event.codec);
-      return;
-    }
-    this.#input = event.input;
-    if (event.byteOrder !== undefined) this.#byteOrder = new ByteOrder(event.byteOrder);
-    this.#deps.log.debug(
-      { callId: event.callId, in: formatName(event.input), out: formatName(event.output) },
-      'media formats',
-    );
-    this.#session.attach(this);
-  }
-
-  /** Played as something else it would be noise for the whole call. */
-  #onForeignCodec(codec: string): void {
-    if (!this.#session.refuseCodec(codec)) {
-      this.#refuse(`the carrier sends ${codec}, which cannot be decoded`);
-      return;
-    }
-    const close = (): void => this.close(1000, 'another codec is asked for');
-    if (!this.#deps.manager.standsAlone(this.#carrier.name, this.#session.callId)) {
-      close();
-      return;
-    }
-    // The carrier has been ordered to open another stream: closed before that, it would go on to the last resort.
-    this.#foreign = true;
-    this.#cancelForeign = this.#deps.clock.after(ORDER_MS, close);
-  }
-
-  #refuse(why: string): void {
-    this.#deps.metrics.refused('upgrade', 'bad-start');
-    this.#deps.log.warn({ callId: this.#session.callId, why }, 'media stream given up');
-    this.close(1008, 'not accepted');
-    this.#deps.manager.streamRefused(this.#carrier.name, this.#session.callId);
-  }
-
-  #ping(): void {
-    if (this.#missedPongs >= 2) {
-      this.#deps.log.warn({ callId: this.#session.callId }, 'the carrier does not answer pings');
-      this.terminate();
-      return;
-    }
-    this.#missedPongs += 1;
-    this.#pingAt = this.#deps.clock.now();
-    this.#pings += 1;
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping(String(this.#pings));
-    this.#cancelPing = this.#deps.clock.after(PING_EVERY_MS, () => this.#ping());
-  }
-
-  /** Only the echo of the last ping tells the time; a pong may also come unasked. */
-  #onPong(echo: string): void {
-    if (echo !== String(this.#pings)) return;
-    this.#missedPongs = 0;
-    this.#roundTrips.push(Math.min(this.#deps.clock.now() - this.#pingAt, MAX_ROUND_TRIP_MS));
-    if (this.#roundTrips.length > ROUND_TRIPS) this.#roundTrips.shift();
-    this.#roundTripMs = Math.min(...this.#roundTrips);
-  }
-
-  #onClose(code: number): void {
-    this.#cancelStart();
-    this.#cancelPing?.();
-    this.#cancelForeign?.();
-    // Of a stream that was given up nobody wants to hear any more: the next one may be there already.
-    if (!this.#closing) this.#order?.flush();
-    this.#onGone();
-    this.#session.onLegClosed(this, CLEAN_CLOSES.includes(code));
-  }
+function refuse(clock: Clock, socket: Duplex, status: MediaRefusal['status']): void {
+  // A client that keeps its side open must not keep the socket: nothing else would ever close it.
+  const cancel = clock.after(REFUSAL_MS, () => socket.destroy());
+  socket.on('close', cancel);
+  socket.on('error', () => socket.destroy());
+  socket.once('finish', () => socket.destroy());
+  const text = status === 403 ? '403 Forbidden' : '404 Not Found';
+  socket.end(`HTTP/1.1 ${text}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

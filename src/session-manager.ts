@@ -4,7 +4,7 @@ import type { MachinePolicy } from './answering-machine.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { AccountTerms } from './call-accounts.ts';
-import { type CallEntry, mintStream, newToken } from './call-entry.ts';
+import { type CallEntry, type CallNames, enterCall, mintStream } from './call-entry.ts';
 import type { CallEvent, EndReason } from './call-events.ts';
 import { callKey } from './call-key.ts';
 import { KEYS_STEP, type PublicAddresses, readAfter, afterToken as tokenFor, withStep } from './call-urls.ts';
@@ -24,7 +24,9 @@ import { HangUpWatch } from './hang-up-watch.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Pacer } from './pacer.ts';
-import { Session } from './session.ts';
+import { newToken, type Random, systemRandom } from './random.ts';
+import type { Session } from './session.ts';
+import type { Tapes } from './tape.ts';
 
 /** How one call is to be treated. */
 export interface CallTerms {
@@ -41,6 +43,10 @@ export interface SessionManagerDeps {
   readonly pacer: Pacer;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Of tokens; default: the system's. */
+  readonly random?: Random | undefined;
+  /** Of calls that are recorded. */
+  readonly tapes?: Tapes | undefined;
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
   /** Of the providers, shared by all calls. */
   readonly breakers: Breakers;
@@ -62,13 +68,6 @@ export interface Admission {
   readonly session: Session;
   readonly plan: AnswerPlan;
   readonly agent: string;
-}
-
-/** What the bridge calls a call. */
-interface Names {
-  readonly key: string;
-  readonly afterToken: string;
-  readonly urls: CallUrls;
 }
 
 /** The carrier opens its stream within a second or two of the answer; later than this, nobody is coming. */
@@ -141,9 +140,11 @@ export class SessionManager {
     if (known !== undefined) return known;
     const key = callKey(carrier.name, call.callId);
     if (!this.hasRoom && (!reserved || this.#overdue)) return 'busy';
-    const afterToken = tokenFor(newToken(), terms.agent.name);
+    const tape = this.#deps.tapes?.begin(carrier, call, terms);
+    const random = tape?.random ?? this.#deps.random ?? systemRandom;
+    const afterToken = tokenFor(newToken(random), terms.agent.name);
     const urls = this.#deps.addresses.forCall(carrier.name, afterToken);
-    const entry = this.#enter(carrier, call, terms, { key, afterToken, urls });
+    const entry = this.#enter(carrier, call, terms, { key, afterToken, urls, random, tape });
     this.#calls.set(key, entry);
     this.#recent.set(key, entry);
     this.#byAfter.set(afterToken, entry);
@@ -309,58 +310,37 @@ export class SessionManager {
     for (const { session } of this.#calls.values()) session.leave();
   }
 
-  #enter(carrier: Carrier, call: IncomingCall, terms: CallTerms, names: Names): CallEntry {
-    const { clock, pacer, log, leadMs, createTranscoder, observe, breakers } = this.#deps;
-    const { agent, machine, providers } = terms;
-    const { key, afterToken, urls } = names;
-    const session = new Session({
-      call,
-      carrier,
-      agent,
-      machine,
-      providers,
-      breakers,
-      clock,
-      pacer,
-      log: log.child({ callId: call.callId, carrier: carrier.name, agent: agent.name }),
-      leadMs,
-      createTranscoder,
-      observe: (callId, event) => observe?.(carrier.name, callId, event),
-      urls,
-      plan: (plainCodec) => this.#planAgain(entry, plainCodec),
-      part: (leg, asks) => {
-        entry.parting = { leg, asks };
+  #enter(carrier: Carrier, call: IncomingCall, terms: CallTerms, names: CallNames): CallEntry {
+    const entry = enterCall(
+      this.#deps,
+      { carrier, call, terms, names },
+      {
+        standsAlone: this.#afterCall.controls(carrier, call),
+        plan: (plainCodec) => this.#planAgain(entry, plainCodec),
+        part: (leg, asks) => {
+          entry.parting = { leg, asks };
+        },
+        onEnding: (ending, reason) => this.#onEnding(names.key, ending, reason),
+        cancelMedia: this.#deps.clock.after(MEDIA_DEADLINE_MS, () => {
+          if (!entry.session.hadLeg) void entry.session.end('media-never-came');
+        }),
       },
-      onEnding: (ending, reason) => this.#onEnding(key, ending, reason),
-    });
-    const entry: CallEntry = {
-      session,
-      afterToken,
-      urls,
-      streams: 1,
-      parting: undefined,
-      streamOver: false,
-      ...this.#mint(carrier, call, agent, urls, false),
-      cancelMedia: clock.after(MEDIA_DEADLINE_MS, () => {
-        if (!session.hadLeg) void session.end('media-never-came');
-      }),
-    };
+    );
     this.#byMedia.set(entry.mediaToken, entry);
     return entry;
   }
 
-  #mint(carrier: Carrier, call: IncomingCall, agent: Agent, urls: CallUrls, plainCodec: boolean) {
-    const standsAlone = this.#afterCall.controls(carrier, call);
-    const { addresses, log } = this.#deps;
-    return mintStream(addresses, carrier, call, { agent, urls, plainCodec, standsAlone, log });
-  }
-
   #planAgain(entry: CallEntry, plainCodec: boolean): AnswerPlan {
     const { session } = entry;
+    const { carrier, call, agent } = session;
     this.#byMedia.delete(entry.mediaToken);
     entry.streams += 1;
     const urls = withStep(entry.urls, String(entry.streams));
-    Object.assign(entry, this.#mint(session.carrier, session.call, session.agent, urls, plainCodec));
+    const standsAlone = this.#afterCall.controls(carrier, call);
+    Object.assign(
+      entry,
+      mintStream(this.#deps, carrier, call, { agent, urls, plainCodec, standsAlone }, entry.random),
+    );
     this.#byMedia.set(entry.mediaToken, entry);
     return entry.plan;
   }
@@ -384,6 +364,7 @@ export class SessionManager {
     this.#deps.metrics.callEnded(labels, session.counts);
     this.#afterCall.begin(entry, reason);
     this.#deps.onEnded?.(session, reason);
+    session.tape?.ended();
     if (this.#calls.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
   }
 

@@ -30,6 +30,7 @@ import type { Log } from './log.ts';
 import type { CallCounts } from './metrics.ts';
 import { RESTART_GOODBYE, transferFailed } from './notices.ts';
 import type { Pacer } from './pacer.ts';
+import type { Tape } from './tape.ts';
 import { tellOfRun } from './tool-desk.ts';
 import { ToolRunner } from './tool-runner.ts';
 
@@ -49,6 +50,8 @@ export interface SessionDeps {
   /** What is done when the call, which the bridge placed, is answered by a machine. */
   readonly machine: MachinePolicy;
   readonly urls: CallUrls;
+  /** Undefined: the call is not recorded. */
+  readonly tape?: Tape | undefined;
   /** A plan for one more media stream of this call, with a token of its own. */
   plan(plainCodec: boolean): AnswerPlan;
   /** The call is over, and what becomes of its stream is for somebody else to say; see `LineOptions.part`. */
@@ -98,6 +101,7 @@ export class Session {
     });
     this.#conversation = new Conversation({
       ...deps,
+      ear: deps.tape?.ear,
       greetingEndTold: machineDetection !== 'machine',
       leadIn: needsSilenceWhenIdle,
       tools: new ToolRunner({
@@ -151,6 +155,11 @@ export class Session {
   /** Name of who holds the call, or had it last. */
   get provider(): string {
     return this.#provider.name;
+  }
+
+  /** What stands at the edges of this call. */
+  get tape(): Tape | undefined {
+    return this.#deps.tape;
   }
 
   get call(): IncomingCall {

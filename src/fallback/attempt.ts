@@ -121,8 +121,8 @@ export class Attempt {
 
   async #connect(signal: AbortSignal): Promise<void> {
     const request = this.#options.request();
-    const { provider } = this.candidate;
-    const session = await provider.connect(request, (event) => this.#sink(event), signal);
+    const { provider, dialled = provider } = this.candidate;
+    const session = await dialled.connect(request, (event) => this.#sink(event), signal);
     if (this.#stage !== 'dialling') {
       hangUp(session);
       return;

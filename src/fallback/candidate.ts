@@ -6,6 +6,8 @@ export interface Candidate {
   readonly provider: RealtimeProvider;
   /** What the agent wants of it; undefined: nothing in particular. */
   readonly wanted: AgentProvider | undefined;
+  /** Dialled in its place, and judged as it: the same provider behind a recorder. */
+  readonly dialled?: RealtimeProvider | undefined;
 }
 
 /** The model that a session with it is held with; undefined: not known. */
