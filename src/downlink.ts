@@ -4,11 +4,14 @@ import type { Clock } from './clock.ts';
 import type { Pacer } from './pacer.ts';
 import { Playout, type PlayoutLeg, START_MS } from './playout.ts';
 import type { HeardItem } from './provider.ts';
+import type { EarTape } from './tape.ts';
 
 export interface DownlinkOptions {
   readonly clock: Clock;
   readonly pacer: Pacer;
   readonly leadMs: number;
+  /** Is told what the caller hears, for a recording. */
+  readonly ear?: EarTape | undefined;
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
   onDrained(): void;
   onHeard(itemId: string): void;
@@ -96,6 +99,7 @@ export class Downlink {
       clock: this.#options.clock,
       pacer: this.#options.pacer,
       leadMs: this.#options.leadMs,
+      ear: this.#options.ear,
       onDrained: () => this.#options.onDrained(),
       onHeard: (itemId) => this.#options.onHeard(itemId),
       onFailed: (error) => this.#options.onFailed(error),

@@ -8,6 +8,7 @@ import type { CallLeg } from './leg.ts';
 import type { Pacer } from './pacer.ts';
 import type { PlayoutLeg } from './playout.ts';
 import type { ProviderCapabilities, ProviderSession } from './provider.ts';
+import type { EarTape } from './tape.ts';
 import { type HandedOver, Uplink, type UplinkCounts } from './uplink.ts';
 
 export interface HearingOptions extends AnsweringMachineOptions {
@@ -15,6 +16,8 @@ export interface HearingOptions extends AnsweringMachineOptions {
   /** The bridge's own ear for callers who cut in. */
   readonly cutIn: CutIn;
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
+  /** Is told what the caller says, for a recording. */
+  readonly ear?: EarTape | undefined;
   onFailed(error: unknown): void;
 }
 
@@ -66,7 +69,8 @@ export class Hearing {
 
   /** Returns the leg to play on. Throws BAD_AUDIO when the format cannot be converted. */
   attach(leg: CallLeg): PlayoutLeg {
-    const { clock, pacer, cutIn, onFailed } = this.#options;
+    const { clock, pacer, cutIn, ear, onFailed } = this.#options;
+    ear?.stream(leg.input, leg.output, clock.now());
     const line = cutIn.attach(leg);
     this.#input = leg.input;
     this.#uplink = new Uplink({ format: leg.input, clock, pacer, onFailed });
@@ -129,6 +133,7 @@ export class Hearing {
 
   /** One media message of the caller. */
   hear(bytes: Uint8Array, atMs: number | undefined): void {
+    this.#options.ear?.said(bytes, this.#options.clock.now(), atMs);
     this.#machine.hear(bytes);
     if (this.#deaf) {
       this.#uplink?.mute(bytes, atMs);

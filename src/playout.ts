@@ -3,6 +3,7 @@ import { type AudioFormat, bytesPerMs, silenceByte } from './audio/format.ts';
 import type { Clock } from './clock.ts';
 import { FRAME_MS, type Paced, type Pacer } from './pacer.ts';
 import type { HeardItem } from './provider.ts';
+import type { EarTape } from './tape.ts';
 
 /** The least of a call leg that playout needs. */
 export interface PlayoutLeg {
@@ -19,6 +20,8 @@ export interface PlayoutOptions {
   readonly pacer: Pacer;
   /** How far ahead of the caller's ear the carrier is given audio. */
   readonly leadMs: number;
+  /** Is told what the caller hears, for a recording. */
+  readonly ear?: EarTape | undefined;
   /** Everything that was given to the carrier has been heard and nothing is waiting. */
   onDrained(): void;
   /** This item has been heard to its end. */
@@ -159,6 +162,7 @@ export class Playout implements Paced {
     this.#starting = false;
     this.#anchor = mark.position;
     this.#anchorAt = this.#options.clock.now();
+    this.#options.ear?.heard(this.#anchor, this.#anchorAt);
     this.#settle(this.#anchorAt);
   }
 
@@ -169,7 +173,8 @@ export class Playout implements Paced {
    */
   interrupt(): HeardItem[] {
     const now = this.#options.clock.now();
-    const { heard, cut } = this.#soFar(now);
+    const { heard, cut, position } = this.#soFar(now);
+    this.#options.ear?.cleared(position, now);
     this.#queue.clear();
     this.#generation += 1;
     this.#options.leg.clear();
@@ -214,7 +219,7 @@ export class Playout implements Paced {
     this.#rest();
   }
 
-  #soFar(now: number): { readonly heard: string[]; readonly cut: HeardItem[] } {
+  #soFar(now: number): { readonly heard: string[]; readonly cut: HeardItem[]; readonly position: number } {
     // The carrier plays whole frames, so the one it has begun is heard to its end; on average that is half a frame.
     const position = Math.min(this.#sent, this.#reportedBytes(now) + (this.#busy ? this.#frameBytes / 2 : 0));
     const heard: string[] = [];
@@ -228,7 +233,7 @@ export class Playout implements Paced {
       const receivedMs = Math.floor(exactMs);
       cut.push({ itemId, playedMs: Math.min(playedMs, receivedMs), receivedMs });
     }
-    return { heard, cut };
+    return { heard, cut, position };
   }
 
   #itemFor(responseId: string, itemId: string): Item {
@@ -312,10 +317,13 @@ export class Playout implements Paced {
       this.#anchorAt = now;
       this.#starting = !this.#marksLost;
       this.#mark(now);
+      // Nothing will tell when it is heard.
+      if (this.#marksLost) this.#options.ear?.heard(this.#sent, now);
     }
     const bytes = size === this.#message.length ? this.#message : this.#message.subarray(0, size);
     this.#queue.shift(bytes);
     this.#options.leg.play(bytes);
+    this.#options.ear?.sent(bytes, now);
     this.#sent += size;
     if (this.#sent - this.#marked >= MARK_EVERY_MS * this.#perMs) this.#mark(now);
   }
@@ -353,5 +361,6 @@ export class Playout implements Paced {
     if (!this.#starting) return;
     this.#starting = false;
     this.#anchorAt = oldest.sentAt;
+    this.#options.ear?.heard(this.#anchor, this.#anchorAt);
   }
 }

@@ -1,3 +1,4 @@
+import type { AudioFormat } from './audio/format.ts';
 import type { CallEvent } from './call-events.ts';
 import type { Answer, Carrier, CarrierName, IncomingCall, WebhookRequest, WebhookRoute } from './carrier.ts';
 import type { Clock } from './clock.ts';
@@ -53,8 +54,13 @@ export interface Tape {
 
 /** Told what the caller hears and says, for a recording that is in time. `now` in ms of the tape's clock; bytes in the line's formats. */
 export interface EarTape {
-  /** What the caller says, in order, holes filled; `bytes` is only valid during the call. */
-  said(bytes: Uint8Array, now: number): void;
+  /** A media stream begins, in the place of an earlier one if there was one; positions in what is sent count from 0 again. */
+  stream(input: AudioFormat, output: AudioFormat, now: number): void;
+  /**
+   * What the caller says, in order; `bytes` is only valid during the call.
+   * @param atMs its presentation time in the stream, by which holes are filled; undefined where the carrier tells none
+   */
+  said(bytes: Uint8Array, now: number, atMs: number | undefined): void;
   /** Handed to the carrier; what is heard of it is told by `heard` and `cleared`. */
   sent(bytes: Uint8Array, now: number): void;
   /** Everything up to byte `position` of what was sent on this stream was heard at `now`; from there on it plays. */
