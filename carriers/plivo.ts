@@ -1,7 +1,7 @@
 import type { AudioFormat } from '../src/audio/format.ts';
 import { MULAW_8K } from '../src/audio/format.ts';
 import type { Carrier, CarrierCapabilities } from '../src/carrier.ts';
-import { restBase } from '../src/carrier-rest.ts';
+import { type Fetch, restBase } from '../src/carrier-rest.ts';
 import {
   announcementDocument,
   emptyDocument,
@@ -33,6 +33,8 @@ export interface PlivoOptions {
   readonly fallbackUrl?: string | undefined;
   /** True: webhooks and media sockets are accepted without a check. */
   readonly insecure: boolean;
+  /** Makes the requests; default: the platform's own. */
+  readonly fetch?: Fetch | undefined;
   /** Milliseconds since 1970, for the memory of nonces. */
   readonly epochMs: () => number;
   /** What streams are asked to hold, default mu-law. */
@@ -89,6 +91,7 @@ export function createPlivo(options: PlivoOptions): Carrier {
     authId: options.authId === '' ? undefined : options.authId,
     authToken,
     fallbackUrl: options.fallbackUrl,
+    fetch: options.fetch,
     baseUrl: restBase('Plivo', options.baseUrl ?? 'https://api.plivo.com'),
   });
   return {

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import type { AudioFormat } from '../src/audio/format.ts';
 import { MULAW_8K, PCM16_24K } from '../src/audio/format.ts';
 import type { Answer, Carrier, CarrierCapabilities, CarrierEvent, WebhookRequest } from '../src/carrier.ts';
-import { restBase } from '../src/carrier-rest.ts';
+import { type Fetch, restBase } from '../src/carrier-rest.ts';
 import { BridgeError } from '../src/errors.ts';
+import { type Random, systemRandom } from '../src/random.ts';
 import { createControl } from './telnyx/control.ts';
 import type { ControlEvent, Steps } from './telnyx/events.ts';
 import { parseEvent, readEvent } from './telnyx/events.ts';
@@ -33,6 +33,10 @@ export interface TelnyxOptions {
   readonly publicUrl: () => string;
   /** True: webhooks and media sockets are accepted without a check. */
   readonly insecure: boolean;
+  /** Makes the requests; default: the platform's own. */
+  readonly fetch?: Fetch | undefined;
+  /** Of the ids of commands, and of what media sockets prove themselves by; default: that of this machine. */
+  readonly random?: Random | undefined;
   /** Milliseconds since 1970. */
   readonly epochMs: () => number;
   /** What we send; default PCMU. What the caller's leg sends is up to the caller's network. */
@@ -67,8 +71,8 @@ export function createTelnyx(options: TelnyxOptions): Carrier {
     throw new BridgeError('BAD_CONFIG', `the Telnyx codec is none of ${TELNYX_CODECS.join(', ')}`);
   }
   const codecName = codec.split('/', 1)[0] ?? codec;
-  const { insecure, epochMs } = options;
-  const secret = randomBytes(32);
+  const { insecure, epochMs, random = systemRandom } = options;
+  const secret = random.bytes(32);
   const signatures = { key: readPublicKey(options.publicKey), insecure, epochMs, seen: new Seen() };
   const media = { output, l16ByteOrder: options.l16ByteOrder ?? 'detect' };
   // TeXML takes no L16.
@@ -76,6 +80,8 @@ export function createTelnyx(options: TelnyxOptions): Carrier {
   const texml = createTexml({ codec: document, rateHz: MULAW_8K.rate, address, seconds, spokenLanguage });
   const control = createControl({
     apiKey: options.apiKey || undefined,
+    fetch: options.fetch,
+    random,
     baseUrl: restBase('Telnyx', options.baseUrl ?? 'https://api.telnyx.com/v2'),
     connectionId: options.connectionId || undefined,
     codec: codecName,

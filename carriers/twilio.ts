@@ -1,6 +1,6 @@
 import { MULAW_8K } from '../src/audio/format.ts';
 import type { Carrier, CarrierCapabilities } from '../src/carrier.ts';
-import { restBase } from '../src/carrier-rest.ts';
+import { type Fetch, restBase } from '../src/carrier-rest.ts';
 import { decodeMessage, encodeCommand } from './twilio/media.ts';
 import { createControl } from './twilio/rest.ts';
 import { readSigned, verifyUpgrade, verifyWebhook } from './twilio/signature.ts';
@@ -27,6 +27,8 @@ export interface TwilioOptions {
   readonly fallbackUrl?: string | undefined;
   /** True: webhooks and media sockets are accepted without a check. */
   readonly insecure: boolean;
+  /** Makes the requests; default: the platform's own. */
+  readonly fetch?: Fetch | undefined;
 }
 
 const CAPABILITIES: CarrierCapabilities = Object.freeze({
@@ -58,6 +60,7 @@ export function createTwilio(options: TwilioOptions): Carrier {
     accountSid: options.accountSid === '' ? undefined : options.accountSid,
     authToken: auth.authToken,
     fallbackUrl: options.fallbackUrl,
+    fetch: options.fetch,
     baseUrl: restBase('Twilio', options.baseUrl ?? 'https://api.twilio.com'),
   });
   return {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { MachinePolicy } from './answering-machine.ts';
 import { type CallEvent, type EndReason, outcomeOf } from './call-events.ts';
 import { type CallRecord, CallRecords } from './call-records.ts';
@@ -20,12 +19,15 @@ import type { Act } from './insist.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { PlacedCalls, type PlaceOrder } from './placed-calls.ts';
+import { type Random, systemRandom } from './random.ts';
 import type { Session } from './session.ts';
 import type { SessionManager } from './session-manager.ts';
 import { settleWithin } from './settle.ts';
 
 export interface CallDeskDeps {
   readonly clock: Clock;
+  /** Of the ids of calls; default: that of this machine. */
+  readonly random?: Random | undefined;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly carriers: ReadonlyMap<CarrierName, Carrier>;
@@ -86,7 +88,7 @@ export class CallDesk {
       );
     }
     const agent = this.#agentFor(carrier, order);
-    return await this.#placed.place(carrier, order, agent, newId());
+    return await this.#placed.place(carrier, order, agent, newId(this.#deps));
   }
 
   /** What was said of a call when it was ordered; undefined: it was not placed here, or is under way. */
@@ -164,7 +166,7 @@ export class CallDesk {
     }
     this.records.add(
       {
-        id: newId(),
+        id: newId(this.#deps),
         carrier: carrier.name,
         carrierCallId: call.callId,
         direction: call.direction,
@@ -338,6 +340,6 @@ function notYet(): ControlResult {
   return { status: 'error', error: new BridgeError('BAD_INPUT', 'the call has not been answered yet') };
 }
 
-function newId(): string {
-  return `call_${randomBytes(12).toString('hex')}`;
+function newId({ random = systemRandom }: CallDeskDeps): string {
+  return `call_${Buffer.from(random.bytes(12)).toString('hex')}`;
 }

@@ -24,6 +24,9 @@ export interface RestResponse {
   readonly body: unknown;
 }
 
+/** How requests are made; that of the platform, or one that stands in its place. */
+export type Fetch = typeof fetch;
+
 /** What an answer means to the carrier that it came from. */
 export type RestVerdict =
   | { readonly status: 'ok' }
@@ -36,6 +39,11 @@ export type RestResult =
   | { readonly status: 'ok'; readonly response: RestResponse }
   | { readonly status: 'already-ended' }
   | { readonly status: 'error'; readonly error: BridgeError };
+
+interface Attemptable extends Omit<RestRequest, 'headers'> {
+  readonly headers: Headers;
+  readonly makeRequest: Fetch;
+}
 
 interface Attempt {
   readonly result: RestResult;
@@ -50,12 +58,14 @@ export async function askCarrier(
   request: RestRequest,
   judge: (response: RestResponse) => RestVerdict,
   signal: AbortSignal,
+  makeRequest: Fetch = fetch,
 ): Promise<RestResult> {
   const headers = headersOf(request);
   if (headers === undefined) return cannotAsk(badHeader(request));
-  const first = await attempt(request, headers, judge, signal);
+  const once = (): Promise<Attempt> => attempt({ ...request, headers, makeRequest }, judge, signal);
+  const first = await once();
   if (!first.again || !request.repeatable) return first.result;
-  return (await attempt(request, headers, judge, signal)).result;
+  return (await once()).result;
 }
 
 /** The result without the answer. */
@@ -113,14 +123,13 @@ function badHeader({ carrier, what }: RestRequest): BridgeError {
 }
 
 async function attempt(
-  request: RestRequest,
-  headers: Headers,
+  request: Attemptable,
   judge: (response: RestResponse) => RestVerdict,
   signal: AbortSignal,
 ): Promise<Attempt> {
-  const { carrier, what } = request;
+  const { carrier, what, headers, makeRequest } = request;
   try {
-    const response = await fetch(request.url, {
+    const response = await makeRequest(request.url, {
       method: request.method,
       headers,
       ...(request.body === undefined ? {} : { body: request.body }),
@@ -158,7 +167,7 @@ async function attempt(
   }
 }
 
-function lost({ carrier, what, url }: RestRequest, thrown: unknown, signal: AbortSignal): Attempt {
+function lost({ carrier, what, url }: Attemptable, thrown: unknown, signal: AbortSignal): Attempt {
   if (signal.aborted) return { result: cannotAsk(givenUp(carrier, what, signal.reason)), again: false };
   const message = `${carrier} could not be asked to ${what}: ${reason(thrown)} at ${new URL(url).host}`;
   return {

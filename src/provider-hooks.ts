@@ -31,6 +31,7 @@ export function withHooks(provider: RealtimeProvider, ...hooks: readonly Provide
     name: provider.name,
     model: provider.model,
     capabilities: provider.capabilities,
+    usesNetwork: provider.usesNetwork,
     async connect(request, sink, signal) {
       const told = new Told(hooks, sink);
       try {

@@ -184,6 +184,7 @@ function underName(name: string, provider: RealtimeProvider): RealtimeProvider {
     name,
     model: provider.model,
     capabilities: provider.capabilities,
+    usesNetwork: provider.usesNetwork,
     connect: (request, sink, signal) => provider.connect(request, sink, signal),
     async close() {
       await provider.close?.();

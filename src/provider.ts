@@ -1,6 +1,8 @@
 import type { AudioFormat } from './audio/format.ts';
 import type { Clock } from './clock.ts';
 import type { BridgeError } from './errors.ts';
+import type { Random } from './random.ts';
+import type { Network } from './wire.ts';
 
 /** CONTRACT of a realtime speech-to-speech provider and of one session with it. */
 
@@ -111,6 +113,10 @@ export interface ConnectRequest {
   /** Raw session fields of this provider, merged last. */
   readonly overrides: Readonly<Record<string, unknown>>;
   readonly clock: Clock;
+  /** By which the provider is reached; undefined: the network of this machine. Only where `usesNetwork` says so. */
+  readonly network?: Network | undefined;
+  /** For ids that the provider's adapter makes up; undefined: that of this machine. */
+  readonly random?: Random | undefined;
 }
 
 export interface RealtimeProvider {
@@ -118,6 +124,11 @@ export interface RealtimeProvider {
   /** Of sessions that do not ask for another; undefined: it has none, or does not say. */
   readonly model?: string | undefined;
   readonly capabilities: ProviderCapabilities;
+  /**
+   * True: everything that its sessions send and are told goes through `ConnectRequest.network`, and they leave nothing
+   * else to chance than `ConnectRequest.random`. Undefined: what it does to have a session is its own business.
+   */
+  readonly usesNetwork?: true | undefined;
   /**
    * Resolves when the provider has acknowledged the configuration, so audio may flow at once. Rejects with a
    * BridgeError (PROVIDER_*, TIMEOUT or CANCELLED) and leaves nothing open; after it resolved, trouble is an event.

@@ -30,6 +30,8 @@ const IMPORTS: readonly (readonly [path: string, text: string, message: string])
     "import { x } from '../telnyx/dialect.ts';",
     'nor with other carriers',
   ],
+  ['src/recording/bad-import.ts', "import { x } from '../replay/replay.ts';", 'a recording knows no'],
+  ['src/recording/bad-carrier.ts', "import { x } from '../../carriers/twilio.ts';", 'a recording knows no'],
   ['src/bad-import.ts', "import { createTwilio } from '../carriers/twilio.ts';", 'only server.ts'],
 ];
 

@@ -7,7 +7,7 @@ import type {
   DialResult,
   LiveResult,
 } from '../../src/carrier.ts';
-import type { RestRequest, RestResponse, RestResult, RestVerdict } from '../../src/carrier-rest.ts';
+import type { Fetch, RestRequest, RestResponse, RestResult, RestVerdict } from '../../src/carrier-rest.ts';
 import { askCarrier, cannotAsk, controlResult, judgeStatus, pathId } from '../../src/carrier-rest.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 
@@ -18,6 +18,8 @@ export interface RestOptions {
   /** For a placed call, when the bridge has no answer. */
   readonly fallbackUrl?: string | undefined;
   readonly baseUrl: string;
+  /** Undefined: the platform's own. */
+  readonly fetch?: Fetch | undefined;
 }
 
 type Body = Readonly<Record<string, string | number>>;
@@ -44,7 +46,7 @@ export function createControl(options: RestOptions): CallControl {
   const ask = async (wish: Wish, signal: AbortSignal): Promise<RestResult> => {
     try {
       const judge = wish.id === undefined && wish.about === undefined ? judgeAccount : judgeCall;
-      return await askCarrier(restRequest(options, wish), judge, signal);
+      return await askCarrier(restRequest(options, wish), judge, signal, options.fetch);
     } catch (thrown) {
       return cannotAsk(BridgeError.from(thrown));
     }

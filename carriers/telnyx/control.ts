@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type {
   AnswerPlan,
   CallControl,
@@ -52,7 +51,7 @@ export function createControl(options: ControlOptions): Control {
     try {
       const path = `/calls/${idPart(what, callId)}/actions/${action}`;
       // With an id it can be made again: Telnyx does what carries the same one only once.
-      const json = { command_id: randomUUID(), ...body };
+      const json = { command_id: options.random.uuid(), ...body };
       return controlResult(
         await ask(
           options,
@@ -251,7 +250,7 @@ async function placeCall(
     if (options.connectionId === undefined) return cannotAsk(noConnection(what));
     const from = address("'from' of a call to place", request.from);
     const data = { connectionId: options.connectionId, number: from, ref: request.ref };
-    const json = dialBody(options.connectionId, request, from);
+    const json = dialBody(options.connectionId, request, from, options.random.uuid());
     const result = await ask(
       options,
       { what, method: 'POST', path: '/calls', json, repeatable: false },
@@ -273,7 +272,7 @@ async function placeCall(
   }
 }
 
-function dialBody(connectionId: string, request: DialRequest, from: string): Body {
+function dialBody(connectionId: string, request: DialRequest, from: string, commandId: string): Body {
   return {
     connection_id: connectionId,
     to: address("'to' of a call to place", request.to),
@@ -285,7 +284,7 @@ function dialBody(connectionId: string, request: DialRequest, from: string): Bod
     time_limit_secs: seconds('the longest duration of a call to place', request.maxS, 1, LONGEST_CALL_S),
     answering_machine_detection: detection(request.machineDetection),
     send_silence_when_idle: true,
-    command_id: randomUUID(),
+    command_id: commandId,
   };
 }
 

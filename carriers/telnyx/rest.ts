@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { RestRequest, RestResponse, RestResult, RestVerdict } from '../../src/carrier-rest.ts';
+import type { Fetch, RestRequest, RestResponse, RestResult, RestVerdict } from '../../src/carrier-rest.ts';
 import { askCarrier, cannotAsk, judgeStatus, pathId } from '../../src/carrier-rest.ts';
 import { BridgeError } from '../../src/errors.ts';
 
@@ -7,6 +7,8 @@ import { BridgeError } from '../../src/errors.ts';
 export interface RestOptions {
   readonly apiKey: string | undefined;
   readonly baseUrl: string;
+  /** Undefined: the platform's own. */
+  readonly fetch?: Fetch | undefined;
 }
 
 /** One request. */
@@ -25,7 +27,8 @@ export interface Wish {
 /** Makes a request. Never rejects. */
 export async function ask(options: RestOptions, wish: Wish, signal: AbortSignal): Promise<RestResult> {
   try {
-    return await askCarrier(restRequest(options, wish), wish.method === 'GET' ? judgeLook : judge, signal);
+    const judged = wish.method === 'GET' ? judgeLook : judge;
+    return await askCarrier(restRequest(options, wish), judged, signal, options.fetch);
   } catch (thrown) {
     return cannotAsk(BridgeError.from(thrown));
   }

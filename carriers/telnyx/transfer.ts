@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { CallControl, CallRef, ControlResult, Next } from '../../src/carrier.ts';
 import { cannotAsk, controlResult } from '../../src/carrier-rest.ts';
 import { BridgeError } from '../../src/errors.ts';
+import type { Random } from '../../src/random.ts';
 import { writeClientState } from './client-state.ts';
 import type { RestOptions } from './rest.ts';
 import { ask, commandId, dataField } from './rest.ts';
@@ -16,6 +16,8 @@ export interface ControlOptions extends RestOptions {
   readonly rateHz: number;
   /** Where the events of a leg are sent that was placed for a transfer. */
   readonly eventsUrl: () => string;
+  /** Of the ids of commands. */
+  readonly random: Random;
   /** What the media socket at this address proves itself by. */
   readonly streamToken: (mediaUrl: string) => string;
 }
@@ -122,7 +124,7 @@ async function dialOtherEnd(
     }),
     webhook_url: options.eventsUrl(),
     webhook_url_method: 'POST',
-    command_id: randomUUID(),
+    command_id: options.random.uuid(),
   };
   // Not repeated: whoever is rung twice hangs up.
   const result = await ask(

@@ -6,7 +6,7 @@ import type {
   DialResult,
   LiveResult,
 } from '../../src/carrier.ts';
-import type { RestRequest, RestResponse, RestVerdict } from '../../src/carrier-rest.ts';
+import type { Fetch, RestRequest, RestResponse, RestVerdict } from '../../src/carrier-rest.ts';
 import { askCarrier, cannotAsk, controlResult, judgeStatus, pathId } from '../../src/carrier-rest.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 
@@ -17,6 +17,8 @@ export interface RestOptions {
   /** For a placed call, when the bridge has no answer. */
   readonly fallbackUrl?: string | undefined;
   readonly baseUrl: string;
+  /** Undefined: the platform's own. */
+  readonly fetch?: Fetch | undefined;
 }
 
 type Fields = readonly (readonly [name: string, value: string])[];
@@ -37,7 +39,7 @@ interface Wish {
 export function createControl(options: RestOptions): CallControl {
   const change = async (wish: Wish, signal: AbortSignal): Promise<ControlResult> => {
     try {
-      return controlResult(await askCarrier(restRequest(options, wish), judgeCall, signal));
+      return controlResult(await askCarrier(restRequest(options, wish), judgeCall, signal, options.fetch));
     } catch (thrown) {
       return cannotAsk(BridgeError.from(thrown));
     }
@@ -189,7 +191,7 @@ async function placeCall(
       fields: dialFields(request, options.fallbackUrl),
       repeatable: false,
     };
-    const result = await askCarrier(restRequest(options, wish), judge, signal);
+    const result = await askCarrier(restRequest(options, wish), judge, signal, options.fetch);
     if (result.status === 'error') return result;
     const sid = result.status === 'ok' ? fieldOf(result.response.body, 'sid') : undefined;
     if (typeof sid === 'string' && /^CA[0-9a-f]{32}$/i.test(sid)) {
@@ -272,7 +274,7 @@ const OVER: ReadonlySet<unknown> = new Set(['completed', 'busy', 'failed', 'no-a
 async function askLive(options: RestOptions, call: CallRef, signal: AbortSignal): Promise<LiveResult> {
   try {
     const wish: Wish = { what: 'show call', method: 'GET', call, repeatable: true };
-    const result = await askCarrier(restRequest(options, wish), judgeCall, signal);
+    const result = await askCarrier(restRequest(options, wish), judgeCall, signal, options.fetch);
     if (result.status === 'error') return result;
     if (result.status === 'already-ended') return { status: 'ok', live: false };
     const status = fieldOf(result.response.body, 'status');

@@ -120,6 +120,7 @@ export function createGeminiProvider(given: GeminiOptions): RealtimeProvider {
     name: 'gemini',
     model: named,
     capabilities: capabilitiesOf(settings.input),
+    usesNetwork: true,
     connect(request, sink, signal) {
       const model = request.model ?? named;
       if (model === '') {

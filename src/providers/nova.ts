@@ -224,6 +224,7 @@ export function createNovaProvider(given: NovaOptions = {}): NovaProvider {
     name: 'nova',
     model: choice.model,
     capabilities: capabilitiesOf(choice),
+    usesNetwork: true,
     connect(request, sink, signal) {
       if (closed) {
         return Promise.reject(new BridgeError('PROVIDER_UNAVAILABLE', 'the Nova provider was closed'));

@@ -122,6 +122,7 @@ export function createOpenAiLiveProvider(given: OpenAiLiveOptions): RealtimeProv
   return {
     name: 'openai-live',
     capabilities: capabilitiesOf(setup.historyTokens),
+    usesNetwork: true,
     model,
     async connect(request, sink, signal) {
       try {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { RealtimeProvider } from '../provider.ts';
 import type { OptionChecks } from './common/options.ts';
 import { type Access, keyAccess, type Token, tokenAccess } from './openai/access.ts';
@@ -237,10 +236,10 @@ export function createInworldProvider(options: InworldOptions): RealtimeProvider
     facts: INWORLD_FACTS,
     dialect: INWORLD,
     access: keyAccess(check, 'basic', options.apiKey, options.headers),
-    address() {
+    address(_model, _resume, random) {
       const url = check.url(baseUrl);
       // It only has to tell the sessions of an account apart.
-      if (!url.searchParams.has('key')) url.searchParams.set('key', randomUUID());
+      if (!url.searchParams.has('key')) url.searchParams.set('key', random.uuid());
       url.searchParams.set('protocol', 'realtime');
       return url;
     },

@@ -1,7 +1,6 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
-import { WebSocket } from 'ws';
 import { type AudioFormat, bytesPerMs, bytesPerSample } from '../../audio/format.ts';
 import type { Cancel, Clock } from '../../clock.ts';
+import { type Network, systemNetwork, type WireSocket } from '../../wire.ts';
 import { AudioBacklog } from './audio-backlog.ts';
 import { Heartbeat } from './heartbeat.ts';
 
@@ -26,6 +25,8 @@ export interface SocketListener {
 export interface SocketSettings {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
+  /** Undefined: the network of this machine. */
+  readonly network: Network | undefined;
   readonly clock: Clock;
   readonly envelope: AudioEnvelope;
   /** Audio that may lie in the socket before more of it waits outside. */
@@ -35,21 +36,13 @@ export interface SocketSettings {
 }
 
 const CLOSE_WITHIN_MS = 2_000;
-const MOST_BODY_BYTES = 4_096;
+const MOST_MESSAGE_BYTES = 16 * 1_048_576;
 /** Audio in one message. More than this at once is no frame of a line: it is what the caller said a while ago. */
 const MOST_APPEND_MS = 200;
 /** Of that so much may lie in the socket beside what usually may: a new connection is slow, and nothing of it is old news. */
 const MOST_BURST_MS = 12_000;
 /** Frame header and base64 padding, for each 20 ms of audio. */
 const FRAMING_BYTES = 10;
-
-const LIMITS = {
-  perMessageDeflate: false,
-  followRedirects: false,
-  maxPayload: 16 * 1_048_576,
-  maxFragments: 1_024,
-  maxBufferedChunks: 4_096,
-} as const;
 
 /** Text around the base64 of the audio in a message that brings it. */
 export interface AudioEnvelope {
@@ -68,7 +61,7 @@ function envelop(bytes: Uint8Array, { head, tail }: AudioEnvelope): string {
  * is gone, and always comes to an end.
  */
 export class ProviderSocket {
-  readonly #ws: WebSocket;
+  readonly #wire: WireSocket;
   readonly #clock: Clock;
   readonly #settings: SocketSettings;
   readonly #listener: SocketListener;
@@ -76,6 +69,7 @@ export class ProviderSocket {
   readonly finished: Promise<void>;
   #finish: () => void = () => undefined;
   #ended = false;
+  #closed = false;
   readonly #heartbeat: Heartbeat;
   #closeTimer: Cancel | undefined;
   #highWater = Number.POSITIVE_INFINITY;
@@ -100,14 +94,20 @@ export class ProviderSocket {
       ping: () => this.#ping(),
       onSilent: (forMs) => this.#onSilent(forMs),
     });
-    this.#ws = new WebSocket(settings.url, { ...LIMITS, headers: { ...settings.headers } });
-    this.#ws.on('open', () => this.#onOpen());
-    this.#ws.on('message', (data) => this.#onMessage(String(data)));
-    this.#ws.on('pong', () => this.#heartbeat.sign());
-    this.#ws.on('ping', () => this.#heartbeat.sign());
-    this.#ws.on('error', (error) => this.#end({ type: 'failed', error }));
-    this.#ws.on('close', (code, reason) => this.#onClose(code, String(reason)));
-    this.#ws.on('unexpected-response', (request, response) => this.#onRefused(request, response));
+    const { url, headers, network = systemNetwork } = settings;
+    this.#wire = network.dial(
+      url,
+      { headers, maxPayload: MOST_MESSAGE_BYTES },
+      {
+        opened: () => this.#onOpen(),
+        message: (text) => this.#onMessage(text),
+        pinged: () => this.#heartbeat.sign(),
+        pong: () => this.#heartbeat.sign(),
+        refused: (status, body) => this.#end({ type: 'refused', status, body }),
+        failed: (error) => this.#end({ type: 'failed', error }),
+        closed: (code, reason) => this.#onClose(code, reason),
+      },
+    );
   }
 
   /** `ended` was told, or is being told. */
@@ -128,8 +128,8 @@ export class ProviderSocket {
 
   /** Sends a message now, whatever waits: control messages are few and never dropped. */
   send(text: string): void {
-    if (this.#ws.readyState !== WebSocket.OPEN) return;
-    this.#ws.send(text, this.#onFlushed);
+    if (!this.#wire.isOpen) return;
+    this.#wire.send(text, this.#onFlushed);
     this.#heartbeat.expect();
   }
 
@@ -139,10 +139,10 @@ export class ProviderSocket {
    */
   sendAudio(bytes: Uint8Array): boolean {
     const backlog = this.#backlog;
-    if (backlog === undefined || this.#ws.readyState !== WebSocket.OPEN) return false;
+    if (backlog === undefined || !this.#wire.isOpen) return false;
     const most = bytes.length > this.#chunk ? this.#burstHighWater : this.#highWater;
     this.#flush(backlog, most);
-    if (backlog.bytes === 0 && this.#ws.bufferedAmount < most) {
+    if (backlog.bytes === 0 && this.#wire.bufferedAmount < most) {
       this.#append(bytes);
       return true;
     }
@@ -153,25 +153,25 @@ export class ProviderSocket {
 
   /** Says goodbye and hangs up when it is not answered; `finished` tells when it is over. */
   close(): void {
-    if (this.#closeTimer !== undefined || this.#ws.readyState === WebSocket.CLOSED) return;
+    if (this.#closeTimer !== undefined || this.#closed) return;
     this.#heartbeat.stop();
     this.#closeTimer = this.#clock.after(CLOSE_WITHIN_MS, () => this.terminate());
-    this.#ws.close(1000);
+    this.#wire.close(1000);
   }
 
   /** Drops the connection, also one that is still being made. */
   terminate(): void {
-    this.#ws.terminate();
+    this.#wire.terminate();
   }
 
   #append(bytes: Uint8Array): void {
     const { envelope } = this.#settings;
     if (bytes.length <= this.#chunk) {
-      this.#ws.send(envelop(bytes, envelope), this.#onFlushed);
+      this.#wire.send(envelop(bytes, envelope), this.#onFlushed);
       return;
     }
     for (let at = 0; at < bytes.length; at += this.#chunk) {
-      this.#ws.send(envelop(bytes.subarray(at, at + this.#chunk), envelope), this.#onFlushed);
+      this.#wire.send(envelop(bytes.subarray(at, at + this.#chunk), envelope), this.#onFlushed);
     }
   }
 
@@ -184,7 +184,7 @@ export class ProviderSocket {
   /** Sends what waits outside, as long as less than `most` bytes lie in the socket. */
   #flush(backlog: AudioBacklog, most: number): void {
     if (backlog.bytes === 0) return;
-    while (backlog.bytes > 0 && this.#ws.readyState === WebSocket.OPEN && this.#ws.bufferedAmount < most) {
+    while (backlog.bytes > 0 && this.#wire.isOpen && this.#wire.bufferedAmount < most) {
       this.#append(backlog.take(this.#chunk));
     }
     if (backlog.bytes === 0) {
@@ -211,7 +211,7 @@ export class ProviderSocket {
   }
 
   #ping(): void {
-    if (this.#ws.readyState === WebSocket.OPEN) this.#ws.ping();
+    if (this.#wire.isOpen) this.#wire.ping();
   }
 
   #onSilent(forMs: number): void {
@@ -219,23 +219,8 @@ export class ProviderSocket {
     this.terminate();
   }
 
-  #onRefused(request: ClientRequest, response: IncomingMessage): void {
-    let body = '';
-    const finish = (): void => {
-      this.#end({ type: 'refused', status: response.statusCode ?? 0, body });
-      request.destroy();
-      this.terminate();
-    };
-    response.setEncoding('utf8');
-    response.on('data', (piece: string) => {
-      body += piece;
-      if (body.length >= MOST_BODY_BYTES) finish();
-    });
-    response.on('end', finish);
-    response.on('error', finish);
-  }
-
   #onClose(code: number, reason: string): void {
+    this.#closed = true;
     try {
       this.#end({ type: 'closed', code, reason });
     } finally {

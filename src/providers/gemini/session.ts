@@ -88,7 +88,7 @@ export class GeminiSession implements ProviderSession {
     { first, shape }: Opening,
     sink: (event: ProviderEvent) => void,
   ) {
-    const { clock } = request;
+    const { clock, network } = request;
     this.input = settings.input;
     this.#settings = settings;
     this.#request = request;
@@ -101,7 +101,7 @@ export class GeminiSession implements ProviderSession {
       this.#settle = { resolve, reject };
     });
     this.#socket = new ProviderSocket(
-      { ...settings, url: dial.url, headers: dial.headers, clock, envelope: envelopeOf(settings.input) },
+      { ...settings, ...dial, network, clock, envelope: envelopeOf(settings.input) },
       {
         opened: () => this.#socket.send(first),
         text: (text) => this.#onText(text),

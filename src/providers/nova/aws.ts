@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
+import type { EventStream, StreamChunk, StreamListener } from '../../wire.ts';
 import { limitedEvents, limitedRefusal } from './frames.ts';
 
 /** Static keys of an AWS identity that may call `bedrock:InvokeModelWithBidirectionalStream`. */
@@ -21,28 +22,6 @@ export interface AwsSettings {
   readonly profile: string | undefined;
   /** Longer than any session: the SDK drops a connection that is idle for so long, and calls that a normal end. */
   readonly idleMs: number;
-}
-
-/** One event on its way to the service, as the SDK takes it. */
-export interface InputChunk {
-  readonly chunk: { readonly bytes: Uint8Array };
-}
-
-export interface StreamListener {
-  /** The network connection stands, TLS included. */
-  connected(): void;
-  /** The service has begun to answer with a stream. */
-  accepted(): void;
-  /** One event of the service, as JSON. */
-  received(bytes: Uint8Array): void;
-  /** Exactly once, last. `thrown`: what the SDK said, undefined when the stream just ended; `networkCode`: `ECONNREFUSED` */
-  ended(thrown: unknown, networkCode: string | undefined): void;
-}
-
-/** A stream that was asked for. */
-export interface AwsStream {
-  /** Nothing is told any more but the end, and no socket is left. */
-  abort(): void;
 }
 
 type Sdk = typeof import('@aws-sdk/client-bedrock-runtime');
@@ -131,7 +110,7 @@ export class AwsLink {
   }
 
   /** Asks for a stream at once; what comes of it is told to `listener`. */
-  open(modelId: string, body: AsyncIterable<InputChunk>, listener: StreamListener): AwsStream {
+  open(modelId: string, body: AsyncIterable<StreamChunk>, listener: StreamListener): EventStream {
     const line = new Line(() => listener.connected());
     const giveUp = new AbortController();
     const work = this.#lines.run(line, () => this.#run(modelId, body, listener, giveUp.signal));
@@ -162,7 +141,7 @@ export class AwsLink {
 
   async #run(
     modelId: string,
-    body: AsyncIterable<InputChunk>,
+    body: AsyncIterable<StreamChunk>,
     listener: StreamListener,
     abortSignal: AbortSignal,
   ): Promise<void> {

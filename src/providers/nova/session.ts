@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { AudioFormat } from '../../audio/format.ts';
 import { type Cancel, type Clock, deadline } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
@@ -10,13 +9,15 @@ import type {
   TextOptions,
   ToolResult,
 } from '../../provider.ts';
+import { systemRandom } from '../../random.ts';
+import type { EventStream, Network, OpenStream, StreamListener } from '../../wire.ts';
 import { Expiry } from '../common/expiry.ts';
 import { settingsText } from '../common/fields.ts';
 import { guardedSink } from '../common/guarded-sink.ts';
 import { abortError, connectError, type Scrub } from '../common/network.ts';
 import { OPENING_WORDS, openingMove } from '../common/told.ts';
 import { WholeSamples } from '../common/whole-samples.ts';
-import type { AwsLink, AwsStream } from './aws.ts';
+import type { AwsLink } from './aws.ts';
 import { buildSession, type SessionChoice, type SessionShape, systemText } from './config.ts';
 import { Conversation } from './conversation.ts';
 import { failure } from './errors.ts';
@@ -54,6 +55,8 @@ const NEAR_THE_END = 0.95;
 export class NovaSession implements ProviderSession {
   readonly #setup: SessionSetup;
   readonly #clock: Clock;
+  /** Undefined: that of this machine. */
+  readonly #network: Network | undefined;
   readonly #sink: (event: ProviderEvent) => void;
   readonly #shape: SessionShape;
   readonly #past: PastConversation;
@@ -67,7 +70,7 @@ export class NovaSession implements ProviderSession {
   readonly #startedAt: number;
   readonly #ready: Promise<void>;
   #settle: { resolve: () => void; reject: (error: BridgeError) => void } | undefined;
-  #stream: AwsStream | undefined;
+  #stream: EventStream | undefined;
   #stage: Stage = 'connecting';
   #sentTimer: Cancel | undefined;
   #closeTimer: Cancel | undefined;
@@ -78,9 +81,10 @@ export class NovaSession implements ProviderSession {
   #finish: () => void = () => undefined;
 
   private constructor(setup: SessionSetup, request: ConnectRequest, sink: (event: ProviderEvent) => void) {
-    const { clock } = request;
+    const { clock, network, random = systemRandom } = request;
     this.#setup = setup;
     this.#clock = clock;
+    this.#network = network;
     this.#sink = guardedSink(sink, (error) => this.#fail(error));
     this.#startedAt = clock.now();
     this.#expiry = new Expiry(clock, setup.expiryMarginMs, (event) => this.#emit(event));
@@ -89,7 +93,7 @@ export class NovaSession implements ProviderSession {
     settingsText({ ...this.#shape.sessionStart, ...this.#shape.promptStart });
     this.#move = openingMove(request);
     this.#past = pastConversation(request.history, setup.historyLimits, this.#move === 'answer');
-    this.#writer = new PromptWriter(setup.historyLimits.bytesPerInput, randomUUID);
+    this.#writer = new PromptWriter(setup.historyLimits.bytesPerInput, () => random.uuid());
     this.#ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
@@ -195,8 +199,9 @@ export class NovaSession implements ProviderSession {
 
   // Nothing waits for `send` of the SDK: what the caller says would wait as well, see `AwsLink`.
   #dial(): void {
-    const { link, model, ready, sentMs } = this.#setup;
-    this.#stream = link.open(model, this.#uplink, {
+    const { link, model, ready, sentMs, scrub } = this.#setup;
+    const open: OpenStream = (body, listener) => link.open(model, body, listener);
+    const listener: StreamListener = {
       connected: () => {
         if (ready === 'accepted' || this.#stage !== 'connecting') return;
         this.#sentTimer = this.#clock.after(sentMs, () => this.#open());
@@ -204,7 +209,9 @@ export class NovaSession implements ProviderSession {
       accepted: () => this.#open(),
       received: (bytes) => this.#onBytes(bytes),
       ended: (thrown, networkCode) => this.#onEnded(thrown, networkCode),
-    });
+    };
+    const what = scrub(`${link.host} ${model}`);
+    this.#stream = this.#network?.stream(what, open, this.#uplink, listener) ?? open(this.#uplink, listener);
   }
 
   // The audio block comes only now: the first half second of it may not be heard otherwise (livekit/agents, plugin aws).

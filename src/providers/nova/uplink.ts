@@ -1,7 +1,7 @@
 import { type AudioFormat, bytesPerMs, bytesPerSample } from '../../audio/format.ts';
 import type { Cancel, Clock } from '../../clock.ts';
+import type { StreamChunk } from '../../wire.ts';
 import { AudioBacklog } from '../common/audio-backlog.ts';
-import type { InputChunk } from './aws.ts';
 import type { InputEvent } from './input.ts';
 
 export interface UplinkOptions {
@@ -35,22 +35,22 @@ const MOST_BURST_MS = 12_000;
 /** The beginning of the first audio may not be heard (livekit/agents, plugin aws): of a burst it would be a word. */
 const DEAF_MS = 500;
 
-const DONE: IteratorResult<InputChunk, undefined> = Object.freeze({ done: true, value: undefined });
+const DONE: IteratorResult<StreamChunk, undefined> = Object.freeze({ done: true, value: undefined });
 
 /**
  * The one queue of everything that a session sends. Events leave in the order in which they were put, blocks of several
  * in one piece; the caller's audio leaves between them, and never between the events of a block, which the service would
  * answer with a validation error (livekit/agents#6720).
  */
-export class Uplink implements AsyncIterable<InputChunk> {
+export class Uplink implements AsyncIterable<StreamChunk> {
   readonly #options: UplinkOptions;
   readonly #bytesPerMs: number;
   readonly #backlog: AudioBacklog;
   readonly #silence: Uint8Array;
-  readonly #events: InputChunk[] = [];
+  readonly #events: StreamChunk[] = [];
   #envelope: AudioEnvelope | undefined;
   /** The reader that found nothing. */
-  #reader: ((result: IteratorResult<InputChunk, undefined>) => void) | undefined;
+  #reader: ((result: IteratorResult<StreamChunk, undefined>) => void) | undefined;
   #ended = false;
   /** Audio has come, of which the service may have missed the beginning. */
   #hasBegun = false;
@@ -117,7 +117,7 @@ export class Uplink implements AsyncIterable<InputChunk> {
     this.#wake();
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<InputChunk, undefined> {
+  [Symbol.asyncIterator](): AsyncIterator<StreamChunk, undefined> {
     return {
       next: () => this.#take(),
       return: () => {
@@ -161,7 +161,7 @@ export class Uplink implements AsyncIterable<InputChunk> {
     this.#wake();
   }
 
-  #take(): Promise<IteratorResult<InputChunk, undefined>> {
+  #take(): Promise<IteratorResult<StreamChunk, undefined>> {
     this.#lastTakenAt = this.#options.clock.now();
     const value = this.#next();
     if (value !== undefined) return Promise.resolve({ done: false, value });
@@ -181,7 +181,7 @@ export class Uplink implements AsyncIterable<InputChunk> {
     reader(value === undefined ? DONE : { done: false, value });
   }
 
-  #next(): InputChunk | undefined {
+  #next(): StreamChunk | undefined {
     const event = this.#events.shift();
     if (event !== undefined) return event;
     const envelope = this.#envelope;
@@ -239,7 +239,7 @@ export class Uplink implements AsyncIterable<InputChunk> {
   }
 }
 
-function chunkOf(json: string): InputChunk {
+function chunkOf(json: string): StreamChunk {
   return { chunk: { bytes: Buffer.from(json) } };
 }
 

@@ -90,7 +90,7 @@ export class OpenAiLiveSession implements ProviderSession {
     });
     this.#stream = new StreamWatch(request.clock, setup.stallMs, (ms) => this.#onStopped(ms));
     this.#socket = new ProviderSocket(
-      { ...setup, clock: request.clock, envelope: APPEND },
+      { ...setup, network: request.network, clock: request.clock, envelope: APPEND },
       {
         // The service says nothing before it is told what the session is to be.
         opened: () => this.#socket.send(first),

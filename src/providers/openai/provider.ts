@@ -6,6 +6,7 @@ import type {
   ProviderSession,
   RealtimeProvider,
 } from '../../provider.ts';
+import { type Random, systemRandom } from '../../random.ts';
 import { withoutHandles } from '../common/handles.ts';
 import { connectError } from '../common/network.ts';
 import { type OptionChecks, optionsOf } from '../common/options.ts';
@@ -41,7 +42,7 @@ export interface FamilyMember {
   readonly dialect: Dialect;
   readonly access: Access;
   /** Where a session is had; undefined: with the model, or of the conversation, of the options. Throws BAD_CONFIG. */
-  address(model: string | undefined, resume: string | undefined): URL;
+  address(model: string | undefined, resume: string | undefined, random: Random): URL;
   /** Of sessions that ask for no other. */
   readonly model: string | undefined;
   /** The model is named in the session, not in the address. */
@@ -78,7 +79,7 @@ export function familyProvider(
     unsaidSessionMs: member.endsUnsaid ? maxSessionMs : undefined,
   });
   // A wrong address is told now and not to the first caller.
-  member.address(undefined, undefined);
+  member.address(undefined, undefined, systemRandom);
   return {
     name: options.name ?? member.name,
     capabilities: Object.freeze({
@@ -87,6 +88,7 @@ export function familyProvider(
       resume: facts.capabilities.resume && dialect.resumes,
       maxSessionMs,
     }),
+    usesNetwork: true,
     model: member.model,
     async connect(request, sink, signal) {
       try {
@@ -131,7 +133,11 @@ async function open(
   signal: AbortSignal,
 ): Promise<ProviderSession> {
   const { access, dialect } = member;
-  const url = member.address(request.model, dialect.resumes ? request.resume : undefined);
+  const url = member.address(
+    request.model,
+    dialect.resumes ? request.resume : undefined,
+    request.random ?? systemRandom,
+  );
   const model = member.modelInSession ? (request.model ?? member.model) : undefined;
   const transcriptionModel =
     common.transcriptionModel ?? member.transcriber(url.searchParams.get('model') ?? model);

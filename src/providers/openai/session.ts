@@ -91,7 +91,7 @@ export class OpenAiSession implements ProviderSession {
       fail: (error) => this.#fail(error),
     });
     this.#socket = new ProviderSocket(
-      { ...setup, clock: request.clock, envelope: APPEND },
+      { ...setup, network: request.network, clock: request.clock, envelope: APPEND },
       {
         // Not waiting for session.created spares a round trip, and some servers never send it.
         opened: () => this.#socket.send(first),
