@@ -3,6 +3,7 @@ import type { Carrier, CarrierName } from '../carrier.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
+import type { Random } from '../random.ts';
 
 /** Somebody has said which carriers there are. Otherwise the simulated phone gets in, with a secret made for this run. */
 export function hasCarrier({ twilio, telnyx, plivo }: Config): boolean {
@@ -17,6 +18,9 @@ export interface CarrierSetup {
   readonly insecure: boolean;
   readonly clock: Clock;
   readonly log: Log;
+  readonly random: Random;
+  /** How REST interfaces are reached; undefined: by the platform's. */
+  readonly fetch?: typeof fetch | undefined;
 }
 
 /** Loads only the carriers that are configured; without any, or without signatures, there are all of them. */
@@ -30,28 +34,38 @@ export async function makeCarriers(setup: CarrierSetup): Promise<ReadonlyMap<Car
   return new Map(carriers.map((carrier) => [carrier.name, carrier]));
 }
 
-async function makeTwilio({ config, localAuthToken, publicUrl, insecure }: CarrierSetup): Promise<Carrier> {
+async function makeTwilio(setup: CarrierSetup): Promise<Carrier> {
   const { createTwilio } = await import('../../carriers/twilio.ts');
+  const { config, localAuthToken, publicUrl, insecure, fetch } = setup;
   const { authToken = localAuthToken, ...account } = config.twilio;
-  return createTwilio({ ...account, authToken, publicUrl, insecure });
+  return createTwilio({ ...account, authToken, publicUrl, insecure, fetch });
 }
 
 async function makeTelnyx(setup: CarrierSetup): Promise<Carrier> {
   const { createTelnyx } = await import('../../carriers/telnyx.ts');
-  const { config, localAuthToken, publicUrl, insecure, clock } = setup;
+  const { config, localAuthToken, publicUrl, insecure, clock, random, fetch } = setup;
   const { publicKey = localPublicKey(localAuthToken), ...rest } = config.telnyx;
-  return createTelnyx({ ...rest, publicKey, publicUrl, insecure, epochMs: () => clock.epoch() });
+  return createTelnyx({
+    ...rest,
+    publicKey,
+    publicUrl,
+    insecure,
+    epochMs: () => clock.epoch(),
+    random,
+    fetch,
+  });
 }
 
 async function makePlivo(setup: CarrierSetup): Promise<Carrier> {
   const { createPlivo } = await import('../../carriers/plivo.ts');
-  const { config, localAuthToken, publicUrl, insecure, clock, log } = setup;
+  const { config, localAuthToken, publicUrl, insecure, clock, log, fetch } = setup;
   const { authToken = localAuthToken, ...account } = config.plivo;
   return createPlivo({
     ...account,
     authToken,
     publicUrl,
     insecure,
+    fetch,
     epochMs: () => clock.epoch(),
     onUpgradeSignature: (candidate) => log.debug({ candidate }, 'the media socket of Plivo was signed'),
   });
