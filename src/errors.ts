@@ -35,6 +35,12 @@ export const ERRORS = {
     endCall: false,
     text: 'a message from a carrier or provider could not be read',
   },
+  BAD_RECORDING: {
+    retry: false,
+    failOver: false,
+    endCall: false,
+    text: 'a recording or a fixture is not there or cannot be used',
+  },
   CONFLICT: {
     retry: false,
     failOver: false,

@@ -1,0 +1,77 @@
+import { type AudioFormat, bytesPerSample, RATES } from '../audio/format.ts';
+import { frameBytes, readWav, type WavFile } from '../audio/wav.ts';
+import { badRecording } from './shape.ts';
+
+/** A WAV of messages as it was found on disk. */
+export interface FoundWav {
+  readonly format: AudioFormat;
+  /** Whole samples. */
+  readonly bytes: Uint8Array;
+  /** What was wrong with it, and was put right. */
+  readonly damage: string | undefined;
+}
+
+/** As much audio as a recording that was cut off may lack at its end, in ms: it is given as zeros. */
+const MOST_LACKING_MS = 60_000;
+
+/**
+ * The mono audio of a WAV file whose header may be behind what is in it. Throws BAD_RECORDING for what is no WAV, or one
+ * of a format that no call has; `where`: the file.
+ */
+export function foundWav(bytes: Uint8Array, where: string): FoundWav {
+  const file = parsed(bytes, where);
+  const format = formatOf(file, where);
+  const behind = file.complete ? undefined : `${where}: its header was never finished`;
+  const rest = restAfter(file, bytes);
+  if (rest === undefined) return { format, bytes: file.data, damage: behind };
+  const damage = `${where}: its header is behind, ${rest.length - file.data.length} bytes follow`;
+  return { format, bytes: rest, damage };
+}
+
+function parsed(bytes: Uint8Array, where: string): WavFile {
+  try {
+    return readWav(bytes);
+  } catch (cause) {
+    const what = cause instanceof Error ? cause.message : 'found no WAV, wanted one';
+    throw badRecording(where, what, { cause });
+  }
+}
+
+function formatOf({ encoding, rate, channels }: WavFile, where: string): AudioFormat {
+  const known = RATES.find((candidate) => candidate === rate);
+  if (known === undefined || channels !== 1) {
+    const found = `${channels} channels at ${rate} Hz`;
+    throw badRecording(where, `found ${found}, wanted one channel at ${RATES.join(', ')} Hz`);
+  }
+  return { encoding, rate: known };
+}
+
+/** The audio with what lies behind it, if that is more than the padding of an odd size, and no other chunk. */
+function restAfter(file: WavFile, bytes: Uint8Array): Uint8Array | undefined {
+  const start = file.data.byteOffset - bytes.byteOffset;
+  const end = start + file.data.length;
+  const more = bytes.length - end;
+  if (!file.complete || more < 2 || isChunkId(bytes.subarray(end + (file.data.length % 2)))) return undefined;
+  const width = frameBytes(file);
+  return bytes.subarray(start, start + Math.floor((bytes.length - start) / width) * width);
+}
+
+/** Names of chunks are four printable characters; in G.711 and quiet PCM those are rare, in a row of LIST, cue, id3 not. */
+function isChunkId(bytes: Uint8Array): boolean {
+  if (bytes.length < 8) return false;
+  return /^(?:LIST|cue |id3 |ID3 |JUNK|bext|iXML|PEAK|fact)$/.test(
+    Buffer.from(bytes.subarray(0, 4)).toString('latin1'),
+  );
+}
+
+/** A WAV of a recording that was cut off, with zeros up to this many samples; undefined: it lacks too much. */
+export function filledUp(wav: FoundWav, samples: number, where: string): FoundWav | undefined {
+  const width = bytesPerSample(wav.format);
+  const wanted = Math.ceil(samples) * width;
+  const lacking = wanted - wav.bytes.length;
+  if (lacking <= 0) return wav;
+  if (lacking / width > (wav.format.rate / 1000) * MOST_LACKING_MS) return undefined;
+  const bytes = new Uint8Array(wanted);
+  bytes.set(wav.bytes);
+  return { format: wav.format, bytes, damage: `${where}: ${lacking / width} samples at its end are lost` };
+}
