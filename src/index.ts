@@ -19,6 +19,7 @@ export {
   type SpokenAudio,
   type SpokenText,
 } from './audio-stream.ts';
+export type { BridgeOptions } from './bridge-options.ts';
 export { type CallEvent, type CallObserver, END_REASONS, type EndReason } from './call-events.ts';
 export {
   CARRIERS,
@@ -67,7 +68,7 @@ export {
   createXaiProvider,
 } from './providers/openai-relatives.ts';
 export type { Outlook } from './roster.ts';
-export { type Bridge, type BridgeOptions, createBridge } from './server.ts';
+export { type Bridge, createBridge } from './server.ts';
 export {
   collectDigits,
   currentTime,

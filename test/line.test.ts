@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { decodeG711 } from '../src/audio/g711.ts';
+import type { BridgeOptions } from '../src/bridge-options.ts';
 import type { CallEvent } from '../src/call-events.ts';
 import { type Env, loadConfig } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
-import { type BridgeOptions, createBridge } from '../src/server.ts';
+import { createBridge } from '../src/server.ts';
 import {
   type OpenAiSimulator,
   type OpenAiSimulatorOptions,

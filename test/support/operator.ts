@@ -2,9 +2,10 @@ import webhooks from 'twilio/lib/webhooks/webhooks.js';
 import { onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { lineCheckAgent } from '../../src/agents.ts';
+import type { BridgeOptions } from '../../src/bridge-options.ts';
 import { type Env, loadConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
-import { type Bridge, type BridgeOptions, createBridge } from '../../src/server.ts';
+import { type Bridge, createBridge } from '../../src/server.ts';
 import { ManualProvider } from './manual-provider.ts';
 import { type Answering, answers, restHost, type Seen } from './rest-host.ts';
 

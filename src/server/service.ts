@@ -1,0 +1,269 @@
+import { type Agent, type AgentDigits, lineCheckAgent, voiceAgent } from '../agents.ts';
+import type { MachinePolicy } from '../answering-machine.ts';
+import { createTranscoder } from '../audio/transcode.ts';
+import type { BridgeOptions } from '../bridge-options.ts';
+import { CallDesk } from '../call-desk.ts';
+import type { CallEvent } from '../call-events.ts';
+import { PublicAddresses } from '../call-urls.ts';
+import type { Carrier, CarrierName, IncomingCall } from '../carrier.ts';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { modelName } from '../cost/call-bill.ts';
+import { BridgeError } from '../errors.ts';
+import { limitsFor } from '../fallback/breaker-limits.ts';
+import { Breakers } from '../fallback/breakers.ts';
+import type { Log } from '../log.ts';
+import { MediaSockets } from '../media-socket.ts';
+import { createMetrics, type Metrics } from '../metrics.ts';
+import { Pacer } from '../pacer.ts';
+import type { PlaceOrder } from '../placed-calls.ts';
+import type { Random } from '../random.ts';
+import { Reception } from '../reception.ts';
+import { type Roster, soleAgent } from '../roster.ts';
+import type { Session } from '../session.ts';
+import { SessionManager } from '../session-manager.ts';
+import { Stranded } from '../stranded.ts';
+import type { Tapes } from '../tape.ts';
+import type { Tool } from '../tools.ts';
+import type { WebhookDoorDeps } from '../webhook-door.ts';
+import { tellBreaker } from './breaker-news.ts';
+import { makeCarriers } from './carriers.ts';
+import { candidatesFor, providersOf } from './providers.ts';
+
+/** What a service is made of, beside what its user says. */
+export interface ServiceParts extends BridgeOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  /** Takes the place of every carrier's secret where none is configured. */
+  readonly localAuthToken: string | undefined;
+  /** Where carriers reach the service; asked at every use. */
+  readonly publicUrl: () => string;
+  /** What stands at the edges of calls; undefined: nothing. */
+  readonly tapes?: Tapes | undefined;
+  /** How carriers' REST interfaces are reached; default: the platform's. */
+  readonly fetch?: typeof fetch | undefined;
+}
+
+/** A service without its HTTP server. */
+export interface Service {
+  readonly carriers: ReadonlyMap<CarrierName, Carrier>;
+  readonly manager: SessionManager;
+  readonly desk: CallDesk;
+  readonly media: MediaSockets;
+  readonly breakers: Breakers;
+  readonly metrics: Metrics;
+  readonly roster: Roster;
+  /** What `createWebhooks` or a `WebhookDoor` is made with. */
+  readonly webhooks: WebhookDoorDeps;
+  /** Of the first provider of agents that name none. */
+  readonly providerName: string;
+  /** Ends every call; then, after `between`, gives everything back. To be called once. */
+  close(between: () => Promise<void>): Promise<void>;
+}
+
+const LEAD_MS = 1000;
+/** What is known of a call before it is placed. */
+const OUTBOUND = {
+  callId: '',
+  direction: 'outbound',
+  callerName: undefined,
+  ref: undefined,
+  control: 'document',
+} as const;
+
+/** Every object of a service, once, nothing global. Rejects with BAD_CONFIG for what cannot be had. */
+export async function assembleService(options: ServiceParts): Promise<Service> {
+  const { config, clock, log, random, localAuthToken, publicUrl, tapes } = options;
+  const metrics = createMetrics();
+  const pacer = new Pacer(clock);
+  const providers = providersOf(config, options);
+  const tools = options.tools ?? [];
+  // Agents of a file are no line check, also where nothing else can be had.
+  const isLineCheck = config.agentsFile === undefined && providers.usual[0] === 'local';
+  const agent = withDigits(options.agent ?? makeAgent(config, isLineCheck, tools), options.digits);
+  const carriers = await makeCarriers({
+    config,
+    localAuthToken,
+    publicUrl,
+    insecure: options.insecure ?? false,
+    clock,
+    log,
+    random,
+    fetch: options.fetch,
+  });
+  const addresses = new PublicAddresses(publicUrl);
+  const desk = new CallDesk({
+    clock,
+    random,
+    log,
+    metrics,
+    carriers,
+    addresses,
+    agentName: (carrier, order) => agentName(carrier, order),
+    agents: () => roster.agents,
+    onGivenUp: ({ view, ref }) => {
+      if (ref?.callId !== undefined) reception.callOver(view.carrier, ref.callId);
+    },
+    onEnd: (record) =>
+      accounts?.unanswered(record, roster.reportOf(record.view, desk.orderOf(record.view.id)?.variables)),
+    manager: () => manager,
+  });
+  const breakers = new Breakers({
+    clock,
+    random: () => random.fraction(),
+    limits: limitsFor(config.failover),
+    onChange: (report) => tellBreaker({ log, metrics }, report),
+  });
+  metrics.watchBreakers(() => breakers.report());
+  const manager: SessionManager = new SessionManager({
+    clock,
+    breakers,
+    pacer,
+    log,
+    metrics,
+    addresses,
+    random,
+    tapes,
+    callsToCome: () => desk.pending + reception.pending,
+    callOff: () => desk.callOff(),
+    onBegin(session, { account }) {
+      desk.begun(session);
+      accounts?.begin(session, account);
+    },
+    onEnded(session, reason) {
+      desk.ended(session, reason);
+      accounts?.ended(session);
+    },
+    createTranscoder,
+    maxCalls: config.maxCalls,
+    leadMs: options.leadMs ?? LEAD_MS,
+    observe: (carrier, callId, event) => {
+      desk.observe(carrier, callId, event);
+      const session = manager.find(carrier, callId);
+      accounts?.on(session, event);
+      count(metrics, session, event);
+      options.observe?.(callId, event);
+    },
+  });
+  const machineFor = (call: IncomingCall): MachinePolicy => desk.machineFor(call);
+  const crew =
+    config.agentsFile === undefined
+      ? undefined
+      : await (await import('./crew.ts')).assembleCrew({
+          path: config.agentsFile,
+          env: options.env ?? {},
+          dataDir: config.dataDir,
+          base: agent,
+          tools,
+          providers,
+          machineFor,
+          orderFor: ({ ref }) => desk.orderOf(ref),
+          clock,
+          log,
+          metrics,
+        });
+  const accounts = crew?.accounts(desk.records);
+  // Agents of a file may do without the usual provider, which then is not even loaded.
+  const roster = crew?.staff ?? soleAgent(agent, await candidatesFor(agent, providers, options), machineFor);
+  const agentName = (carrier: CarrierName, { from, to, agent: wanted }: PlaceOrder): string | undefined => {
+    if (roster.spent({ ...OUTBOUND, from, to }) !== undefined) {
+      throw new BridgeError('OVER_CAPACITY', 'no call can be placed: what may be spent today has been spent');
+    }
+    if (wanted !== undefined) return roster.knows(wanted) ? wanted : undefined;
+    return roster.route(carrier, { ...OUTBOUND, from, to }).agent;
+  };
+  const reception: Reception = new Reception({
+    roster,
+    manager: () => manager,
+    log,
+    gaveUp: (ref) => desk.gaveUp(ref),
+    metrics,
+    epoch: () => clock.epoch(),
+  });
+  const media = new MediaSockets({ carriers, manager, clock, log, metrics });
+  const webhooks: WebhookDoorDeps = {
+    carriers,
+    manager,
+    desk,
+    reception,
+    clock,
+    log,
+    metrics,
+    tapes,
+    stranded: new Stranded({ roster, addresses, log, onGiven: ({ type }) => metrics.lastResort(type) }),
+    onLateRecording: (carrier, { callId, url, durationS }) => {
+      if (url !== undefined) accounts?.recording(carrier, callId, url, durationS);
+    },
+  };
+  const close = async (between: () => Promise<void>): Promise<void> => {
+    // Both take nothing more from here on, before anything is waited for. The desk puts down how the sessions end.
+    reception.close();
+    await Promise.all([manager.close(), desk.close()]);
+    media.close();
+    pacer.close();
+    await between();
+    await tapes?.close();
+    if (accounts !== undefined) await crew?.close(accounts);
+    await providers.registry.close();
+  };
+  return {
+    carriers,
+    manager,
+    desk,
+    media,
+    breakers,
+    metrics,
+    roster,
+    webhooks,
+    providerName: providers.usual[0],
+    close,
+  };
+}
+
+/** What is counted while a call is up. */
+function count(metrics: Metrics, session: Session | undefined, event: CallEvent): void {
+  switch (event.type) {
+    case 'usage':
+      metrics.tokensUsed(modelName(event), event.usage);
+      break;
+    case 'tool': {
+      // By names that there are: those that a model makes up may be anything.
+      const known = session?.agent.tools.some(({ definition }) => definition.name === event.name) === true;
+      metrics.functionCalled(known ? event.name : '[unknown]', event.outcome);
+      break;
+    }
+    case 'providerReady':
+      metrics.providerReady(event);
+      break;
+    case 'providerFailed':
+      metrics.providerFailed(event);
+      break;
+    case 'failover':
+      metrics.failedOver(event);
+      break;
+    default:
+  }
+}
+
+function withDigits(agent: Agent, digits: Partial<AgentDigits> | undefined): Agent {
+  return digits === undefined ? agent : { ...agent, digits: { ...agent.digits, ...digits } };
+}
+
+function makeAgent(config: Config, isLineCheck: boolean, tools: readonly Tool[]): Agent {
+  const { instructions, greeting, language, audio } = config.agent;
+  const { maxCallMs, silenceMs, failover, lastResort } = config;
+  const text = {
+    instructions,
+    greeting,
+    language,
+    audio,
+    maxCallMs,
+    silenceMs,
+    failover,
+    lastResort,
+    voice: undefined,
+  };
+  if (isLineCheck) return lineCheckAgent(text, tools);
+  return { ...voiceAgent(text, tools), transcribeCaller: config.openai.transcriptionModel !== '' };
+}
