@@ -12,6 +12,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['simulate', async () => (await import('./commands/simulate.ts')).simulate],
   ['demo', async () => (await import('./commands/demo.ts')).demo],
   ['drill', async () => (await import('./commands/drill.ts')).drill],
+  ['fixture', async () => (await import('./commands/fixture.ts')).fixture],
   ['providers', async () => (await import('./commands/providers.ts')).providers],
   ['carriers', async () => (await import('./commands/carriers.ts')).carriers],
 ]);
