@@ -1,0 +1,319 @@
+import type { AudioFormat } from '../audio/format.ts';
+import { BridgeError } from '../errors.ts';
+import type { ConnectRequest, ProviderEvent, ProviderSession, RealtimeProvider } from '../provider.ts';
+import { isAudioRef } from '../recording/audio-refs.ts';
+import type { AudioRef, Control, Line, RecordedProvider, ThrownRecord } from '../recording/format.ts';
+import { putAudio } from '../recording/payloads.ts';
+import type { EventStream, Network, StreamChunk, StreamListener, WireListener, WireSocket } from '../wire.ts';
+
+type ProviderLine = Extract<Line, { on: 'provider' }>;
+/** Audio of the recording, and its texts as they have to be now. */
+export interface Source {
+  audio(ref: AudioRef): Uint8Array;
+  translate(text: string): string;
+}
+
+/** Takes what the recording says that came in on one connection. */
+interface Connection {
+  message(message: unknown): void;
+  control(control: Control): void;
+}
+
+/** The providers of a replay: every connection that the bridge begins is one of the recording, in the same order. */
+export class ProviderFeed implements Network {
+  readonly #source: Source;
+  readonly #connections: Connection[] = [];
+  /** Came in before the bridge had begun the connection. */
+  readonly #early = new Map<number, ProviderLine[]>();
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  dial(_url: URL, _options: unknown, listener: WireListener): WireSocket {
+    const socket = new FedSocket(listener, this.#source);
+    this.#begin(socket);
+    return socket;
+  }
+
+  stream(
+    _what: string,
+    _open: unknown,
+    body: AsyncIterable<StreamChunk>,
+    listener: StreamListener,
+  ): EventStream {
+    const stream = new FedStream(body, listener, this.#source);
+    this.#begin(stream);
+    return stream;
+  }
+
+  /** One that has no network of its own. */
+  provider({ name, model, capabilities }: RecordedProvider): RealtimeProvider {
+    if (capabilities === undefined) {
+      throw new BridgeError('BAD_RECORDING', `provider ${name}: found no capabilities, wanted those it had`);
+    }
+    return {
+      name,
+      model,
+      capabilities,
+      connect: (_request: ConnectRequest, sink, signal) => {
+        const session = new FedSession(sink, signal, this.#source);
+        this.#begin(session);
+        return session.ready;
+      },
+    };
+  }
+
+  /** A line of the recording. False: the bridge has not begun this connection; it is kept until it does. */
+  feed(line: ProviderLine): boolean {
+    const connection = this.#connections[line.conn - 1];
+    if (connection !== undefined) {
+      give(connection, line);
+      return true;
+    }
+    const early = this.#early.get(line.conn);
+    if (early === undefined) this.#early.set(line.conn, [line]);
+    else early.push(line);
+    return false;
+  }
+
+  #begin(connection: Connection): void {
+    this.#connections.push(connection);
+    const conn = this.#connections.length;
+    const early = this.#early.get(conn);
+    this.#early.delete(conn);
+    if (early === undefined) return;
+    // Nothing may be told before whoever dials has what it gets for it.
+    queueMicrotask(() => {
+      for (const line of early) give(connection, line);
+    });
+  }
+}
+
+function give(connection: Connection, line: ProviderLine): void {
+  if ('ctl' in line) connection.control(line.ctl);
+  else connection.message(line.msg);
+}
+
+/** The JSON text of a message as it came. */
+function textOf(message: unknown, { audio, translate }: Source): string {
+  return translate(JSON.stringify(putAudio(message, audio)));
+}
+
+/** A WebSocket to a provider. */
+class FedSocket implements WireSocket, Connection {
+  readonly bufferedAmount = 0;
+  readonly #listener: WireListener;
+  readonly #source: Source;
+  #state: 'connecting' | 'open' | 'closing' | 'closed' = 'connecting';
+
+  constructor(listener: WireListener, source: Source) {
+    this.#listener = listener;
+    this.#source = source;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  send(_text: string, flushed?: () => void): void {
+    if (this.isOpen && flushed !== undefined) queueMicrotask(flushed);
+  }
+
+  ping(): void {}
+
+  close(): void {
+    if (this.#state !== 'closed') this.#state = 'closing';
+  }
+
+  terminate(): void {
+    this.close();
+  }
+
+  message(message: unknown): void {
+    if (this.#state !== 'closed') this.#listener.message(textOf(message, this.#source), false);
+  }
+
+  control(control: Control): void {
+    if (this.#state === 'closed') return;
+    switch (control.type) {
+      case 'open':
+        if (this.#state === 'connecting') this.#state = 'open';
+        this.#listener.opened();
+        break;
+      case 'refused':
+        this.#listener.refused(control.status, control.body);
+        break;
+      case 'error':
+        this.#listener.failed(errorOf(control));
+        break;
+      case 'close':
+        this.#state = 'closed';
+        this.#listener.closed(control.code, control.reason);
+        break;
+      default:
+        tellSmall(this.#listener, control);
+    }
+  }
+}
+
+/** What happens to any WebSocket, whoever has opened it. */
+export function tellSmall(listener: WireListener, control: Control): void {
+  if (control.type === 'ping') listener.pinged();
+  else if (control.type === 'pong') listener.pong(control.data);
+  else if (control.type === 'text') listener.message(control.text, false);
+  else if (control.type === 'binary') {
+    listener.message(Buffer.from(control.base64, 'base64').toString(), true);
+  }
+}
+
+/** An error of the network as it was told. */
+export function errorOf({
+  message,
+  code,
+}: {
+  readonly message: string;
+  readonly code?: string | undefined;
+}): Error {
+  const error = new Error(message);
+  return code === undefined ? error : Object.assign(error, { code });
+}
+
+/** An event stream to a provider. */
+class FedStream implements EventStream, Connection {
+  readonly #listener: StreamListener;
+  readonly #source: Source;
+  #isOver = false;
+
+  constructor(body: AsyncIterable<StreamChunk>, listener: StreamListener, source: Source) {
+    this.#listener = listener;
+    this.#source = source;
+    this.#read(body).catch(() => undefined);
+  }
+
+  abort(): void {}
+
+  message(message: unknown): void {
+    if (!this.#isOver) this.#listener.received(Buffer.from(textOf(message, this.#source)));
+  }
+
+  control(control: Control): void {
+    if (this.#isOver) return;
+    if (control.type === 'open') this.#listener.connected();
+    else if (control.type === 'accepted') this.#listener.accepted();
+    else if (control.type === 'text') this.#listener.received(Buffer.from(control.text));
+    else if (control.type === 'binary') this.#listener.received(Buffer.from(control.base64, 'base64'));
+    else if (control.type === 'ended') {
+      this.#isOver = true;
+      this.#listener.ended(thrownOf(control.error), control.networkCode);
+    }
+  }
+
+  /** Takes everything at once, as a service with a fast network does. */
+  async #read(body: AsyncIterable<StreamChunk>): Promise<void> {
+    for await (const _chunk of body) if (this.#isOver) return;
+  }
+}
+
+/** What the SDK threw, as far as adapters look at it. */
+function thrownOf(record: ThrownRecord | undefined): unknown {
+  if (record === undefined) return undefined;
+  const { name, message, code, status, fault } = record;
+  const error = Object.assign(new Error(message), { name });
+  if (code !== undefined) Object.assign(error, { code });
+  if (status !== undefined) Object.assign(error, { $metadata: { httpStatusCode: status } });
+  if (fault !== undefined) Object.assign(error, { $fault: fault });
+  return error;
+}
+
+/** A session with a provider that has no network. What it is told is in the recording that the replay makes. */
+class FedSession implements ProviderSession, Connection {
+  readonly ready: Promise<ProviderSession>;
+  readonly #sink: (event: ProviderEvent) => void;
+  readonly #source: Source;
+  #settle: { resolve: (session: ProviderSession) => void; reject: (error: unknown) => void } | undefined;
+  #formats: { readonly input: AudioFormat; readonly output: AudioFormat } | undefined;
+  readonly #over: Promise<void>;
+  #finish: () => void = () => undefined;
+
+  constructor(sink: (event: ProviderEvent) => void, signal: AbortSignal, source: Source) {
+    this.#sink = sink;
+    this.#source = source;
+    this.ready = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    this.#over = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    const giveUp = (): void => this.#settle?.reject(new BridgeError('CANCELLED', 'the call is over'));
+    signal.addEventListener('abort', giveUp, { once: true });
+  }
+
+  get input(): AudioFormat {
+    return this.#connected.input;
+  }
+
+  get output(): AudioFormat {
+    return this.#connected.output;
+  }
+
+  sendAudio(): boolean {
+    return true;
+  }
+
+  sendText(): void {}
+
+  say(): void {}
+
+  sendToolResult(): void {}
+
+  interrupt(): void {}
+
+  close(): Promise<void> {
+    return this.#over;
+  }
+
+  control(control: Control): void {
+    if (control.type === 'connected') {
+      const { input, output } = control;
+      // The reader of the recording has checked that there are such formats.
+      this.#formats = { input: input as AudioFormat, output: output as AudioFormat };
+      this.#settle?.resolve(this);
+    } else if (control.type === 'not-connected') {
+      const { code, message } = control.error;
+      this.#settle?.reject(new BridgeError(code, message));
+    }
+  }
+
+  message(message: unknown): void {
+    const event = this.#event(message);
+    if (event === undefined) return;
+    this.#sink(event);
+    if (event.type === 'closed') this.#finish();
+  }
+
+  get #connected(): { readonly input: AudioFormat; readonly output: AudioFormat } {
+    if (this.#formats !== undefined) return this.#formats;
+    throw new BridgeError('INTERNAL', 'a session of the recording is used before it was connected');
+  }
+
+  #event(message: unknown): ProviderEvent | undefined {
+    if (typeof message !== 'object' || message === null || !('event' in message)) return undefined;
+    const { event, ...fields } = message;
+    const told: Record<string, unknown> = { type: event, ...fields };
+    for (const [name, value] of Object.entries(told)) {
+      if (isAudioRef(value)) told[name] = this.#source.audio(value);
+      else if (name === 'error' && isErrorRecord(value))
+        told[name] = new BridgeError(value.code, value.message);
+    }
+    if (told['type'] === 'closed') told['error'] ??= undefined;
+    // As the recorder has written it: the reader of the recording has checked its type.
+    return told as ProviderEvent;
+  }
+}
+
+function isErrorRecord(
+  value: unknown,
+): value is { readonly code: BridgeError['code']; readonly message: string } {
+  return typeof value === 'object' && value !== null && 'code' in value && 'message' in value;
+}
