@@ -1,0 +1,278 @@
+import type { Line, Tolerance } from '../../recording/format.ts';
+import type { StoredCall } from '../../recording/stored-call.ts';
+import { align, type Pair } from './align.ts';
+import { compareAudio } from './audio.ts';
+import { ChannelAudio } from './channel-audio.ts';
+import { type Channel, channelsOf, emptyChannel, type Slice, type Unit } from './channels.ts';
+import type { Difference } from './difference.ts';
+import { horizonOf } from './horizon.ts';
+import { IdMatcher } from './ids.ts';
+import { lengthOf } from './piece.ts';
+import { meetings, type Run, runsOf } from './runs.ts';
+import { isTime } from './times.ts';
+import { compareValues, type FieldDifference } from './values.ts';
+import { type Names, namesOf, wordsOf } from './words.ts';
+
+/** Of many differences in audio only so many are looked at closer. */
+const DIAGNOSED = 8;
+const MOST_PATHS = 5;
+
+/** Lines of the two calls that are the same one. */
+interface Match {
+  readonly line: Line;
+  readonly at: number;
+  readonly found: Line;
+  readonly foundAt: number;
+  readonly what: string;
+}
+
+const NOTHING = { expected: undefined, found: undefined } as const;
+
+type Sides = Pick<Difference, 'expected' | 'found'> & Partial<Difference>;
+
+/** One comparison of two calls. */
+export class Comparison {
+  readonly differences: Difference[] = [];
+  readonly #expected: StoredCall;
+  readonly #found: StoredCall;
+  readonly #tolerance: Tolerance;
+  readonly #names: { readonly expected: Names; readonly found: Names };
+  readonly #ids: IdMatcher;
+  /** What is found from then on and was not expected does not count. */
+  readonly #horizon: number;
+  readonly #matches: Match[] = [];
+  readonly #tasks: { readonly at: number; run(): void }[] = [];
+  #diagnosed = 0;
+
+  constructor(expected: StoredCall, found: StoredCall, tolerance: Tolerance) {
+    this.#expected = expected;
+    this.#found = found;
+    this.#tolerance = tolerance;
+    this.#names = { expected: namesOf(expected.lines), found: namesOf(found.lines) };
+    this.#ids = new IdMatcher(expected.lines, found.lines);
+    this.#horizon = horizonOf(expected);
+  }
+
+  run(): void {
+    const expected = channelsOf(this.#expected);
+    const found = channelsOf(this.#found);
+    for (const [key, channel] of expected) this.#channel(channel, found.get(key) ?? emptyChannel(channel));
+    for (const [key, channel] of found) if (!expected.has(key)) this.#channel(emptyChannel(channel), channel);
+    // Ids are matched by their first use in the call, not in their channel.
+    this.#tasks.sort((a, b) => a.at - b.at);
+    for (const task of this.#tasks) task.run();
+    this.#order();
+    this.differences.sort((a, b) => a.t - b.t);
+  }
+
+  #channel(expected: Channel, found: Channel): void {
+    const pairs = align(expected.units, found.units, this.#tolerance.timeMs);
+    for (const pair of pairs) this.#pair(pair, expected, found);
+    const sides = {
+      expected: { channel: expected, audio: new ChannelAudio(expected, this.#expected.wavs) },
+      found: { channel: found, audio: new ChannelAudio(found, this.#found.wavs) },
+    };
+    for (const run of runsOf(sides.expected, sides.found, pairs)) this.#run(run);
+  }
+
+  #pair(pair: Pair, expected: Channel, found: Channel): void {
+    const unit = pair.expected === undefined ? undefined : expected.units[pair.expected];
+    const other = pair.found === undefined ? undefined : found.units[pair.found];
+    if (unit !== undefined && other !== undefined) this.#match(unit, other);
+    else if (unit !== undefined) this.#missing(unit);
+    else if (other !== undefined) this.#additional(other);
+  }
+
+  #match(unit: Unit, other: Unit): void {
+    const what = wordsOf(unit.line, this.#names.expected);
+    const match = { line: unit.line, at: unit.at, found: other.line, foundAt: other.at, what };
+    this.#matches.push(match);
+    this.#tasks.push({ at: unit.at, run: () => this.#lines(match) });
+  }
+
+  #missing({ line, at }: Unit): void {
+    this.#add('missing', line, wordsOf(line, this.#names.expected), {
+      expected: bodyOf(line),
+      found: undefined,
+      expectedLine: at,
+    });
+  }
+
+  #additional({ line, at }: Unit): void {
+    if (line.t >= this.#horizon) return;
+    this.#add('additional', line, wordsOf(line, this.#names.found), {
+      expected: undefined,
+      found: bodyOf(line),
+      foundLine: at,
+    });
+  }
+
+  /** Everything that differs in a line is one difference; what it says comes before when it was said. */
+  #lines(match: Match): void {
+    const fields = [...this.#fields(match), ...this.#times(match)];
+    this.#fieldsDiffer(match, fields);
+  }
+
+  #fieldsDiffer(
+    { line, at, foundAt, what }: Match,
+    fields: readonly (Omit<FieldDifference, 'kind'> & { readonly kind: Difference['kind'] })[],
+  ): void {
+    const [first, ...others] = fields;
+    if (first === undefined) return;
+    const also = others.slice(0, MOST_PATHS).map(({ path }) => path);
+    const { kind, path, expected, found } = first;
+    this.#add(kind, line, what, { expected, found, path, also, expectedLine: at, foundLine: foundAt });
+  }
+
+  #fields({ line, at, found, foundAt }: Match): readonly FieldDifference[] {
+    const under = 'msg' in line ? 'msg' : 'ctl';
+    return compareValues(bodyOf(line), bodyOf(found), under, this.#terms(line, at, foundAt));
+  }
+
+  #terms(line: Line, at: number, foundAt: number): Parameters<typeof compareValues>[3] {
+    const { timeMs } = this.#tolerance;
+    const isTimeOf = (path: readonly (string | number)[]): boolean => isTime(line, path);
+    return { ids: this.#ids, expectedAt: at, foundAt, timeMs, isTime: isTimeOf };
+  }
+
+  #times({ line, found }: Match): readonly {
+    readonly kind: 'time';
+    readonly path: string;
+    readonly expected: number;
+    readonly found: number;
+  }[] {
+    if (Math.abs(line.t - found.t) <= this.#tolerance.timeMs) return [];
+    return [{ kind: 'time', path: 't', expected: line.t, found: found.t }];
+  }
+
+  #run(run: Run): void {
+    const [first] = run.expected;
+    const [other] = run.found;
+    if (first === undefined) {
+      if (other !== undefined) this.#audioAlone(run, other, 'additional');
+      return;
+    }
+    if (other === undefined) {
+      this.#audioAlone(run, first, 'missing');
+      return;
+    }
+    const what = this.#audioWords(first);
+    const match = { line: first.line, at: first.at, found: other.line, foundAt: other.at, what };
+    if (this.#times(match).length === 0) this.#matches.push(match);
+    this.#tasks.push({ at: first.at, run: () => this.#compareRun(run, what) });
+  }
+
+  #compareRun(run: Run, what: string): void {
+    const isOpenEnded = run.isLast && this.#horizon !== Number.POSITIVE_INFINITY;
+    const diagnose = this.#diagnosed < DIAGNOSED;
+    const result = compareAudio(run.piece, { sample: this.#tolerance.sample, diagnose, isOpenEnded });
+    this.#messages(run, what, result?.sample ?? Number.POSITIVE_INFINITY);
+    if (result === undefined) return;
+    this.#diagnosed += 1;
+    const { piece } = run;
+    const { inExpected, inFound } = piece;
+    const place = piece.expected.place(Math.min(inExpected.from + result.sample, inExpected.to - 1));
+    const there = piece.found.place(Math.min(inFound.from + result.sample, inFound.to - 1));
+    if (place === undefined) return;
+    const { line, at } = place.slice;
+    const foundLine = there?.slice.at;
+    this.#add('audio', line, what, { ...NOTHING, expectedLine: at, foundLine, audio: result.audio });
+  }
+
+  /**
+   * The messages around the audio, and when they were sent.
+   * @param same up to this sample it is the same audio: times of other samples say nothing
+   */
+  #messages(run: Run, what: string, same: number): void {
+    let isPaced = true;
+    let [shell, other] = ['', ''];
+    for (const { expected, found, sample, apart } of meetings(run)) {
+      if (expected.shell !== found.shell && (expected.shell !== shell || found.shell !== other)) {
+        [shell, other] = [expected.shell, found.shell];
+        this.#shells(expected, found, what);
+      }
+      const slackMs = run.piece.expected.ms(apart) + this.#tolerance.timeMs;
+      const isLate = Math.abs(expected.line.t - found.line.t) > slackMs;
+      if (!isPaced || !isLate || (sample > 0 && sample > same)) continue;
+      isPaced = false;
+      this.#add('time', expected.line, what, {
+        expected: expected.line.t,
+        found: found.line.t,
+        path: 't',
+        expectedLine: expected.at,
+        foundLine: found.at,
+      });
+    }
+  }
+
+  #shells(expected: Slice, found: Slice, what: string): void {
+    const terms = this.#terms(expected.line, expected.at, found.at);
+    const [a, b]: unknown[] = [JSON.parse(expected.shell), JSON.parse(found.shell)];
+    const fields = compareValues(a, b, 'msg', terms);
+    const match = { line: expected.line, at: expected.at, found: found.line, foundAt: found.at, what };
+    this.#fieldsDiffer(match, fields);
+  }
+
+  #audioAlone(run: Run, { line, at }: Slice, kind: 'missing' | 'additional'): void {
+    const isMissing = kind === 'missing';
+    if (!isMissing && line.t >= this.#horizon) return;
+    const { piece } = run;
+    // Nothing in so many messages is nothing.
+    if (lengthOf(piece.inExpected) === lengthOf(piece.inFound)) return;
+    const result = compareAudio(piece, {
+      sample: this.#tolerance.sample,
+      diagnose: false,
+      isOpenEnded: false,
+    });
+    this.#add(kind, line, this.#audioWords({ line }), {
+      ...NOTHING,
+      expectedLine: isMissing ? at : undefined,
+      foundLine: isMissing ? undefined : at,
+      audio: result?.audio,
+    });
+  }
+
+  #audioWords({ line }: Pick<Slice, 'line'>): string {
+    const words = wordsOf(line, this.#names.expected);
+    return `${words.slice(0, words.indexOf(': '))}: audio`;
+  }
+
+  /** What goes out at the same moment goes out in its order, over all edges. */
+  #order(): void {
+    const matches = this.#matches.toSorted((a, b) => a.at - b.at);
+    let latest: Match | undefined;
+    for (const match of matches) {
+      if (latest === undefined || latest.line.t !== match.line.t) {
+        latest = match;
+        continue;
+      }
+      if (match.foundAt > latest.foundAt) {
+        latest = match;
+        continue;
+      }
+      if (this.#times(match).length > 0 || this.#times(latest).length > 0) continue;
+      this.#add('order', match.line, match.what, {
+        expected: `after ${latest.what}`,
+        found: `before ${latest.what}`,
+        expectedLine: match.at,
+        foundLine: match.foundAt,
+      });
+    }
+  }
+
+  #add(kind: Difference['kind'], line: Line, what: string, sides: Sides): void {
+    const none = {
+      path: undefined,
+      also: [],
+      expectedLine: undefined,
+      foundLine: undefined,
+      audio: undefined,
+    };
+    const conn = 'conn' in line ? line.conn : undefined;
+    this.differences.push({ kind, t: line.t, edge: line.on, conn, what, ...none, ...sides });
+  }
+}
+
+function bodyOf(line: Line): unknown {
+  return 'msg' in line ? line.msg : line.ctl;
+}
