@@ -311,19 +311,21 @@ export class Playout implements Paced {
   }
 
   #send(size: number, now: number): void {
-    if (!this.#starting && this.#heardBytes(now) >= this.#sent) {
+    const begins = !this.#starting && this.#heardBytes(now) >= this.#sent;
+    if (begins) {
       // The line is idle (or ran dry): the position stands still until this mark's echo.
       this.#anchor = this.#sent;
       this.#anchorAt = now;
       this.#starting = !this.#marksLost;
       this.#mark(now);
-      // Nothing will tell when it is heard.
-      if (this.#marksLost) this.#options.ear?.heard(this.#sent, now);
     }
     const bytes = size === this.#message.length ? this.#message : this.#message.subarray(0, size);
     this.#queue.shift(bytes);
     this.#options.leg.play(bytes);
     this.#options.ear?.sent(bytes, now);
+    // Nothing will come back that says so.
+    if (begins && this.#marksLost)
+      this.#options.ear?.assumed(this.#sent, now + this.#options.leg.roundTripMs);
     this.#sent += size;
     if (this.#sent - this.#marked >= MARK_EVERY_MS * this.#perMs) this.#mark(now);
   }
@@ -361,6 +363,6 @@ export class Playout implements Paced {
     if (!this.#starting) return;
     this.#starting = false;
     this.#anchorAt = oldest.sentAt;
-    this.#options.ear?.heard(this.#anchor, this.#anchorAt);
+    this.#options.ear?.assumed(this.#anchor, this.#anchorAt + this.#options.leg.roundTripMs);
   }
 }

@@ -63,8 +63,10 @@ export interface EarTape {
   said(bytes: Uint8Array, now: number, atMs: number | undefined): void;
   /** Handed to the carrier; what is heard of it is told by `heard` and `cleared`. */
   sent(bytes: Uint8Array, now: number): void;
-  /** Everything up to byte `position` of what was sent on this stream was heard at `now`; from there on it plays. */
+  /** A mark says so: everything up to byte `position` of what was sent on this stream was heard; from there on it plays. */
   heard(position: number, now: number): void;
+  /** The same, when marks do not come back, and with the time at which one would: it may be in the past or to come. */
+  assumed(position: number, at: number): void;
   /** Of what was sent on this stream, nothing beyond byte `position` is heard. */
   cleared(position: number, now: number): void;
 }
