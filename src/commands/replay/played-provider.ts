@@ -1,0 +1,139 @@
+import { type AudioFormat, bytesPerMs, RATES } from '../../audio/format.ts';
+import { BridgeError } from '../../errors.ts';
+import { isRecord } from '../../is-record.ts';
+import type { ConnectRequest, ProviderEvent, ProviderSession, RealtimeProvider } from '../../provider.ts';
+import { isAudioRef } from '../../recording/audio-refs.ts';
+import type { ErrorRecord, FormatRecord } from '../../recording/format.ts';
+import { audioOf, type StoredCall } from '../../recording/stored-call.ts';
+import { CuedScript, type ProviderLine } from './cued-script.ts';
+import type { PlayedOptions } from './played-network.ts';
+
+/**
+ * A provider without a network of its own, played from what its sessions told in a stored call. Its sessions are given out
+ * in their order; one too many is refused.
+ */
+export function playedProvider(provider: RealtimeProvider, options: PlayedOptions): RealtimeProvider {
+  const conns = options.stored.lines.flatMap((line) =>
+    line.on === 'provider' &&
+    'ctl' in line &&
+    line.ctl.type === 'connect' &&
+    line.ctl.provider === provider.name
+      ? [line.conn]
+      : [],
+  );
+  return {
+    name: provider.name,
+    model: provider.model,
+    capabilities: provider.capabilities,
+    connect: (request, sink, signal) =>
+      new PlayedSession(options, conns.shift()).connect(request, sink, signal),
+  };
+}
+
+/** Whoever waits for a session. */
+interface Waiting {
+  readonly sink: (event: ProviderEvent) => void;
+  resolve(session: ProviderSession): void;
+  reject(error: BridgeError): void;
+}
+
+class PlayedSession {
+  readonly #options: PlayedOptions;
+  readonly #conn: number | undefined;
+  #script: CuedScript | undefined;
+  #over = false;
+
+  constructor(options: PlayedOptions, conn: number | undefined) {
+    this.#options = options;
+    this.#conn = conn;
+  }
+
+  connect(
+    _request: ConnectRequest,
+    sink: (event: ProviderEvent) => void,
+    signal: AbortSignal,
+  ): Promise<ProviderSession> {
+    const { stored, clock, onMissed } = this.#options;
+    const conn = this.#conn;
+    if (conn === undefined) {
+      return Promise.reject(new BridgeError('PROVIDER_UNAVAILABLE', 'the recording has no further session'));
+    }
+    return new Promise((resolve, reject) => {
+      const waiting = { sink, resolve, reject };
+      const deliver = (line: ProviderLine): void => this.#deliver(line, waiting);
+      this.#script = new CuedScript({ stored, conn, clock, deliver, onMissed });
+      const giveUp = (): void => {
+        // An abort after the session stood is none of `connect`.
+        reject(BridgeError.from(signal.reason, 'CANCELLED'));
+      };
+      signal.addEventListener('abort', giveUp, { once: true });
+    });
+  }
+
+  #deliver(line: ProviderLine, { sink, resolve, reject }: Waiting): void {
+    if (this.#over) return;
+    if ('msg' in line) {
+      const event = eventOf(this.#options.stored, line.msg);
+      if (event === undefined) return;
+      if (event.type === 'closed') this.#over = true;
+      sink(event);
+      return;
+    }
+    if (line.ctl.type === 'connected') resolve(this.#session(line.ctl, sink));
+    if (line.ctl.type === 'not-connected') reject(errorOf(line.ctl.error));
+  }
+
+  #session(
+    formats: { readonly input: FormatRecord; readonly output: FormatRecord },
+    sink: (event: ProviderEvent) => void,
+  ): ProviderSession {
+    const said = (): void => this.#script?.said();
+    const input = formatOf(formats.input);
+    return {
+      input,
+      output: formatOf(formats.output),
+      sendAudio: (bytes) => {
+        this.#script?.heard(bytes.length / bytesPerMs(input));
+        return true;
+      },
+      sendText: said,
+      say: said,
+      sendToolResult: said,
+      interrupt: said,
+      close: () => {
+        this.#script?.stop();
+        if (!this.#over) sink({ type: 'closed', expected: true, error: undefined });
+        this.#over = true;
+        return Promise.resolve();
+      },
+    };
+  }
+}
+
+function formatOf({ encoding, rate }: FormatRecord): AudioFormat {
+  const known = RATES.find((one) => one === rate);
+  if (known !== undefined) return { encoding, rate: known };
+  throw new BridgeError(
+    'BAD_RECORDING',
+    `found audio of ${rate} samples a second, wanted one of ${RATES.join(', ')}`,
+  );
+}
+
+function errorOf({ code, message }: ErrorRecord): BridgeError {
+  return new BridgeError(code, message);
+}
+
+/** What a session told. The lines were checked when they were read; what stands in them, the bridge itself has written. */
+function eventOf(stored: StoredCall, msg: unknown): ProviderEvent | undefined {
+  if (!isRecord(msg) || typeof msg['event'] !== 'string') return undefined;
+  const { event: type, ...fields } = msg;
+  const told: Record<string, unknown> = { ...fields, type };
+  if (type === 'audio') told['bytes'] = bytesOf(stored, msg['bytes']);
+  if (isRecord(msg['error'])) told['error'] = errorOf(msg['error'] as unknown as ErrorRecord);
+  return told as unknown as ProviderEvent;
+}
+
+function bytesOf(stored: StoredCall, value: unknown): Uint8Array {
+  if (isAudioRef(value)) return audioOf(stored, value);
+  return Buffer.from(typeof value === 'string' ? value : '', 'base64');
+}
