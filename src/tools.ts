@@ -66,8 +66,17 @@ export interface ToolContext extends CallHandle {
   readonly idempotencyKey: string;
 }
 
+/** One of the bridge's own functions: which one, and with what it was made. */
+export interface BuiltIn {
+  readonly name: string;
+  /** JSON; undefined: it takes nothing. */
+  readonly options?: Readonly<Record<string, unknown>> | undefined;
+}
+
 export interface Tool {
   readonly definition: ToolDefinition;
+  /** Undefined: it belongs to the program, not to the bridge. */
+  readonly builtIn?: BuiltIn | undefined;
   readonly timeoutMs: number;
   /** The caller who cuts in makes the result worthless: the handler is told to stop, the model that it was given up. */
   readonly cancelOnInterrupt: boolean;

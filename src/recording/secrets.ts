@@ -1,0 +1,162 @@
+import { isRecord } from '../is-record.ts';
+import { isAudioRef } from './audio-refs.ts';
+
+/** What stands where a secret stood. */
+export const HIDDEN = '[secret]';
+
+/** Names of fields that hold credentials, without hyphens, underscores and capitals. */
+const SECRET_NAMES: ReadonlySet<string> = new Set([
+  'accesskeyid',
+  'accesstoken',
+  'apikey',
+  'apitoken',
+  'authorization',
+  'authtoken',
+  'bearertoken',
+  'clientsecret',
+  'cookie',
+  'credential',
+  'credentials',
+  'idtoken',
+  'passphrase',
+  'password',
+  'privatekey',
+  'proxyauthorization',
+  'refreshtoken',
+  'secret',
+  'secretaccesskey',
+  'secretkey',
+  'securitytoken',
+  'sessiontoken',
+  'setcookie',
+  'subscriptionkey',
+  'ocpapimsubscriptionkey',
+  'xapikey',
+  'xgoogapikey',
+]);
+
+/** Names of groups of fields that hold nothing else, such as the headers of a function that a service calls itself. */
+const SECRET_GROUPS: ReadonlySet<string> = new Set(['clientsecret', 'headers']);
+
+/** Parameters of a provider's address that say which service, model and version, and nothing secret. */
+const OPEN_PARAMETERS: ReadonlySet<string> = new Set([
+  'agent-id',
+  'agent-project-name',
+  'agent_id',
+  'alt',
+  'api-version',
+  'deployment',
+  'intent',
+  'language',
+  'model',
+  'version',
+  'voice',
+]);
+
+/** Secrets by their look, for text that a service or a library has written. */
+const LOOKS: readonly (readonly [RegExp, string])[] = [
+  [/\b(?:sk|ek|rk|pk)[-_][\w*.-]{8,512}/g, HIDDEN],
+  [/\bAIza[\w-]{8,128}/g, HIDDEN],
+  [/\bya29\.[\w.-]{4,2048}/g, HIDDEN],
+  [/\b(?:AKIA|ASIA)[A-Z0-9]{12,32}\b/g, HIDDEN],
+  [/\beyJ[\w-]{5,2048}\.[\w-]{1,4096}(?:\.[\w-]{0,4096})?/g, HIDDEN],
+  [/\b((?:bearer|basic)\s{1,8})[\w+/=.~-]{6,4096}/gi, `$1${HIDDEN}`],
+  [/:\/\/[^\s"'`/@]{1,512}@/g, `://${HIDDEN}@`],
+  [
+    /([?&](?:access_token|key|token|api[-_]?key|sig|signature|x-amz-[\w-]{1,40})=)[^&\s"]{1,4096}/gi,
+    `$1${HIDDEN}`,
+  ],
+];
+
+/** Shorter ones are words, which are no secrets, and would be found everywhere. */
+const SHORTEST = 8;
+
+/** Takes secrets out of what is written down. */
+export interface Hide {
+  /** A message: what stands under the name of a credential, and known secrets anywhere. Itself when there are none. */
+  message<T>(value: T): T;
+  /** Known secrets anywhere in a JSON value. Itself when there are none. */
+  known<T>(value: T): T;
+  /** Text of a service or a library: what looks like a secret, too. */
+  text(text: string): string;
+}
+
+/** @param known secrets of the service, such as its keys: they are hidden wherever they stand, also as an address spells them */
+export function hider(known: readonly string[]): Hide {
+  const secrets = spellings(known);
+  const plain = (text: string): string => {
+    let hidden = text;
+    for (const secret of secrets) if (hidden.includes(secret)) hidden = hidden.replaceAll(secret, HIDDEN);
+    return hidden;
+  };
+  return {
+    // What is hidden is text and stays text.
+    message: <T>(value: T) => hideIn(value, plain, true) as T,
+    known: <T>(value: T) => hideIn(value, plain, false) as T,
+    text: (text) => {
+      let hidden = plain(text);
+      for (const [look, instead] of LOOKS) hidden = hidden.replace(look, instead);
+      return hidden;
+    },
+  };
+}
+
+/** An address as it may be seen: without credentials, and with nothing under parameters that could be one. */
+export function openUrl(url: URL): string {
+  const open = new URL(url);
+  open.username = '';
+  open.password = '';
+  open.hash = '';
+  for (const name of new Set(url.searchParams.keys())) {
+    if (!OPEN_PARAMETERS.has(name.toLowerCase())) open.searchParams.set(name, HIDDEN);
+  }
+  return open.href;
+}
+
+/** Longest first, so that none is cut to pieces by another that it holds. */
+function spellings(known: readonly string[]): readonly string[] {
+  const all = new Set<string>();
+  for (const secret of known) {
+    if (secret.length < SHORTEST) continue;
+    all.add(secret);
+    all.add(encodeURIComponent(secret));
+    all.add(Buffer.from(secret).toString('base64').replace(/=+$/, ''));
+  }
+  return [...all].sort((a, b) => b.length - a.length);
+}
+
+/** Copies only what changes: most messages hold no secret, and there are fifty a second. */
+function hideIn(value: unknown, plain: (text: string) => string, byName: boolean): unknown {
+  if (typeof value === 'string') return plain(value);
+  if (Array.isArray(value)) return hideInList(value, plain, byName);
+  if (!isRecord(value) || isAudioRef(value)) return value;
+  let copy: [string, unknown][] | undefined;
+  const entries = Object.entries(value);
+  for (const [index, [name, inner]] of entries.entries()) {
+    const hidden = byName && holdsSecret(name, inner) ? hideAll(inner) : hideIn(inner, plain, byName);
+    if (hidden === inner) continue;
+    copy ??= [...entries];
+    copy[index] = [name, hidden];
+  }
+  return copy === undefined ? value : Object.fromEntries(copy);
+}
+
+function hideInList(list: readonly unknown[], plain: (text: string) => string, byName: boolean): unknown {
+  const hidden = list.map((inner) => hideIn(inner, plain, byName));
+  return hidden.some((inner, index) => inner !== list[index]) ? hidden : list;
+}
+
+/** A schema may have a field of such a name, and what it says of that field is no secret. */
+function holdsSecret(name: string, value: unknown): boolean {
+  const plainName = name.replace(/[-_]/g, '').toLowerCase();
+  if (isRecord(value)) return SECRET_GROUPS.has(plainName) && !('type' in value);
+  return SECRET_NAMES.has(plainName);
+}
+
+/** Every text, at any depth. */
+function hideAll(value: unknown): unknown {
+  if (typeof value === 'string') return value === '' ? value : HIDDEN;
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(hideAll);
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, hideAll(inner)]));
+}
