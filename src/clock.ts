@@ -14,6 +14,8 @@ export interface Clock {
   epoch(): number;
   /** Runs `run` once, `ms` from now. */
   after(ms: number, run: () => void): Cancel;
+  /** See the function of this name. Only of a clock that has to know of everything that is waited for. */
+  afterNetwork?(run: () => void): Cancel;
 }
 
 export const systemClock: Clock = {
@@ -24,6 +26,16 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/**
+ * Runs `run` once, soon, when the network has had its turn: after the process was held up, timers run before what has come
+ * meanwhile, whatever the clock says.
+ */
+export function afterNetwork(clock: Clock, run: () => void): Cancel {
+  if (clock.afterNetwork !== undefined) return clock.afterNetwork(run);
+  const immediate = setImmediate(run);
+  return () => clearImmediate(immediate);
+}
 
 /** A signal that aborts with `parent`, or after `ms` with a TIMEOUT that names `what`. Dispose it after the wait. */
 export function deadline(

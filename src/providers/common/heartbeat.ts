@@ -1,4 +1,4 @@
-import type { Cancel, Clock } from '../../clock.ts';
+import { afterNetwork, type Cancel, type Clock } from '../../clock.ts';
 
 export interface HeartbeatOptions {
   readonly clock: Clock;
@@ -26,7 +26,7 @@ export class Heartbeat {
   /** When the ping that nobody has answered was sent. */
   #pinged: number | undefined;
   #timer: Cancel | undefined;
-  #immediate: NodeJS.Immediate | undefined;
+  #turn: Cancel | undefined;
   #running = false;
 
   constructor(options: HeartbeatOptions) {
@@ -56,7 +56,7 @@ export class Heartbeat {
     this.#running = false;
     this.#timer?.();
     this.#timer = undefined;
-    clearImmediate(this.#immediate);
+    this.#turn?.();
   }
 
   /** Until it is time to ask. */
@@ -84,7 +84,7 @@ export class Heartbeat {
       onSilent(Math.round(clock.now() - this.#lastSign));
     } else {
       // The network has its turn first, whatever the clock says.
-      this.#immediate = setImmediate(() => this.#after(SECOND_LOOK_MS, () => this.#look(true)));
+      this.#turn = afterNetwork(clock, () => this.#after(SECOND_LOOK_MS, () => this.#look(true)));
     }
   }
 

@@ -1,5 +1,5 @@
 import { type AudioFormat, bytesPerMs, bytesPerSample } from '../../audio/format.ts';
-import type { Cancel, Clock } from '../../clock.ts';
+import { afterNetwork, type Cancel, type Clock } from '../../clock.ts';
 import type { StreamChunk } from '../../wire.ts';
 import { AudioBacklog } from '../common/audio-backlog.ts';
 import type { InputEvent } from './input.ts';
@@ -205,7 +205,7 @@ export class Uplink implements AsyncIterable<StreamChunk> {
       const now = this.#options.clock.now();
       const late = now - this.#lastAudioAt >= (this.#filling ? SILENCE_MS : GAP_MS);
       // Timers run before the network after the process was held up: what the caller said meanwhile has to come first.
-      if (late || this.#waitsSince(now)) setImmediate(() => this.#look());
+      if (late || this.#waitsSince(now)) afterNetwork(this.#options.clock, () => this.#look());
       else this.#look();
     });
   }

@@ -1,5 +1,5 @@
 import { type AudioFormat, bytesPerMs, silenceByte } from '../../audio/format.ts';
-import type { Cancel, Clock } from '../../clock.ts';
+import { afterNetwork, type Cancel, type Clock } from '../../clock.ts';
 
 const PIECE_MS = 100;
 
@@ -44,7 +44,7 @@ export class KeepAwake {
 
   #onLook(): void {
     if (this.#restMs > 0) this.#lookAfter(this.#restMs);
-    else setImmediate(this.#fill);
+    else afterNetwork(this.#clock, this.#fill);
   }
 
   #onQuiet(): void {

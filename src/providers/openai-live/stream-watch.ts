@@ -1,4 +1,4 @@
-import type { Cancel, Clock } from '../../clock.ts';
+import { afterNetwork, type Cancel, type Clock } from '../../clock.ts';
 
 /** Silence that has been sent in all before a session counts as one that sends silence. */
 const KNOWN_AFTER_MS = 3_000;
@@ -46,8 +46,12 @@ export class StreamWatch {
     this.#after(this.#leftMs - SECOND_LOOK_MS, () => {
       if (this.#leftMs > SECOND_LOOK_MS) this.#watch();
       // The network has its turn before the second look, whatever the clock says.
-      else setImmediate(() => this.#after(Math.min(SECOND_LOOK_MS, this.#stallMs), () => this.#look()));
+      else afterNetwork(this.#clock, () => this.#lookOnce());
     });
+  }
+
+  #lookOnce(): void {
+    this.#after(Math.min(SECOND_LOOK_MS, this.#stallMs), () => this.#look());
   }
 
   #look(): void {
