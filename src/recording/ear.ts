@@ -212,7 +212,9 @@ export class Ear implements EarTape {
     const run = track.runs.at(-1);
     if (run === undefined || run.closed) return undefined;
     const place = track.placeOf(run);
-    if (place === undefined || place + run.length > this.#said(track)) return run;
+    // Of a caller who is not heard the clock alone tells how late it is.
+    const now = Math.max(this.#said(track), this.#clock.at(this.#now) - DOUBT_MS * this.#perMs);
+    if (place === undefined || place + run.length > now) return run;
     run.closed = true;
     return undefined;
   }
@@ -231,8 +233,11 @@ export class Ear implements EarTape {
     const spare = (HOLD_MS - DOUBT_FOR_MS) * this.#perMs;
     if (missing <= spare) return;
     this.#settleDoubt(track, true);
-    this.#settleEchoes(track, this.#frame);
     track.pause(missing - spare);
+    // The caller's audio says nothing of when they were sent.
+    for (const { run, position, said, now } of this.#echoes.splice(0)) {
+      this.#place(track, run, position, this.#about(Math.max(said, this.#clock.at(now))));
+    }
   }
 
   #fillHole(track: StereoTrack, samples: number, atMs: number, now: number): void {
@@ -297,8 +302,12 @@ export class Ear implements EarTape {
     const longest = Math.min(Math.max(frame, samples), LONGEST_FRAME_MS * this.#perMs);
     if (next - said < frame) return { from: said, to: said + longest };
     // Nothing came from the caller meanwhile: only our clock can tell.
-    const at = Math.min(Math.max(this.#clock.at(now), said), next + longest);
-    return { from: at - frame / 2, to: at + frame / 2 };
+    return this.#about(Math.min(Math.max(this.#clock.at(now), said), next + longest));
+  }
+
+  #about(at: number): Span {
+    const half = this.#frame / 2;
+    return { from: at - half, to: at + half };
   }
 
   #runAt(track: StereoTrack, position: number): Run | undefined {
@@ -340,8 +349,7 @@ export class Ear implements EarTape {
   #knownOf(track: StereoTrack, run: Run, at: Span): Span {
     if (run.written === 0) return at;
     const place = track.placeOf(run) ?? 0;
-    const half = this.#frame / 2;
-    return { from: place - half, to: place + half };
+    return this.#about(place);
   }
 
   #shiftFrom(track: StereoTrack, run: Run, position: number, at: Span): void {

@@ -109,7 +109,7 @@ export class FarEnd implements PlayoutLeg {
     }
     this.#bufferEnd = at;
     const [oldest] = this.heardAt.keys();
-    if (this.heardAt.size > NUMBERS / 2 && oldest !== undefined) this.heardAt.delete(oldest);
+    if (this.heardAt.size > NUMBERS * 0.9 && oldest !== undefined) this.heardAt.delete(oldest);
   }
 
   #echo(): void {
