@@ -56,14 +56,19 @@ export async function readCall(folder: string): Promise<StoredCall> {
   const { lines, damage } = foundLines(await eventsOf(folder, call), 'events.jsonl');
   const notes = damage === undefined ? [] : [damage];
   if (call.end === undefined && call.origin.how === 'recorded') {
+    // Fixtures need none.
     notes.push('call.json: there is no end, its process died or is still recording');
   }
   const wavs = await readWavs(folder);
-  // Only what ended in the middle may lack something: elsewhere it is a mistake.
-  settleRefs(lines, wavs, call.end?.complete !== true && call.origin.how === 'recorded');
+  settleRefs(lines, wavs, isCutOff(call));
   for (const wav of wavs.values()) if (wav.damage !== undefined) notes.push(wav.damage);
   const audio = new Map([...wavs].map(([name, { format, bytes }]) => [name, { format, bytes }]));
   return { call, lines, wavs: audio, damage: notes, folder };
+}
+
+/** Whether the process may have died in the middle: only then something may be missing. */
+function isCutOff({ end, origin }: CallFile): boolean {
+  return end === undefined ? origin.how !== 'written' : !end.complete;
 }
 
 async function contents(folder: string, name: string): Promise<Buffer> {
@@ -85,7 +90,7 @@ async function eventsOf(folder: string, call: CallFile): Promise<Uint8Array> {
     return await contents(folder, 'events.jsonl');
   } catch (error) {
     const cause = error instanceof BridgeError ? error.cause : undefined;
-    if (isMissing(cause) && call.end === undefined && call.origin.how === 'recorded') return new Uint8Array();
+    if (isMissing(cause) && isCutOff(call)) return new Uint8Array();
     throw error;
   }
 }
@@ -103,11 +108,11 @@ async function readWavs(folder: string): Promise<Map<string, FoundWav>> {
 }
 
 /** Every reference has its audio afterwards. Throws BAD_RECORDING for the first one that has not. */
-function settleRefs(lines: readonly Line[], wavs: Map<string, FoundWav>, isCutOff: boolean): void {
+function settleRefs(lines: readonly Line[], wavs: Map<string, FoundWav>, mayLack: boolean): void {
   const found = new Map(wavs);
   for (const [index, line] of lines.entries()) {
     for (const ref of audioRefsOf(line)) {
-      const filled = settledRef(ref, found, isCutOff, `events.jsonl line ${index + 1}`);
+      const filled = settledRef(ref, found, mayLack, `events.jsonl line ${index + 1}`);
       const reach = wavs.get(ref.wav)?.bytes.length ?? 0;
       if (filled !== undefined && filled.bytes.length > reach) wavs.set(ref.wav, filled);
     }
@@ -118,7 +123,7 @@ function settleRefs(lines: readonly Line[], wavs: Map<string, FoundWav>, isCutOf
 function settledRef(
   ref: AudioRef,
   wavs: ReadonlyMap<string, FoundWav>,
-  isCutOff: boolean,
+  mayLack: boolean,
   where: string,
 ): FoundWav | undefined {
   const file = isWavName(ref.wav) ? `${ref.wav}.wav` : 'a WAV of another name';
@@ -130,7 +135,7 @@ function settledRef(
   const end = ref.at + ref.n;
   const held = wav.bytes.length / width;
   if (end <= held) return undefined;
-  const filled = isCutOff ? filledUp(wav, end, file) : undefined;
+  const filled = mayLack ? filledUp(wav, end, file) : undefined;
   if (filled !== undefined) return filled;
   throw badRecording(where, `${file}: found ${held} samples, wanted samples ${ref.at} to ${end}`);
 }
