@@ -6,6 +6,7 @@ import type { AudioCause, AudioDifference } from './difference.ts';
 import { lengthOf, type Piece, rms, type Tally } from './piece.ts';
 
 export interface AudioTerms {
+  /** The tolerance. */
   readonly sample: number;
   /** It is looked at closer what the difference is; that takes milliseconds. */
   readonly diagnose: boolean;
@@ -13,20 +14,23 @@ export interface AudioTerms {
   readonly isOpenEnded: boolean;
 }
 
+/** A difference in a piece of audio; `sample` is where, counted in the piece. */
+export interface AudioVerdict {
+  readonly sample: number;
+  readonly audio: AudioDifference;
+}
+
 /** Samples that are compared at a time. */
 const BLOCK = 8_192;
 const LEVEL_MS = 20;
 
-/** Compares a piece of audio by its samples; undefined: it is the same. `sample` is the place of the difference in it. */
-export function compareAudio(
-  piece: Piece,
-  terms: AudioTerms,
-): { readonly sample: number; readonly audio: AudioDifference } | undefined {
+/** Compares a piece of audio by its samples; undefined: it is the same. */
+export function compareAudio(piece: Piece, terms: AudioTerms): AudioVerdict | undefined {
   const [long, found] = [lengthOf(piece.inExpected), lengthOf(piece.inFound)];
   const { expected: a, found: b } = piece;
   if (long > 0 && found > 0 && a.format && b.format && !sameFormat(a.format, b.format)) {
     const cause = { type: 'format', expected: formatName(a.format), found: formatName(b.format) } as const;
-    return describe(piece, 0, { first: 0, last: long, differing: long }, cause);
+    return describe(piece, 0, { differing: Math.min(long, found) }, cause);
   }
   const common = Math.min(long, found);
   const tally = count(piece, common, terms.sample);
@@ -37,6 +41,16 @@ export function compareAudio(
   }
   const cause = terms.diagnose ? causeOf(piece, tally) : ({ type: 'other' } as const);
   return describe(piece, tally.first, tally, cause);
+}
+
+/** A difference of which is known what and where it is. */
+export function moveTo(
+  piece: Piece,
+  { audio }: AudioVerdict,
+  sample: number,
+  cause: AudioCause,
+): AudioVerdict {
+  return describe(piece, sample, audio, cause);
 }
 
 function count({ expected, found, inExpected, inFound }: Piece, samples: number, tolerance: number): Tally {
@@ -69,9 +83,9 @@ function countBlock(a: Int16Array, b: Int16Array, at: number, tolerance: number,
 function describe(
   { expected, found, inExpected, inFound }: Piece,
   sample: number,
-  { differing }: Tally,
+  { differing }: Pick<Tally, 'differing'>,
   cause: AudioCause,
-): { readonly sample: number; readonly audio: AudioDifference } {
+): AudioVerdict {
   const at = inExpected.from + sample;
   const there = inFound.from + sample;
   const place = expected.place(at);

@@ -1,14 +1,15 @@
 import type { Line, Tolerance } from '../../recording/format.ts';
 import type { StoredCall } from '../../recording/stored-call.ts';
 import { align, type Pair } from './align.ts';
-import { compareAudio } from './audio.ts';
+import { type AudioVerdict, compareAudio } from './audio.ts';
 import { ChannelAudio } from './channel-audio.ts';
 import { type Channel, channelsOf, emptyChannel, type Slice, type Unit } from './channels.ts';
 import type { Difference } from './difference.ts';
 import { horizonOf } from './horizon.ts';
 import { IdMatcher } from './ids.ts';
 import { lengthOf } from './piece.ts';
-import { meetings, type Run, runsOf } from './runs.ts';
+import { judgeRun } from './run-verdict.ts';
+import { type Run, runsOf } from './runs.ts';
 import { isTime } from './times.ts';
 import { compareValues, type FieldDifference } from './values.ts';
 import { type Names, namesOf, wordsOf } from './words.ts';
@@ -165,44 +166,25 @@ export class Comparison {
   #compareRun(run: Run, what: string): void {
     const isOpenEnded = run.isLast && this.#horizon !== Number.POSITIVE_INFINITY;
     const diagnose = this.#diagnosed < DIAGNOSED;
-    const result = compareAudio(run.piece, { sample: this.#tolerance.sample, diagnose, isOpenEnded });
-    this.#messages(run, what, result?.sample ?? Number.POSITIVE_INFINITY);
-    if (result === undefined) return;
-    this.#diagnosed += 1;
-    const { piece } = run;
-    const { inExpected, inFound } = piece;
-    const place = piece.expected.place(Math.min(inExpected.from + result.sample, inExpected.to - 1));
-    const there = piece.found.place(Math.min(inFound.from + result.sample, inFound.to - 1));
-    if (place === undefined) return;
-    const { line, at } = place.slice;
-    const foundLine = there?.slice.at;
-    this.#add('audio', line, what, { ...NOTHING, expectedLine: at, foundLine, audio: result.audio });
+    const { audio, late, shells } = judgeRun(run, { tolerance: this.#tolerance, diagnose, isOpenEnded });
+    for (const { expected, found } of shells) this.#shells(expected, found, what);
+    if (late !== undefined) {
+      const { expected, found } = late;
+      const times = { expected: expected.line.t, found: found.line.t, path: 't' };
+      this.#add('time', expected.line, what, { ...times, expectedLine: expected.at, foundLine: found.at });
+    }
+    if (audio !== undefined) this.#audioDiffers(run, what, audio);
   }
 
-  /**
-   * The messages around the audio, and when they were sent.
-   * @param same up to this sample it is the same audio: times of other samples say nothing
-   */
-  #messages(run: Run, what: string, same: number): void {
-    let isPaced = true;
-    let [shell, other] = ['', ''];
-    for (const { expected, found, sample, apart } of meetings(run)) {
-      if (expected.shell !== found.shell && (expected.shell !== shell || found.shell !== other)) {
-        [shell, other] = [expected.shell, found.shell];
-        this.#shells(expected, found, what);
-      }
-      const slackMs = run.piece.expected.ms(apart) + this.#tolerance.timeMs;
-      const isLate = Math.abs(expected.line.t - found.line.t) > slackMs;
-      if (!isPaced || !isLate || (sample > 0 && sample > same)) continue;
-      isPaced = false;
-      this.#add('time', expected.line, what, {
-        expected: expected.line.t,
-        found: found.line.t,
-        path: 't',
-        expectedLine: expected.at,
-        foundLine: found.at,
-      });
-    }
+  #audioDiffers({ piece }: Run, what: string, { sample, audio }: AudioVerdict): void {
+    this.#diagnosed += 1;
+    const { inExpected, inFound } = piece;
+    // One that is cut short or too long differs behind its end.
+    const place = piece.expected.place(Math.min(inExpected.from + sample, inExpected.to - 1));
+    const there = piece.found.place(Math.min(inFound.from + sample, inFound.to - 1));
+    if (place === undefined) return;
+    const { line, at } = place.slice;
+    this.#add('audio', line, what, { ...NOTHING, expectedLine: at, foundLine: there?.slice.at, audio });
   }
 
   #shells(expected: Slice, found: Slice, what: string): void {

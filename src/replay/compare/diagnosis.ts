@@ -12,6 +12,8 @@ const ALIKE = 0.6;
 /** Below this it is nothing, in steps of PCM16: the noise of G.711. */
 const SILENT = 12;
 const LEAST_DB = 0.4;
+/** What repeats itself is found at the first place, although another may fit a little better. */
+const MARGIN = 0.002;
 /** The rate at which is searched, whatever that of the audio is. */
 const COARSE_RATE = 8_000;
 
@@ -29,11 +31,11 @@ export function causeOf(piece: Piece, tally: Tally): AudioCause {
   const gain = match(within, here, 0);
   if (Math.abs(gain) >= SAME) return scaled(within, here, gain);
   // The sound may have been moved out of this piece, and goes on behind it.
-  const a = expected.pcm(inExpected.from + tally.first, inExpected.from + tally.first + look);
-  const from = inFound.from + tally.first - reach;
-  const before = Math.max(0, from);
-  const b = found.pcm(before, from + 2 * reach + look);
-  const shift = bestShift(a, b, { zero: reach - (before - from), reach, step: rate / COARSE_RATE });
+  const [a, b] = [expected, found].map((audio, side) => {
+    const from = (side === 0 ? inExpected : inFound).from + tally.first;
+    return audio.pcm(from, from + reach + look);
+  });
+  const shift = shiftOf(a ?? within, b ?? here, look, rate / COARSE_RATE);
   if (shift !== undefined) return { type: 'shifted', ms: Math.round((shift * 10_000) / rate) / 10 };
   return Math.abs(gain) >= ALIKE ? noisy(gain) : { type: 'other' };
 }
@@ -46,11 +48,10 @@ function silence(expected: Int16Array, found: Int16Array): AudioCause | undefine
 
 /** How much two signals have in common, from -1 to 1; `b` is read from `from` on, as far as both go: half of `a` at least. */
 function match(a: Int16Array, b: Int16Array, from: number, step = 1): number {
-  const first = Math.max(0, -from);
   const end = Math.min(a.length, b.length - from);
-  if (end - first < a.length / 2) return 0;
+  if (end < a.length / 2) return 0;
   let [both, mine, yours] = [0, 0, 0];
-  for (let i = first; i < end; i += step) {
+  for (let i = 0; i < end; i += step) {
     const [x, y] = [a[i] ?? 0, b[from + i] ?? 0];
     both += x * y;
     mine += x * x;
@@ -71,43 +72,31 @@ function noisy(gain: number): AudioCause {
   return { type: 'noise', snrDb: Math.round(10 * Math.log10(common / Math.max(1e-9, 1 - common))) };
 }
 
-interface Search {
-  /** Where in `b` no shift is. */
-  readonly zero: number;
-  readonly reach: number;
-  readonly step: number;
+interface Shift {
+  readonly shift: number;
+  readonly match: number;
 }
 
-/** The shift in samples at which `a` is found in `b`, the smallest of those that are about as good; undefined: nowhere. */
-function bestShift(a: Int16Array, b: Int16Array, { zero, reach, step }: Search): number | undefined {
-  if (rms(a, 0, a.length) <= SILENT) return undefined;
-  const coarse = best(a, b, zero, candidates(0, reach, step), step);
-  const fine = step === 1 ? coarse : best(a, b, zero, around(coarse.shift, step), 1);
-  return fine.match >= SAME ? fine.shift : undefined;
+/** By how many samples the sound is late, below 0 early; undefined: it is not there. What was lost is early from there on. */
+function shiftOf(expected: Int16Array, found: Int16Array, look: number, step: number): number | undefined {
+  const late = bestShift(expected.subarray(0, look), found, step);
+  const early = bestShift(found.subarray(0, look), expected, step);
+  const better = late.match >= early.match ? late.shift : -early.shift;
+  return Math.max(late.match, early.match) >= SAME ? better : undefined;
 }
 
-function best(
-  a: Int16Array,
-  b: Int16Array,
-  zero: number,
-  shifts: readonly number[],
-  step: number,
-): { readonly shift: number; readonly match: number } {
-  let found = { shift: 0, match: 0 };
-  for (const shift of shifts) {
-    const value = match(a, b, zero + shift, step);
-    if (value > found.match + 0.002) found = { shift, match: value };
+/** The place in `b` at which `a` is found, the first of those that are about as good. */
+function bestShift(a: Int16Array, b: Int16Array, step: number): Shift {
+  if (rms(a, 0, a.length) <= SILENT) return { shift: 0, match: 0 };
+  const coarse = best(a, b, step, b.length, step, step);
+  return step === 1 ? coarse : best(a, b, coarse.shift - step, coarse.shift + step, 1, 1);
+}
+
+function best(a: Int16Array, b: Int16Array, from: number, to: number, each: number, step: number): Shift {
+  let found: Shift = { shift: 0, match: 0 };
+  for (let shift = Math.max(1, from); shift <= to; shift += each) {
+    const value = match(a, b, shift, step);
+    if (value > found.match + MARGIN) found = { shift, match: value };
   }
   return found;
-}
-
-/** From no shift on, to both sides. */
-function candidates(middle: number, reach: number, step: number): readonly number[] {
-  const all = [middle];
-  for (let shift = step; shift <= reach; shift += step) all.push(middle + shift, middle - shift);
-  return all;
-}
-
-function around(middle: number, step: number): readonly number[] {
-  return candidates(middle, step, 1);
 }

@@ -14,6 +14,8 @@ export type AudioCause =
   | { readonly type: 'silent' }
   /** Sound where there was nothing. */
   | { readonly type: 'not-silent' }
+  /** So much is not there, or is there in addition, and the sound goes on behind it. */
+  | { readonly type: 'lost' | 'inserted'; readonly ms: number }
   /** It is the same as far as it goes. */
   | { readonly type: 'short' | 'long'; readonly ms: number }
   /** The same sound with something on top of it, so many dB below it. */

@@ -69,6 +69,10 @@ export function causeText(cause: AudioCause): string {
       return 'silent where there should be sound';
     case 'not-silent':
       return 'sound where there should be silence';
+    case 'lost':
+      return `${milliseconds(cause.ms)} of it are lost here`;
+    case 'inserted':
+      return `${milliseconds(cause.ms)} are inserted here`;
     case 'short':
       return `cut short by ${milliseconds(cause.ms)}`;
     case 'long':
