@@ -22,6 +22,8 @@ export class CallLines {
   readonly #clock: CallClock;
   readonly #sink: CallSink;
   readonly #onTrouble: (thrown: unknown) => void;
+  /** ms of the newest line. */
+  lastAt = 0;
   #isOver = false;
   #isTroubled = false;
   /** What is under way was caused from inside, so that nothing which happens in it has a time of its own. */
@@ -86,6 +88,7 @@ export class CallLines {
   }
 
   #write(t: number, body: () => LineBody): void {
+    this.lastAt = Math.max(this.lastAt, t);
     try {
       this.#sink.line({ t, ...this.#hidden(body()) });
     } catch (thrown) {

@@ -8,6 +8,7 @@ import type { Tool } from '../tools.ts';
 import type { Network } from '../wire.ts';
 import { CallClock } from './call-clock.ts';
 import { CallLines } from './call-lines.ts';
+import { CallRefs, jsonIn } from './call-refs.ts';
 import type { Signed } from './format.ts';
 import { NetworkTap } from './network-tap.ts';
 import { type RestAsked, tapRest } from './rest-tap.ts';
@@ -52,6 +53,7 @@ export class CallTape implements Tape {
   readonly ear: EarTape | undefined;
   readonly #options: CallTapeOptions;
   readonly #lines: CallLines;
+  readonly #refs: CallRefs;
   readonly #count = { webhooks: 0, streams: 0, connections: 0, requests: 0 };
   readonly #connections = { next: () => this.#next('connections') };
 
@@ -67,8 +69,14 @@ export class CallTape implements Tape {
     this.#lines = new CallLines({ clock: this.clock, sink, hide, onTrouble });
     this.random = new SeededRandom(options.seed);
     this.ear = options.ear;
+    this.#refs = new CallRefs(options.call.callId, options.call.requestId);
     // Of whoever does not come by `provider`: what it is called is not known.
     this.network = new NetworkTap(options.network, this.#lines, this.#connections, '');
+  }
+
+  /** ms of the newest line. */
+  get lastAt(): number {
+    return this.#lines.lastAt;
   }
 
   tools(tools: readonly Tool[]): readonly Tool[] {
@@ -103,13 +111,23 @@ export class CallTape implements Tape {
   webhook(arrival: WebhookArrival, at: number): (answer: Answer) => void {
     const id = this.#next('webhooks');
     const now = this.clock.stampAt(at);
-    this.#lines.at(now, () => ({ on: 'webhook', dir: 'in', msg: requestLine(id, arrival) }));
+    this.#lines.at(now, () => {
+      const msg = requestLine(id, arrival);
+      this.#refs.learn(msg.form ?? msg.json);
+      return { on: 'webhook', dir: 'in', msg };
+    });
     return (answer) => answerLine(this.#lines, id, answer);
+  }
+
+  /** A request of the bridge is about this call. */
+  isMeantBy(asked: RestAsked): boolean {
+    return this.#refs.isMeantBy(asked);
   }
 
   /** A request of the bridge about this call. */
   rest(asked: RestAsked, ask: () => Promise<Response>): Promise<Response> {
-    return tapRest(this.#lines, this.#next('requests'), asked, ask);
+    const learn = (text: string): void => this.#refs.learn(jsonIn(text));
+    return tapRest(this.#lines, this.#next('requests'), asked, ask, learn);
   }
 
   observe(event: CallEvent): void {

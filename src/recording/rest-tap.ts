@@ -19,12 +19,16 @@ export function askedOf(
   return { method: init?.method ?? 'GET', url: String(input), body };
 }
 
-/** Makes the request and writes down both it and its answer. Headers are left out: they hold the credentials. */
+/**
+ * Makes the request and writes down both it and its answer, which `onAnswer` is told too. Headers are left out: they hold
+ * the credentials.
+ */
 export async function tapRest(
   lines: CallLines,
   id: number,
   asked: RestAsked,
   ask: () => Promise<Response>,
+  onAnswer: (text: string) => void,
 ): Promise<Response> {
   const { method, url, body } = asked;
   lines.left(() => ({ on: 'rest', dir: 'out', msg: { id, method, url: urlOf(url), body } }));
@@ -39,6 +43,7 @@ export async function tapRest(
   }
   return answered(response, failed, (text) => {
     const { status } = response;
+    onAnswer(text);
     lines.arrived(() => ({ on: 'rest', dir: 'in', msg: { id, status, body: lines.hide.text(text) } }));
   });
 }
