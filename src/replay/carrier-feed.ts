@@ -19,10 +19,10 @@ export interface CarrierFeedOptions {
   epoch(): number;
   /** What Telnyx was told to send when it opens a stream of a call in command style; undefined: nothing. */
   streamToken(): string | undefined;
-  /** A webhook was answered. */
-  onAnswer(id: number, answer: Answer): void;
-  /** A stream was asked for and not given. */
-  onRefused(conn: number, status: number): void;
+  /** Of what is found. */
+  linesSoFar(): number;
+  /** Puts a line to what is found, at the time that it is now. */
+  write(line: Line): void;
 }
 
 /** The carrier of a replay: asks the bridge over the webhooks and media streams of the recording. */
@@ -34,14 +34,18 @@ export class CarrierFeed {
     this.#options = options;
   }
 
-  /** A webhook arrives. */
-  webhook(webhook: WebhookIn): void {
-    const { door, onAnswer } = this.#options;
+  /** A webhook arrives. It and its answer are put down here, because many belong to no call. */
+  webhook(line: Extract<Line, { on: 'webhook' }>): void {
+    if (!('route' in line.msg)) return;
+    const webhook = line.msg;
+    const { door, write } = this.#options;
     const request = this.#request(webhook);
+    write(line);
     let isAnswered = false;
-    const answer = (given: Answer): void => {
-      if (!isAnswered) onAnswer(webhook.id, given);
+    const answer = ({ status, contentType, body }: Answer): void => {
+      if (isAnswered) return;
       isAnswered = true;
+      write({ t: line.t, on: 'webhook', dir: 'out', msg: { id: webhook.id, status, contentType, body } });
     };
     try {
       door.receive(placeOf(webhook), request, answer);
@@ -55,7 +59,7 @@ export class CarrierFeed {
   stream(line: CarrierLine): boolean {
     const { conn } = line;
     if ('ctl' in line && line.ctl.type === 'upgrade') {
-      this.#upgrade(conn, line.ctl.target, line.ctl.signed);
+      this.#upgrade(line, line.ctl.target, line.ctl.signed);
       return true;
     }
     const stream = this.#streams.get(conn);
@@ -65,8 +69,9 @@ export class CarrierFeed {
     return true;
   }
 
-  #upgrade(conn: number, recorded: string, signed: Signed): void {
-    const { media, source, carrier, signer, onRefused } = this.#options;
+  #upgrade(line: CarrierLine, recorded: string, signed: Signed): void {
+    const { media, source, carrier, signer, linesSoFar, write } = this.#options;
+    const { conn } = line;
     const target = source.translate(recorded);
     const headers = signer.headers(carrier, this.#toSign('GET', target), signed, true);
     const request: WebhookRequest = {
@@ -75,9 +80,13 @@ export class CarrierFeed {
       headers: { ...headers, ...this.#tokenHeader(signed) },
       body: new Uint8Array(0),
     };
+    const before = linesSoFar();
     const entry = media.admit(request);
     if ('status' in entry) {
-      onRefused(conn, entry.status);
+      // A stream that belongs to no call is in nobody's recording.
+      if (linesSoFar() > before) return;
+      write(line);
+      write({ ...line, dir: 'out', ctl: { type: 'not-upgraded', status: entry.status } });
       return;
     }
     media.join(entry, (listener) => {

@@ -41,6 +41,8 @@ export interface ServiceParts extends BridgeOptions {
   readonly publicUrl: () => string;
   /** What stands at the edges of calls; undefined: nothing. */
   readonly tapes?: Tapes | undefined;
+  /** What is done when a machine answers; default: what was said when the call was ordered. */
+  readonly machineFor?: ((call: IncomingCall) => MachinePolicy) | undefined;
   /** How carriers' REST interfaces are reached; default: the platform's. */
   readonly fetch?: typeof fetch | undefined;
 }
@@ -146,7 +148,7 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
       options.observe?.(callId, event);
     },
   });
-  const machineFor = (call: IncomingCall): MachinePolicy => desk.machineFor(call);
+  const machineFor = options.machineFor ?? ((call: IncomingCall): MachinePolicy => desk.machineFor(call));
   const crew =
     config.agentsFile === undefined
       ? undefined

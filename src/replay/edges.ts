@@ -1,0 +1,113 @@
+import type { Agent } from '../agents.ts';
+import type { Carrier, IncomingCall } from '../carrier.ts';
+import { type AgentParts, agentFrom, type RecordedTool } from '../recording/agent-record.ts';
+import { CallTape } from '../recording/call-tape.ts';
+import { Ear } from '../recording/ear.ts';
+import { askedOf } from '../recording/rest-tap.ts';
+import { hider } from '../recording/secrets.ts';
+import { audioOf, type StoredCall } from '../recording/stored-call.ts';
+import { toolCallIdOf } from '../recording/tool-tap.ts';
+import type { Tape, Tapes } from '../tape.ts';
+import { readParameters } from '../tools/parameters.ts';
+import type { Tool } from '../tools.ts';
+import { FoundSink } from './found-sink.ts';
+import { ProviderFeed, type Source } from './provider-feed.ts';
+import type { ReplayClock } from './replay-clock.ts';
+import { RestFeed } from './rest-feed.ts';
+import type { StageOptions } from './stage-options.ts';
+import { ToolFeed } from './tool-feed.ts';
+
+/** The edges of the calls of a replay: who plays the other side, and the recorder that writes down what is found. */
+export class Edges implements Tapes {
+  readonly sink: FoundSink;
+  readonly tools: ToolFeed;
+  readonly providers: ProviderFeed;
+  readonly rest: RestFeed;
+  readonly source: Source;
+  readonly #stored: StoredCall;
+  readonly #clock: ReplayClock;
+  #tape: CallTape | undefined;
+
+  constructor({ stored, clock, toolMatch, onLine }: StageOptions) {
+    this.#stored = stored;
+    this.#clock = clock;
+    this.sink = new FoundSink(stored, onLine);
+    this.source = {
+      audio: (ref) => audioOf(stored, ref),
+      translate: (text) => this.sink.ids.translate(text),
+    };
+    this.tools = new ToolFeed(stored.lines, toolMatch);
+    this.providers = new ProviderFeed(this.source);
+    this.rest = new RestFeed(stored.lines);
+  }
+
+  /** Requests of the bridge to the carrier; those that belong to no call are not written down. */
+  readonly fetch: typeof fetch = (input, init) => {
+    const ask = (): Promise<Response> => this.rest.fetch(input, init);
+    const asked = askedOf(input, init);
+    return this.#tape === undefined || asked === undefined ? ask() : this.#tape.rest(asked, ask);
+  };
+
+  /** Webhooks are written down by whoever sends them: also those that belong to no call. */
+  webhook(): undefined {
+    return undefined;
+  }
+
+  begin(carrier: Carrier, call: IncomingCall): Tape {
+    const { seed, epochMs } = this.#stored.call;
+    const { sink } = this;
+    this.#tape = new CallTape({
+      clock: this.#clock,
+      startedAt: 0,
+      epochMs,
+      network: this.providers,
+      seed,
+      sink,
+      carrier,
+      call,
+      hide: hider([]),
+      timers: false,
+      signed: () => 'bad-signature',
+      ear: new Ear({ stereo: (format, bytes) => sink.stereo(format, bytes) }),
+      // What cannot be written down is missed when the two calls are compared.
+      onTrouble: () => undefined,
+      onEnded: () => undefined,
+    });
+    return this.#tape;
+  }
+
+  async close(): Promise<void> {}
+
+  /** The agent of the recording, or `changed`, with functions that do what they did. */
+  agent(changed: Agent | undefined): Agent {
+    if (changed !== undefined) {
+      const tools = changed.tools.map((tool) => (tool.builtIn === undefined ? this.#played(tool) : tool));
+      return { ...changed, tools };
+    }
+    const parts: AgentParts = { tool: (recorded) => this.#played(toolOf(recorded)) };
+    return agentFrom(this.#stored.call.agent, parts);
+  }
+
+  #played(tool: Tool): Tool {
+    const { name } = tool.definition;
+    return {
+      ...tool,
+      run: (args, context) => this.tools.run(name, toolCallIdOf(context), args, context),
+    };
+  }
+}
+
+function toolOf({ definition, redact, ...rest }: RecordedTool): Tool {
+  const { check } = readParameters(definition.name, definition.parameters, redact);
+  const { timeoutMs, cancelOnInterrupt, fillerAfterMs, maxResultChars } = rest;
+  return {
+    definition,
+    redact,
+    timeoutMs,
+    cancelOnInterrupt,
+    fillerAfterMs,
+    maxResultChars,
+    check,
+    run: () => undefined,
+  };
+}

@@ -1,0 +1,108 @@
+import type { Agent } from '../agents.ts';
+import { type Line, TOLERANCE } from '../recording/format.ts';
+import type { StoredCall, StoredWav } from '../recording/stored-call.ts';
+import type { Difference } from './compare/difference.ts';
+import { compareCalls } from './compare.ts';
+import { ReplayClock } from './replay-clock.ts';
+import { Stage } from './stage.ts';
+
+export interface ReplayOptions {
+  /** In the place of the one in the recording. Its functions return what they returned, by name and arguments. */
+  readonly agent?: Agent | undefined;
+  /** Told of every line that is found, as it is found. */
+  readonly onLine?: ((line: Line) => void) | undefined;
+  /**
+   * Called before the call goes on at `t` ms; the replay waits for it. By it a replay takes its time; as fast as the
+   * machine is the default.
+   */
+  readonly pace?: ((t: number) => Promise<void> | undefined) | undefined;
+  /** Calls the replay off: it rejects with the reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What has come of a replay. */
+export interface Replayed {
+  /** The call as it went this time. */
+  readonly found: StoredCall;
+  /** By time; empty: none. */
+  readonly differences: readonly Difference[];
+  /** What the caller said (left) and heard (right), interleaved. */
+  readonly stereo: StoredWav | undefined;
+  /** Lines of the recording that came in and met nobody. */
+  readonly unfed: readonly Line[];
+  /** Names of functions that were called and have no result in the recording. */
+  readonly unknownTools: readonly string[];
+  /** How long the replay took, and the call. */
+  readonly realMs: number;
+  readonly callMs: number;
+}
+
+/** So long after the last thing that is known of a call the bridge may still do something about it. */
+const TAIL_MS = 2000;
+
+/**
+ * Has the real bridge go through a stored call once more, on a clock of its own, and compares what goes out. Two replays
+ * of one call are equal to the byte. Rejects with BAD_RECORDING for a call that cannot be played.
+ */
+export async function replay(stored: StoredCall, options: ReplayOptions = {}): Promise<Replayed> {
+  const begun = performance.now();
+  const clock = new ReplayClock(stored.call.epochMs, duesOf(stored.lines));
+  const { agent, onLine } = options;
+  const toolMatch = agent === undefined ? 'exact' : 'by-arguments';
+  const stage = await Stage.set({ stored, clock, agent, toolMatch, onLine });
+  const unfed: Line[] = [];
+  const endMs = endOf(stored);
+  try {
+    for (const line of stored.lines) {
+      if (line.dir !== 'in') continue;
+      await runTimers(clock, line.t, options);
+      await options.pace?.(line.t);
+      options.signal?.throwIfAborted();
+      clock.moveTo(line.t);
+      if (!stage.feed(line)) unfed.push(line);
+      await turn();
+    }
+    await runTimers(clock, endMs, options);
+    clock.moveTo(endMs);
+  } finally {
+    await stage.strike(endMs);
+  }
+  const { memory } = stage.sink;
+  const found = { ...memory.stored(), call: stored.call };
+  const tolerance = { ...TOLERANCE, ...stored.call.tolerance };
+  return {
+    found,
+    differences: compareCalls(stored, found, tolerance),
+    stereo: memory.stereoAudio,
+    unfed,
+    unknownTools: stage.unknownTools,
+    realMs: performance.now() - begun,
+    callMs: stored.lines.at(-1)?.t ?? 0,
+  };
+}
+
+async function runTimers(clock: ReplayClock, until: number, options: ReplayOptions): Promise<void> {
+  while (clock.nextAt <= until) {
+    await options.pace?.(clock.nextAt);
+    options.signal?.throwIfAborted();
+    clock.runNext();
+    await turn();
+  }
+}
+
+/** Whatever the last thing has caused is done: promises, and what the bridge puts off to the end of the turn. */
+async function turn(): Promise<void> {
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+}
+
+function duesOf(lines: readonly Line[]): readonly number[] {
+  return lines.flatMap((line) => (line.on === 'clock' ? [line.msg.due] : []));
+}
+
+/** Until when there is something to compare. */
+function endOf({ call, lines }: StoredCall): number {
+  const last = lines.at(-1)?.t ?? 0;
+  const isOver = lines.some((line) => line.on === 'call' && line.msg.type === 'ended');
+  return isOver || call.end?.complete === true ? last + TAIL_MS : last;
+}

@@ -1,0 +1,118 @@
+import { assertNever } from '../errors.ts';
+import { createLog } from '../log.ts';
+import type { RealtimeProvider } from '../provider.ts';
+import type { Line } from '../recording/format.ts';
+import { SeededRandom } from '../recording/seeded-random.ts';
+import { assembleService, type Service } from '../server/service.ts';
+import { WebhookDoor } from '../webhook-door.ts';
+import { CarrierFeed } from './carrier-feed.ts';
+import { Edges } from './edges.ts';
+import type { FoundSink } from './found-sink.ts';
+import { KEY, settingsOf } from './settings.ts';
+import { Signer } from './signer.ts';
+import type { StageOptions } from './stage-options.ts';
+
+/** The service that a call is replayed with, and everybody on the other side of its edges. */
+export class Stage {
+  readonly #edges: Edges;
+  readonly #options: StageOptions;
+  readonly #carrier: CarrierFeed;
+  readonly #service: Service;
+
+  private constructor(options: StageOptions, edges: Edges, service: Service, publicUrl: string) {
+    const { stored, clock } = options;
+    this.#edges = edges;
+    this.#options = options;
+    this.#service = service;
+    this.#carrier = new CarrierFeed({
+      carrier: stored.call.carrier,
+      source: edges.source,
+      signer: new Signer(KEY, publicUrl),
+      door: new WebhookDoor(service.webhooks),
+      media: service.media,
+      epoch: () => clock.epoch(),
+      streamToken: () => streamTokenIn(edges.rest.bodies),
+      linesSoFar: () => edges.sink.count,
+      write: (line) => this.#write(line),
+    });
+  }
+
+  get sink(): FoundSink {
+    return this.#edges.sink;
+  }
+
+  /** Functions that were called and have no result in the recording. */
+  get unknownTools(): readonly string[] {
+    return this.#edges.tools.unknown;
+  }
+
+  /** Rejects with BAD_RECORDING for a call that cannot be played, such as one with a provider that is not known. */
+  static async set(options: StageOptions): Promise<Stage> {
+    const { stored, clock } = options;
+    const { call } = stored;
+    const config = settingsOf(stored);
+    const publicUrl = config.publicUrl ?? '';
+    const edges = new Edges(options);
+    const service = await assembleService({
+      config,
+      clock,
+      log: createLog('silent'),
+      random: new SeededRandom(`${call.seed}/service`),
+      localAuthToken: KEY,
+      publicUrl: () => publicUrl,
+      tapes: edges,
+      fetch: edges.fetch,
+      agent: edges.agent(options.agent),
+      machineFor: () => call.agent.machine,
+      provider: call.providers.map((one): RealtimeProvider | string =>
+        one.level === 'wire' ? one.name : edges.providers.provider(one),
+      ),
+      leadMs: call.leadMs,
+    });
+    return new Stage(options, edges, service, publicUrl);
+  }
+
+  /** One thing that comes in. False: the bridge has nothing that it could come in by. */
+  feed(line: Line): boolean {
+    const { providers, tools, rest } = this.#edges;
+    switch (line.on) {
+      case 'webhook':
+        this.#carrier.webhook(line);
+        return true;
+      case 'carrier':
+        return this.#carrier.stream(line);
+      case 'provider':
+        return providers.feed(line);
+      case 'tool':
+        return tools.feed(line.msg);
+      case 'rest':
+        return rest.feed(line.msg);
+      case 'clock':
+        return this.#options.clock.runTold(line.msg.due);
+      case 'call':
+        return true;
+      default:
+        return assertNever(line);
+    }
+  }
+
+  /** Ends what is left, and gives everything back. Nothing of that is in the sink. */
+  async strike(endedAt: number): Promise<void> {
+    await this.sink.finish({ t: endedAt, complete: true });
+    await this.#service.close(async () => undefined);
+  }
+
+  #write(line: Line): void {
+    this.sink.line({ ...line, t: this.#now() });
+  }
+
+  #now(): number {
+    return Math.round(this.#options.clock.now() * 1000) / 1000;
+  }
+}
+
+/** What the carrier was told to send when it opens a stream of a call in command style. */
+function streamTokenIn(bodies: readonly string[]): string | undefined {
+  const found = bodies.flatMap((body) => /"stream_auth_token":"([^"]+)"/.exec(body)?.[1] ?? []);
+  return found.at(-1);
+}
