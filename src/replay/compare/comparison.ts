@@ -234,8 +234,8 @@ export class Comparison {
       }
       if (this.#times(match).length > 0 || this.#times(latest).length > 0) continue;
       this.#add('order', match.line, match.what, {
-        expected: `after ${latest.what}`,
-        found: `before ${latest.what}`,
+        expected: `after "${latest.what}"`,
+        found: `before "${latest.what}"`,
         expectedLine: match.at,
         foundLine: match.foundAt,
       });

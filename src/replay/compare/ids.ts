@@ -1,6 +1,9 @@
 import { isRecord } from '../../is-record.ts';
 import type { Line } from '../../recording/format.ts';
 
+/** 192 bits in base64url. */
+const TOKEN_LENGTH = 32;
+
 /**
  * Forms of the ids that the bridge makes: UUIDs, ids of placed calls, tokens in paths, and what is counted. No wider than
  * needed: a name of a model or a voice that looked like one would be matched with any other.
@@ -12,7 +15,7 @@ const FORMS = [
   'g\\d+\\.m\\d+',
   '(?:resp|response|item|user|call)_(?:[0-9a-f]{4,}_)?\\d+',
   'sha256-[\\w-]{43}',
-  '(?=[\\w-]*[A-Z])(?=[\\w-]*[a-z])[\\w-]{32}',
+  `(?=[\\w-]*[A-Z])(?=[\\w-]*[a-z])[\\w-]{${TOKEN_LENGTH}}`,
 ];
 const ID = new RegExp(`(?<![\\w-])(?:${FORMS.join('|')})(?![\\w-])`, 'g');
 /** Shorter texts hold no id. */
@@ -26,7 +29,8 @@ export interface Cut {
 
 /** Finds the ids in a text. */
 export function cutIds(text: string): Cut {
-  if (text.length < LEAST || !/\d/.test(text)) return { ids: [], rest: [text] };
+  if (text.length < LEAST || (text.length < TOKEN_LENGTH && !/\d/.test(text)))
+    return { ids: [], rest: [text] };
   const ids: string[] = [];
   const rest: string[] = [];
   let from = 0;

@@ -44,7 +44,7 @@ function troubleOf(difference: Difference): string {
     case 'time':
       return lateness(Number(found) - Number(expected));
     case 'order':
-      return String(found);
+      return `comes ${String(found)}, wanted ${String(expected)}`;
     case 'audio':
       return audio === undefined ? 'differs' : causeText(audio.cause);
     default:
@@ -57,7 +57,7 @@ function lateness(ms: number): string {
 }
 
 /** What is wrong with audio, in words. */
-export function causeText(cause: AudioCause): string {
+function causeText(cause: AudioCause): string {
   switch (cause.type) {
     case 'shifted':
       return `shifted, ${milliseconds(Math.abs(cause.ms))} ${cause.ms > 0 ? 'later' : 'earlier'} in the sound`;
@@ -182,7 +182,7 @@ function lineText(line: Line, names: Names): string {
 }
 
 /** `12.345 s` */
-export function seconds(ms: number): string {
+function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(3)} s`;
 }
 
