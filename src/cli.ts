@@ -13,6 +13,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['demo', async () => (await import('./commands/demo.ts')).demo],
   ['drill', async () => (await import('./commands/drill.ts')).drill],
   ['fixture', async () => (await import('./commands/fixture.ts')).fixture],
+  ['replay', async () => (await import('./commands/replay.ts')).replay],
+  ['inspect', async () => (await import('./commands/inspect.ts')).inspect],
   ['providers', async () => (await import('./commands/providers.ts')).providers],
   ['carriers', async () => (await import('./commands/carriers.ts')).carriers],
 ]);

@@ -19,10 +19,10 @@ export function stereoWav(stored: StoredCall): Uint8Array {
   return encodeWav(FORMAT, both);
 }
 
-/** Writes it. Rejects with BAD_INPUT when that cannot be done. */
-export async function writeStereo(file: string, stored: StoredCall): Promise<void> {
+/** Writes such a file. Rejects with BAD_INPUT when that cannot be done. */
+export async function writeStereo(file: string, wav: Uint8Array): Promise<void> {
   try {
-    await writeFile(file, stereoWav(stored));
+    await writeFile(file, wav);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new BridgeError('BAD_INPUT', `--listen ${file}: cannot be written: ${why}`, { cause });

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { BridgeError } from '../../errors.ts';
+import { BridgeError } from '../errors.ts';
 
 /** How deep below a folder calls are looked for. */
 const DEPTH = 4;
