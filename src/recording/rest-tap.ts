@@ -31,7 +31,10 @@ export async function tapRest(
   onAnswer: (text: string) => void,
 ): Promise<Response> {
   const { method, url, body } = asked;
-  lines.left(() => ({ on: 'rest', dir: 'out', msg: { id, method, url: urlOf(url), body } }));
+  lines.left(() => {
+    const shown = body === undefined ? undefined : lines.hide.body(body);
+    return { on: 'rest', dir: 'out', msg: { id, method, url: urlOf(url), body: shown } };
+  });
   const failed = (thrown: unknown): void =>
     lines.arrived(() => ({ on: 'rest', dir: 'in', msg: { id, error: lines.hide.text(reason(thrown)) } }));
   let response: Response;
@@ -44,7 +47,7 @@ export async function tapRest(
   return answered(response, failed, (text) => {
     const { status } = response;
     onAnswer(text);
-    lines.arrived(() => ({ on: 'rest', dir: 'in', msg: { id, status, body: lines.hide.text(text) } }));
+    lines.arrived(() => ({ on: 'rest', dir: 'in', msg: { id, status, body: lines.hide.body(text) } }));
   });
 }
 

@@ -13,6 +13,7 @@ const SECRET_NAMES: ReadonlySet<string> = new Set([
   'authorization',
   'authtoken',
   'bearertoken',
+  'calltoken',
   'clientsecret',
   'cookie',
   'credential',
@@ -77,6 +78,8 @@ export interface Hide {
   message<T>(value: T): T;
   /** Known secrets anywhere in a JSON value. Itself when there are none. */
   known<T>(value: T): T;
+  /** The body of a request or an answer, as text: JSON, a form, or anything else. Itself when it holds no secret. */
+  body(text: string): string;
   /** Text of a service or a library: what looks like a secret, too. */
   text(text: string): string;
 }
@@ -93,6 +96,7 @@ export function hider(known: readonly string[]): Hide {
     // What is hidden is text and stays text.
     message: <T>(value: T) => hideIn(value, plain, true) as T,
     known: <T>(value: T) => hideIn(value, plain, false) as T,
+    body: (text) => hideInJson(text, plain) ?? hideInForm(plain(text)),
     text: (text) => {
       let hidden = plain(text);
       for (const [look, instead] of LOOKS) hidden = hidden.replace(look, instead);
@@ -150,7 +154,33 @@ function hideInList(list: readonly unknown[], plain: (text: string) => string, b
 function holdsSecret(name: string, value: unknown): boolean {
   const plainName = name.replace(/[-_]/g, '').toLowerCase();
   if (isRecord(value)) return SECRET_GROUPS.has(plainName) && !('type' in value);
-  return SECRET_NAMES.has(plainName);
+  return isSecretName(plainName);
+}
+
+/** @param plainName without hyphens, underscores and capitals */
+function isSecretName(plainName: string): boolean {
+  return SECRET_NAMES.has(plainName) || plainName.endsWith('authtoken');
+}
+
+/** A body as text; undefined: it is no JSON. */
+function hideInJson(text: string, plain: (text: string) => string): string | undefined {
+  if (!/^\s*[[{]/.test(text)) return undefined;
+  try {
+    const json: unknown = JSON.parse(text);
+    const hidden = hideIn(json, plain, true);
+    return hidden === json ? text : JSON.stringify(hidden);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of a form, or of what may be one; the rest of the text stays as it is. */
+function hideInForm(text: string): string {
+  return text.replace(/(^|[?&])([\w.%-]{1,64})=([^&\s]+)/g, (field, before: string, name: string) =>
+    isSecretName(name.replace(/[-_]/g, '').toLowerCase())
+      ? `${before}${name}=${encodeURIComponent(HIDDEN)}`
+      : field,
+  );
 }
 
 /** Every text, at any depth. */

@@ -28,14 +28,20 @@ export function control({ on, conn }: TappedConnection, dir: Direction, ctl: Con
   return on === 'carrier' ? { on, dir, conn, ctl } : { on, dir, conn, ctl };
 }
 
-/** A line for what was said on this connection, as text, whatever it is. */
+/**
+ * A line for what was said on this connection, as text, whatever it is. Some services send their JSON as binary messages,
+ * which makes no difference to an adapter; to a carrier's it does.
+ */
 export function said(tapped: TappedConnection, dir: Direction, text: string, isBinary: boolean): LineBody {
   const { on, conn } = tapped;
-  if (isBinary) return control(tapped, dir, { type: 'binary', base64: Buffer.from(text).toString('base64') });
-  const json = parse(text);
+  const json = isBinary && on === 'carrier' ? undefined : parse(text);
   const msg = json === undefined ? undefined : withoutAudio(tapped, dir, json, text);
-  if (msg === undefined) return control(tapped, dir, { type: 'text', text });
+  if (msg === undefined) return control(tapped, dir, isBinary ? binary(text) : { type: 'text', text });
   return on === 'carrier' ? { on, dir, conn, msg } : { on, dir, conn, msg };
+}
+
+function binary(text: string): Control {
+  return { type: 'binary', base64: Buffer.from(text).toString('base64') };
 }
 
 function parse(text: string): unknown {
