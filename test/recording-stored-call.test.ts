@@ -18,7 +18,7 @@ import type { CallFile } from '../src/recording/format.ts';
 import { lineMistakes, parseLine } from '../src/recording/line-shape.ts';
 import { MemorySink } from '../src/recording/memory-sink.ts';
 import { audioOf, readCall, type StoredCall, writeCall } from '../src/recording/stored-call.ts';
-import { callFile, noiseBytes, recordSample, tempFolder } from './support/recorded-call.ts';
+import { callFile, noiseBytes, recordSample, tempFolder } from './support/stored-sample.ts';
 
 async function sampleCall(changes: Partial<CallFile> = {}): Promise<StoredCall> {
   const sink = new MemorySink(callFile(changes));

@@ -106,6 +106,11 @@ export class DiskSink implements CallSink {
     this.#life = this.#live();
   }
 
+  /** What the recording will be called. */
+  get name(): string {
+    return this.#options.name;
+  }
+
   audio(wav: string, format: AudioFormat, bytes: Uint8Array): AudioRef | undefined {
     if (this.#end !== undefined) return undefined;
     const track = this.#tracks.get(wav) ?? this.#newTrack(wav, format);

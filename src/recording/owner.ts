@@ -23,10 +23,11 @@ export function ownerText(owner: Owner): string {
   return `${JSON.stringify(owner)}\n`;
 }
 
-/** Whether nobody writes this recording any more. Rejects when the folder is gone. */
+/** Whether nobody writes a recording any more that this service does not write. Rejects when the folder is gone. */
 export async function isAbandoned(folder: string, own: Owner, epochMs: number): Promise<boolean> {
   const owner = await ownerOf(folder);
-  if (owner?.service === own.service) return false;
+  // Written by this service, and given up.
+  if (owner?.service === own.service) return true;
   const gone = owner === undefined ? undefined : isGone(owner, own);
   // A process that is seen to be there may be stopped for a while, and on a file system that takes no times.
   if (gone !== undefined) return gone;

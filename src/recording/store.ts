@@ -247,6 +247,8 @@ export class RecordingStore {
 
   async #recoverOne(partial: string, name: string): Promise<boolean> {
     const epochMs = this.#options.clock.epoch();
+    // Its folder may be there before it can be seen whose it is.
+    if ([...this.#running].some((sink) => sink.name === name)) return false;
     try {
       if (!(await isAbandoned(join(this.#folder, partial), this.#owner, epochMs))) return false;
       const random = this.#random;
