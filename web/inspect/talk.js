@@ -1,0 +1,106 @@
+import { clock, el, span } from './data.js';
+
+// What was said, as people read it, with the functions, keys and changes of provider between.
+
+/**
+ * @typedef {import('./data.js').Data} Data
+ * @typedef {import('./data.js').Turn} Turn
+ * @typedef {import('./view.js').View} View
+ */
+
+/** @param {Turn} turn @param {View} view */
+function turnRow(turn, view) {
+  const text = el('p', { dir: 'auto', class: 'words' });
+  for (const [word, atMs, heard] of turn.words) {
+    const piece = el(heard ? 'span' : 's', { class: 'word', 'data-at': atMs }, word);
+    text.append(piece, ' ');
+  }
+  if (turn.left > 0) text.append(`… ${turn.left} words more`);
+  text.addEventListener('click', (event) => {
+    const at = event.target instanceof HTMLElement ? event.target.dataset.at : undefined;
+    if (at !== undefined) view.jump(Number(at));
+  });
+  const isCaller = turn.role === 'user';
+  const notes = [];
+  if (turn.interrupted) notes.push(el('span', { class: 'tag bad' }, 'cut off'));
+  if (!turn.final) notes.push(el('span', { class: 'tag' }, 'not finished'));
+  return row(turn.startMs, isCaller ? 'caller' : 'agent', view, text, ...notes);
+}
+
+/** @param {number} atMs @param {string} who @param {View} view @param {...Node} content */
+function row(atMs, who, view, ...content) {
+  const time = el('button', { type: 'button', class: 'time', 'data-at': atMs }, clock(atMs, 1));
+  time.addEventListener('click', () => view.jump(atMs));
+  return el('li', { class: who }, time, el('div', {}, el('span', { class: 'who' }, who), ...content));
+}
+
+/** @param {Data} data @param {View} view */
+export function talk({ story }, view) {
+  /** @type {{ atMs: number, node: HTMLElement }[]} */
+  const rows = story.turns.map((turn) => ({ atMs: turn.startMs, node: turnRow(turn, view) }));
+  const answerOf = new Map(story.answers.map((answer) => [answer.itemId, answer]));
+  story.turns.forEach((turn, index) => {
+    const answer = answerOf.get(turn.itemId);
+    if (turn.role !== 'assistant' || answer?.stoppedMs === undefined) return;
+    const ms = answer.heardMs - answer.stoppedMs;
+    const tag = el('span', { class: ms > 2000 ? 'tag bad' : 'tag' }, `after ${span(ms)}`);
+    rows[index].node.querySelector('.who')?.after(tag);
+  });
+  for (const call of story.functions) {
+    const outcome =
+      call.endMs === undefined
+        ? 'never answered'
+        : `${call.outcome ?? 'answered'}, ${span(call.endMs - call.startMs)}`;
+    const isBad = call.isError || call.endMs === undefined;
+    const body = el(
+      'details',
+      {},
+      el('summary', {}, `${call.name} `, el('span', { class: isBad ? 'tag bad' : 'tag' }, outcome)),
+      el(
+        'pre',
+        {},
+        `${call.args}\n→ ${call.result === '' ? 'nothing' : call.result}${call.did.length > 0 ? `\n(${call.did.join(', ')})` : ''}`,
+      ),
+    );
+    rows.push({ atMs: call.startMs, node: row(call.startMs, 'function', view, body) });
+  }
+  for (const { atMs, key } of story.keys)
+    rows.push({ atMs, node: row(atMs, 'key', view, el('kbd', {}, key)) });
+  for (const { fromMs, provider, model, why } of story.spans) {
+    const text = el('span', {}, `${provider} ${model ?? ''} (${why})`);
+    rows.push({ atMs: fromMs, node: row(fromMs, 'provider', view, text) });
+  }
+  for (const { atMs, provider, phase, code } of story.failures) {
+    const text = el('span', { class: 'bad' }, `${provider} failed ${phase}: ${code}`);
+    rows.push({ atMs, node: row(atMs, 'provider', view, text) });
+  }
+  if (story.end !== undefined) {
+    const text = el('span', {}, `call ends: ${story.end.reason}`);
+    rows.push({ atMs: story.end.atMs, node: row(story.end.atMs, 'end', view, text) });
+  }
+  rows.sort((a, b) => a.atMs - b.atMs);
+  const list = el(
+    'ol',
+    { class: 'talk', id: 'talk', tabindex: 0, 'aria-label': 'what was said' },
+    ...rows.map(({ node }) => node),
+  );
+  /** @type {HTMLElement | undefined} */
+  let current;
+  view.onCursor((byHand) => {
+    const now = rows.findLast(({ atMs }) => atMs <= view.cursorMs + 1)?.node;
+    if (now === current) return;
+    current?.classList.remove('now');
+    now?.classList.add('now');
+    current = now;
+    if (now !== undefined && (byHand || !list.matches(':hover'))) keepSeen(list, now);
+  });
+  if (rows.length === 0) list.append(el('li', { class: 'empty' }, 'Nothing is known of what was said.'));
+  return el('section', { class: 'panel' }, el('h2', {}, 'What was said'), list);
+}
+
+/** Scrolls the list, and not the page. @param {HTMLElement} list @param {HTMLElement} item */
+export function keepSeen(list, item) {
+  const top = item.offsetTop - list.offsetTop;
+  const isSeen = top >= list.scrollTop && top + item.offsetHeight <= list.scrollTop + list.clientHeight;
+  if (!isSeen) list.scrollTop = top - list.clientHeight / 3;
+}
