@@ -1,6 +1,6 @@
 import type { Line, Tolerance } from '../../recording/format.ts';
 import type { StoredCall } from '../../recording/stored-call.ts';
-import { align, type Pair } from './align.ts';
+import { align } from './align.ts';
 import { type AudioVerdict, compareAudio } from './audio.ts';
 import { ChannelAudio } from './channel-audio.ts';
 import { type Channel, channelsOf, emptyChannel, type Slice, type Unit } from './channels.ts';
@@ -12,6 +12,7 @@ import { judgeRun } from './run-verdict.ts';
 import { type Run, runsOf } from './runs.ts';
 import { isTime } from './times.ts';
 import { compareValues, type FieldDifference } from './values.ts';
+import type { Pair } from './way.ts';
 import { type Names, namesOf, wordsOf } from './words.ts';
 
 /** Of many differences in audio only so many are looked at closer. */

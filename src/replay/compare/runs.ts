@@ -1,7 +1,7 @@
-import type { Pair } from './align.ts';
 import type { ChannelAudio } from './channel-audio.ts';
 import type { Channel, Slice } from './channels.ts';
 import type { Piece } from './piece.ts';
+import type { Pair } from './way.ts';
 
 /** The audio between two lines that both calls have. */
 export interface Run {
