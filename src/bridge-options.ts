@@ -6,6 +6,7 @@ import type { Log } from './log.ts';
 import type { RealtimeProvider } from './provider.ts';
 import type { ProviderHooks } from './provider-hooks.ts';
 import type { ProviderEntry } from './provider-registry.ts';
+import type { Tapes } from './tape.ts';
 import type { Tool } from './tools.ts';
 
 export interface BridgeOptions {
@@ -35,4 +36,8 @@ export interface BridgeOptions {
   readonly insecure?: boolean;
   /** How far ahead of the caller's ear the carrier is given speech; default 1000 ms. */
   readonly leadMs?: number;
+  /** What stands at the edges of calls, such as a recorder of one's own; default: what the configuration says. */
+  readonly tapes?: Tapes | undefined;
+  /** How carriers' REST interfaces are reached; default: the platform's. */
+  readonly fetch?: typeof fetch | undefined;
 }

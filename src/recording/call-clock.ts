@@ -1,4 +1,4 @@
-import type { Cancel, Clock } from '../clock.ts';
+import { afterNetwork, type Cancel, type Clock } from '../clock.ts';
 
 export interface CallClockOptions {
   readonly clock: Clock;
@@ -65,6 +65,16 @@ export class CallClock implements Clock {
     // What has passed since time was stopped is part of the wait.
     const late = Math.max(0, wholeMicroseconds(clock.now() - startedAt) - now);
     return clock.after(Math.max(0, ms - late), () => {
+      const at = this.stamp();
+      onTimer?.(due, at);
+      run();
+    });
+  }
+
+  afterNetwork(run: () => void): Cancel {
+    const { clock, onTimer } = this.#options;
+    const due = this.now();
+    return afterNetwork(clock, () => {
       const at = this.stamp();
       onTimer?.(due, at);
       run();

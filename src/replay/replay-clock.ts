@@ -59,6 +59,11 @@ export class ReplayClock implements Clock {
     };
   }
 
+  /** There is no network, and no other turn for it to have. */
+  afterNetwork(run: () => void): Cancel {
+    return this.after(0, run);
+  }
+
   /** When the next timer runs by itself; Infinity: none does. */
   get nextAt(): number {
     this.#dropCancelled();

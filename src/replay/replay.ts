@@ -53,15 +53,19 @@ export async function replay(stored: StoredCall, options: ReplayOptions = {}): P
   const unfed: Line[] = [];
   const endMs = endOf(stored);
   try {
+    let before: Line | undefined;
     for (const line of stored.lines) {
       if (line.dir !== 'in') continue;
+      if (before !== undefined && !isSameTurn(before, line)) await turn();
+      before = line;
       await runTimers(clock, line.t, options);
       await options.pace?.(line.t);
       options.signal?.throwIfAborted();
       clock.moveTo(line.t);
-      if (!stage.feed(line)) unfed.push(line);
-      await turn();
+      // Timers of a provider that is only played now are nobody's.
+      if (!stage.feed(line) && line.on !== 'clock') unfed.push(line);
     }
+    await turn();
     await runTimers(clock, endMs, options);
     clock.moveTo(endMs);
   } finally {
@@ -88,6 +92,12 @@ async function runTimers(clock: ReplayClock, until: number, options: ReplayOptio
     clock.runNext();
     await turn();
   }
+}
+
+/** Messages that came in one packet are told one after the other, and nothing that waits has its turn between them. */
+function isSameTurn(before: Line, line: Line): boolean {
+  if (before.t !== line.t || before.on !== line.on) return false;
+  return 'conn' in before && 'conn' in line && before.conn === line.conn;
 }
 
 /** Whatever the last thing has caused is done: promises, and what the bridge puts off to the end of the turn. */

@@ -1,6 +1,7 @@
 import { type Config, type Env, loadConfig } from '../config.ts';
 import { BridgeError } from '../errors.ts';
 import type { StoredCall } from '../recording/stored-call.ts';
+import { telnyxPublicKey } from '../sim/phone/telnyx/signature.ts';
 
 /** Where the bridge of a replay believes to be reached when the recording does not say. */
 const PUBLIC_URL = 'https://bridge.example.com';
@@ -18,11 +19,8 @@ const KEYS = {
   AWS_ACCESS_KEY_ID: KEY,
   AWS_SECRET_ACCESS_KEY: KEY,
 } as const;
-/** What belongs to the service that the call was recorded at and not to a call, and what checks signatures: see `Signer`. */
-const NOT_OURS = [
-  ...['PORT', 'HOST', 'LOG_LEVEL', 'AGENTS_FILE', 'DATA_DIR', 'API_TOKEN', 'PROVIDER'],
-  ...['TWILIO_AUTH_TOKEN', 'TELNYX_PUBLIC_KEY', 'PLIVO_AUTH_TOKEN'],
-];
+/** What belongs to the service that the call was recorded at and not to a call. */
+const NOT_OURS = ['PORT', 'HOST', 'LOG_LEVEL', 'AGENTS_FILE', 'DATA_DIR', 'API_TOKEN', 'PROVIDER'];
 
 /** The configuration of a service in which the call happens once more. Throws BAD_RECORDING for settings that are none. */
 export function settingsOf({ call }: StoredCall): Config {
@@ -34,7 +32,10 @@ export function settingsOf({ call }: StoredCall): Config {
     AWS_REGION: 'us-east-1',
     ...KEYS,
     ...Object.fromEntries(given),
-    // One call is there, and nobody counts it.
+    // What the replay signs with, see `Signer`.
+    TWILIO_AUTH_TOKEN: KEY,
+    PLIVO_AUTH_TOKEN: KEY,
+    TELNYX_PUBLIC_KEY: telnyxPublicKey(KEY),
     PORT: '0',
     LOG_LEVEL: 'silent',
     PROVIDER: 'local',

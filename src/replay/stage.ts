@@ -58,7 +58,7 @@ export class Stage {
       clock,
       log: createLog('silent'),
       random: new SeededRandom(`${call.seed}/service`),
-      localAuthToken: KEY,
+      localAuthToken: undefined,
       publicUrl: () => publicUrl,
       tapes: edges,
       fetch: edges.fetch,

@@ -23,7 +23,6 @@ import { type Roster, soleAgent } from '../roster.ts';
 import type { Session } from '../session.ts';
 import { SessionManager } from '../session-manager.ts';
 import { Stranded } from '../stranded.ts';
-import type { Tapes } from '../tape.ts';
 import type { Tool } from '../tools.ts';
 import type { WebhookDoorDeps } from '../webhook-door.ts';
 import { tellBreaker } from './breaker-news.ts';
@@ -39,12 +38,8 @@ export interface ServiceParts extends BridgeOptions {
   readonly localAuthToken: string | undefined;
   /** Where carriers reach the service; asked at every use. */
   readonly publicUrl: () => string;
-  /** What stands at the edges of calls; undefined: nothing. */
-  readonly tapes?: Tapes | undefined;
   /** What is done when a machine answers; default: what was said when the call was ordered. */
   readonly machineFor?: ((call: IncomingCall) => MachinePolicy) | undefined;
-  /** How carriers' REST interfaces are reached; default: the platform's. */
-  readonly fetch?: typeof fetch | undefined;
 }
 
 /** A service without its HTTP server. */

@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey } from 'node:crypto';
 import { type Agent, lineCheckAgent } from '../../src/agents.ts';
+import type { BridgeOptions } from '../../src/bridge-options.ts';
 import type { CallEvent } from '../../src/call-events.ts';
 import type { CallView } from '../../src/call-records.ts';
 import type { CarrierName } from '../../src/carrier.ts';
@@ -98,7 +99,8 @@ export interface ServiceOptions {
   readonly env?: Env;
   readonly agent?: Partial<Agent>;
   /** In the place of the one that the test plays. */
-  readonly provider?: RealtimeProvider;
+  readonly provider?: RealtimeProvider | readonly RealtimeProvider[];
+  readonly tapes?: Pick<BridgeOptions, 'tapes' | 'fetch'>;
 }
 
 /** The real service with one carrier, an exchange with that carrier's face, and a provider that the test plays. */
@@ -133,6 +135,7 @@ export class Service implements AsyncDisposable {
       }),
       provider: options.provider ?? service.provider,
       agent: { ...AGENT, ...options.agent },
+      ...options.tapes,
       log: createLog('trace', { write: (line: string) => service.#write(line) }),
       observe: (_callId, event) => service.#observe(event),
     });
