@@ -28,6 +28,11 @@ export class CallLines {
   #isTroubled = false;
   /** What is under way was caused from inside, so that nothing which happens in it has a time of its own. */
   #depth = 0;
+  /** Nothing that waits has had its turn since the last thing came: what comes now came in the same packet. */
+  #inOneGo = false;
+  readonly #waits = (): void => {
+    this.#inOneGo = false;
+  };
 
   constructor({ clock, sink, hide, onTrouble }: CallLinesOptions) {
     this.#clock = clock;
@@ -42,12 +47,17 @@ export class CallLines {
   }
 
   /**
-   * Something has come from outside; `body` makes its line. It has a time of its own, unless somebody outside, asked for
-   * something by the call, answers before the question has returned.
+   * Something has come from outside; `body` makes its line. It has a time of its own, unless it came in one go with what
+   * came before, or somebody outside, asked for something by the call, answers before the question has returned.
    */
   arrived(body: () => LineBody): void {
     if (this.#isOver) return;
-    this.#write(this.#depth === 0 ? this.#clock.stamp() : this.#clock.now(), body);
+    const isNew = this.#depth === 0 && !this.#inOneGo;
+    if (isNew) {
+      this.#inOneGo = true;
+      queueMicrotask(this.#waits);
+    }
+    this.#write(isNew ? this.#clock.stamp() : this.#clock.now(), body);
   }
 
   /** The call has done something. */
