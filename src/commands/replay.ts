@@ -21,7 +21,7 @@ below it.
   --json FILE|-     writes a report for programs; -: to standard output, with nothing else there
   --quiet           shows only what is different
 
-What would have gone differently. These cannot be the same, and are shown side by side:
+What would have gone differently, shown side by side:
 
   --agents FILE     another agent takes the call: that of the same name in this agents file, or --agent NAME; results of
                     functions are those of the call, by name and arguments
@@ -30,8 +30,8 @@ What would have gone differently. These cannot be the same, and are shown side b
   --carrier NAME    the call by way of another carrier (${CARRIERS.join(', ')}), in real time on simulated phones;
                     without --provider the provider says what it said in the call, each word at its cue
 
-Exit status: 0 nothing is different (or it was accepted, or only shown side by side), 1 something is, 2 a folder cannot
-be used, or the command was called wrongly.
+Exit status: 0 nothing is different, or it was accepted; 1 something is; 2 a folder cannot be used, or the command was
+called wrongly. With --provider and --carrier nothing can be quite the same, and the status is 0.
 `,
   // Functions of an agents file are modules of others.
   importsModules: true,

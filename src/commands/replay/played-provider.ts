@@ -3,28 +3,29 @@ import { BridgeError } from '../../errors.ts';
 import { isRecord } from '../../is-record.ts';
 import type { ConnectRequest, ProviderEvent, ProviderSession, RealtimeProvider } from '../../provider.ts';
 import { isAudioRef } from '../../recording/audio-refs.ts';
-import type { ErrorRecord, FormatRecord } from '../../recording/format.ts';
+import type { ErrorRecord, FormatRecord, RecordedProvider } from '../../recording/format.ts';
 import { audioOf, type StoredCall } from '../../recording/stored-call.ts';
 import { CuedScript, type ProviderLine } from './cued-script.ts';
 import type { PlayedOptions } from './played-network.ts';
 
 /**
  * A provider without a network of its own, played from what its sessions told in a stored call. Its sessions are given out
- * in their order; one too many is refused.
+ * in their order; one too many is refused. Throws BAD_RECORDING when it is not known what the provider can do.
  */
-export function playedProvider(provider: RealtimeProvider, options: PlayedOptions): RealtimeProvider {
+export function playedProvider(recorded: RecordedProvider, options: PlayedOptions): RealtimeProvider {
+  const { name, model, capabilities } = recorded;
+  if (capabilities === undefined) {
+    throw new BridgeError('BAD_RECORDING', `provider ${name}: found no capabilities, wanted those it had`);
+  }
   const conns = options.stored.lines.flatMap((line) =>
-    line.on === 'provider' &&
-    'ctl' in line &&
-    line.ctl.type === 'connect' &&
-    line.ctl.provider === provider.name
+    line.on === 'provider' && 'ctl' in line && line.ctl.type === 'connect' && line.ctl.provider === name
       ? [line.conn]
       : [],
   );
   return {
-    name: provider.name,
-    model: provider.model,
-    capabilities: provider.capabilities,
+    name,
+    model,
+    capabilities,
     connect: (request, sink, signal) =>
       new PlayedSession(options, conns.shift()).connect(request, sink, signal),
   };

@@ -1,6 +1,11 @@
+import { basename } from 'node:path';
 import { encodeWav } from '../../audio/wav.ts';
 import { pause, systemClock } from '../../clock.ts';
+import { readCall, type StoredCall } from '../../recording/stored-call.ts';
 import { exitCodeOf, type ReplayReport, reportOf } from '../../replay/compare/report.ts';
+import { type Summary, summarise } from '../../replay/compare/summary.ts';
+import { tellSummary } from '../../replay/compare/tell-summary.ts';
+import { agentFor } from '../../testing/changed-agent.ts';
 import { type CheckedCall, checkCall, tellChecked } from '../../testing/check-call.ts';
 import type { Terminal } from '../command.ts';
 import { LiveView } from '../live-view.ts';
@@ -8,12 +13,27 @@ import type { ReplayJob } from './job.ts';
 import { stereoWav, writeStereo } from './listen.ts';
 import { showLine } from './show.ts';
 
+/** A call that was played once more to somebody else, beside what it was. */
+interface ComparedCall {
+  readonly folder: string;
+  readonly summary: Summary;
+  /** What could not be as it was, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/** The report for programs. */
+export interface RunReport extends ReplayReport {
+  /** With `--provider` or `--carrier`, in the place of `folders`. */
+  readonly compared?: readonly ComparedCall[];
+}
+
 /** Does what was asked for, one call after the other. Rejects with the reason of `stop` when it aborts. */
 export async function runReplays(
   job: ReplayJob,
   terminal: Terminal,
   stop: AbortSignal,
-): Promise<{ readonly report: ReplayReport; readonly status: number }> {
+): Promise<{ readonly report: RunReport; readonly status: number }> {
+  if (job.provider !== undefined || job.carrier !== undefined) return await playAll(job, terminal, stop);
   const outcomes: CheckedCall[] = [];
   for (const folder of job.folders) {
     stop.throwIfAborted();
@@ -25,6 +45,43 @@ export async function runReplays(
   const report = reportOf(outcomes);
   if (outcomes.length > 1) terminal.out(`${counted(report, outcomes)}\n`);
   return { report, status: exitCodeOf(report) };
+}
+
+/** Each call once more in real time, with somebody else on the other side. */
+async function playAll(
+  job: ReplayJob,
+  terminal: Terminal,
+  stop: AbortSignal,
+): Promise<{ readonly report: RunReport; readonly status: number }> {
+  const compared: ComparedCall[] = [];
+  for (const folder of job.folders) compared.push(await playOne(folder, job, terminal, stop));
+  return { report: { ...reportOf([]), compared }, status: 0 };
+}
+
+async function playOne(
+  folder: string,
+  { provider, carrier, agents, agent, listen, quiet }: ReplayJob,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<ComparedCall> {
+  const { playLive } = await import('./live-call.ts');
+  const { env } = terminal;
+  const stored = await readCall(folder);
+  const view = new LiveView(quiet ? { ...terminal, isTty: false, out: () => undefined } : terminal);
+  const changed =
+    agents === undefined ? undefined : await agentFor(stored, { file: agents, name: agent, env });
+  if (!quiet) terminal.out(`${folder}: ${(lengthOf(stored) / 1000).toFixed(1)} s in real time\n`);
+  const { found, notes } = await playLive({ stored, provider, carrier, agent: changed, env, view, signal });
+  if (listen !== undefined) await writeStereo(listen, stereoWav(found));
+  const summary = summarise(stored, found);
+  const headings = { expected: basename(folder), found: [provider, carrier].filter(Boolean).join(', ') };
+  terminal.out(`\n${tellSummary(summary, headings)}\n`);
+  for (const note of notes) terminal.out(`note: ${note}\n`);
+  return { folder, summary, notes };
+}
+
+function lengthOf({ lines }: StoredCall): number {
+  return lines.at(-1)?.t ?? 0;
 }
 
 async function replayOne(
@@ -61,7 +118,7 @@ async function replayOne(
 }
 
 function tellCall(checked: CheckedCall, job: ReplayJob, terminal: Terminal): void {
-  const { folder, status, accepted, callMs, realMs, replayed } = checked;
+  const { folder, status, accepted, callMs, realMs, expected, replayed } = checked;
   if (status === 'same' && job.quiet) return;
   const what = accepted ? 'accepted' : status;
   const pace =
@@ -69,6 +126,10 @@ function tellCall(checked: CheckedCall, job: ReplayJob, terminal: Terminal): voi
   const length =
     status === 'broken' ? '' : `  ${(callMs / 1000).toFixed(1)} s in ${(realMs / 1000).toFixed(2)} s${pace}`;
   terminal.out(`${what.padEnd(10)} ${folder}${length}\n`);
+  // With another agent, what the caller would have noticed comes before the first byte that differs.
+  if (job.agents !== undefined && expected !== undefined && replayed !== undefined) {
+    terminal.out(`${indented(tellSummary(summarise(expected, replayed.found)))}\n\n`);
+  }
   const text = tellChecked(checked);
   if (text !== '') terminal.out(`${indented(text)}\n`);
   for (const name of new Set(replayed?.unknownTools ?? [])) {
