@@ -33,6 +33,8 @@ interface Rig {
   /** Resolves when so many bytes more are on disk. */
   wrote(bytes: number): Promise<void>;
   ended(): Promise<void>;
+  /** Resolves when there is a folder with a call.json. */
+  begun(): Promise<void>;
 }
 
 function rig(files: RecordingFiles = systemFiles, changes: Partial<DiskSinkOptions> = {}): Rig {
@@ -43,6 +45,7 @@ function rig(files: RecordingFiles = systemFiles, changes: Partial<DiskSinkOptio
   const over: (readonly [StopReason | undefined, boolean])[] = [];
   const waiters: (() => void)[] = [];
   let written = 0;
+  let hasBegun = false;
   const tell = (): void => {
     for (const waiter of waiters) waiter();
   };
@@ -61,6 +64,7 @@ function rig(files: RecordingFiles = systemFiles, changes: Partial<DiskSinkOptio
     refused: async () => undefined,
     wrote: (bytes) => {
       written += bytes;
+      hasBegun = true;
       tell();
     },
     over: (why, kept) => {
@@ -81,6 +85,7 @@ function rig(files: RecordingFiles = systemFiles, changes: Partial<DiskSinkOptio
       await until(() => written >= wanted);
     },
     ended: () => until(() => over.length > 0),
+    begun: () => until(() => hasBegun),
   };
 }
 
@@ -195,9 +200,8 @@ describe('a recording on disk', () => {
   });
 
   it('has no timer when nothing waits, and none when it is over', async () => {
-    const { sink, clock, wrote } = rig();
-    const begun = wrote(0);
-    await begun;
+    const { sink, clock, wrote, begun } = rig();
+    await begun();
     expect(clock.pending).toBe(0);
     sink.line(AUDIO_LINE);
     expect(clock.pending).toBe(1);
@@ -281,8 +285,8 @@ describe('a recording on disk', () => {
   });
 
   it('writes through no link in its folder', async () => {
-    const { sink, parent, over, clock, wrote } = rig();
-    await wrote(0);
+    const { sink, parent, over, clock, begun } = rig();
+    await begun();
     const victim = join(tempFolder(), 'victim');
     writeFileSync(victim, 'mine');
     symlinkSync(victim, join(parent, `${NAME}.partial`, 'caller.wav'));
@@ -301,7 +305,7 @@ describe('a disk that gives trouble', () => {
       spoiledFiles((operation, path) => {
         if (operation !== 'write' || !path.endsWith('provider.wav')) return;
         room -= 1;
-        if (room < 0) throw systemError('ENOSPC');
+        if (room === -1) throw systemError('ENOSPC');
       }),
     );
     const { lines } = recordSample(sink);

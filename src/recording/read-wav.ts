@@ -21,11 +21,27 @@ const MOST_LACKING_MS = 60_000;
 export function foundWav(bytes: Uint8Array, where: string): FoundWav {
   const file = parsed(bytes, where);
   const format = formatOf(file, where);
-  const behind = file.complete ? undefined : `${where}: its header was never finished`;
-  const rest = restAfter(file, bytes);
-  if (rest === undefined) return { format, bytes: file.data, damage: behind };
-  const damage = `${where}: its header is behind, ${rest.length - file.data.length} bytes follow`;
-  return { format, bytes: rest, damage };
+  const audio = audioOf(file, bytes);
+  if (file.complete && audio.length === file.data.length) return { format, bytes: audio, damage: undefined };
+  const found = file.complete
+    ? `is behind: ${audio.length - file.data.length} bytes follow`
+    : 'was never finished';
+  return { format, bytes: audio, damage: `${where}: its header ${found}` };
+}
+
+/** What the header says, or all there is when it says too little, up to a whole sample by zeros. */
+function audioOf(file: WavFile, bytes: Uint8Array): Uint8Array {
+  const start = file.data.byteOffset - bytes.byteOffset;
+  const end = start + file.data.length;
+  // The padding of an odd size and other chunks are no audio.
+  const isAll =
+    file.complete && (bytes.length - end < 2 || isChunk(bytes.subarray(end + (file.data.length % 2))));
+  if (isAll) return file.data;
+  const width = frameBytes(file);
+  const lacking = (width - ((bytes.length - start) % width)) % width;
+  return lacking === 0
+    ? bytes.subarray(start)
+    : Buffer.concat([bytes.subarray(start), Buffer.alloc(lacking)]);
 }
 
 function parsed(bytes: Uint8Array, where: string): WavFile {
@@ -46,18 +62,8 @@ function formatOf({ encoding, rate, channels }: WavFile, where: string): AudioFo
   return { encoding, rate: known };
 }
 
-/** The audio with what lies behind it, if that is more than the padding of an odd size, and no other chunk. */
-function restAfter(file: WavFile, bytes: Uint8Array): Uint8Array | undefined {
-  const start = file.data.byteOffset - bytes.byteOffset;
-  const end = start + file.data.length;
-  const more = bytes.length - end;
-  if (!file.complete || more < 2 || isChunkId(bytes.subarray(end + (file.data.length % 2)))) return undefined;
-  const width = frameBytes(file);
-  return bytes.subarray(start, start + Math.floor((bytes.length - start) / width) * width);
-}
-
 /** Names of chunks are four printable characters; in G.711 and quiet PCM those are rare, in a row of LIST, cue, id3 not. */
-function isChunkId(bytes: Uint8Array): boolean {
+function isChunk(bytes: Uint8Array): boolean {
   if (bytes.length < 8) return false;
   return /^(?:LIST|cue |id3 |ID3 |JUNK|bext|iXML|PEAK|fact)$/.test(
     Buffer.from(bytes.subarray(0, 4)).toString('latin1'),
