@@ -14,6 +14,8 @@ const SCRIPTS = [
   'main.js',
 ] as const;
 
+const STYLES = ['page.css', 'panels.css'] as const;
+
 /** What a page is made of beside its data. */
 export interface Assets {
   readonly script: string;
@@ -22,13 +24,15 @@ export interface Assets {
 
 /** Reads the files of the page that ship with the package. */
 export function readAssets(): Assets {
-  const modules = SCRIPTS.map((name) =>
-    withoutModules(readFileSync(packageFile(`web/inspect/${name}`), 'utf8')),
-  );
+  const modules = SCRIPTS.map((name) => withoutModules(read(name)));
   return {
     script: `(() => {\n'use strict';\n${modules.join('\n')}\n})();\n`,
-    style: readFileSync(packageFile('web/inspect/page.css'), 'utf8'),
+    style: STYLES.map(read).join(''),
   };
+}
+
+function read(name: string): string {
+  return readFileSync(packageFile(`web/inspect/${name}`), 'utf8');
 }
 
 /** A page that lies in a file cannot load modules, so all of them become one script. Their names are unique. */

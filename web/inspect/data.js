@@ -87,14 +87,14 @@ export function textOf(turn) {
 /**
  * First index whose value is not less than `wanted`, of a list in order.
  * @template T
- * @param {readonly T[]} list @param {number} wanted @param {(one: T) => number} valueOf
+ * @param {readonly T[]} list @param {number} wanted @param {(one: T) => number} timeOf
  */
-export function firstFrom(list, wanted, valueOf) {
+export function firstFrom(list, wanted, timeOf) {
   let low = 0;
   let high = list.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (valueOf(list[middle]) < wanted) low = middle + 1;
+    if (timeOf(list[middle]) < wanted) low = middle + 1;
     else high = middle;
   }
   return low;

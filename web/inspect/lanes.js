@@ -93,7 +93,12 @@ function drawPin(sheet, atMs, colour, text) {
   if (at < -60 || at > width) return;
   context.fillStyle = colour;
   context.fillRect(at - 1, 0, 2, height);
-  if (text !== '') drawText(sheet, text, at, Math.min(width, at + 140), height / 2);
+  if (text === '') return;
+  context.font = FONT;
+  const to = Math.min(width, at + 12 + context.measureText(text).width);
+  context.fillStyle = sheet.colours.paper;
+  context.fillRect(at + 1, height / 2 - 8, to - at - 1, 16);
+  drawText(sheet, text, at, to, height / 2);
 }
 
 /** Round times, so that they are not written into each other. @param {Sheet} sheet */
@@ -231,7 +236,7 @@ export function lanesOf(data, peaks) {
 
 /** @param {Sheet} sheet @param {Story} story */
 function drawTurns(sheet, { turns, answers }) {
-  const { context, colours, height, x, width } = sheet;
+  const { context, colours, height, x } = sheet;
   const half = height / 2;
   for (const turn of turns) {
     const isCaller = turn.role === 'user';
@@ -241,16 +246,20 @@ function drawTurns(sheet, { turns, answers }) {
     context.fillStyle = colours.bad;
     context.fillRect(x(turn.endMs) - 1, half + 1, 3, half - 2);
   }
-  for (const { stoppedMs, heardMs } of answers) {
-    if (stoppedMs === undefined || x(heardMs) < 0 || x(stoppedMs) > width) continue;
-    const ms = heardMs - stoppedMs;
-    context.strokeStyle = ms > 2000 ? colours.bad : ms > 1200 ? colours.slow : colours.faint;
-    context.lineWidth = 2;
-    context.beginPath();
-    context.moveTo(x(stoppedMs), half - 2);
-    context.lineTo(x(heardMs), half + 2);
-    context.stroke();
-  }
+  for (const { stoppedMs, heardMs } of answers)
+    if (stoppedMs !== undefined) drawWait(sheet, stoppedMs, heardMs);
+}
+
+/** From the caller's last word to the agent's first. @param {Sheet} sheet @param {number} fromMs @param {number} toMs */
+function drawWait({ context, colours, height, width, x }, fromMs, toMs) {
+  if (x(toMs) < 0 || x(fromMs) > width) return;
+  const ms = toMs - fromMs;
+  context.strokeStyle = ms > 2000 ? colours.bad : ms > 1200 ? colours.slow : colours.faint;
+  context.lineWidth = 2;
+  context.beginPath();
+  context.moveTo(x(fromMs), height / 2 - 2);
+  context.lineTo(x(toMs), height / 2 + 2);
+  context.stroke();
 }
 
 /** @param {Story} story @param {number} ms */

@@ -97,10 +97,11 @@ function toolbar() {
     button('zoom-out', '−', 'further away', () => view.zoom(0.5)),
     button('fit', 'all', 'the whole call', () => view.fit()),
   ];
-  const silent =
-    data.silent === undefined
-      ? []
-      : [el('span', { class: 'silent', id: 'silent' }, `no sound: ${data.silent}`)];
+  const silent = el('span', { class: 'silent', id: 'silent', role: 'status' });
+  if (data.silent !== undefined) silent.textContent = `no sound: ${data.silent}`;
+  player.onChange(() => {
+    if (player.error !== '') silent.textContent = `no sound: ${player.error}`;
+  });
   return el(
     'div',
     { class: 'toolbar', role: 'toolbar', 'aria-label': 'play and zoom' },
@@ -109,7 +110,7 @@ function toolbar() {
     el('span', { class: 'group', role: 'group', 'aria-label': 'who is heard' }, ...sides),
     rate,
     el('span', { class: 'group', role: 'group', 'aria-label': 'zoom' }, ...zooms),
-    ...silent,
+    silent,
   );
 }
 

@@ -67,6 +67,8 @@ export class Player {
     /** @type {Set<() => void>} */
     this.listeners = new Set();
     this.lastTick = 0;
+    /** Why it cannot be heard. */
+    this.error = '';
     view.onCursor((byHand) => {
       if (byHand && this.audio !== undefined) this.audio.currentTime = view.cursorMs / 1000;
     });
@@ -104,8 +106,8 @@ export class Player {
 
   /** @param {unknown} error */
   failed(error) {
+    this.error = error instanceof Error ? error.message : String(error);
     this.pause();
-    console.warn('the sound cannot be played', error);
   }
 
   /** @param {Side} side */

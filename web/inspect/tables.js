@@ -29,27 +29,46 @@ function timeButton(ms, view) {
   return button;
 }
 
-/** @param {number | undefined} ms @param {number} slow @param {number} bad */
+/** NaN: it is not known. @param {number} ms @param {number} slow @param {number} bad */
 function figure(ms, slow, bad) {
-  if (ms === undefined) return '–';
+  if (Number.isNaN(ms)) return '–';
   return el('span', { class: ms > bad ? 'bad' : ms > slow ? 'slow' : '' }, span(ms));
+}
+
+/** @param {import('./data.js').Story} story @param {number | undefined} firstHeard @param {View} view */
+function answerRows({ answers, turns }, firstHeard, view) {
+  const words = new Map(turns.map((turn) => [turn.itemId, textOf(turn).slice(0, 80)]));
+  return answers.map(({ stoppedMs, sentMs, heardMs, itemId = '' }) => {
+    const sinceMs = stoppedMs ?? (heardMs === firstHeard ? 0 : Number.NaN);
+    const since = stoppedMs === undefined ? (sinceMs === 0 ? 'the webhook' : 'unasked') : clock(stoppedMs, 1);
+    return [
+      timeButton(heardMs, view),
+      el('bdi', {}, words.get(itemId) ?? ''),
+      since,
+      figure((sentMs ?? Number.NaN) - sinceMs, 1000, 2000),
+      figure(heardMs - sinceMs, 1200, 2000),
+    ];
+  });
+}
+
+/** @param {import('./data.js').Story} story @param {View} view */
+function functionRows({ functions }, view) {
+  return functions.map(({ name, startMs, endMs = Number.NaN, outcome, isError, args, result }) => [
+    timeButton(startMs, view),
+    el('bdi', {}, name),
+    figure(endMs - startMs, 1500, 3000),
+    el(
+      'span',
+      { class: isError ? 'bad' : '' },
+      outcome ?? (Number.isNaN(endMs) ? 'never answered' : 'answered'),
+    ),
+    el('code', { dir: 'auto' }, `${args.slice(0, 200)} → ${result.slice(0, 200)}`),
+  ]);
 }
 
 /** @param {Data} data @param {View} view */
 export function tables({ story, latencies, facts }, view) {
-  const turns = new Map(story.turns.map((turn) => [turn.itemId, turn]));
-  const answers = story.answers.map(({ stoppedMs, sentMs, heardMs, itemId }) => {
-    const turn = itemId === undefined ? undefined : turns.get(itemId);
-    const words = turn === undefined ? '' : textOf(turn).slice(0, 80);
-    const since = stoppedMs ?? (heardMs === latencies.firstHeard ? 0 : undefined);
-    return [
-      timeButton(heardMs, view),
-      el('bdi', {}, words),
-      stoppedMs === undefined ? (since === 0 ? 'the webhook' : 'unasked') : clock(stoppedMs, 1),
-      figure(since === undefined || sentMs === undefined ? undefined : sentMs - since, 1000, 2000),
-      figure(since === undefined ? undefined : heardMs - since, 1200, 2000),
-    ];
-  });
+  const answers = answerRows(story, latencies.firstHeard, view);
   const both = (/** @type {keyof Spread} */ name) => [
     name,
     '',
@@ -61,7 +80,7 @@ export function tables({ story, latencies, facts }, view) {
     timeButton(clearMs, view),
     by ?? '–',
     spokeMs === undefined ? '–' : clock(spokeMs, 2),
-    figure(spokeMs === undefined ? undefined : clearMs - spokeMs, 400, 700),
+    figure(clearMs - (spokeMs ?? Number.NaN), 400, 700),
     span(lostMs),
   ]);
   const head = ['at', 'agent says', 'since', 'first audio to the carrier', 'first heard'];
@@ -92,6 +111,10 @@ export function tables({ story, latencies, facts }, view) {
         foot,
       ),
     );
+  }
+  if (story.functions.length > 0) {
+    const names = ['at', 'function', 'took', 'outcome', 'arguments → result'];
+    parts.push(table('functions', 'Functions', names, functionRows(story, view)));
   }
   const list = el('dl', { id: 'facts' });
   for (const [name, value] of facts) list.append(el('dt', {}, name), el('dd', { dir: 'auto' }, value));

@@ -34,46 +34,62 @@ function row(atMs, who, view, ...content) {
   return el('li', { class: who }, time, el('div', {}, el('span', { class: 'who' }, who), ...content));
 }
 
+/** @typedef {import('./data.js').Story} Story */
+/** @typedef {{ atMs: number, node: HTMLElement }} Row */
+
+/** What people said, each answer with how long it was waited for. @param {Story} story @param {View} view @returns {Row[]} */
+function turnRows({ turns, answers }, view) {
+  return turns.map((turn) => {
+    const node = turnRow(turn, view);
+    const answer = answers.find(({ itemId, stoppedMs }) => itemId === turn.itemId && stoppedMs !== undefined);
+    if (answer?.stoppedMs !== undefined) {
+      const ms = answer.heardMs - answer.stoppedMs;
+      const tag = el('span', { class: ms > 2000 ? 'tag bad' : 'tag' }, `after ${span(ms)}`);
+      node.querySelector('.who')?.after(tag);
+    }
+    return { atMs: turn.startMs, node };
+  });
+}
+
+/** @param {import('./data.js').FunctionCall} call @param {View} view @returns {Row} */
+function functionRow({ name, startMs, endMs, outcome, isError, args, result, did }, view) {
+  const took = endMs === undefined ? 'never answered' : `${outcome ?? 'answered'}, ${span(endMs - startMs)}`;
+  const isBad = isError || endMs === undefined;
+  const lines = [
+    args,
+    `→ ${result === '' ? 'nothing' : result}`,
+    ...(did.length > 0 ? [`(${did.join(', ')})`] : []),
+  ];
+  const body = el(
+    'details',
+    {},
+    el('summary', {}, el('bdi', {}, name), ' ', el('span', { class: isBad ? 'tag bad' : 'tag' }, took)),
+    el('pre', {}, lines.join('\n')),
+  );
+  return { atMs: startMs, node: row(startMs, 'function', view, body) };
+}
+
+/** Who held the call, and who failed to. @param {Story} story @param {View} view @returns {Row[]} */
+function providerRows({ spans, failures }, view) {
+  const held = spans.map(({ fromMs, provider, model, why }) => {
+    const text = el('span', {}, `${provider} ${model ?? ''} (${why})`);
+    return { atMs: fromMs, node: row(fromMs, 'provider', view, text) };
+  });
+  const failed = failures.map(({ atMs, provider, phase, code }) => {
+    const text = el('span', { class: 'bad' }, `${provider} failed ${phase}: ${code}`);
+    return { atMs, node: row(atMs, 'provider', view, text) };
+  });
+  return [...held, ...failed];
+}
+
 /** @param {Data} data @param {View} view */
 export function talk({ story }, view) {
-  /** @type {{ atMs: number, node: HTMLElement }[]} */
-  const rows = story.turns.map((turn) => ({ atMs: turn.startMs, node: turnRow(turn, view) }));
-  const answerOf = new Map(story.answers.map((answer) => [answer.itemId, answer]));
-  story.turns.forEach((turn, index) => {
-    const answer = answerOf.get(turn.itemId);
-    if (turn.role !== 'assistant' || answer?.stoppedMs === undefined) return;
-    const ms = answer.heardMs - answer.stoppedMs;
-    const tag = el('span', { class: ms > 2000 ? 'tag bad' : 'tag' }, `after ${span(ms)}`);
-    rows[index].node.querySelector('.who')?.after(tag);
-  });
-  for (const call of story.functions) {
-    const outcome =
-      call.endMs === undefined
-        ? 'never answered'
-        : `${call.outcome ?? 'answered'}, ${span(call.endMs - call.startMs)}`;
-    const isBad = call.isError || call.endMs === undefined;
-    const body = el(
-      'details',
-      {},
-      el('summary', {}, `${call.name} `, el('span', { class: isBad ? 'tag bad' : 'tag' }, outcome)),
-      el(
-        'pre',
-        {},
-        `${call.args}\n→ ${call.result === '' ? 'nothing' : call.result}${call.did.length > 0 ? `\n(${call.did.join(', ')})` : ''}`,
-      ),
-    );
-    rows.push({ atMs: call.startMs, node: row(call.startMs, 'function', view, body) });
-  }
-  for (const { atMs, key } of story.keys)
-    rows.push({ atMs, node: row(atMs, 'key', view, el('kbd', {}, key)) });
-  for (const { fromMs, provider, model, why } of story.spans) {
-    const text = el('span', {}, `${provider} ${model ?? ''} (${why})`);
-    rows.push({ atMs: fromMs, node: row(fromMs, 'provider', view, text) });
-  }
-  for (const { atMs, provider, phase, code } of story.failures) {
-    const text = el('span', { class: 'bad' }, `${provider} failed ${phase}: ${code}`);
-    rows.push({ atMs, node: row(atMs, 'provider', view, text) });
-  }
+  const rows = [
+    ...turnRows(story, view),
+    ...story.functions.map((call) => functionRow(call, view)),
+    ...story.keys.map(({ atMs, key }) => ({ atMs, node: row(atMs, 'key', view, el('kbd', {}, key)) })),
+    ...providerRows(story, view),
+  ];
   if (story.end !== undefined) {
     const text = el('span', {}, `call ends: ${story.end.reason}`);
     rows.push({ atMs: story.end.atMs, node: row(story.end.atMs, 'end', view, text) });

@@ -9,6 +9,7 @@ import { lanesOf, Peaks } from './lanes.js';
  */
 
 const COLOURS = [
+  'paper',
   'ink',
   'faint',
   'line',
@@ -174,8 +175,7 @@ function handle(sheets, overview, lanes, hint, view) {
   /** Alone it scrolls the page, as everywhere. @param {WheelEvent} event */
   function onWheel(event) {
     const isZoom = event.ctrlKey || event.metaKey || event.altKey;
-    const sideways = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
-    if (!isZoom && Math.abs(sideways) < Math.abs(event.shiftKey ? 0 : event.deltaY)) return;
+    const sideways = sidewaysOf(event);
     if (!isZoom && sideways === 0) return;
     event.preventDefault();
     if (isZoom) view.zoom(1.0025 ** -event.deltaY, timeAt(event));
@@ -206,4 +206,10 @@ function handle(sheets, overview, lanes, hint, view) {
   overview.addEventListener('pointermove', (event) => {
     if (overview.hasPointerCapture(event.pointerId)) centre(event);
   });
+}
+
+/** How far a wheel wants to go sideways, in pixels; 0: it does not. @param {WheelEvent} event */
+function sidewaysOf({ shiftKey, deltaX, deltaY }) {
+  if (shiftKey) return deltaY || deltaX;
+  return Math.abs(deltaX) > Math.abs(deltaY) ? deltaX : 0;
 }
