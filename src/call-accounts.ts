@@ -12,6 +12,7 @@ import { ReportWriter } from './hooks/report.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { SPENT_GOODBYE } from './notices.ts';
+import { carryOut } from './orders.ts';
 import type { Session } from './session.ts';
 
 /** How a call is accounted for. */
@@ -143,7 +144,8 @@ class Account {
       if (leaving) return;
       leaving = true;
       metrics.budgetEnded(spent);
-      session.leave('budget-spent', budget?.goodbye ?? SPENT_GOODBYE);
+      const goodbye = budget?.goodbye ?? SPENT_GOODBYE;
+      void carryOut(session, { does: 'leave', reason: 'budget-spent', goodbye });
     };
     this.#budget =
       budget &&

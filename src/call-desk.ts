@@ -18,6 +18,7 @@ import { HangUpWatch } from './hang-up-watch.ts';
 import type { Act } from './insist.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { carryOut } from './orders.ts';
 import { PlacedCalls, type PlaceOrder } from './placed-calls.ts';
 import { type Random, systemRandom } from './random.ts';
 import type { Session } from './session.ts';
@@ -106,8 +107,7 @@ export class CallDesk {
     if (record.ref === undefined) await placed?.dialled;
     const session = this.#sessionOf(record);
     if (session !== undefined) {
-      await session.end('operator-hung-up');
-      return { status: 'ok' };
+      return await carryOut(session, { does: 'end', reason: 'operator-hung-up' });
     }
     if (record.isOver) return { status: 'already-ended' };
     // It rings, or the caller was put through and the carrier alone has the call.
@@ -118,15 +118,15 @@ export class CallDesk {
   }
 
   transfer(record: CallRecord, transfer: Transfer): Promise<ControlResult> {
-    return this.#withSession(record, (session) => session.transfer(transfer));
+    return this.#withSession(record, (session) => carryOut(session, { does: 'transfer', transfer }));
   }
 
   sendDigits(record: CallRecord, digits: string): Promise<ControlResult> {
-    return this.#withSession(record, (session) => session.sendDigits(digits));
+    return this.#withSession(record, (session) => carryOut(session, { does: 'send-digits', digits }));
   }
 
   record(record: CallRecord, on: boolean): Promise<ControlResult> {
-    return this.#withSession(record, (session) => session.record(on));
+    return this.#withSession(record, (session) => carryOut(session, { does: 'record', on }));
   }
 
   /** What is done when this call is answered by a machine. */

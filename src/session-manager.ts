@@ -23,6 +23,7 @@ import type { Candidate } from './fallback/candidate.ts';
 import { HangUpWatch } from './hang-up-watch.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { carryOut, RESTART } from './orders.ts';
 import type { Pacer } from './pacer.ts';
 import { newToken, type Random, systemRandom } from './random.ts';
 import type { Session } from './session.ts';
@@ -295,7 +296,9 @@ export class SessionManager {
   async close(): Promise<void> {
     this.#draining = true;
     this.#overdue = true;
-    for (const { session } of this.#calls.values()) void session.end('shutdown');
+    for (const { session } of this.#calls.values()) {
+      void carryOut(session, { does: 'end', reason: 'shutdown' });
+    }
     await Promise.all(this.#endings);
     this.#afterCall.close();
     await this.#hangUps.close();
@@ -307,7 +310,7 @@ export class SessionManager {
   #onOverdue(): void {
     this.#overdue = true;
     this.#deps.callOff?.();
-    for (const { session } of this.#calls.values()) session.leave();
+    for (const { session } of this.#calls.values()) void carryOut(session, RESTART);
   }
 
   #enter(carrier: Carrier, call: IncomingCall, terms: CallTerms, names: CallNames): CallEntry {

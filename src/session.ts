@@ -28,7 +28,7 @@ import type { CallLeg, LegEvent } from './leg.ts';
 import { Line, type LineOptions } from './line.ts';
 import type { Log } from './log.ts';
 import type { CallCounts } from './metrics.ts';
-import { RESTART_GOODBYE, transferFailed } from './notices.ts';
+import { transferFailed } from './notices.ts';
 import type { Pacer } from './pacer.ts';
 import type { Tape } from './tape.ts';
 import { tellOfRun } from './tool-desk.ts';
@@ -314,7 +314,7 @@ export class Session {
   }
 
   /** Takes leave of the caller in words, whatever they want: the process has to stop, or the call has cost enough. */
-  leave(reason: 'shutdown' | 'budget-spent' = 'shutdown', goodbye = RESTART_GOODBYE): void {
+  leave(reason: 'shutdown' | 'budget-spent', goodbye: string): void {
     if (this.#endReason === undefined) this.#leave.now(reason, goodbye);
   }
 

@@ -2,6 +2,7 @@ import type { AudioFormat } from './audio/format.ts';
 import type { CallEvent } from './call-events.ts';
 import type { Answer, Carrier, CarrierName, IncomingCall, WebhookRequest, WebhookRoute } from './carrier.ts';
 import type { Clock } from './clock.ts';
+import type { Order } from './orders.ts';
 import type { RealtimeProvider } from './provider.ts';
 import type { Random } from './random.ts';
 import type { CallTerms } from './session-manager.ts';
@@ -45,6 +46,8 @@ export interface Tape {
   stream(request: WebhookRequest): StreamTape | undefined;
   /** The upgrade was answered with this status, and there is no stream. */
   streamRefused(request: WebhookRequest, status: number): void;
+  /** Somebody who is not in the call wants something of it, which is done next. */
+  ordered(order: Order): void;
   observe(event: CallEvent): void;
   /** For a recording that can be listened to; undefined: none is made. */
   readonly ear?: EarTape | undefined;

@@ -428,7 +428,7 @@ describe('a call that a machine answers', () => {
     await kit.pass(4000);
     call.session.onCarrierEvent(found('machine-beep', true));
     kit.provider.speak('r', 'a', 3000);
-    call.session.leave();
+    call.session.leave('shutdown', 'Goodbye.');
     await kit.pass(2900, 100);
     expect(kit.provider.said).toEqual(['Hello.', MESSAGE]);
     await kit.pass(300, 100);

@@ -485,7 +485,7 @@ describe('while the caller is away', () => {
     await call.session.transfer(TRANSFER);
     call.ask();
     call.stop();
-    call.session.leave();
+    call.session.leave('shutdown', 'Goodbye.');
     await kit.pass(10_000);
     expect(call.endReason).toBeUndefined();
     call.news('answered');

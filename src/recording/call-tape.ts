@@ -1,6 +1,7 @@
 import type { CallEvent } from '../call-events.ts';
 import type { Answer, Carrier, IncomingCall, WebhookRequest } from '../carrier.ts';
 import type { Clock } from '../clock.ts';
+import type { Order } from '../orders.ts';
 import type { RealtimeProvider } from '../provider.ts';
 import type { Random } from '../random.ts';
 import type { EarTape, StreamTape, Tape } from '../tape.ts';
@@ -128,6 +129,10 @@ export class CallTape implements Tape {
   rest(asked: RestAsked, ask: () => Promise<Response>): Promise<Response> {
     const learn = (text: string): void => this.#refs.learn(jsonIn(text));
     return tapRest(this.#lines, this.#next('requests'), asked, ask, learn);
+  }
+
+  ordered(order: Order): void {
+    this.#lines.arrived(() => ({ on: 'operator', dir: 'in', msg: order }));
   }
 
   observe(event: CallEvent): void {

@@ -3,6 +3,7 @@ import type { Encoding } from '../audio/format.ts';
 import type { CallEvent } from '../call-events.ts';
 import type { CarrierName, ControlStyle, WebhookRoute } from '../carrier.ts';
 import type { ErrorCode } from '../errors.ts';
+import type { Order } from '../orders.ts';
 import type { ConnectRequest, ProviderCapabilities, ProviderEvent } from '../provider.ts';
 import type { RecordedAgent } from './agent-record.ts';
 
@@ -13,8 +14,8 @@ import type { RecordedAgent } from './agent-record.ts';
 
 export const FORMAT_VERSION = 1;
 
-/** Edges of the process. `rest`: requests of the bridge to the carrier. `call`: what observers are told. */
-export const EDGES = ['webhook', 'carrier', 'provider', 'tool', 'rest', 'call', 'clock'] as const;
+/** Edges of the process. `rest`: requests of the bridge to the carrier. `operator`: orders from beside the line. `call`: what observers are told. */
+export const EDGES = ['webhook', 'carrier', 'provider', 'tool', 'rest', 'operator', 'call', 'clock'] as const;
 export type Edge = (typeof EDGES)[number];
 
 /** Audio that lies in a WAV of the folder instead of in the message: samples `at` to `at + n` of `<wav>.wav`. */
@@ -39,6 +40,8 @@ type Body =
   | (OnSocket<'provider'> & Said)
   | (InOut<'tool'> & { readonly msg: ToolMessage })
   | (InOut<'rest'> & { readonly msg: RestMessage })
+  /** What somebody wanted of the call who was not in it. */
+  | { readonly on: 'operator'; readonly dir: 'in'; readonly msg: Order }
   | { readonly on: 'call'; readonly dir: 'out'; readonly msg: CallEvent }
   /** A timer that was due at `due` ran now. Not in fixtures: there, timers run when they are due. */
   | { readonly on: 'clock'; readonly dir: 'in'; readonly msg: { readonly due: number } };

@@ -3,6 +3,7 @@ import type { CallEvent } from '../call-events.ts';
 import { WEBHOOK_ROUTES } from '../carrier.ts';
 import { ERRORS } from '../errors.ts';
 import { isRecord } from '../is-record.ts';
+import type { Order } from '../orders.ts';
 import type { Control, Edge, Line, Signed } from './format.ts';
 import {
   aCount,
@@ -133,6 +134,13 @@ const REST_IN = byField({
   status: { id: aCount, status: aCount, body: aText },
   error: { id: aCount, error: aText },
 });
+const ORDERS = {
+  end: { reason: aText },
+  leave: { reason: aText, goodbye: aText },
+  transfer: { transfer: anObject },
+  'send-digits': { digits: aText },
+  record: { on: is('true or false', (value) => typeof value === 'boolean') },
+} as const satisfies Record<Order['does'], Fields>;
 const CALL_OUT = objectOf({ type: oneOf(Object.keys(CALL_EVENTS)), atMs: aTime }, true);
 const CLOCK_IN = objectOf({ due: aTime });
 
@@ -170,6 +178,7 @@ const EDGE_LINES = {
   provider: said(),
   tool: bothWays(TOOL_IN, TOOL_OUT),
   rest: bothWays(REST_IN, REST_OUT),
+  operator: objectOf({ t: aTime, on: anything, dir: oneOf(['in']), msg: objectBy('does', ORDERS) }),
   call: objectOf({ t: aTime, on: anything, dir: oneOf(['out']), msg: CALL_OUT }),
   clock: objectOf({ t: aTime, on: anything, dir: oneOf(['in']), msg: CLOCK_IN }),
 } as const satisfies Record<Edge, Check>;

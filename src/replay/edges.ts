@@ -1,5 +1,5 @@
 import type { Agent } from '../agents.ts';
-import type { Carrier, IncomingCall } from '../carrier.ts';
+import type { Carrier, CarrierName, IncomingCall } from '../carrier.ts';
 import { type AgentParts, agentFrom, type RecordedTool } from '../recording/agent-record.ts';
 import { CallTape } from '../recording/call-tape.ts';
 import { Ear } from '../recording/ear.ts';
@@ -27,6 +27,7 @@ export class Edges implements Tapes {
   readonly #stored: StoredCall;
   readonly #clock: ReplayClock;
   #tape: CallTape | undefined;
+  #key: { readonly carrier: CarrierName; readonly callId: string } | undefined;
 
   constructor({ stored, clock, toolMatch, onLine }: StageOptions) {
     this.#stored = stored;
@@ -56,6 +57,7 @@ export class Edges implements Tapes {
   begin(carrier: Carrier, call: IncomingCall): Tape {
     const { seed, epochMs } = this.#stored.call;
     const { sink } = this;
+    this.#key = { carrier: carrier.name, callId: call.callId };
     this.#tape = new CallTape({
       clock: this.#clock,
       startedAt: 0,
@@ -74,6 +76,11 @@ export class Edges implements Tapes {
       onEnded: () => undefined,
     });
     return this.#tape;
+  }
+
+  /** The call that is up, or was last. */
+  get key(): { readonly carrier: CarrierName; readonly callId: string } | undefined {
+    return this.#key;
   }
 
   async close(): Promise<void> {}

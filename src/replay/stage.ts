@@ -1,5 +1,6 @@
 import { assertNever } from '../errors.ts';
 import { createLog } from '../log.ts';
+import { carryOut, type Order } from '../orders.ts';
 import type { RealtimeProvider } from '../provider.ts';
 import type { Line } from '../recording/format.ts';
 import { SeededRandom } from '../recording/seeded-random.ts';
@@ -87,6 +88,8 @@ export class Stage {
         return tools.feed(line.msg);
       case 'rest':
         return rest.feed(line.msg);
+      case 'operator':
+        return this.#ordered(line.msg);
       case 'clock':
         return this.#options.clock.runTold(line.msg.due);
       case 'call':
@@ -100,6 +103,14 @@ export class Stage {
   async strike(endedAt: number): Promise<void> {
     await this.sink.finish({ t: endedAt, complete: true });
     await this.#service.close(async () => undefined);
+  }
+
+  #ordered(order: Order): boolean {
+    const { key } = this.#edges;
+    const session = key && this.#service.manager.find(key.carrier, key.callId);
+    if (session === undefined) return false;
+    void carryOut(session, order);
+    return true;
   }
 
   #write(line: Line): void {

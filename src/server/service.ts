@@ -197,10 +197,11 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
     // Both take nothing more from here on, before anything is waited for. The desk puts down how the sessions end.
     reception.close();
     await Promise.all([manager.close(), desk.close()]);
+    // How sockets are dropped when the process stops is nothing of a call's.
+    await tapes?.close();
     media.close();
     pacer.close();
     await between();
-    await tapes?.close();
     if (accounts !== undefined) await crew?.close(accounts);
     await providers.registry.close();
   };

@@ -55,6 +55,8 @@ function tell(line: Line): Told | undefined {
   switch (line.on) {
     case 'clock':
       return undefined;
+    case 'operator':
+      return tellOrder(line.msg);
     case 'call':
       return tellCall(line.msg);
     case 'webhook':
@@ -88,6 +90,11 @@ function tellRest(msg: MessageOf<'rest'>): Told {
   if ('method' in msg) return { kind: 'rest', label: `request ${msg.method}`, note: msg.url };
   if ('error' in msg) return { kind: 'rest', label: 'request failed', note: msg.error, bad: true };
   return { kind: 'rest', label: `answer ${msg.status}`, note: msg.body, bad: msg.status >= 400 };
+}
+
+function tellOrder(order: MessageOf<'operator'>): Told {
+  const { does, ...terms } = order;
+  return { kind: 'call', label: `order: ${does}`, note: json(terms) };
 }
 
 function tellTool(msg: MessageOf<'tool'>): Told {

@@ -37,6 +37,8 @@ export function kindOf(line: Line): string {
       return toolKind(line.msg);
     case 'rest':
       return 'method' in line.msg ? line.msg.method : 'answer';
+    case 'operator':
+      return line.msg.does;
     case 'call':
       return line.msg.type;
     case 'clock':
@@ -86,6 +88,8 @@ export function wordsOf(line: Line, names: Names): string {
       return `function ${names.functions.get(line.msg.id) ?? line.msg.id}: ${kind}`;
     case 'rest':
       return isOut ? `request to the carrier: ${kind}` : `answer to request ${idOf(line.msg)}`;
+    case 'operator':
+      return `order from beside the line: ${kind}`;
     case 'call':
       return `told to observers: ${kind}`;
     case 'clock':
