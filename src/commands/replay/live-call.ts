@@ -2,6 +2,7 @@ import type { Agent } from '../../agents.ts';
 import type { CarrierName } from '../../carrier.ts';
 import { systemClock } from '../../clock.ts';
 import type { Env } from '../../config.ts';
+import { BridgeError } from '../../errors.ts';
 import { createLog } from '../../log.ts';
 import { agentFrom, type RecordedTool } from '../../recording/agent-record.ts';
 import { MemorySink } from '../../recording/memory-sink.ts';
@@ -104,6 +105,9 @@ async function call(
   view.line('phone', `call over, ended by ${report.endedBy}`);
   view.close();
   signal.throwIfAborted();
+  if (report.firstStreamMs !== undefined) return;
+  const why = report.failure ?? `the call was ${report.outcome}`;
+  throw new BridgeError('CARRIER_UNAVAILABLE', `the call never came up: ${why}`);
 }
 
 function agentOf({ stored, agent, provider }: LiveCallOptions, tools: RecordedTools): Agent {
