@@ -111,6 +111,7 @@ const CALL_FILE: Record<keyof CallFile, Check> = {
       fields: aList,
       speech: oneOf(['none', 'caller', 'agent', 'both']),
       words: aTruth,
+      keys: maybe(aTruth),
     }),
   ),
 };

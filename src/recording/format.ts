@@ -234,6 +234,7 @@ export interface RedactionRecord {
   readonly fields: readonly string[];
   readonly speech: 'none' | 'caller' | 'agent' | 'both';
   readonly words: boolean;
+  readonly keys?: boolean | undefined;
 }
 
 /** How much a replay may differ. */

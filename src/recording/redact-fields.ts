@@ -1,0 +1,106 @@
+import { SPELLINGS } from './redact-encodings.ts';
+import { maskText, maskValue } from './redact-masks.ts';
+
+/** Shorter values are found everywhere, and mean nothing. */
+const SHORTEST = 4;
+const SHORTEST_DIGITS = 6;
+const MOST_VALUES = 1000;
+
+/** `<Parameter name="…" value="…">`, and any attribute. */
+const NAMED = /(\bname="([^"]*)"[^<>]*?\bvalue=")([^"]*)/g;
+const ATTRIBUTE = /\b([\w.:-]{1,64})="([^"]*)"/g;
+/** `name=value;name=value`, as carriers hand parameters through. */
+const PAIR = /(?<![^\s;,{?&])([\w.%-]{1,64})=([^\s;,&"'<>{}]*)/g;
+
+/** Fields whose values nobody else is to know, by their names; and their values, wherever else they stand. */
+export class SecretFields {
+  readonly #names: ReadonlySet<string>;
+  /** Spellings of what such fields held, and what each becomes. */
+  readonly #values = new Map<string, string>();
+  #any: RegExp | undefined;
+
+  constructor(names: readonly string[]) {
+    this.#names = new Set(names.map(plain).filter((name) => name !== ''));
+  }
+
+  /** Case and signs do not count, nor what carriers put before the names of parameters. */
+  has(name: string): boolean {
+    if (this.#names.size === 0) return false;
+    const found = plain(name);
+    return this.#names.has(found) || this.#names.has(found.replace(/^(?:sipheader)?x?(?:ph)?/, ''));
+  }
+
+  /** What such a field held: it keeps its form and nothing else. */
+  hide(value: unknown): unknown {
+    this.#learn(value);
+    return maskValue(value);
+  }
+
+  /** A text that may name such a field, or say what one held. */
+  text(text: string): string {
+    if (this.#names.size === 0 || text.length < SHORTEST) return text;
+    return this.values(this.#named(text));
+  }
+
+  /** A text that may say what such a field held. As long as it was, but where it is spelled in an encoding. */
+  values(text: string): string {
+    if (this.#values.size === 0 || text.length < SHORTEST) return text;
+    if (this.#any === undefined) {
+      const longest = [...this.#values.keys()].sort((a, b) => b.length - a.length).map(literal);
+      this.#any = new RegExp(longest.join('|'), 'gi');
+    }
+    return text.replace(this.#any, (found) => this.#values.get(found) ?? maskText(found));
+  }
+
+  #named(text: string): string {
+    if (!text.includes('=')) return text;
+    return text
+      .replace(NAMED, (whole, before: string, name: string, value: string) =>
+        this.has(name) ? before + this.#hideText(value) : whole,
+      )
+      .replace(ATTRIBUTE, (whole, name: string, value: string) =>
+        this.has(name) ? `${name}="${this.#hideText(value)}"` : whole,
+      )
+      .replace(PAIR, (whole, name: string, value: string) =>
+        this.has(decoded(name)) ? `${name}=${this.#hideEncoded(value)}` : whole,
+      );
+  }
+
+  #hideText(text: string): string {
+    this.#learn(text);
+    return maskText(text);
+  }
+
+  #hideEncoded(text: string): string {
+    const value = decoded(text);
+    this.#learn(value);
+    return value === text ? maskText(text) : encodeURIComponent(maskText(value));
+  }
+
+  #learn(value: unknown): void {
+    if (typeof value === 'number') this.#learn(String(value));
+    if (typeof value === 'object' && value !== null)
+      for (const inner of Object.values(value)) this.#learn(inner);
+    if (typeof value !== 'string' || this.#values.has(value) || this.#values.size > MOST_VALUES) return;
+    if (value.length < (/\p{L}/u.test(value) ? SHORTEST : SHORTEST_DIGITS)) return;
+    const masked = maskText(value);
+    for (const spell of SPELLINGS) this.#values.set(spell(value), spell(masked));
+    this.#any = undefined;
+  }
+}
+
+function plain(name: string): string {
+  return name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return text;
+  }
+}
+
+function literal(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
