@@ -7,6 +7,7 @@ import type { BuiltInEntry, ToolEntry } from './agents-file/tool-entries.ts';
 import type { AgentsFile, NumberEntry } from './agents-file.ts';
 import type { AfterStream, CarrierName } from './carrier.ts';
 import { BridgeError } from './errors.ts';
+import { carrierRecords, type RecordingPlan } from './recording-terms.ts';
 import type { Tool } from './tools.ts';
 
 type Variables = Readonly<Record<string, string>>;
@@ -108,7 +109,7 @@ export class AgentBook {
       maxCallGoodbye: say(spec.limits?.goodbye, base.maxCallGoodbye),
       silence: silence(spec, base, variables),
       digits: spec.digits ?? base.digits,
-      recording: spec.recording ?? base.recording,
+      recording: spec.recording === undefined ? base.recording : carrierRecords(spec.recording.by),
       variables,
       lastResort: lastResort(spec, base, variables),
     };
@@ -131,6 +132,11 @@ export class AgentBook {
     if (spec.budget === undefined) return undefined;
     const variables = this.#allVariables(spec, facts, given);
     return { perCall: spec.budget.perCall, goodbye: filled(spec.budget.goodbye, variables) };
+  }
+
+  /** How its calls are recorded; undefined: as the service has it. Throws BAD_INPUT for a name that the file does not have. */
+  recordingPlan(name: string): RecordingPlan | undefined {
+    return this.spec(name).recording;
   }
 
   /** Who is asked at the start of a call that `name` is to have; undefined: nobody. A number without an agent has no name. */

@@ -1,12 +1,15 @@
+import { join } from 'node:path';
 import { MESSAGE_S, TRANSFER_RING_S } from './agents.ts';
 import type { AfterStream } from './carrier.ts';
 import { readProviderList } from './config/provider-choice.ts';
 import type { ProviderName } from './config/provider-settings.ts';
 import { type ProviderSections, readProviders } from './config/providers.ts';
 import { deepFreeze, type Env, Reader } from './config/reader.ts';
+import { givenSettings, secretValues } from './config/setting-kinds.ts';
 import { BridgeError } from './errors.ts';
 import { FAILOVER, type FailoverPolicy } from './fallback/policy.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
+import { RECORDED_BY, type RecordedBy } from './recording-terms.ts';
 import { CALL_ADDRESS } from './schema-parts.ts';
 
 export type { Env } from './config/reader.ts';
@@ -21,6 +24,21 @@ export interface Config extends ProviderSections {
   readonly apiToken: string | undefined;
   readonly agentsFile: string | undefined;
   readonly dataDir: string;
+  readonly recordings: {
+    /** Who records the calls of agents that say nothing of it; undefined: not said, which is nobody. */
+    readonly by: RecordedBy | undefined;
+    /** Where the bridge keeps what it records. */
+    readonly folder: string;
+    /** How long it keeps them, in ms, and how much of them, in bytes; undefined: without end. */
+    readonly maxAgeMs: number | undefined;
+    readonly maxBytes: number | undefined;
+    /** Nothing is recorded while less is free on the disk, in bytes. */
+    readonly minFreeBytes: number;
+  };
+  /** What was set of that which decides how a call goes, by the names of the environment. No secrets, addresses and folders. */
+  readonly given: Readonly<Record<string, string>>;
+  /** Keys and tokens, which nobody may write down. */
+  readonly secrets: readonly string[];
   readonly maxCalls: number;
   readonly maxCallMs: number;
   readonly silenceMs: number;
@@ -69,6 +87,7 @@ export function loadConfig(env: Env): Config {
   const read = new Reader(env);
   const sections = readProviders(read);
   const providers = readProviderList(read, sections);
+  const dataDir = read.text('DATA_DIR') ?? '.patchcord';
   const config: Config = {
     port: read.whole('PORT', 8080, 0, 65_535),
     host: read.text('HOST') ?? '0.0.0.0',
@@ -76,7 +95,10 @@ export function loadConfig(env: Env): Config {
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     apiToken: read.text('API_TOKEN'),
     agentsFile: read.text('AGENTS_FILE'),
-    dataDir: read.text('DATA_DIR') ?? '.patchcord',
+    dataDir,
+    recordings: readRecordings(read, dataDir),
+    given: givenSettings(read),
+    secrets: secretValues(read),
     maxCalls: read.whole('MAX_CALLS', 200, 1, 100_000),
     maxCallMs: read.whole('MAX_CALL_SECONDS', 3600, 1, 86_400) * 1000,
     silenceMs: read.whole('SILENCE_SECONDS', 15, 0, 3600) * 1000,
@@ -130,6 +152,21 @@ export function loadConfig(env: Env): Config {
   read.together('PLIVO_AUTH_TOKEN', ['PLIVO_AUTH_ID']);
   if (read.bad.length > 0) throw new BridgeError('BAD_CONFIG', read.bad.join('; '));
   return deepFreeze(config);
+}
+
+const DAY_MS = 86_400_000;
+const GB = 1_000_000_000;
+
+function readRecordings(read: Reader, dataDir: string): Config['recordings'] {
+  const maxDays = read.whole('RECORDINGS_MAX_DAYS', 30, 0, 36_500);
+  const maxGb = read.amount('RECORDINGS_MAX_GB', 10, 0, 1_000_000);
+  return {
+    by: read.oneOf('RECORDING', RECORDED_BY, undefined),
+    folder: read.text('RECORDINGS_DIR') ?? join(dataDir, 'recordings'),
+    maxAgeMs: maxDays === 0 ? undefined : maxDays * DAY_MS,
+    maxBytes: maxGb === 0 ? undefined : Math.round(maxGb * GB),
+    minFreeBytes: Math.round(read.amount('RECORDINGS_MIN_FREE_GB', 1, 0, 1_000_000) * GB),
+  };
 }
 
 /** At most one of its settings: a caller cannot be given two of them. */

@@ -161,6 +161,25 @@ tools: { mcp: { crm: { command: node } } }
     ]);
   });
 
+  it.each([
+    ['true', { by: 'carrier' }],
+    ['false', { by: 'off' }],
+    ['off', { by: 'off' }],
+    ['bridge', { by: 'bridge' }],
+    ['both', { by: 'both' }],
+    ['{}', { by: 'bridge' }],
+    [
+      '{ by: both, redact: { numbers: true, fields: [pin], speech: caller } }',
+      {
+        by: 'both',
+        redact: { numbers: true, fields: ['pin'], speech: 'caller', words: false, keys: false },
+      },
+    ],
+  ])('says by `recording: %s` who records, and what is taken out', async (text, wanted) => {
+    const file = await read(agent(`recording: ${text}`));
+    expect(file.agents.get('a')?.recording).toEqual({ redact: undefined, ...wanted });
+  });
+
   it('has variables that are numbers or true or false as text', async () => {
     const file = await read('variables: { tables: 12, open: true }\nagents: { a: {} }');
     expect(file.variables).toEqual({ tables: '12', open: 'true' });
@@ -322,6 +341,24 @@ describe('one mistake', () => {
       'a setting that goes with another',
       agent('lastResort: { say: Sorry, transfer: "+15550199" }'),
       '3:31 agents.a.lastResort.transfer: found it beside "say", wanted one or the other',
+    ],
+    [
+      'somebody who cannot record',
+      agent('recording: carier'),
+      '3:16 agents.a.recording: found "carier", wanted true, false, "bridge", "carrier", "both", or { by: …, redact: … }',
+    ],
+    [
+      'redaction out of reach',
+      agent('recording: { by: carrier, redact: { words: true } }'),
+      '3:39 agents.a.recording.redact: found it with by: carrier, wanted bridge or both: what the carrier records is out of reach',
+    ],
+    [
+      'a rule of redaction that there is not',
+      agent('recording: { redact: { nubmers: true, speech: callers } }'),
+      [
+        '3:28 agents.a.recording.redact.nubmers: found an unknown key "nubmers", did you mean "numbers"?',
+        '3:51 agents.a.recording.redact.speech: found "callers", wanted "none", "caller", "agent" or "both"',
+      ],
     ],
     [
       'a number that is far too large',

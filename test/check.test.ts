@@ -102,7 +102,7 @@ agent booking
   language      de
   turns end     by loudness and pauses (pause of 700 ms)
   audio         wideband
-  recording     from the first second
+  recording     by the carrier, from the first second
   longest call  900 s
   budget        1.5 EUR a call
   webhooks      start hooks.example.com:8443
@@ -355,7 +355,7 @@ numbers: [${numbers.join()}, { number: "1", agent: b }, { number: "2", agent: c 
             { name: 'openai', model: 'gpt-realtime-2.1', lacks: 'OPENAI_API_KEY' },
             { name: 'local' },
           ],
-          recording: true,
+          recording: { by: 'carrier' },
           perCall: 1.5,
         },
         { name: 'waiter' },

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { PROVIDERS } from '../src/config/provider-settings.ts';
 import { lacksOf } from '../src/config/providers.ts';
+import { Reader } from '../src/config/reader.ts';
+import { givenSettings, SETTING_KINDS, secretValues } from '../src/config/setting-kinds.ts';
 import { type Env, loadConfig } from '../src/config.ts';
 import { BridgeError } from '../src/errors.ts';
 
@@ -47,6 +49,67 @@ describe('the configuration', () => {
     expect(text).toContain('OPENAI_SESSION: found 2 characters that are no JSON object');
     expect(text).toContain('AUDIO_PATH: found "hifi", wanted one of wideband, passthrough');
     expect(text.split('; ')).toHaveLength(8);
+  });
+
+  it('keeps recordings for a month and in ten gigabytes, unless it is told otherwise', () => {
+    expect(loadConfig({ DATA_DIR: '/data' }).recordings).toEqual({
+      by: undefined,
+      folder: '/data/recordings',
+      maxAgeMs: 30 * 86_400_000,
+      maxBytes: 10e9,
+      minFreeBytes: 1e9,
+    });
+    const told = loadConfig({
+      RECORDING: 'both',
+      RECORDINGS_DIR: '/disk',
+      RECORDINGS_MAX_DAYS: '0',
+      RECORDINGS_MAX_GB: '0.5',
+      RECORDINGS_MIN_FREE_GB: '0',
+    });
+    expect(told.recordings).toEqual({
+      by: 'both',
+      folder: '/disk',
+      maxAgeMs: undefined,
+      maxBytes: 5e8,
+      minFreeBytes: 0,
+    });
+    expect(loadConfig({ RECORDINGS_MAX_GB: '0' }).recordings.maxBytes).toBeUndefined();
+    const text = mistakes({ RECORDING: 'true', RECORDINGS_MAX_DAYS: '-1', RECORDINGS_MAX_GB: 'much' });
+    expect(text.split('; ')).toEqual([
+      expect.stringContaining('RECORDINGS_MAX_DAYS: found "-1", wanted a whole number from 0 to 36500'),
+      'RECORDINGS_MAX_GB: found "much", wanted a number from 0 to 1000000',
+      'RECORDING: found "true", wanted one of off, bridge, carrier, both',
+    ]);
+  });
+
+  it('knows what of it may be kept with a recording, and what nobody may write down', () => {
+    // Each is text that no other variable has.
+    const env = Object.fromEntries(
+      Object.keys(SETTING_KINDS).map((name, i) => [name, `value-${String(i).padStart(3, '0')}-of-it`]),
+    );
+    const read = new Reader(env);
+    const given = givenSettings(read);
+    const secrets = secretValues(read);
+    const names = Object.entries(SETTING_KINDS);
+    for (const [name, kind] of names) {
+      expect([name, name in given]).toEqual([name, kind === 'call']);
+      expect([name, secrets.includes(env[name] ?? '')]).toEqual([name, kind === 'secret']);
+      // Whatever it is said to be: what is called so is one.
+      if (/_KEY$|TOKEN|SECRET|PASSWORD|KEY_ID$/.test(name) && name !== 'TELNYX_PUBLIC_KEY')
+        expect([name, kind]).toEqual([name, 'secret']);
+    }
+    const told = JSON.stringify(given);
+    for (const secret of secrets) expect(told).not.toContain(secret);
+    expect(Object.keys(given)).toContain('OPENAI_MODEL');
+    expect(secrets.length).toBeGreaterThan(10);
+  });
+
+  it('keeps nothing with a recording that looks like a key in the wrong variable', () => {
+    const { given } = loadConfig({
+      OPENAI_VOICE: 'sk-proj-0123456789abcdef0123456789',
+      OPENAI_MODEL: 'gpt-realtime',
+    });
+    expect(given).toEqual({ OPENAI_MODEL: 'gpt-realtime' });
   });
 
   it('does not repeat a secret that was put into the wrong variable', () => {

@@ -4,6 +4,7 @@ import { agentBudgetSchema } from '../cost/budget-schema.ts';
 import { FAILOVER } from '../fallback/policy.ts';
 import { endHookSchema } from '../hooks/end-hook.ts';
 import { startHookSchema } from '../hooks/start-hook.ts';
+import { NOISED, RECORDED_BY } from '../recording-terms.ts';
 import { text, whole } from '../schema-parts.ts';
 import {
   address,
@@ -219,6 +220,45 @@ const lastResort = z
     'What the caller gets when no provider is left: a text, an ear for a message, a person, or the end.',
   );
 
+const redact = z
+  .strictObject({
+    numbers: yesOrNo.default(false).describe('Telephone numbers are replaced by fictitious ones.'),
+    fields: z
+      .array(text(200), { error: 'a list of names' })
+      .max(200, { error: 'at most 200 names' })
+      .default([])
+      .describe('Fields of messages, and of arguments and results of functions, whose values are taken out.'),
+    speech: oneOf(NOISED).default('none').describe('Whose speech is kept as noise of the same length.'),
+    words: yesOrNo.default(false).describe('What was said is taken out wherever it is written down.'),
+    keys: yesOrNo.default(false).describe('Keys that the caller pressed are taken out.'),
+  })
+  .describe('What the service takes out of its own recording while it makes it.');
+
+const RECORDING = 'true, false, "bridge", "carrier", "both", or { by: …, redact: … }';
+
+const recording = z
+  .union(
+    [
+      yesOrNo,
+      oneOf(RECORDED_BY),
+      z
+        .strictObject({
+          by: oneOf(['bridge', 'carrier', 'both']).default('bridge').describe('Who records.'),
+          redact: redact.optional(),
+        })
+        .superRefine(({ by, redact }, context) => {
+          if (by !== 'carrier' || redact === undefined) return;
+          const message =
+            'found it with by: carrier, wanted bridge or both: what the carrier records is out of reach';
+          context.addIssue({ code: 'custom', path: ['redact'], message });
+        }),
+    ],
+    { error: RECORDING },
+  )
+  .describe(
+    'Who records the call from its first second: the carrier (true or carrier), the service (bridge), both, or nobody (false). Default: RECORDING of the service.',
+  );
+
 export const agentSchema = z
   .strictObject({
     instructions: instructions.optional(),
@@ -258,9 +298,7 @@ export const agentSchema = z
       })
       .optional()
       .describe('How long a call may last.'),
-    recording: yesOrNo
-      .optional()
-      .describe('The carrier records the call from its first second. Default: false.'),
+    recording: recording.optional(),
     silence: silence.optional(),
     digits: z
       .strictObject({

@@ -1,15 +1,20 @@
 import type { AgentProvider, Clip } from '../agents.ts';
 import type { GapFillerPolicy } from '../fallback/policy.ts';
+import type { RecordingPlan } from '../recording-terms.ts';
 import type { RawAgent } from './agent-schema.ts';
 import { readToolEntry, type ToolEntry } from './tool-entries.ts';
 
 /** An agent as the agents file has it, checked; texts still hold their `{{variables}}`. Undefined: not said. */
 export interface AgentSpec
-  extends Omit<RawAgent, 'instructions' | 'filler' | 'failover' | 'providers' | 'tools' | 'digits'> {
+  extends Omit<
+    RawAgent,
+    'instructions' | 'filler' | 'failover' | 'providers' | 'tools' | 'digits' | 'recording'
+  > {
   readonly name: string;
   readonly instructions: string | undefined;
   readonly filler: false | FillerSpec | undefined;
   readonly failover: FailoverSpec | undefined;
+  readonly recording: RecordingPlan | undefined;
   /** In order; none: those that the service is configured for. */
   readonly providers: readonly AgentProvider[];
   readonly tools: readonly ToolEntry[];
@@ -54,13 +59,14 @@ export function agentSpec(
   raw: RawAgent,
   files: { readonly instructions: string | undefined; readonly clips: AgentClips | undefined },
 ): AgentSpec {
-  const { instructions, filler, failover, providers = [], tools, digits, ...rest } = raw;
+  const { instructions, filler, failover, recording, providers = [], tools, digits, ...rest } = raw;
   return {
     ...rest,
     name,
     instructions: typeof instructions === 'string' ? instructions : files.instructions,
     filler: typeof filler === 'object' ? fillerSpec(filler, files.clips?.filler) : filler,
     failover: failover && failoverSpec(failover, files.clips?.gap),
+    recording: recordingPlan(recording),
     providers: providers.map((one) => {
       if (typeof one === 'string') return { name: one, model: undefined, voice: undefined, overrides: {} };
       return { name: one.name, model: one.model, voice: one.voice, overrides: one.overrides };
@@ -68,6 +74,13 @@ export function agentSpec(
     tools: tools === undefined ? TOOLS : tools.map(readToolEntry),
     digits: digits && { ...digits, endKey: digits.endKey === false ? undefined : digits.endKey },
   };
+}
+
+function recordingPlan(raw: RawAgent['recording']): RecordingPlan | undefined {
+  if (raw === undefined) return undefined;
+  // `true` is older than the recordings of the bridge.
+  if (typeof raw === 'boolean') return { by: raw ? 'carrier' : 'off', redact: undefined };
+  return typeof raw === 'string' ? { by: raw, redact: undefined } : { by: raw.by, redact: raw.redact };
 }
 
 function fillerSpec(raw: Exclude<RawAgent['filler'], false | undefined>, clip: Clip | undefined): FillerSpec {

@@ -2,6 +2,7 @@ import { AgentBook } from '../agent-book.ts';
 import type { Agent, AgentProvider } from '../agents.ts';
 import type { AgentsFile, NumberEntry } from '../agents-file.ts';
 import { type AfterStream, CARRIERS, type CarrierName } from '../carrier.ts';
+import type { RecordedBy, RecordingPlan } from '../recording-terms.ts';
 import type { AgentSpec } from './agent-spec.ts';
 import type { CallFacts } from './call-facts.ts';
 import { type ProviderKnowledge, unknownNames } from './known-names.ts';
@@ -51,7 +52,7 @@ export interface AgentSummary {
   readonly webhooks: { readonly start: string | undefined; readonly end: string | undefined };
   readonly language: string | undefined;
   readonly audio: Agent['audio'];
-  readonly recording: boolean;
+  readonly recording: RecordingPlan;
   readonly maxCallSeconds: number;
   readonly perCall: number | undefined;
   /** What the caller gets when no provider is left. */
@@ -71,6 +72,8 @@ export interface ProviderSummary {
 }
 
 interface Setting extends ProviderKnowledge {
+  /** Who records the calls of agents that do not say; default: nobody. */
+  readonly recording?: RecordedBy | undefined;
   readonly providers: readonly KnownProvider[];
   /** The providers of agents that name none, in the order in which they are tried. */
   readonly usual: readonly string[];
@@ -152,7 +155,7 @@ function agentSummary(spec: AgentSpec, book: AgentBook, setting: Setting): Agent
     webhooks: { start: hostOf(book.startHook(spec.name)), end: hostOf(book.endHook(spec.name)) },
     language: agent.language,
     audio: agent.audio,
-    recording: agent.recording,
+    recording: book.recordingPlan(spec.name) ?? { by: setting.recording ?? 'off', redact: undefined },
     maxCallSeconds: agent.maxCallMs / 1000,
     perCall: spec.budget?.perCall,
     lastResort: lastResort.type,

@@ -95,7 +95,13 @@ async function checked(
   const { maxCallMs, silenceMs, failover, lastResort, agent } = config;
   const base = voiceAgent({ ...agent, maxCallMs, silenceMs, failover, lastResort, voice: undefined }, []);
   const knowledge = await knowledgeOf(builtIn, config);
-  const summary = summarize(file, { ...knowledge, providers, usual: config.providers, base });
+  const summary = summarize(file, {
+    ...knowledge,
+    providers,
+    usual: config.providers,
+    base,
+    recording: config.recordings.by,
+  });
   const mcp = connect ? await askServers(file, err) : undefined;
   return {
     ...summary,
@@ -181,12 +187,33 @@ function agentLines(agent: AgentSummary, currency: string): string[] {
     row('language', language ?? 'as the model decides'),
     row('turns end', turnWords(turnDetection)),
     row('audio', audio),
-    row('recording', recording ? 'from the first second' : 'no'),
+    row('recording', recordingWords(recording)),
     row('longest call', `${maxCallSeconds} s`),
     row('budget', perCall === undefined ? 'none' : `${perCall} ${currency} a call`),
     row('webhooks', listed(webhookWords(webhooks))),
     row('last resort', lastResortWords(agent)),
   ];
+}
+
+const RECORDERS = {
+  off: 'no',
+  carrier: 'by the carrier, from the first second',
+  bridge: 'by the service, from the first second',
+  both: 'by the carrier and by the service, from the first second',
+} as const;
+
+/** Who records, and what is taken out of what the service records. */
+function recordingWords({ by, redact }: AgentSummary['recording']): string {
+  if (redact === undefined) return RECORDERS[by];
+  const { numbers, fields, speech, words, keys } = redact;
+  const out = [
+    ...(numbers ? ['numbers'] : []),
+    ...fields,
+    ...(speech === 'none' ? [] : [speech === 'both' ? 'all speech' : `speech of the ${speech}`]),
+    ...(words ? ['words'] : []),
+    ...(keys ? ['keys'] : []),
+  ];
+  return out.length === 0 ? RECORDERS[by] : `${RECORDERS[by]}; without ${out.join(', ')}`;
 }
 
 type Providers = AgentSummary['providers'];

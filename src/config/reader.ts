@@ -7,7 +7,9 @@ export type Env = Readonly<Record<string, string | undefined>>;
 
 type ProviderSettings = typeof PROVIDER_SETTINGS;
 /** The name of a variable; one that is in no table cannot be read. */
-type Setting = (typeof SETTINGS)[number]['name'] | ProviderSettings[keyof ProviderSettings][number]['name'];
+export type Setting =
+  | (typeof SETTINGS)[number]['name']
+  | ProviderSettings[keyof ProviderSettings][number]['name'];
 
 /** Reads variables and collects what is wrong with them. An empty variable is one that is not set. */
 export class Reader {
@@ -42,6 +44,16 @@ export class Reader {
     const value = Number(text);
     if (/^\d+$/.test(text) && value >= min && value <= max) return value;
     this.#wrong(name, text, `a whole number from ${min} to ${max}`);
+    return fallback;
+  }
+
+  /** A number with a fraction or without. */
+  amount(name: Setting, fallback: number, min: number, max: number): number {
+    const text = this.text(name);
+    if (text === undefined) return fallback;
+    const value = Number(text);
+    if (/^\d{1,7}(\.\d{1,3})?$/.test(text) && value >= min && value <= max) return value;
+    this.#wrong(name, text, `a number from ${min} to ${max}`);
     return fallback;
   }
 

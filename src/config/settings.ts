@@ -35,6 +35,27 @@ export const SETTINGS = [
     fallback: '.patchcord',
     text: 'folder where reports of calls are kept until they are delivered, and what was spent today',
   },
+  {
+    name: 'RECORDING',
+    fallback: 'off',
+    text: 'who records the calls of agents that do not say: `off`, `bridge` (this service), `carrier` or `both`; see [docs/recordings.md](docs/recordings.md)',
+  },
+  {
+    name: 'RECORDINGS_DIR',
+    fallback: '`recordings` in `DATA_DIR`',
+    text: 'folder of what this service records',
+  },
+  { name: 'RECORDINGS_MAX_DAYS', fallback: '30', text: 'older recordings are removed; 0: never' },
+  {
+    name: 'RECORDINGS_MAX_GB',
+    fallback: '10',
+    text: 'the oldest recordings are removed when there are more; 0: never',
+  },
+  {
+    name: 'RECORDINGS_MIN_FREE_GB',
+    fallback: '1',
+    text: 'nothing is recorded while less is free on the disk; calls go on',
+  },
   { name: 'MAX_CALLS', fallback: '200', text: 'calls at once; one more is answered busy' },
   { name: 'MAX_CALL_SECONDS', fallback: '3600', text: 'longest call' },
   { name: 'SILENCE_SECONDS', fallback: '15', text: 'quiet line after which the caller is asked; 0: never' },
