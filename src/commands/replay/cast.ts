@@ -26,7 +26,9 @@ export interface Cast extends AsyncDisposable {
 const SIMULATED = 'simulated:';
 /** Of the environment: what belongs to a service that real calls come to. */
 const NOT_OURS =
-  /^(?:TWILIO|TELNYX|PLIVO|RECORDING|RECORDINGS)_|^(?:PUBLIC_URL|AGENTS_FILE|API_TOKEN|RECORDING|PROVIDER)$/;
+  /^(?:TWILIO|TELNYX|PLIVO)_(?!CODEC|L16_ORDER|AUDIO|UPGRADE)|^(?:RECORDING|RECORDINGS_\w+|PUBLIC_URL|AGENTS_FILE|API_TOKEN|PROVIDER)$/;
+/** What the caller sounds like. */
+const MEDIA = /^(?:TWILIO|TELNYX|PLIVO)_/;
 const OWN = { PORT: '0', HOST: '127.0.0.1', LOG_LEVEL: 'silent' } as const;
 
 /** A provider of the environment, or a simulated one. Rejects with BAD_INPUT for a name that cannot be simulated. */
@@ -82,13 +84,12 @@ export function recordedCast(stored: StoredCall): Cast {
   };
 }
 
-/** With the settings of the call, but for the carrier. */
+/** With the settings of the call, but for its account at the carrier. */
 function playedConfig(stored: StoredCall, given: readonly (readonly [string, string])[]): Config {
   const kept = Object.entries(stored.call.settings).filter(([name]) => !NOT_OURS.test(name));
-  const settings = { ...Object.fromEntries(kept), ...Object.fromEntries(given) };
-  return {
-    ...settingsOf({ ...stored, call: { ...stored.call, settings } }),
-    publicUrl: undefined,
-    host: OWN.HOST,
-  };
+  const settings = Object.fromEntries(kept);
+  const config = settingsOf({ ...stored, call: { ...stored.call, settings } });
+  const media = Object.fromEntries(kept.filter(([name]) => MEDIA.test(name)));
+  const { twilio, telnyx, plivo } = loadConfig({ ...media, ...Object.fromEntries(given), ...OWN });
+  return { ...config, twilio, telnyx, plivo, publicUrl: undefined, host: OWN.HOST };
 }

@@ -8,6 +8,7 @@ import { agentFrom, type RecordedTool } from '../../recording/agent-record.ts';
 import { MemorySink } from '../../recording/memory-sink.ts';
 import { Recorder } from '../../recording/recorder.ts';
 import type { StoredCall } from '../../recording/stored-call.ts';
+import { createBridge } from '../../server.ts';
 import { type Exchange, startExchange } from '../../sim/phone.ts';
 import { readParameters } from '../../tools/parameters.ts';
 import type { Tool } from '../../tools.ts';
@@ -16,7 +17,6 @@ import { newAccount, settingsFor } from '../simulated-account.ts';
 import { callerScript } from './caller-script.ts';
 import { type Cast, hiredCast, recordedCast } from './cast.ts';
 import { playCaller } from './live-caller.ts';
-import { startLiveService } from './live-service.ts';
 import { RecordedTools } from './recorded-tools.ts';
 
 export interface LiveCallOptions {
@@ -73,17 +73,17 @@ async function play(options: LiveCallOptions, cast: Cast, agent: Agent): Promise
     leadMs,
   });
   {
-    await using service = await startLiveService({
+    await using bridge = await createBridge({
       config: cast.config(settingsFor(carrier, account, exchange.restBaseUrl ?? '')),
       agent,
       provider: cast.providers,
       tapes: recorder,
       fetch: recorder.tapFetch(),
       leadMs,
-      secret: account.secret,
+      log: createLog('silent'),
       observe: (_callId, event) => view.bridge(event),
     });
-    await call(options, service.url, exchange);
+    await call(options, await bridge.listen(), exchange);
   }
   return sink.stored();
 }
