@@ -10,6 +10,9 @@ export interface Paced {
 /** Length of a telephone frame, and of one beat of the pacer, in ms. */
 export const FRAME_MS = 20;
 
+/** The platform counts whole milliseconds, so that a timer runs by up to so much before its time: that is its beat, and not one more. */
+const EARLY_MS = 1;
+
 /**
  * One timer for all calls of the process. It beats at absolute multiples of 20 ms from its start, so a late wake-up
  * delays one beat and not all that follow; it sleeps while nobody is registered.
@@ -57,7 +60,7 @@ export class Pacer {
     this.#cancel = undefined;
     const now = this.#clock.now();
     // Members compute what is due from the time, so beats that were slept through need no repetition.
-    while (this.#next <= now) this.#next += FRAME_MS;
+    while (this.#next < now + EARLY_MS) this.#next += FRAME_MS;
     for (const member of this.#members) this.#tick(member, now);
     if (this.#members.size > 0) this.#arm();
   };

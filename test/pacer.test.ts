@@ -107,3 +107,21 @@ describe('the pacer', () => {
     expect(ticks).toBe(5);
   });
 });
+
+describe('timers that run a fraction of a millisecond early, as those of the platform do', () => {
+  it('give one beat for each 20 ms, not two', () => {
+    const clock = new VirtualClock();
+    // Node counts whole milliseconds, and wakes up a little after them.
+    const early = {
+      now: () => clock.now(),
+      epoch: () => clock.epoch(),
+      after: (ms: number, run: () => void) => clock.after(Math.floor(ms) + 0.4, run),
+    };
+    const pacer = new Pacer(early);
+    const beats: number[] = [];
+    pacer.add({ tick: (now) => beats.push(now), failed: () => undefined });
+    clock.advance(1010);
+    expect(beats).toHaveLength(50);
+    pacer.close();
+  });
+});
