@@ -85,7 +85,10 @@ export class CallTape implements Tape {
   }
 
   provider(provider: RealtimeProvider): RealtimeProvider {
-    if (provider.usesNetwork !== true) return tapProvider(provider, this.#lines, this.#connections);
+    if (provider.usesNetwork !== true) {
+      const { clock } = this.#options;
+      return tapProvider(provider, this.#lines, this.#connections, clock);
+    }
     const network = new NetworkTap(this.#options.network, this.#lines, this.#connections, provider.name);
     return {
       name: provider.name,

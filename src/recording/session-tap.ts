@@ -1,4 +1,5 @@
 import type { AudioFormat } from '../audio/format.ts';
+import type { Clock } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
 import type { ConnectRequest, ProviderEvent, ProviderSession, RealtimeProvider } from '../provider.ts';
 import type { CallLines, LineBody } from './call-lines.ts';
@@ -8,19 +9,20 @@ import { wavName } from './socket-tap.ts';
 
 /**
  * The same provider, of which is written down what its sessions are told and tell: for one that has no network of its
- * own, or does not show it.
+ * own, or does not show it. Its timers are its own: it goes by `clock`, not by that of the call.
  */
 export function tapProvider(
   provider: RealtimeProvider,
   lines: CallLines,
   count: ConnectionCount,
+  clock: Clock,
 ): RealtimeProvider {
   return {
     name: provider.name,
     model: provider.model,
     capabilities: provider.capabilities,
     connect: (request, sink, signal) =>
-      new SessionTap(lines, count.next()).connect(provider, request, sink, signal),
+      new SessionTap(lines, count.next()).connect(provider, { ...request, clock }, sink, signal),
     ...(provider.close === undefined ? {} : { close: async () => provider.close?.() }),
   };
 }

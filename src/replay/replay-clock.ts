@@ -44,9 +44,8 @@ export class ReplayClock implements Clock {
 
   after(ms: number, run: () => void): Cancel {
     this.#order += 1;
-    const at = this.#now + Math.max(0, ms);
-    const timer: Timer = { at, order: this.#order, run, cancelled: false };
-    const due = rounded(at);
+    const due = this.#dueIn(ms);
+    const timer: Timer = { at: due, order: this.#order, run, cancelled: false };
     const held = this.#held.get(due);
     if ((held?.length ?? 0) < (this.#told.get(due) ?? 0)) {
       if (held === undefined) this.#held.set(due, [timer]);
@@ -94,6 +93,12 @@ export class ReplayClock implements Clock {
   /** Time passes; it never goes back. */
   moveTo(ms: number): void {
     this.#now = Math.max(this.#now, ms);
+  }
+
+  /** No wait is shorter than what can be told: who waits for less than that would wait for ever. */
+  #dueIn(ms: number): number {
+    const due = rounded(this.#now + Math.max(0, ms));
+    return ms > 0 && due <= this.#now ? rounded(this.#now + 0.001) : due;
   }
 
   #release(due: number, timer: Timer): void {
