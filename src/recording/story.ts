@@ -49,6 +49,8 @@ export interface Story {
   readonly damage: readonly string[];
   /** The caller could first be heard. */
   readonly mediaMs: number | undefined;
+  /** From then on there was nothing more to hear. */
+  readonly quietMs: number;
   readonly turns: readonly Turn[];
   readonly answers: readonly Answer[];
   readonly cutIns: readonly CutIn[];
@@ -86,10 +88,9 @@ export function readStory(stored: StoredCall): { readonly story: Story; readonly
   const said = saidOf(lines, rateOf);
   const lastMs = lines.at(-1)?.t ?? 0;
   const streams = hearingOf(lines, rateOf, lastMs);
-  const lengthMs = [...said, ...streams.flatMap(({ heard }) => heard)].reduce(
-    (longest, { atMs, ms }) => Math.max(longest, atMs + ms),
-    Math.max(lastMs, call.end?.t ?? 0),
-  );
+  const soundMs = lastOf([...said, ...streams.flatMap(({ heard }) => heard)]);
+  const lengthMs = Math.max(lastMs, soundMs);
+  const end = endOf(lines);
   const tracks = {
     said: trackOf(stored, said, lengthMs),
     heard: trackOf(
@@ -110,16 +111,17 @@ export function readStory(stored: StoredCall): { readonly story: Story; readonly
   const told = {
     call,
     lengthMs,
-    end: endOf(lines),
+    end,
     recording: recordingOf(call),
     damage: stored.damage,
     mediaMs: said[0]?.atMs,
+    quietMs: Math.min(soundMs, end?.atMs ?? soundMs),
     turns,
     answers: answersOf(agentVoice, callerVoice, streams, turns),
     cutIns: cutInsOf(clears, callerVoice, lines),
     functions: functionsOf(lines),
     keys: keysOf(lines),
-    spans: providerSpansOf(lines, lengthMs),
+    spans: providerSpansOf(lines, end?.atMs ?? lengthMs),
     failures: providerFailuresOf(lines),
     failovers: failoversOf(lines),
     truncations: truncationsOf(lines),
@@ -130,6 +132,10 @@ export function readStory(stored: StoredCall): { readonly story: Story; readonly
     events: eventsOf(lines),
   };
   return { story: { ...told, findings: findingsOf(told) }, tracks };
+}
+
+function lastOf(pieces: readonly Piece[]): number {
+  return pieces.reduce((last, { atMs, ms }) => Math.max(last, atMs + ms), 0);
 }
 
 function endOf(lines: readonly Line[]): Story['end'] {

@@ -143,15 +143,15 @@ function playout({ streams }: Told): Finding[] {
 }
 
 /** Nobody says anything, and it is the agent's turn or nobody's. */
-function silences({ callerVoice, agentVoice, lengthMs, streams, mediaMs }: Told): Finding[] {
+function silences({ callerVoice, agentVoice, quietMs: endMs, streams, mediaMs }: Told): Finding[] {
   if (streams.length === 0 || mediaMs === undefined) return [];
   const spans = [...callerVoice, ...agentVoice].sort((a, b) => a.startMs - b.startMs);
   const found: Finding[] = [];
   let quietMs = mediaMs;
-  for (const { startMs, endMs } of [...spans, { startMs: lengthMs, endMs: lengthMs }]) {
-    const ms = startMs - quietMs;
+  for (const span of [...spans, { startMs: endMs, endMs }]) {
+    const ms = span.startMs - quietMs;
     if (ms > LONG_SILENCE_MS) found.push(note(quietMs, `Nobody spoke for ${seconds(ms)}.`));
-    quietMs = Math.max(quietMs, endMs);
+    quietMs = Math.max(quietMs, span.endMs);
   }
   return found;
 }
