@@ -70,7 +70,9 @@ async function createFile(path: string): Promise<RecordingFile> {
   return {
     async write(bytes, position) {
       for (let at = 0; at < bytes.length; ) {
-        at += (await file.write(bytes, at, bytes.length - at, position + at)).bytesWritten;
+        const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
+        if (bytesWritten === 0) throw new Error('the file system takes nothing');
+        at += bytesWritten;
       }
     },
     truncate: (length) => file.truncate(length),
@@ -79,12 +81,14 @@ async function createFile(path: string): Promise<RecordingFile> {
   };
 }
 
+/** Runs work in the order in which it came, and only so much of it at once. */
+export type Turns = <T>(work: () => Promise<T>) => Promise<T>;
+
 /**
- * The same files with at most so many operations under way at once. Node has four threads for files and for the names of
- * hosts together: on a disk that hangs, recordings must not keep calls from finding their providers.
+ * The same files, each operation in its turn. Node has four threads for files and for the names of hosts together: on a
+ * disk that hangs, recordings must not keep calls from finding their providers.
  */
-export function atMostAtOnce(files: RecordingFiles, most: number): RecordingFiles {
-  const enter = gate(most);
+export function inTurns(files: RecordingFiles, enter: Turns): RecordingFiles {
   const wrapped = (file: RecordingFile): RecordingFile => ({
     write: (bytes, position) => enter(() => file.write(bytes, position)),
     truncate: (length) => enter(() => file.truncate(length)),
@@ -103,8 +107,8 @@ export function atMostAtOnce(files: RecordingFiles, most: number): RecordingFile
   };
 }
 
-/** Runs work in the order in which it came, at most so much at once. */
-function gate(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+/** At most so much at once. */
+export function turns(most: number): Turns {
   const waiting: (() => void)[] = [];
   let running = 0;
   const leave = (): void => {

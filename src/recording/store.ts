@@ -9,7 +9,7 @@ import { type Random, systemRandom } from '../random.ts';
 import { settleWithin } from '../settle.ts';
 import { adopt } from './adopt.ts';
 import { DiskSink, type StopReason, type WaitingLimit } from './disk-sink.ts';
-import { atMostAtOnce, type RecordingFiles, systemFiles } from './files.ts';
+import { inTurns, type RecordingFiles, systemFiles, type Turns, turns } from './files.ts';
 import type { CallFile } from './format.ts';
 import { nameOfPartial, newRecordingName } from './names.ts';
 import { HEARTBEAT_MS, isAbandoned, newOwner, type Owner, ownerText } from './owner.ts';
@@ -50,7 +50,7 @@ const TIDY_MS = 2 * 60_000;
 /** What all recordings together may keep in memory while the disk is slow. */
 const MOST_WAITING_BYTES = 128 * 1024 * 1024;
 /** Of the four threads that Node has for files and for the names of hosts. */
-const FILES_AT_ONCE = 2;
+const FILES_AT_ONCE = 3;
 const CLOSE_MS = 5_000;
 
 /**
@@ -60,6 +60,7 @@ const CLOSE_MS = 5_000;
 export class RecordingStore {
   readonly #options: RecordingStoreOptions;
   readonly #folder: string;
+  readonly #turns: Turns = turns(FILES_AT_ONCE);
   readonly #files: RecordingFiles;
   readonly #random: Random;
   readonly #owner: Owner = newOwner(randomUUID());
@@ -76,7 +77,7 @@ export class RecordingStore {
   private constructor(options: RecordingStoreOptions) {
     this.#options = options;
     this.#folder = resolve(options.folder);
-    this.#files = atMostAtOnce(options.files ?? systemFiles, FILES_AT_ONCE);
+    this.#files = inTurns(options.files ?? systemFiles, this.#turns);
     this.#random = options.random ?? systemRandom;
     this.#heardAt = options.clock.now();
   }
@@ -191,7 +192,8 @@ export class RecordingStore {
   #tidy(): void {
     this.#tidyTimer?.();
     this.#tidyTimer = undefined;
-    this.#tidying ??= this.#tidyNow()
+    // One thing after the other, so that it takes one turn.
+    this.#tidying ??= this.#turns(() => this.#tidyNow())
       .catch((error: unknown) => this.#trouble(error))
       .then((isWorth) => {
         this.#tidying = undefined;
