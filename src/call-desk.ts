@@ -21,6 +21,7 @@ import type { Metrics } from './metrics.ts';
 import { carryOut } from './orders.ts';
 import { PlacedCalls, type PlaceOrder } from './placed-calls.ts';
 import { type Random, systemRandom } from './random.ts';
+import { bridgeRecords } from './recording-terms.ts';
 import type { Session } from './session.ts';
 import type { SessionManager } from './session-manager.ts';
 import { settleWithin } from './settle.ts';
@@ -37,6 +38,8 @@ export interface CallDeskDeps {
   readonly agentName: (carrier: CarrierName, order: PlaceOrder) => string | undefined;
   /** Everybody who may be asked for by name. */
   readonly agents: () => readonly string[];
+  /** Calls are about to be recorded by the bridge. May reject. */
+  readonly prepareRecording?: (() => Promise<void>) | undefined;
   /** Told of a call that was placed, and was hung up before it had a session. */
   readonly onGivenUp?: ((record: CallRecord) => void) | undefined;
   /** Told of every call once, when it is over. */
@@ -89,7 +92,14 @@ export class CallDesk {
       );
     }
     const agent = this.#agentFor(carrier, order);
+    if (bridgeRecords(order.recording)) await this.#deps.prepareRecording?.();
     return await this.#placed.place(carrier, order, agent, newId(this.#deps));
+  }
+
+  /** A call that another process has placed, and that is answered here. Throws BAD_INPUT for a carrier or agent that there is not. */
+  adopt(order: PlaceOrder, ref: string): void {
+    const carrier = this.#carrierFor(order.carrier);
+    this.#placed.adopt(carrier, order, this.#agentFor(carrier, order), ref);
   }
 
   /** What was said of a call when it was ordered; undefined: it was not placed here, or is under way. */
@@ -150,8 +160,8 @@ export class CallDesk {
     return this.#placed.wanted(ref)?.record.view;
   }
 
-  /** The session of a call has begun. */
-  begun(session: Session): void {
+  /** The session of a call has begun. `recordingFolder`: where the bridge keeps what it records of it. */
+  begun(session: Session, recordingFolder?: string): void {
     const { call, carrier } = session;
     const now = this.#deps.clock.epoch();
     const placed = this.#placed.get(call.ref);
@@ -159,7 +169,7 @@ export class CallDesk {
       const { record, found } = placed;
       this.#placed.delete(record.view.id);
       this.records.link(record, call);
-      record.update({ status: 'in-progress', answeredAt: now, agent: session.agent.name });
+      record.update({ status: 'in-progress', answeredAt: now, agent: session.agent.name, recordingFolder });
       record.add('answered', {});
       if (found !== undefined) session.onCarrierEvent(found);
       return;
@@ -177,6 +187,7 @@ export class CallDesk {
         outcome: undefined,
         endReason: undefined,
         machine: undefined,
+        recordingFolder,
         answeredAt: now,
         endedAt: undefined,
       },

@@ -5,6 +5,7 @@ import type { Carrier, CarrierEvent, CarrierName, ControlResult } from './carrie
 import { type Cancel, type Clock, deadline } from './clock.ts';
 import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
+import type { RecordedBy } from './recording-terms.ts';
 
 /** A call that an operator wants to be placed. */
 export interface PlaceOrder {
@@ -21,6 +22,8 @@ export interface PlaceOrder {
   readonly agent?: string | undefined;
   /** What they are told of the call. */
   readonly variables?: Readonly<Record<string, string>> | undefined;
+  /** Who records it; undefined: as the agent has it. */
+  readonly recording?: RecordedBy | undefined;
 }
 
 /** A call that was placed and is not answered yet. */
@@ -101,6 +104,11 @@ export class PlacedCalls {
     const dialled = this.#dial(entry, order);
     entry.dialled = dialled.catch(() => undefined);
     return await dialled;
+  }
+
+  /** An order that another process has given: whoever picks up is welcome here. */
+  adopt(carrier: Carrier, order: PlaceOrder, agent: string, ref: string): void {
+    this.#enter(carrier, order, agent, ref);
   }
 
   /** Whoever picks up from now on is not wanted. Gives the call, if it is one that was placed and not answered. */

@@ -97,6 +97,7 @@ const CALL_FILE: Record<keyof CallFile, Check> = {
   carrier: oneOf(CARRIERS),
   control: oneOf(['document', 'command']),
   direction: oneOf(['inbound', 'outbound']),
+  placed: maybe(objectOf({ ref: aText, from: aText, to: aText })),
   epochMs: aNumber,
   seed: aSeed,
   agent: anAgent,

@@ -196,6 +196,8 @@ export interface CallFile {
   readonly carrier: CarrierName;
   readonly control: ControlStyle;
   readonly direction: 'inbound' | 'outbound';
+  /** Of a call that the bridge has placed: what it was known by, and whom it was to reach. */
+  readonly placed?: PlacedRecord | undefined;
   /** Milliseconds since 1970 UTC at `t` 0. */
   readonly epochMs: number;
   /** For whatever a replay leaves to chance. */
@@ -211,6 +213,12 @@ export interface CallFile {
   readonly end?: RecordingEnd | undefined;
   /** What was taken out of it. */
   readonly redacted?: RedactionRecord | undefined;
+}
+
+export interface PlacedRecord {
+  readonly ref: string;
+  readonly from: string;
+  readonly to: string;
 }
 
 export interface Origin {

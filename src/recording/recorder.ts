@@ -186,6 +186,7 @@ export class Recorder<T extends RecordingTerms = RecordingTerms> implements Tape
       carrier: carrier.name,
       control: call.control,
       direction: call.direction,
+      ...(call.ref === undefined ? {} : { placed: { ref: call.ref, from: call.from, to: call.to } }),
       epochMs,
       seed,
       agent: recordAgent(agent, machine),

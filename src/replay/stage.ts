@@ -1,8 +1,9 @@
 import { assertNever } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { carryOut, type Order } from '../orders.ts';
+import type { PlaceOrder } from '../placed-calls.ts';
 import type { RealtimeProvider } from '../provider.ts';
-import type { Line } from '../recording/format.ts';
+import type { CallFile, Line, PlacedRecord } from '../recording/format.ts';
 import { SeededRandom } from '../recording/seeded-random.ts';
 import { assembleService, type Service } from '../server/service.ts';
 import { WebhookDoor } from '../webhook-door.ts';
@@ -12,6 +13,9 @@ import type { FoundSink } from './found-sink.ts';
 import { KEY, settingsOf } from './settings.ts';
 import { Signer } from './signer.ts';
 import type { StageOptions } from './stage-options.ts';
+
+/** Long enough: a replay knows when somebody picks up. */
+const RING_S = 300;
 
 /** The service that a call is replayed with, and everybody on the other side of its edges. */
 export class Stage {
@@ -70,6 +74,7 @@ export class Stage {
       ),
       leadMs: call.leadMs,
     });
+    if (call.placed !== undefined) service.desk.adopt(orderOf(call, call.placed), call.placed.ref);
     return new Stage(options, edges, service, publicUrl);
   }
 
@@ -120,6 +125,11 @@ export class Stage {
   #now(): number {
     return Math.round(this.#options.clock.now() * 1000) / 1000;
   }
+}
+
+/** Somebody has ordered the call before it was answered. */
+function orderOf({ carrier, agent }: CallFile, { from, to }: PlacedRecord): PlaceOrder {
+  return { carrier, from, to, ringS: RING_S, maxS: agent.maxCallMs / 1000, machine: agent.machine };
 }
 
 /** What the carrier was told to send when it opens a stream of a call in command style. */
