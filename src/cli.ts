@@ -17,6 +17,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['inspect', async () => (await import('./commands/inspect.ts')).inspect],
   ['providers', async () => (await import('./commands/providers.ts')).providers],
   ['carriers', async () => (await import('./commands/carriers.ts')).carriers],
+  ['redact', async () => (await import('./commands/redact.ts')).redact],
 ]);
 
 async function usage(): Promise<string> {

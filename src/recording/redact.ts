@@ -53,6 +53,12 @@ export function isNoised({ speech }: RecordingRedaction, wav: string): boolean {
   return speech === 'both' || speech === whose;
 }
 
+/** Makes noise of the channels of call.wav whose speech is taken out. */
+export function stereoNoise(format: AudioFormat, { speech }: RecordingRedaction): StereoNoise {
+  const both = speech === 'both';
+  return new StereoNoise(format, { left: both || speech === 'caller', right: both || speech === 'agent' });
+}
+
 function noiseFor(wav: string, format: AudioFormat): SpeechNoise {
   return new SpeechNoise(
     format,
@@ -176,8 +182,7 @@ class RedactingSink implements CallSink {
       return;
     }
     if (this.#stereo === undefined || !sameFormat(this.#stereo.format, format)) {
-      const noise = new StereoNoise(format, { left: speech !== 'agent', right: speech !== 'caller' });
-      this.#stereo = { format, noise };
+      this.#stereo = { format, noise: stereoNoise(format, this.#redactor.rules) };
     }
     this.#sink.stereo(format, this.#stereo.noise.push(bytes));
   }
