@@ -75,6 +75,7 @@ class OpenChannel implements Channel {
   readonly slices: Slice[] = [];
   samples = 0;
   #shell = '';
+  #message: unknown;
 
   constructor(line: Line) {
     this.edge = line.on;
@@ -89,15 +90,16 @@ class OpenChannel implements Channel {
 
   #addUnit(line: Line, at: number): void {
     const text = JSON.stringify('msg' in line ? line.msg : line.ctl) ?? '';
-    const masked = maskIds(text).replace(/\d+(?:\.\d+)?/g, '0');
+    const masked = maskIds(text).replace(/(?<=[:,[])-?\d+(?:\.\d+)?(?=[,\]}])/g, '0');
     const { samples } = this;
     this.units.push({ line, at, kind: kindOf(line), samples, slices: this.slices.length, text, masked });
   }
 
   #addSlice(line: Line, at: number, ref: AudioRef, wav: StoredWav | undefined): void {
-    const shell = shellOf('msg' in line ? line.msg : undefined);
+    const message = 'msg' in line ? line.msg : undefined;
     // One text for all of a kind: an hour of speech has a hundred thousand of them.
-    if (shell !== this.#shell) this.#shell = shell;
+    if (this.#shell === '' || !isSameShell(this.#message, message)) this.#shell = shellOf(message);
+    this.#message = message;
     const n = Math.max(0, Math.min(ref.n, samplesIn(wav) - ref.at));
     this.slices.push({ line, at, ref, from: this.samples, n, shell: this.#shell });
     this.samples += n;
@@ -106,6 +108,18 @@ class OpenChannel implements Channel {
 
 function shellOf(message: unknown): string {
   return JSON.stringify(message, (_name, value: unknown) => (isAudioRef(value) ? 'audio' : value)) ?? '';
+}
+
+/** Whether two messages are the same but for their audio. */
+function isSameShell(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
+  if (isAudioRef(a) || isAudioRef(b)) return isAudioRef(a) && isAudioRef(b);
+  const [these, those] = [Object.entries(a), Object.entries(b)];
+  if (these.length !== those.length || Array.isArray(a) !== Array.isArray(b)) return false;
+  return these.every(([name, value], i) => {
+    const other = those[i];
+    return other !== undefined && name === other[0] && isSameShell(value, other[1]);
+  });
 }
 
 function samplesIn(wav: StoredWav | undefined): number {

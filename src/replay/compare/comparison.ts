@@ -7,6 +7,7 @@ import { type Channel, channelsOf, emptyChannel, type Slice, type Unit } from '.
 import type { Difference } from './difference.ts';
 import { horizonOf } from './horizon.ts';
 import { IdMatcher } from './ids.ts';
+import { findMoved, type Moved } from './moved.ts';
 import { lengthOf } from './piece.ts';
 import { judgeRun } from './run-verdict.ts';
 import { type Run, runsOf } from './runs.ts';
@@ -69,7 +70,9 @@ export class Comparison {
 
   #channel(expected: Channel, found: Channel): void {
     const pairs = align(expected.units, found.units, this.#tolerance.timeMs);
-    for (const pair of pairs) this.#pair(pair, expected, found);
+    const { moved, rest } = findMoved(pairs, expected.units, found.units);
+    for (const pair of rest) this.#pair(pair, expected, found);
+    for (const one of moved) this.#moved(one);
     const sides = {
       expected: { channel: expected, audio: new ChannelAudio(expected, this.#expected.wavs) },
       found: { channel: found, audio: new ChannelAudio(found, this.#found.wavs) },
@@ -90,6 +93,20 @@ export class Comparison {
     const match = { line: unit.line, at: unit.at, found: other.line, foundAt: other.at, what };
     this.#matches.push(match);
     this.#tasks.push({ at: unit.at, run: () => this.#lines(match) });
+  }
+
+  #moved({ expected, found, after, foundAfter }: Moved): void {
+    const what = wordsOf(expected.line, this.#names.expected);
+    const match = { line: expected.line, at: expected.at, found: found.line, foundAt: found.at, what };
+    this.#tasks.push({ at: expected.at, run: () => this.#lines(match) });
+    // One that is late as well is told of for that.
+    if (this.#times(match).length > 0) return;
+    this.#add('order', expected.line, what, {
+      expected: placeText(after, this.#names.expected),
+      found: placeText(foundAfter, this.#names.found),
+      expectedLine: expected.at,
+      foundLine: found.at,
+    });
   }
 
   #missing({ line, at }: Unit): void {
@@ -254,6 +271,10 @@ export class Comparison {
     const conn = 'conn' in line ? line.conn : undefined;
     this.differences.push({ kind, t: line.t, edge: line.on, conn, what, ...none, ...sides });
   }
+}
+
+function placeText(after: Unit | undefined, names: Names): string {
+  return after === undefined ? 'first' : `after "${wordsOf(after.line, names)}"`;
 }
 
 function bodyOf(line: Line): unknown {

@@ -1,5 +1,5 @@
 import type { AudioCause } from './difference.ts';
-import { lengthOf, type Piece, rms, type Tally } from './piece.ts';
+import { lengthOf, type Piece, rms, SILENT, type Tally } from './piece.ts';
 
 /** So much of the audio is looked at, from the first sample that differs. */
 const LOOK_MS = 400;
@@ -9,8 +9,6 @@ const SHIFT_MS = 300;
 const SAME = 0.95;
 /** One of them has been made worse. */
 const ALIKE = 0.6;
-/** Below this it is nothing, in steps of PCM16: the noise of G.711. */
-const SILENT = 12;
 const LEAST_DB = 0.4;
 /** What repeats itself is found at the first place, although another may fit a little better. */
 const MARGIN = 0.002;

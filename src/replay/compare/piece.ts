@@ -1,5 +1,8 @@
 import type { ChannelAudio } from './channel-audio.ts';
 
+/** Sound below this RMS, in steps of PCM16, is nothing: the noise of G.711. */
+export const SILENT = 12;
+
 /** Samples of a channel, from the first up to and without the last. */
 export interface Stretch {
   readonly from: number;

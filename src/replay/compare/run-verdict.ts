@@ -1,7 +1,7 @@
 import type { Tolerance } from '../../recording/format.ts';
 import { type AudioVerdict, compareAudio, moveTo } from './audio.ts';
 import type { AudioCause } from './difference.ts';
-import { lengthOf } from './piece.ts';
+import { lengthOf, type Piece, rms, SILENT } from './piece.ts';
 import { type Meeting, meetings, type Run } from './runs.ts';
 
 /** What differs in a run of audio. */
@@ -47,11 +47,18 @@ function lostMs(run: Run, cause: AudioCause, late: Meeting | undefined, timeMs: 
   const lack = expected.ms(lengthOf(inExpected) - lengthOf(inFound));
   const shift = cause.type === 'shifted' ? -cause.ms : undefined;
   const candidates = shift === undefined ? [lack] : [shift, lack];
-  if (late !== undefined && late.sample > 0) {
+  const isEarly = late?.sample === 0 && cause.type === 'short' && !beginsQuietly(run.piece, lack);
+  if (late !== undefined && !isEarly) {
     const reason = candidates.find((ms) => ms !== 0 && isNear(latenessOf(late), ms, timeMs));
     if (reason !== undefined) return reason;
   }
   return shift !== undefined && lack !== 0 && isNear(shift, lack, 1) ? lack : undefined;
+}
+
+/** Silence that was lost at the beginning shows in nothing but that it is short. */
+function beginsQuietly({ expected, inExpected }: Piece, ms: number): boolean {
+  const pcm = expected.pcm(inExpected.from, inExpected.from + ms / expected.ms(1));
+  return rms(pcm, 0, pcm.length) <= SILENT;
 }
 
 function latenessOf({ expected, found }: Meeting): number {

@@ -79,25 +79,23 @@ class Walk {
   }
 
   #texts(expected: string, found: string, path: Path): void {
-    const cut = cutIds(expected);
-    if (expected === found) {
-      const bad = cut.ids.find((id) => this.#match(id, id) === 'other');
-      if (bad !== undefined) this.#differ('id', path, expected, found);
-      return;
-    }
+    const verdict = this.#textVerdict(expected, found);
+    if (verdict === 'same') return;
     const opened = openTexts(expected, found);
+    const before = this.differences.length;
     if (opened !== undefined) {
-      const before = this.differences.length;
       this.values(opened.expected.value, opened.found.value, path);
-      const isSame = before === this.differences.length;
       // Written in another way, it is another text all the same.
-      if (isSame && maskIds(opened.expected.text) !== maskIds(opened.found.text)) {
-        this.#differ('value', path, expected, found);
-      }
-      return;
+      if (layoutOf(opened.expected.text) === layoutOf(opened.found.text)) return;
     }
-    const verdict = this.#cuts(cut, cutIds(found));
-    if (verdict !== 'same') this.#differ(verdict === 'other' ? 'id' : 'value', path, expected, found);
+    if (before === this.differences.length) {
+      this.#differ(verdict === 'other' ? 'id' : 'value', path, expected, found);
+    }
+  }
+
+  #textVerdict(expected: string, found: string): IdVerdict {
+    const cut = cutIds(expected);
+    return this.#cuts(cut, expected === found ? cut : cutIds(found));
   }
 
   #cuts(expected: Cut, found: Cut): IdVerdict {
@@ -116,6 +114,11 @@ class Walk {
     const name = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
     this.differences.push({ kind, path: `${this.#under}${name}`, expected, found });
   }
+}
+
+/** A text without what stands in quotes, and without ids. */
+function layoutOf(text: string): string {
+  return maskIds(text.replace(/"(?:[^"\\]|\\.)*"/g, '""'));
 }
 
 interface Opened {

@@ -47,9 +47,10 @@ function next(pairing: Pairing, i: number, j: number): readonly Pair[] {
   if (rows > 0 && columns > 0 && pairing.fits(i, j)) return FITTING;
   const costOf = pairing.costFrom(i, j);
   const cost: Cost = (k, l) => costOf(i + k, j + l);
-  const way = cheapestWay(rows, columns, gap, cost);
+  const more = { expected: i + rows < pairing.expected, found: j + columns < pairing.found };
+  const way = cheapestWay(rows, columns, gap, cost, more);
   // Further on a way may be wrong because the window was cut off there.
-  const most = rows < window && columns < window ? way.length : window / 2;
+  const most = more.expected || more.found ? window / 2 : way.length;
   return way.slice(0, Math.min(most, rightAgain(way, cost, right)));
 }
 
@@ -67,7 +68,7 @@ function rightAgain(way: readonly Pair[], cost: Cost, right: number): number {
 }
 
 /** The cheapest way through two lists. Time and memory are the product of their lengths. */
-function cheapestWay(expected: number, found: number, gap: number, cost: Cost): readonly Pair[] {
+function cheapestWay(expected: number, found: number, gap: number, cost: Cost, more: More): readonly Pair[] {
   const width = found + 1;
   const paired = new Float64Array((expected + 1) * width);
   const costs = new Float64Array((expected + 1) * width);
@@ -83,7 +84,26 @@ function cheapestWay(expected: number, found: number, gap: number, cost: Cost): 
       costs[here] = Math.min(paired[here] ?? 0, alone);
     }
   }
-  return trace(costs, paired, gap, expected, found);
+  const end = endOf(costs, expected, found, more);
+  return trace(costs, paired, gap, width, end);
+}
+
+/** Which list goes on behind the window. */
+interface More {
+  readonly expected: boolean;
+  readonly found: boolean;
+}
+
+/** Where the way ends: what the other list has left may fit what comes behind the window. */
+function endOf(costs: Float64Array, rows: number, columns: number, more: More): readonly [number, number] {
+  let end: readonly [number, number] = [rows, columns];
+  const costAt = ([i, j]: readonly [number, number]): number => costs[i * (columns + 1) + j] ?? 0;
+  const look = (i: number, j: number): void => {
+    if (costAt([i, j]) < costAt(end)) end = [i, j];
+  };
+  if (more.expected) for (let j = columns - 1; j >= 0; j--) look(rows, j);
+  if (more.found) for (let i = rows - 1; i >= 0; i--) look(i, columns);
+  return end;
 }
 
 /** From the end of the way to its beginning. Where the cost is the same, what comes later is paired. */
@@ -91,10 +111,9 @@ function trace(
   costs: Float64Array,
   paired: Float64Array,
   gap: number,
-  rows: number,
-  columns: number,
+  width: number,
+  [rows, columns]: readonly [number, number],
 ): readonly Pair[] {
-  const width = columns + 1;
   const way: Pair[] = [];
   let [i, j] = [rows, columns];
   while (i > 0 || j > 0) {
