@@ -421,8 +421,10 @@ describe.skipIf(command === undefined)('in a browser', { timeout: 60_000 }, () =
     expect(text).toContain('[U+202E]gnihton');
     // Nothing is wider than the page.
     expect(
-      await tab.run('document.documentElement.scrollWidth <= document.documentElement.clientWidth'),
-    ).toBe(true);
+      await tab.run(
+        `[...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth && getComputedStyle(one.parentElement).overflow === 'visible').slice(0, 3).map((one) => one.outerHTML.slice(0, 200))`,
+      ),
+    ).toEqual([]);
     await tab.clickOn('#only-bad');
     await tab.clickOn('#events .event');
     expect(await tab.run('window.pwned')).toBeUndefined();

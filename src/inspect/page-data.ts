@@ -27,7 +27,7 @@ const MOST_NOTE = 300;
 const MOST_DETAIL = 3000;
 /** Beyond it, details are left out: the page says so. */
 const MOST_DETAILS = 12_000_000;
-const MOST_TEXT = 20_000;
+const MOST_TEXT = 5000;
 const MOST_LEAD = 6000;
 
 /** Everything that the page of this call shows. Texts of the call are made plain: they are data, whatever they say. */
@@ -37,17 +37,19 @@ export function pageData(
   peaks: Peaks,
   silent: string | undefined,
 ): PageData {
-  return cleaned({
-    title: titleOf(stored),
-    facts: factsOf(stored, story),
+  return {
+    ...cleaned({
+      title: titleOf(stored),
+      facts: factsOf(stored, story),
+      story: shownStory(story),
+      latencies: latenciesOf(story),
+      events: eventsOf(stored.lines, story),
+      silent,
+    }),
     lengthMs: story.lengthMs,
     peaks,
-    story: shownStory(story),
-    latencies: latenciesOf(story),
     kinds: EVENT_KINDS,
-    events: eventsOf(stored.lines, story),
-    silent,
-  });
+  };
 }
 
 function titleOf({ folder, call }: StoredCall): string {
@@ -184,10 +186,10 @@ function eventsOf(lines: readonly Line[], { events }: Story): readonly unknown[]
   });
 }
 
-/** The same value with all its texts plain. */
+/** The same value with all its texts plain, and none longer than anybody reads. */
 function cleaned<T>(value: T): T;
 function cleaned(value: unknown): unknown {
-  if (typeof value === 'string') return plain(value);
+  if (typeof value === 'string') return plain(shortened(value, MOST_TEXT));
   if (Array.isArray(value)) return value.map((one) => cleaned(one));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, cleaned(one)]));
