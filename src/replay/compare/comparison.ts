@@ -165,8 +165,9 @@ export class Comparison {
   }
 
   #run(run: Run): void {
-    const [first] = run.expected;
-    const [other] = run.found;
+    // Messages whose audio is not there are none.
+    const [first] = lengthOf(run.piece.inExpected) === 0 ? [] : run.expected;
+    const [other] = lengthOf(run.piece.inFound) === 0 ? [] : run.found;
     if (first === undefined) {
       if (other !== undefined) this.#audioAlone(run, other, 'additional');
       return;
@@ -217,8 +218,6 @@ export class Comparison {
     const isMissing = kind === 'missing';
     if (!isMissing && line.t >= this.#horizon) return;
     const { piece } = run;
-    // Nothing in so many messages is nothing.
-    if (lengthOf(piece.inExpected) === lengthOf(piece.inFound)) return;
     const result = compareAudio(piece, {
       sample: this.#tolerance.sample,
       diagnose: false,
