@@ -158,6 +158,7 @@ describe('every page', () => {
     'docs/agents.md',
     'docs/tools.md',
     'docs/webhooks.md',
+    'docs/recordings.md',
     'docs/cost.md',
     'examples/booking/README.md',
   ])('%s has no dead link', (path) => {

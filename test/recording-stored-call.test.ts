@@ -13,8 +13,9 @@ import { describe, expect, it } from 'vitest';
 import { MULAW_8K, PCM16_24K } from '../src/audio/format.ts';
 import { encodeWav, wavHeader } from '../src/audio/wav.ts';
 import { audioRefsOf, isAudioRef } from '../src/recording/audio-refs.ts';
-import { parseCallFile } from '../src/recording/call-shape.ts';
-import type { CallFile } from '../src/recording/format.ts';
+import { CALL_FIELDS, parseCallFile } from '../src/recording/call-shape.ts';
+import { STOP_REASONS } from '../src/recording/disk-sink.ts';
+import { type CallFile, EDGES } from '../src/recording/format.ts';
 import { lineMistakes, parseLine } from '../src/recording/line-shape.ts';
 import { MemorySink } from '../src/recording/memory-sink.ts';
 import { audioOf, readCall, type StoredCall, writeCall } from '../src/recording/stored-call.ts';
@@ -446,5 +447,28 @@ describe('files of a folder that is a call', () => {
     const copy = join(tempFolder(), 'copy');
     cpSync(folder, copy, { recursive: true });
     expect((await readCall(copy)).lines).toEqual((await readCall(folder)).lines);
+  });
+});
+
+describe('docs/recordings.md', () => {
+  const page = readFileSync(new URL('../docs/recordings.md', import.meta.url), 'utf8');
+  const section = (from: string, to: string): string => page.slice(page.indexOf(from), page.indexOf(to));
+  const rowsOf = (text: string): string[] =>
+    [...text.replace(/^.*\n\|---.*$/gm, '').matchAll(/^\| (`[^|]*`) \|/gm)].flatMap(([, cell = '']) =>
+      [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
+    );
+
+  it('shows lines that can be read', () => {
+    const lines = /```jsonl\n([\s\S]*?)```/.exec(page)?.[1]?.trim().split('\n') ?? [];
+    expect(lines.length).toBeGreaterThan(10);
+    const times = lines.map((line) => parseLine(line).t);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+  });
+
+  it('names every edge, every field of call.json, and every reason for which a recording ends', () => {
+    expect(rowsOf(section('### events.jsonl', '### call.json')).sort()).toEqual([...EDGES].sort());
+    expect(rowsOf(section('### call.json', '## How it is written')).sort()).toEqual([...CALL_FIELDS].sort());
+    const reasons = rowsOf(section('## How it is written', '## How long it is kept'));
+    expect(reasons.sort()).toEqual([...STOP_REASONS, 'process-died'].sort());
   });
 });
