@@ -1,5 +1,4 @@
 import { basename } from 'node:path';
-import { encodeWav } from '../../audio/wav.ts';
 import { pause, systemClock } from '../../clock.ts';
 import { readCall, type StoredCall } from '../../recording/stored-call.ts';
 import { exitCodeOf, type ReplayReport, reportOf } from '../../replay/compare/report.ts';
@@ -107,13 +106,8 @@ async function replayOne(
     },
   });
   view?.close();
-  if (listen !== undefined && checked.replayed !== undefined) {
-    const { stereo, found } = checked.replayed;
-    await writeStereo(
-      listen,
-      stereo === undefined ? stereoWav(found) : encodeWav({ ...stereo.format, channels: 2 }, stereo.bytes),
-    );
-  }
+  const { replayed } = checked;
+  if (listen !== undefined && replayed !== undefined) await writeStereo(listen, stereoWav(replayed.found));
   return checked;
 }
 
