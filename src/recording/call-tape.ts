@@ -11,6 +11,7 @@ import { CallClock } from './call-clock.ts';
 import { CallLines } from './call-lines.ts';
 import { CallRefs, jsonIn } from './call-refs.ts';
 import type { Signed } from './format.ts';
+import { guardedEar } from './guarded-ear.ts';
 import { NetworkTap } from './network-tap.ts';
 import { type RestAsked, tapRest } from './rest-tap.ts';
 import type { Hide } from './secrets.ts';
@@ -69,7 +70,7 @@ export class CallTape implements Tape {
     });
     this.#lines = new CallLines({ clock: this.clock, sink, hide, onTrouble });
     this.random = new SeededRandom(options.seed);
-    this.ear = options.ear;
+    this.ear = options.ear && guardedEar(options.ear, onTrouble);
     this.#refs = new CallRefs(options.call.callId, options.call.requestId);
     // Of whoever does not come by `provider`: what it is called is not known.
     this.network = new NetworkTap(options.network, this.#lines, this.#connections, '');

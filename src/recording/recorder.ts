@@ -63,6 +63,17 @@ interface Running {
   finishing: Promise<void> | undefined;
 }
 
+/** A recording whose place is there. */
+interface Opened<T> {
+  readonly file: CallFile;
+  /** See `CallTapeOptions`. */
+  readonly startedAt: number;
+  readonly sink: CallSink;
+  readonly early: readonly Exchange[];
+  readonly key: string;
+  readonly wanted: T;
+}
+
 /** Webhooks and answers of a carrier still come so long after the end of a call. */
 const LATE_MS = 10_000;
 const CLOSE_MS = 5000;
@@ -131,7 +142,7 @@ export class Recorder<T extends RecordingTerms = RecordingTerms> implements Tape
   }
 
   #begin(carrier: Carrier, call: IncomingCall, terms: CallTerms): Tape | undefined {
-    const { clock, network, decide, open, beside } = this.#options;
+    const { clock, decide, open } = this.#options;
     const key = callKey(carrier.name, call.callId);
     const early = this.#early.take(key);
     const wanted = decide(call, terms);
@@ -141,14 +152,28 @@ export class Recorder<T extends RecordingTerms = RecordingTerms> implements Tape
     const file = this.#describe(carrier, call, terms, { seed, epochMs });
     const sink = open(file, wanted);
     if (sink === undefined) return undefined;
-    sink.describe(file);
-    const made = beside?.(sink, file, wanted);
+    try {
+      sink.describe(file);
+      return this.#tape(carrier, call, { file, startedAt, sink, early, key, wanted });
+    } catch (thrown) {
+      void sink.finish({ t: 0, complete: false });
+      throw thrown;
+    }
+  }
+
+  #tape(
+    carrier: Carrier,
+    call: IncomingCall,
+    { file, startedAt, sink, early, key, wanted }: Opened<T>,
+  ): Tape {
+    const { clock, network } = this.#options;
+    const made = this.#beside(call, sink, file, wanted);
     const tape: CallTape = new CallTape({
       clock,
       startedAt,
-      epochMs,
+      epochMs: file.epochMs,
       network,
-      seed,
+      seed: file.seed,
       sink,
       carrier,
       call,
@@ -170,6 +195,15 @@ export class Recorder<T extends RecordingTerms = RecordingTerms> implements Tape
     this.#running.set(key, running);
     joinAll(early, tape);
     return tape;
+  }
+
+  #beside(call: IncomingCall, sink: CallSink, file: CallFile, wanted: T): Beside | undefined {
+    try {
+      return this.#options.beside?.(sink, file, wanted);
+    } catch (thrown) {
+      this.#troubled(call, thrown);
+      return undefined;
+    }
   }
 
   #describe(
