@@ -55,8 +55,7 @@ export async function readCall(folder: string): Promise<StoredCall> {
   const call = parseCallFile(decode(await contents(folder, 'call.json')));
   const { lines, damage } = foundLines(await eventsOf(folder, call), 'events.jsonl');
   const notes = damage === undefined ? [] : [damage];
-  if (call.end === undefined && call.origin.how === 'recorded') {
-    // Fixtures need none.
+  if (call.end === undefined && isCutOff(call)) {
     notes.push('call.json: there is no end, its process died or is still recording');
   }
   const wavs = await readWavs(folder);
