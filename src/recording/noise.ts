@@ -1,4 +1,4 @@
-import { type AudioFormat, bytesPerSample } from '../audio/format.ts';
+import { type AudioFormat, bytesPerSample, silenceByte } from '../audio/format.ts';
 import { createFrameMeter, type FrameMeter } from '../audio/frame-level.ts';
 import { lawTables } from '../audio/g711.ts';
 import { ZERO_DBM0_RMS } from '../audio/tone.ts';
@@ -23,6 +23,7 @@ export class SpeechNoise {
   readonly #levelOf: FrameMeter;
   readonly #width: 1 | 2;
   readonly #frameBytes: number;
+  readonly #silence: number;
   readonly #encode: Uint8Array | undefined;
   #position = 0;
   #power = NOTHING;
@@ -32,6 +33,7 @@ export class SpeechNoise {
   /** @param seed any whole number: two channels are not to have the same noise */
   constructor(format: AudioFormat, seed: number) {
     this.#levelOf = createFrameMeter(format);
+    this.#silence = silenceByte(format);
     this.#width = bytesPerSample(format);
     this.#frameBytes = (format.rate / 1000) * FRAME_MS * this.#width;
     this.#encode = format.encoding === 'pcm16' ? undefined : lawTables(format.encoding).encode;
@@ -43,20 +45,31 @@ export class SpeechNoise {
     const noise = new Uint8Array(bytes.length);
     for (let at = 0; at < bytes.length; ) {
       const end = Math.min(bytes.length, at + this.#frameBytes - (this.#position % this.#frameBytes));
-      this.#listen(bytes, at, end);
-      this.#fill(noise, at, end);
+      // Where there is nothing at all there is nothing to hide, and whoever sends it may mean something by it.
+      const isSilent = this.#listen(bytes, at, end);
+      if (isSilent) this.#skip(noise, at, end);
+      else this.#fill(noise, at, end);
       at = end;
     }
     return noise;
   }
 
-  #listen(bytes: Uint8Array, from: number, to: number): void {
+  /** Whether it is digital silence. */
+  #listen(bytes: Uint8Array, from: number, to: number): boolean {
     // The rest of a sample says nothing of its loudness.
     const start = this.#width === 2 && this.#position % 2 === 1 ? from + 1 : from;
-    if (to - start < this.#width) return;
-    const power = Math.max(NOTHING, 10 ** (this.#levelOf(bytes, start, to) / 10));
+    if (to - start < this.#width) return bytes.subarray(from, to).every((byte) => byte === this.#silence);
+    const level = this.#levelOf(bytes, start, to);
+    const power = Math.max(NOTHING, 10 ** (level / 10));
     const share = Math.min(1, ((to - from) / this.#frameBytes) * (FRAME_MS / SMOOTH_MS));
     this.#power += (power - this.#power) * share;
+    return bytes.subarray(from, to).every((byte) => byte === this.#silence);
+  }
+
+  #skip(noise: Uint8Array, from: number, to: number): void {
+    noise.fill(this.#silence, from, to);
+    this.#position += to - from;
+    this.#sample = 0;
   }
 
   #fill(noise: Uint8Array, from: number, to: number): void {

@@ -5,6 +5,7 @@ import { maskText, maskValue } from './redact-masks.ts';
 const SHORTEST = 4;
 const SHORTEST_DIGITS = 6;
 const MOST_VALUES = 1000;
+const LONG = 8;
 
 /** `<Parameter name="…" value="…">`, and any attribute. */
 const NAMED = /(\bname="([^"]*)"[^<>]*?\bvalue=")([^"]*)/g;
@@ -46,8 +47,8 @@ export class SecretFields {
   values(text: string): string {
     if (this.#values.size === 0 || text.length < SHORTEST) return text;
     if (this.#any === undefined) {
-      const longest = [...this.#values.keys()].sort((a, b) => b.length - a.length).map(literal);
-      this.#any = new RegExp(longest.join('|'), 'gi');
+      const longest = [...this.#values.keys()].sort((a, b) => b.length - a.length).map(whole);
+      this.#any = new RegExp(longest.join('|'), 'giu');
     }
     return text.replace(this.#any, (found) => this.#values.get(found) ?? maskText(found));
   }
@@ -101,6 +102,13 @@ function decoded(text: string): string {
   }
 }
 
+/** A short value is a part of many words, and means itself only where it stands alone. */
+function whole(text: string): string {
+  return text.length < LONG
+    ? `(?:(?<![\\p{L}\\p{N}])|(?<=%[0-9A-F]{2}))${literal(text)}(?![\\p{L}\\p{N}])`
+    : literal(text);
+}
+
 function literal(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return text.replace(/[.*+?^${}()|[\]\\/-]/g, (sign) => `\\x${sign.charCodeAt(0).toString(16)}`);
 }

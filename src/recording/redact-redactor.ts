@@ -20,6 +20,7 @@ const PRESSED = /(\bpressed the keys? )([0-9A-Da-d*#]+)/g;
 /** A whole name in an address, where a number could stand. */
 const USER = /(\b(?:sips?:|client:))([^@;>\s"'<&]+)/gi;
 const FORM = /^[\w.%~+[\]-]{1,200}=[^{}<>\s]*$/;
+const ANY_SAMPLE = 65_536;
 /** Of an address, what follows the question mark. */
 const QUERY = /^([^?\s]{0,2000}\?)([^\s#]+)$/;
 
@@ -39,7 +40,7 @@ export class Redactor {
    * @param around of a piece of a text that comes in pieces: what came before and what comes after
    */
   line(line: Line, around?: { readonly before: string; readonly after: string }): Line {
-    const place: Place = { on: line.on, data: false, free: line.on === 'tool', type: '' };
+    const place: Place = { on: line.on, data: false, free: line.on === 'tool', named: false, type: '' };
     const delta = around === undefined ? undefined : deltaOf(line);
     // A field of a line that is data stays what it was.
     const redacted = this.#fieldsOf(line, place) as Line;
@@ -50,7 +51,7 @@ export class Redactor {
 
   /** call.json, with what was taken out. */
   call(file: CallFile): CallFile {
-    const place: Place = { on: 'agent', data: false, free: true, type: '' };
+    const place: Place = { on: 'agent', data: false, free: true, named: false, type: '' };
     const { agent } = file;
     const { variables } = agent;
     const redacted = this.#value(agent, 'agent', place) as CallFile['agent'];
@@ -62,13 +63,15 @@ export class Redactor {
       agent: variables === undefined ? redacted : spoken,
       proves: this.#text(file.proves, 'proves', place),
       redacted: joined(file.redacted, this.rules),
+      // Noise that is made of speech is another one every time: it is compared by its length.
+      ...(this.rules.speech === 'none' ? {} : { tolerance: { ...file.tolerance, sample: ANY_SAMPLE } }),
     };
   }
 
   /** A text for people. */
   text(text: string): string {
     if (this.rules.words) return maskWords(text);
-    const place: Place = { on: 'call', data: false, free: true, type: '' };
+    const place: Place = { on: 'call', data: false, free: true, named: false, type: '' };
     return this.#text(text, '', place);
   }
 
@@ -101,7 +104,7 @@ export class Redactor {
   #field(record: object, name: string, value: unknown, place: Place): unknown {
     if (!isRecord(record)) return this.#value(value, name, place);
     const named = nameOf(record, name);
-    if (this.#fields.has(named)) return this.#fields.hide(value);
+    if (place.named && this.#fields.has(named)) return this.#fields.hide(value);
     const inner = within(place, record, name, value);
     if (name === 'args' && (record['call'] === 'say' || record['call'] === 'sendText'))
       return this.#said(value, inner);
@@ -144,7 +147,7 @@ export class Redactor {
     if (this.rules.keys && KEYS.test(name)) return maskKeys(text);
     if (this.rules.words && isWords(place, name, text)) return maskWords(text);
     if (text.length < 3 || STRUCTURE.test(name)) return this.#known(text, name);
-    const inner = withinText(text, (value) => this.#value(value, name, { ...place, data: true, free: true }));
+    const inner = withinText(text, (value) => this.#value(value, name, insideText(place)));
     if (inner !== undefined) return inner;
     if (isArguments(place, name)) return this.#anyPiece(text);
     return this.#plain(this.#pairs(text, place), name, place);
@@ -158,7 +161,7 @@ export class Redactor {
   }
 
   #plain(text: string, name: string, place: Place): string {
-    let plain = this.#fields.text(text);
+    let plain = place.named || place.free ? this.#fields.text(text) : text;
     if (this.rules.words) plain = changeSpoken(plain, maskWords);
     if (this.rules.keys)
       plain = plain.replace(PRESSED, (_all, before: string, keys: string) => before + maskKeys(keys));
@@ -189,7 +192,8 @@ export class Redactor {
     const name = decoded(pair.slice(0, cut));
     const value = decoded(pair.slice(cut + 1));
     if (name === undefined || value === undefined) return pair;
-    const redacted = this.#fields.has(name) ? this.#fields.hide(value) : this.#text(value, name, place);
+    const redacted =
+      place.named && this.#fields.has(name) ? this.#fields.hide(value) : this.#text(value, name, place);
     return redacted === value ? pair : `${pair.slice(0, cut + 1)}${encodeURIComponent(String(redacted))}`;
   }
 
@@ -199,6 +203,12 @@ export class Redactor {
     const numbers = this.rules.numbers || this.rules.keys;
     return numbers ? text.replace(/\d/g, '0') : text;
   }
+}
+
+/** JSON in a text: at a provider and of functions it is what functions are given or return. */
+function insideText(place: Place): Place {
+  if (place.on !== 'provider' && place.on !== 'tool' && place.on !== 'call') return place;
+  return { ...place, data: true, free: true };
 }
 
 function isArguments({ type, on }: Place, name: string): boolean {
@@ -242,4 +252,9 @@ function joined(before: RedactionRecord | undefined, rules: RecordingRedaction):
     words: rules.words || (before?.words ?? false),
     keys: rules.keys || (before?.keys ?? false),
   };
+}
+
+/** The rules by which a call was redacted; undefined: it was not. */
+export function rulesOf({ redacted }: CallFile): RecordingRedaction | undefined {
+  return redacted && { ...redacted, keys: redacted.keys ?? false };
 }

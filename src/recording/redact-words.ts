@@ -50,10 +50,16 @@ const DATA: ReadonlySet<string> = new Set([
   'functionCall',
   'functionCalls',
   'functionResponses',
+]);
+/** What describes functions, and has the names of their arguments without their values. */
+const SCHEMAS: ReadonlySet<string> = new Set([
   'parameters',
   'parametersJsonSchema',
   'inputSchema',
+  'definition',
 ]);
+/** What carriers hand through on their media streams. */
+const HANDED_THROUGH = /param|header|client_?state/i;
 /** Elements of documents whose text a carrier speaks. */
 const SPOKEN_ELEMENT = /(<(Say|Speak)\b[^>]*>)([\s\S]*?)(<\/\2>)/g;
 
@@ -64,6 +70,8 @@ export interface Place {
   readonly data: boolean;
   /** People or a model have written it. */
   readonly free: boolean;
+  /** Names of fields are those that somebody has given to values, and no protocol's. */
+  readonly named: boolean;
   /** `type` of the innermost message. */
   readonly type: string;
 }
@@ -73,10 +81,40 @@ export function within(place: Place, record: Json, name: string, value: unknown)
   const own = record['type'];
   const type = typeof own === 'string' ? own : place.type;
   const saying = name === 'args' && (record['call'] === 'say' || record['call'] === 'sendText');
-  const data = place.data || (DATA.has(name) && !saying) || isResult(record, name, value);
+  const isSchema = SCHEMAS.has(name) && place.on !== 'tool';
+  const data = isSchema || place.data || (DATA.has(name) && !saying) || isResult(record, name, value);
   const free = place.free || data || saying || isFree(place, name);
-  if (type === place.type && data === place.data && free === place.free) return place;
-  return { on: place.on, type, data, free };
+  const named = !isSchema && (place.named || isNamed(place, record, name, value));
+  const { on } = place;
+  const same = type === place.type && data === place.data && free === place.free && named === place.named;
+  return same ? place : { on, type, data, free, named };
+}
+
+/** Whether fields have names of their own from here on. */
+function isNamed({ on, data }: Place, record: Json, name: string, value: unknown): boolean {
+  switch (on) {
+    case 'provider':
+      return (
+        name === 'arguments' ||
+        name === 'args' ||
+        isResult(record, name, value) ||
+        (data && name === 'content')
+      );
+    case 'call':
+      return name === 'args';
+    case 'tool':
+      return name === 'args' || name === 'returned' || name === 'with';
+    case 'agent':
+      return name === 'variables';
+    case 'carrier':
+      return HANDED_THROUGH.test(name);
+    case 'webhook':
+      return name === 'form' || name === 'json' || name === 'target' || name === 'body' || name === 'text';
+    case 'rest':
+      return name === 'url' || name === 'body';
+    default:
+      return false;
+  }
 }
 
 function isResult(record: Json, name: string, value: unknown): boolean {

@@ -2,6 +2,7 @@ import type { AudioFormat } from '../audio/format.ts';
 import { audioRefsOf } from '../recording/audio-refs.ts';
 import type { AudioRef, CallFile, Line, RecordingEnd } from '../recording/format.ts';
 import { MemorySink } from '../recording/memory-sink.ts';
+import { Redactor, rulesOf } from '../recording/redact-redactor.ts';
 import type { CallSink } from '../recording/sink.ts';
 import type { StoredCall } from '../recording/stored-call.ts';
 import { IdBook } from './ids.ts';
@@ -16,10 +17,14 @@ export class FoundSink implements CallSink {
   readonly #expected = new Map<string, string[]>();
   readonly #passed = new Map<string, number>();
   readonly #onLine: ((line: Line) => void) | undefined;
+  /** What was taken out of the recording is taken out of what is found, so that the two can be compared. */
+  readonly #redactor: Redactor | undefined;
   #isOver = false;
 
   constructor({ call, lines }: StoredCall, onLine: ((line: Line) => void) | undefined) {
     this.memory = new MemorySink(call);
+    const rules = rulesOf(call);
+    this.#redactor = rules && new Redactor(rules);
     this.#onLine = onLine;
     for (const line of lines) {
       if (line.dir !== 'out' || audioRefsOf(line).length > 0) continue;
@@ -34,8 +39,9 @@ export class FoundSink implements CallSink {
     return this.memory.audio(wav, format, bytes);
   }
 
-  line(line: Line): void {
+  line(given: Line): void {
     if (this.#isOver) return;
+    const line = this.#redactor?.line(given) ?? given;
     this.count += 1;
     this.memory.line(line);
     if (line.dir === 'out' && audioRefsOf(line).length === 0) this.#learn(line);
