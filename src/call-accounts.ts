@@ -136,6 +136,7 @@ class Account {
       variables: terms.variables,
       // The same moment, looked up once: nobody is answered before the start.
       startedAt: view?.answeredAt ?? clock.epoch(),
+      recordingFolder: view?.recordingFolder,
     });
     const { budget } = terms;
     let leaving = false;

@@ -85,6 +85,8 @@ export class CallDesk {
    */
   async place(order: PlaceOrder): Promise<CallRecord> {
     const carrier = this.#carrierFor(order.carrier);
+    // Whoever wants a recording is told that there can be none.
+    if (bridgeRecords(order.recording)) await this.#deps.prepareRecording?.();
     if (this.#stopping || !this.#deps.manager().hasRoom) {
       throw new BridgeError(
         'OVER_CAPACITY',
@@ -92,7 +94,6 @@ export class CallDesk {
       );
     }
     const agent = this.#agentFor(carrier, order);
-    if (bridgeRecords(order.recording)) await this.#deps.prepareRecording?.();
     return await this.#placed.place(carrier, order, agent, newId(this.#deps));
   }
 

@@ -21,6 +21,8 @@ export interface CallView {
   readonly endReason: EndReason | undefined;
   /** What answering-machine detection found. */
   readonly machine: MachineResult | undefined;
+  /** What the bridge records of it is kept under this name; undefined: it does not record it. */
+  readonly recordingFolder?: string | undefined;
   readonly createdAt: number;
   readonly answeredAt: number | undefined;
   readonly endedAt: number | undefined;

@@ -3,10 +3,11 @@ import type { ToolOutcome } from './call-events.ts';
 import { type CallBill, tokensOf } from './cost/call-bill.ts';
 import type { LedgerTrouble } from './cost/day-book.ts';
 import { createFallbackMetrics, type FallbackMetrics } from './metrics/fallback.ts';
+import { createRecordingMetrics, type RecordingMetrics } from './metrics/recordings.ts';
 import type { Usage } from './provider.ts';
 
 /** What the service counts. Calls add their frame counts once, when they end: nothing here runs per frame. */
-export interface Metrics extends FallbackMetrics {
+export interface Metrics extends FallbackMetrics, RecordingMetrics {
   callStarted(): void;
   callEnded(
     labels: { readonly reason: string; readonly carrier: string; readonly provider: string },
@@ -115,6 +116,7 @@ export function createMetrics(): Metrics {
   const hangUps = counter('hang_up_failures_total', 'Hang-ups by REST that failed', ['carrier']);
   return {
     ...createFallbackMetrics(registers),
+    ...createRecordingMetrics(registers),
     callStarted: () => active.inc(),
     callEnded(labels, counts) {
       active.dec();

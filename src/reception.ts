@@ -4,6 +4,7 @@ import type { Carrier, CarrierName, IncomingCall } from './carrier.ts';
 import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { bridgeRecords } from './recording-terms.ts';
 import type { Assignment, Roster } from './roster.ts';
 import type { Admission, SessionManager } from './session-manager.ts';
 
@@ -17,6 +18,8 @@ export interface ReceptionDeps {
   readonly metrics: Metrics;
   /** The bridge has placed this call and does not want it any more. */
   gaveUp(ref: string | undefined): boolean;
+  /** Calls are about to be recorded by the bridge. May reject. */
+  readonly prepareRecording?: (() => Promise<void>) | undefined;
   /** Milliseconds since 1970 UTC. */
   epoch(): number;
 }
@@ -65,8 +68,8 @@ export class Reception {
     const spent = roster.spent(call);
     if (spent !== undefined) return this.#spent(call, spent);
     const route = roster.route(carrier.name, call);
-    const { agent, variables, ask } = route;
-    if (ask === undefined) return this.#admit(carrier, call, reserved, agent, variables);
+    const { ask } = route;
+    if (ask === undefined) return this.#admit(carrier, call, reserved, route);
     const abort = new AbortController();
     const admission = this.#ask(carrier, call, reserved, { ...route, ask }, abort.signal);
     this.#asking.set(key, { admission, abort, reserved });
@@ -97,6 +100,8 @@ export class Reception {
     const request = { callId, carrier: carrier.name, from, to, direction, callerName, agent, variables, at };
     try {
       const answer = await ask(request, signal);
+      const wish = answer.type === 'answer' ? answer.recording : undefined;
+      if (bridgeRecords(wish)) await this.#prepare(callId);
       // Its place is its own now.
       this.#asking.delete(callKey(carrier.name, callId));
       if (this.#deps.gaveUp(call.ref)) return 'over';
@@ -118,11 +123,24 @@ export class Reception {
       const wanted = this.#wanted(callId, answer.agent, now.agent);
       const answered = this.#settable(callId, answer.variables);
       const known = { ...now.variables, ...answered, ...now.ordered };
-      return this.#admit(carrier, call, reserved, wanted, known);
+      return this.#admit(carrier, call, reserved, {
+        agent: wanted,
+        variables: known,
+        recording: now.recording ?? wish,
+      });
     } catch (thrown) {
       this.#asking.delete(callKey(carrier.name, callId));
       log.error({ callId, err: BridgeError.from(thrown) }, 'a call could not be let in');
       return 'busy';
+    }
+  }
+
+  /** Better a call that is not recorded than none. */
+  async #prepare(callId: string): Promise<void> {
+    try {
+      await this.#deps.prepareRecording?.();
+    } catch (thrown) {
+      this.#deps.log.error({ callId, err: BridgeError.from(thrown) }, 'a call cannot be recorded');
     }
   }
 
@@ -159,11 +177,11 @@ export class Reception {
     carrier: Carrier,
     call: IncomingCall,
     reserved: boolean,
-    agent: string | undefined,
-    variables: Readonly<Record<string, string>>,
+    { agent, variables, recording }: Pick<Assignment, 'agent' | 'variables' | 'recording'>,
   ): Admission | Refusal {
     const { roster, log } = this.#deps;
-    const terms = agent === undefined ? undefined : roster.termsFor(agent, carrier.name, call, variables);
+    const terms =
+      agent === undefined ? undefined : roster.termsFor(agent, carrier.name, call, variables, recording);
     if (terms !== undefined) {
       const admission = this.#deps.manager().admit(carrier, call, terms, reserved);
       return admission === 'busy' ? this.#noRoom(call.callId) : admission;

@@ -41,14 +41,17 @@ export function carrierRecords(by: RecordedBy | undefined): boolean {
   return by === 'carrier' || by === 'both';
 }
 
-/** What is to be done about one call. `wish`: of whoever ordered this call; it says who records, and never what is taken out. */
-export function recordingFor(
-  plan: RecordingPlan,
+/**
+ * What a call is treated by, with who records it. `plan`: of its agent, else of the service; undefined: nobody has said
+ * anything. `wish`: of whoever ordered this call; it says who records, and never what is taken out.
+ */
+export function withRecording<T extends { readonly agent: { readonly recording: boolean } }>(
+  terms: T,
+  plan: RecordingPlan | undefined,
   wish: RecordedBy | undefined,
-): { readonly carrier: boolean; readonly bridge: BridgeRecording | undefined } {
-  const by = wish ?? plan.by;
-  return {
-    carrier: carrierRecords(by),
-    bridge: bridgeRecords(by) ? { redact: plan.redact } : undefined,
-  };
+): T & { readonly recording?: BridgeRecording } {
+  const by = wish ?? plan?.by;
+  if (by === undefined) return terms;
+  const agent = { ...terms.agent, recording: carrierRecords(by) };
+  return { ...terms, agent, ...(bridgeRecords(by) ? { recording: { redact: plan?.redact } } : {}) };
 }

@@ -5,6 +5,7 @@ import type { AfterStream, CarrierName, IncomingCall } from './carrier.ts';
 import { type Candidate, soleCandidate } from './fallback/candidate.ts';
 import type { StartAnswer, StartRequest } from './hooks/start-hook.ts';
 import type { RealtimeProvider } from './provider.ts';
+import { type RecordedBy, type RecordingPlan, withRecording } from './recording-terms.ts';
 import type { CallTerms } from './session-manager.ts';
 
 /** Whom a call leads to before anybody was asked. */
@@ -14,6 +15,8 @@ export interface Assignment {
   readonly variables: Readonly<Record<string, string>>;
   /** Of these, the ones that whoever placed the call has set: they stay, whatever anybody answers. */
   readonly ordered: Readonly<Record<string, string>>;
+  /** Who records the call, if whoever placed it has said so: that stays as well. */
+  readonly recording?: RecordedBy | undefined;
   /** Has the last word on agent and variables; undefined: nobody is asked. Never rejects. */
   readonly ask: ((request: StartRequest, signal: AbortSignal) => Promise<StartAnswer>) | undefined;
 }
@@ -43,6 +46,7 @@ export interface Roster {
     carrier: CarrierName,
     call: IncomingCall,
     variables: Readonly<Record<string, string>>,
+    recording?: RecordedBy,
   ): CallTerms | undefined;
 }
 
@@ -65,24 +69,42 @@ export function outlookOf(
   };
 }
 
+/** How the calls of the only agent are recorded. */
+export interface SoleRecording {
+  /** Undefined: nobody has said anything. */
+  readonly plan?: RecordingPlan | undefined;
+  /** Of whoever placed a call. */
+  readonly wishFor?: ((call: IncomingCall) => RecordedBy | undefined) | undefined;
+}
+
 /** A service with one agent, who takes all calls and costs nothing that is known. `providers`: in the order in which they are tried. */
 export function soleAgent(
   agent: Agent,
   providers: RealtimeProvider | readonly Candidate[],
   machineFor: (call: IncomingCall) => MachinePolicy,
+  recording: SoleRecording = {},
 ): Roster {
   const candidates = 'connect' in providers ? soleCandidate(providers) : providers;
   return {
     agents: [agent.name],
-    route: () => ({ agent: agent.name, variables: {}, ordered: {}, ask: undefined }),
+    route: (_carrier, call) => ({
+      agent: agent.name,
+      variables: {},
+      ordered: {},
+      recording: recording.wishFor?.(call),
+      ask: undefined,
+    }),
     knows: (name) => name === agent.name,
     reportOf: () => undefined,
     spent: () => undefined,
     outlook: (name) => (name === agent.name ? outlookOf(candidates, agent) : undefined),
-    termsFor: (_name, _carrier, call, variables) => ({
-      agent: { ...agent, variables: { ...agent.variables, ...variables } },
-      providers: candidates,
-      machine: machineFor(call),
-    }),
+    termsFor(_name, _carrier, call, variables, wish) {
+      const terms = {
+        agent: { ...agent, variables: { ...agent.variables, ...variables } },
+        providers: candidates,
+        machine: machineFor(call),
+      };
+      return withRecording(terms, recording.plan, wish);
+    },
   };
 }

@@ -26,6 +26,7 @@ import type { Metrics } from './metrics.ts';
 import { carryOut, RESTART } from './orders.ts';
 import type { Pacer } from './pacer.ts';
 import { newToken, type Random, systemRandom } from './random.ts';
+import type { BridgeRecording } from './recording-terms.ts';
 import type { Session } from './session.ts';
 import type { Tapes } from './tape.ts';
 
@@ -37,6 +38,8 @@ export interface CallTerms {
   readonly machine: MachinePolicy;
   /** Undefined: nobody counts what it costs. */
   readonly account?: AccountTerms | undefined;
+  /** Undefined: the bridge does not record it. */
+  readonly recording?: BridgeRecording | undefined;
 }
 
 export interface SessionManagerDeps {

@@ -14,6 +14,7 @@ import type { Candidate } from './fallback/candidate.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { RealtimeProvider } from './provider.ts';
+import { type RecordedBy, type RecordingPlan, withRecording } from './recording-terms.ts';
 import { type Assignment, type Outlook, outlookOf, type PlacedFor, type Roster } from './roster.ts';
 import type { CallTerms } from './session-manager.ts';
 import { breathe } from './settle.ts';
@@ -26,6 +27,7 @@ import type { Tool } from './tools.ts';
 export interface CallOrder {
   readonly agent?: string | undefined;
   readonly variables?: Readonly<Record<string, string>> | undefined;
+  readonly recording?: RecordedBy | undefined;
 }
 
 export interface StaffDeps {
@@ -39,6 +41,8 @@ export interface StaffDeps {
   readonly mcp: McpPool;
   readonly http: GuardedClient;
   readonly ledger: Ledger;
+  /** How calls of agents that do not say are recorded; undefined: as `base` has it. */
+  readonly recording?: RecordingPlan | undefined;
   readonly machineFor: (call: IncomingCall) => MachinePolicy;
   readonly orderFor: (call: IncomingCall) => CallOrder | undefined;
   /** Names of the providers that the service is configured for, in the order in which they are tried. */
@@ -104,6 +108,7 @@ export class Staff implements Roster {
       agent: known,
       variables: { ...found?.variables, ...order?.variables },
       ordered: order?.variables ?? {},
+      recording: order?.recording,
       ask: hook === undefined ? undefined : (request, signal) => hook.ask(request, signal),
     };
   }
@@ -140,6 +145,7 @@ export class Staff implements Roster {
     carrier: CarrierName,
     call: IncomingCall,
     variables: Variables,
+    recording?: RecordedBy,
   ): CallTerms | undefined {
     const edition = this.#edition;
     const providers = edition.providersOf(agent);
@@ -148,7 +154,7 @@ export class Staff implements Roster {
     const epochMs = this.#deps.clock.epoch();
     const facts: CallFacts = { callId, carrier, direction, from, to, callerName, epochMs };
     const tools = edition.toolsFor(agent, facts, variables);
-    return {
+    const terms = {
       agent: edition.book.agentFor(agent, facts, variables, tools),
       providers,
       machine: this.#deps.machineFor(call),
@@ -161,6 +167,7 @@ export class Staff implements Roster {
         hold: () => edition.hold(),
       },
     };
+    return withRecording(terms, edition.book.recordingPlan(agent) ?? this.#deps.recording, recording);
   }
 
   close(): void {

@@ -107,6 +107,7 @@ function readOrder(body: unknown, maxCallMs: number): PlaceOrder {
     machine: machineDetection === 'off' ? { mode: 'off' } : machineDetection,
     agent: order.agent,
     variables: order.variables,
+    recording: order.recording,
   };
 }
 

@@ -4,6 +4,7 @@ import { END_REASONS } from '../call-events.ts';
 import type { CallView, RecordedEvent } from '../call-records.ts';
 import { CALL_OUTCOMES, CARRIERS, MACHINE_RESULTS } from '../carrier.ts';
 import { ERRORS, type ErrorCode } from '../errors.ts';
+import { RECORDED_BY } from '../recording-terms.ts';
 import { CALL_ADDRESS, MAX_VARIABLE_CHARS, matching, text, VARIABLE_NAME, whole } from '../schema-parts.ts';
 
 /**
@@ -70,6 +71,11 @@ const PlaceCall = z
         )
         .optional()
         .describe('What the agent is told: fills `{{name}}` in its texts.'),
+      recording: oneOf(RECORDED_BY)
+        .optional()
+        .describe(
+          'Who records the call: this service (bridge), the carrier, both, or nobody (off); default: as the agent has it.',
+        ),
     },
     A_BODY,
   )
@@ -184,6 +190,12 @@ const Call = z
       .optional()
       .describe('Why the conversation ended; not there for a call that never had one.'),
     machine: z.enum(MACHINE_RESULTS).optional().describe('What answering-machine detection found.'),
+    recordingFolder: z
+      .string()
+      .optional()
+      .describe(
+        'Folder in RECORDINGS_DIR of what this service records of the call; not there when it does not.',
+      ),
     createdAt: time,
     answeredAt: time.optional(),
     endedAt: time.optional(),

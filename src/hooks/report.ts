@@ -19,6 +19,8 @@ export interface CallFacts {
   readonly variables: Readonly<Record<string, string>>;
   /** When the carrier asked about the call, or was asked to place it: `atMs` of the events counts from here. */
   readonly startedAt: number;
+  /** Where the bridge keeps what it records of the call. */
+  readonly recordingFolder?: string | undefined;
 }
 
 /** What only the carrier knows for sure of how a call went; whatever is undefined is taken from the events. */
@@ -106,7 +108,10 @@ export interface CallReport {
     readonly toolCallsOmitted: number;
     readonly transfers: readonly ReportTransfer[];
     readonly bargeIns: number;
+    /** Where the carrier keeps its recording. */
     readonly recording: ReportRecording | null;
+    /** Folder in RECORDINGS_DIR of what the bridge has recorded. */
+    readonly recordingFolder: string | null;
     readonly usage: ReportUsage | null;
     readonly cost: CallCost | null;
     /** What was used and is not in `cost`, because no price of it is known. */
@@ -225,6 +230,7 @@ export class ReportWriter {
         transfers: [...this.#transfers],
         bargeIns: this.#bargeIns,
         recording: this.#recording ?? null,
+        recordingFolder: facts.recordingFolder ?? null,
         usage: usageOf(bill),
         cost: bill?.cost ?? null,
         unpriced: bill?.unpriced ?? [],

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RECORDED_BY, type RecordedBy } from '../recording-terms.ts';
 import { MAX_VARIABLE_CHARS, VARIABLE_NAME } from '../schema-parts.ts';
 
 /** Why a call is not taken, as carriers can say it. */
@@ -10,6 +11,8 @@ export type ReadAnswer =
       readonly type: 'answer';
       readonly agent: string | undefined;
       readonly variables: Readonly<Record<string, string>>;
+      /** Who records the call; undefined: not said. */
+      readonly recording: RecordedBy | undefined;
     }
   | { readonly type: 'reject'; readonly reason: RejectReason }
   | { readonly type: 'wrong'; readonly problem: string };
@@ -19,6 +22,8 @@ const AGENT = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
 const VALUE_WANTED = `text of at most ${MAX_VARIABLE_CHARS} characters, a number, true or false`;
 const NAME_WANTED = 'names of letters, digits, _ and ., at most 64 characters, not beginning with a digit';
+
+const RECORDING_WANTED = '"off", "bridge", "carrier" or "both"';
 
 const Value = z
   .union([z.string().max(MAX_VARIABLE_CHARS, { error: VALUE_WANTED }), z.number(), z.boolean()], {
@@ -38,6 +43,7 @@ const Answer = z.strictObject(
         error: `at most ${MAX_VARIABLES} variables`,
       })
       .default({}),
+    recording: z.enum(RECORDED_BY, { error: RECORDING_WANTED }).optional(),
     reject: z
       .union([z.literal(true), z.enum(['busy', 'rejected'])], { error: 'true, "busy" or "rejected"' })
       .optional(),
@@ -48,7 +54,7 @@ const Answer = z.strictObject(
 /** Reads the body of an answer: an empty one is "go on", undefined one that is too long. What is wrong is told without what was found in it. */
 export function readStartAnswer(text: string | undefined): ReadAnswer {
   if (text === undefined) return { type: 'wrong', problem: 'the answer is longer than 64 KiB' };
-  if (text.trim() === '') return { type: 'answer', agent: undefined, variables: {} };
+  if (text.trim() === '') return { type: 'answer', agent: undefined, variables: {}, recording: undefined };
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -58,8 +64,8 @@ export function readStartAnswer(text: string | undefined): ReadAnswer {
   }
   const read = Answer.safeParse(json);
   if (!read.success) return { type: 'wrong', problem: problemsOf(read.error) };
-  const { agent, variables, reject } = read.data;
-  if (reject === undefined) return { type: 'answer', agent, variables };
+  const { agent, variables, recording, reject } = read.data;
+  if (reject === undefined) return { type: 'answer', agent, variables, recording };
   return { type: 'reject', reason: reject === 'busy' ? 'busy' : 'rejected' };
 }
 
@@ -73,7 +79,7 @@ function problemOf(issue: z.core.$ZodIssue): string {
   const path = issue.path.map((part) => plain(String(part))).join('.');
   if (issue.code === 'unrecognized_keys') {
     const found = issue.keys.map(plain).join(', ');
-    return `found ${found}, wanted only agent, variables and reject`;
+    return `found ${found}, wanted only agent, variables, recording and reject`;
   }
   // A record tells of a bad key by an issue inside its own.
   const wanted = issue.code === 'invalid_key' ? NAME_WANTED : issue.message;

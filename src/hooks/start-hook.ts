@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { CarrierName } from '../carrier.ts';
 import { type Clock, deadline, pause } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
+import type { RecordedBy } from '../recording-terms.ts';
 import { whole } from '../schema-parts.ts';
 import { hookFields } from './fields.ts';
 import { type HookResponse, hookFailure, hostOf, postHook, statusFailure } from './post-hook.ts';
@@ -56,6 +57,8 @@ export type StartAnswer =
       /** Only looks like a name: whether there is such an agent is for the caller of `ask` to find out. */
       readonly agent: string | undefined;
       readonly variables: Readonly<Record<string, string>>;
+      /** Who records the call; undefined: not said. */
+      readonly recording?: RecordedBy | undefined;
       readonly failed: BridgeError | undefined;
     }
   | { readonly type: 'reject'; readonly reason: RejectReason; readonly failed: BridgeError | undefined };
@@ -132,7 +135,7 @@ export class StartHook {
   #otherwise(failed: BridgeError): StartAnswer {
     // Busy and not rejected: the caller may try again.
     if (this.#config.onFailure === 'reject') return { type: 'reject', reason: 'busy', failed };
-    return { type: 'answer', agent: undefined, variables: {}, failed };
+    return { type: 'answer', agent: undefined, variables: {}, recording: undefined, failed };
   }
 }
 

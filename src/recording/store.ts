@@ -18,11 +18,12 @@ import type { CallSink } from './sink.ts';
 
 /** What becomes of recordings, for those who count. Called synchronously. */
 export interface RecordingNews {
-  begun?(): void;
+  /** `name`: of its folder, once it is complete. */
+  begun?(name: string): void;
   /** So many bytes more are on disk. */
   wrote?(bytes: number): void;
   /** `why`: undefined for one that is complete. `kept`: it is there under its name. */
-  over?(why: StopReason | undefined, kept: boolean): void;
+  over?(why: StopReason | undefined, kept: boolean, name: string): void;
   /** Recordings of processes that have died were finished. */
   recovered?(count: number): void;
   removed?(removal: Removal): void;
@@ -67,6 +68,8 @@ export class RecordingStore {
   readonly #limit: WaitingLimit = { waiting: 0, most: MOST_WAITING_BYTES };
   readonly #retention = new Retention();
   readonly #running = new Set<DiskSink>();
+  /** Recordings of processes that have died, and which cannot be finished: that is said once. */
+  readonly #hopeless = new Set<string>();
   #heardAt: number;
   #isChecking = false;
   #spaceTimer: Cancel | undefined;
@@ -99,9 +102,10 @@ export class RecordingStore {
   begin(call: CallFile): CallSink | undefined {
     if (this.#closing !== undefined) return undefined;
     const { clock, log, news } = this.#options;
+    const name = newRecordingName(clock.epoch(), this.#random);
     const sink: DiskSink = new DiskSink({
       parent: this.#folder,
-      name: newRecordingName(clock.epoch(), this.#random),
+      name,
       owner: ownerText(this.#owner),
       call,
       clock,
@@ -113,11 +117,11 @@ export class RecordingStore {
       over: (why, kept) => {
         this.#running.delete(sink);
         this.#watch();
-        news?.over?.(why, kept);
+        news?.over?.(why, kept, name);
       },
     });
     this.#running.add(sink);
-    news?.begun?.();
+    news?.begun?.(name);
     this.#watch();
     this.#tidyLater();
     return sink;
@@ -143,12 +147,8 @@ export class RecordingStore {
   }
 
   async #refused(): Promise<StopReason | undefined> {
-    try {
-      const free = await this.#files.freeBytes(this.#folder);
-      return free < this.#options.minFreeBytes ? 'disk-full' : undefined;
-    } catch {
-      return 'disk-error';
-    }
+    const free = await this.#files.freeBytes(this.#folder);
+    return free < this.#options.minFreeBytes ? 'disk-full' : undefined;
   }
 
   /** Looks at the disk now and then, as long as anything is recorded. */
@@ -250,7 +250,7 @@ export class RecordingStore {
   async #recoverOne(partial: string, name: string): Promise<boolean> {
     const epochMs = this.#options.clock.epoch();
     // Its folder may be there before it can be seen whose it is.
-    if ([...this.#running].some((sink) => sink.name === name)) return false;
+    if (this.#hopeless.has(name) || [...this.#running].some((sink) => sink.name === name)) return false;
     try {
       if (!(await isAbandoned(join(this.#folder, partial), this.#owner, epochMs))) return false;
       const random = this.#random;
@@ -258,7 +258,9 @@ export class RecordingStore {
       return done === 'finished';
     } catch (error) {
       // Another process has finished it meanwhile.
-      if (!isMissing(error)) this.#trouble(error);
+      if (isMissing(error)) return false;
+      this.#hopeless.add(name);
+      this.#trouble(error);
       return false;
     }
   }

@@ -18,10 +18,15 @@ import { McpPool } from '../tools/mcp/pool.ts';
 import type { ServiceProviders } from './providers.ts';
 
 export interface CrewOptions
-  extends Pick<StaffDeps, 'clock' | 'log' | 'metrics' | 'base' | 'tools' | 'machineFor' | 'orderFor'> {
+  extends Pick<
+    StaffDeps,
+    'clock' | 'log' | 'metrics' | 'base' | 'tools' | 'machineFor' | 'orderFor' | 'recording'
+  > {
   readonly path: string;
   /** For `${NAME}` in the file. */
   readonly env: Env;
+  /** A file is about to be used. Whoever rejects keeps it from that. */
+  readonly onFile?: ((file: AgentsFile) => Promise<void>) | undefined;
   /** Where reports and spending are kept. */
   readonly dataDir: string;
   readonly providers: ServiceProviders;
@@ -46,8 +51,10 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
   const { registry, usual } = providers;
   const fileOptions = { providers: registry.known, toolNames: tools.map((tool) => tool.definition.name) };
   const file = await readAgentsFile(path, env, fileOptions);
-  const checkData = (current: AgentsFile): Promise<void> =>
-    checkDataDir({ log, folder: dataDir, inside: ['spending', 'outbox'], file: current });
+  const checkData = async (current: AgentsFile): Promise<void> => {
+    await checkDataDir({ log, folder: dataDir, inside: ['spending', 'outbox'], file: current });
+    await options.onFile?.(current);
+  };
   await checkData(file);
   const secrets = new HookSecrets();
   const http = createGuardedClient({ clock, userAgent: `patchcord/${packageVersion()}` });

@@ -19,6 +19,7 @@ import { Pacer } from '../pacer.ts';
 import type { PlaceOrder } from '../placed-calls.ts';
 import type { Random } from '../random.ts';
 import { Reception } from '../reception.ts';
+import { bridgeRecords, type RecordedBy, type RecordingPlan } from '../recording-terms.ts';
 import { type Roster, soleAgent } from '../roster.ts';
 import type { Session } from '../session.ts';
 import { SessionManager } from '../session-manager.ts';
@@ -28,6 +29,7 @@ import type { WebhookDoorDeps } from '../webhook-door.ts';
 import { tellBreaker } from './breaker-news.ts';
 import { makeCarriers } from './carriers.ts';
 import { candidatesFor, providersOf } from './providers.ts';
+import type { Recordings } from './recordings.ts';
 
 /** What a service is made of, beside what its user says. */
 export interface ServiceParts extends BridgeOptions {
@@ -71,8 +73,10 @@ const OUTBOUND = {
 
 /** Every object of a service, once, nothing global. Rejects with BAD_CONFIG for what cannot be had. */
 export async function assembleService(options: ServiceParts): Promise<Service> {
-  const { config, clock, log, random, localAuthToken, publicUrl, tapes } = options;
+  const { config, clock, log, random, localAuthToken, publicUrl } = options;
   const metrics = createMetrics();
+  const recordings = await recordingsOf(options, metrics);
+  const tapes = options.tapes ?? recordings;
   const pacer = new Pacer(clock);
   const providers = providersOf(config, options);
   const tools = options.tools ?? [];
@@ -87,7 +91,7 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
     clock,
     log,
     random,
-    fetch: options.fetch,
+    fetch: recordings?.fetch ?? options.fetch,
   });
   const addresses = new PublicAddresses(publicUrl);
   const desk = new CallDesk({
@@ -99,6 +103,7 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
     addresses,
     agentName: (carrier, order) => agentName(carrier, order),
     agents: () => roster.agents,
+    prepareRecording: () => recordings?.prepare() ?? Promise.resolve(),
     onGivenUp: ({ view, ref }) => {
       if (ref?.callId !== undefined) reception.callOver(view.carrier, ref.callId);
     },
@@ -125,7 +130,7 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
     callsToCome: () => desk.pending + reception.pending,
     callOff: () => desk.callOff(),
     onBegin(session, { account }) {
-      desk.begun(session);
+      desk.begun(session, recordings?.takeFolder(session.carrier.name, session.callId));
       accounts?.begin(session, account);
     },
     onEnded(session, reason) {
@@ -143,6 +148,8 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
       options.observe?.(callId, event);
     },
   });
+  const { by } = config.recordings;
+  const recording: RecordingPlan | undefined = by && { by, redact: undefined };
   const machineFor = options.machineFor ?? ((call: IncomingCall): MachinePolicy => desk.machineFor(call));
   const crew =
     config.agentsFile === undefined
@@ -156,13 +163,21 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
           providers,
           machineFor,
           orderFor: ({ ref }) => desk.orderOf(ref),
+          recording,
+          onFile: (file) => recordings?.onFile(file) ?? Promise.resolve(),
           clock,
           log,
           metrics,
         });
   const accounts = crew?.accounts(desk.records);
   // Agents of a file may do without the usual provider, which then is not even loaded.
-  const roster = crew?.staff ?? soleAgent(agent, await candidatesFor(agent, providers, options), machineFor);
+  const wishFor = ({ ref }: IncomingCall): RecordedBy | undefined => desk.orderOf(ref)?.recording;
+  const roster =
+    crew?.staff ??
+    soleAgent(agent, await candidatesFor(agent, providers, options), machineFor, {
+      plan: recording,
+      wishFor,
+    });
   const agentName = (carrier: CarrierName, { from, to, agent: wanted }: PlaceOrder): string | undefined => {
     if (roster.spent({ ...OUTBOUND, from, to }) !== undefined) {
       throw new BridgeError('OVER_CAPACITY', 'no call can be placed: what may be spent today has been spent');
@@ -175,6 +190,7 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
     manager: () => manager,
     log,
     gaveUp: (ref) => desk.gaveUp(ref),
+    prepareRecording: () => recordings?.prepare() ?? Promise.resolve(),
     metrics,
     epoch: () => clock.epoch(),
   });
@@ -217,6 +233,27 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
     providerName: providers.usual[0],
     close,
   };
+}
+
+/** Loaded only where somebody can want a recording. Rejects with BAD_CONFIG when one is wanted that there cannot be. */
+async function recordingsOf(options: ServiceParts, metrics: Metrics): Promise<Recordings | undefined> {
+  const { config, clock, log, localAuthToken, fetch } = options;
+  const isWanted = bridgeRecords(config.recordings.by);
+  const mayBe = isWanted || config.agentsFile !== undefined || config.apiToken !== undefined;
+  if (options.tapes !== undefined || !mayBe) return undefined;
+  const { Recordings } = await import('./recordings.ts');
+  const recordings = new Recordings({
+    config,
+    clock,
+    log,
+    metrics,
+    leadMs: options.leadMs ?? LEAD_MS,
+    simulated: localAuthToken !== undefined,
+    fetch,
+    secrets: [localAuthToken],
+  });
+  if (isWanted) await recordings.prepare();
+  return recordings;
 }
 
 /** What is counted while a call is up. */

@@ -1,0 +1,303 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../src/config.ts';
+import { createLog } from '../src/log.ts';
+import { readCall, type StoredCall } from '../src/recording/stored-call.ts';
+import { createBridge } from '../src/server.ts';
+import { startExchange } from '../src/sim/phone.ts';
+import { HOOK_SECRET, makeFolder } from './support/agents-folder.ts';
+import {
+  type AgentsService,
+  CALLER,
+  NUMBER,
+  PATIENT,
+  speak,
+  startService as start,
+} from './support/agents-service.ts';
+import { STYLES } from './support/carrier-styles.ts';
+import { answering, hookReceiver } from './support/hook-receiver.ts';
+import { calls, says } from './support/scripted-model.ts';
+
+/** The whole service, and what it keeps of its calls. */
+
+function agents(recording: string, more = ''): string {
+  return `
+${more}
+agents:
+  plain: { greeting: Hello., silence: false }
+  kept: { greeting: Hello., silence: false${recording === '' ? '' : `, recording: ${recording}`} }
+numbers:
+  - { number: "${NUMBER}", agent: kept }
+  - { number: "*", agent: plain }
+`;
+}
+
+function folderOf(on: AgentsService): string {
+  return join(on.folder.path, 'data', 'recordings');
+}
+
+/** What lies in the folder after the end of the service, by name. */
+async function recordings(on: AgentsService): Promise<ReadonlyMap<string, StoredCall>> {
+  await on.bridge.close();
+  const folder = folderOf(on);
+  const names = existsSync(folder) ? readdirSync(folder).sort() : [];
+  const stored = await Promise.all(
+    names.map(async (name) => [name, await readCall(join(folder, name))] as const),
+  );
+  return new Map(stored);
+}
+
+async function only(on: AgentsService): Promise<{ readonly name: string; readonly stored: StoredCall }> {
+  const all = [...(await recordings(on))];
+  expect(all).toHaveLength(1);
+  const [first] = all;
+  if (first === undefined) throw new Error('nothing was recorded');
+  return { name: first[0], stored: first[1] };
+}
+
+/** A call in which both speak. */
+async function talk(on: AgentsService, options: Parameters<AgentsService['dial']>[0] = {}): Promise<string> {
+  const call = await on.connected(options);
+  await on.says('Hello.');
+  await speak(call);
+  await on.event('transcript', ({ role, callId }) => role === 'user' && callId === call.callId);
+  await call.untilQuiet(200);
+  await call.hangUp();
+  await on.event('ended', ({ callId }) => callId === call.callId);
+  return call.callId;
+}
+
+const HEARD = { hear: () => ({ transcript: 'Call me at +14155550177 please.' }) };
+
+describe('a service that nobody has told to record', () => {
+  it('records nothing and makes no folder', async () => {
+    const on = await start({ agents: agents(''), openai: HEARD });
+    await talk(on);
+    expect((await recordings(on)).size).toBe(0);
+    expect(existsSync(folderOf(on))).toBe(false);
+    expect(await on.log.filter(({ msg }) => msg.includes('recording'))).toEqual([]);
+  });
+});
+
+describe.each(STYLES)('an agent that is recorded by the service, at $name', (style) => {
+  it('has everything of a call in its folder', async () => {
+    const on = await start({
+      agents: agents('bridge'),
+      styles: [style],
+      openai: HEARD,
+      model: [says('Hello.'), says('I will.')],
+    });
+    const callId = await talk(on);
+    const began = await on.logged('a recording has begun');
+    const metrics = await on.metrics();
+    expect(metrics).toContain('patchcord_recordings_active 1');
+    const { name, stored } = await only(on);
+    expect(began).toMatchObject({ recording: name, callId });
+    expect(on.lines('a recording is over')).toMatchObject([
+      { recording: name, outcome: 'complete', kept: true },
+    ]);
+    expect(stored.damage).toEqual([]);
+    const { call, lines, wavs } = stored;
+    expect(call).toMatchObject({
+      carrier: style.carrier,
+      direction: 'inbound',
+      agent: { name: 'kept' },
+      end: { complete: true },
+      providers: [{ name: 'openai', level: 'wire' }],
+    });
+    expect(lines[0]).toMatchObject({ t: 0, on: 'webhook', dir: 'in' });
+    const edges = new Set(lines.map(({ on: edge, dir }) => `${edge} ${dir}`));
+    for (const edge of [
+      'webhook out',
+      'carrier in',
+      'carrier out',
+      'provider in',
+      'provider out',
+      'call out',
+    ])
+      expect(edges).toContain(edge);
+    expect([...wavs.keys()].sort()).toEqual(['agent', 'caller', 'provider', 'uplink']);
+    for (const { bytes } of wavs.values()) expect(bytes.length).toBeGreaterThan(1000);
+    const folder = join(folderOf(on), name);
+    expect(readFileSync(join(folder, 'transcript.txt'), 'utf8')).toMatch(
+      /Hello\.[^]*Call me at \+14155550177/,
+    );
+    expect(statSync(join(folder, 'call.wav')).size).toBeGreaterThan(1000);
+    // Neither the token of the account nor the key of the model.
+    const all = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'latin1'));
+    for (const secret of ['12345678901234567890123456789012', 'sk-simulated', 'operator'])
+      expect(all.some((text) => text.includes(secret))).toBe(false);
+  });
+});
+
+describe('who is recorded', () => {
+  it('are the calls of agents that say so, and of no others', async () => {
+    const on = await start({ agents: agents('bridge') });
+    await talk(on);
+    await talk(on, { to: '+15550100999' });
+    const { stored } = await only(on);
+    expect(stored.call.agent.name).toBe('kept');
+  });
+
+  it('are the calls of agents that do not say, when the service says so', async () => {
+    const on = await start({
+      agents: agents('off'),
+      env: { RECORDING: 'bridge', OPENAI_MODEL: 'gpt-realtime-2.1' },
+    });
+    await talk(on);
+    await talk(on, { to: '+15550100999' });
+    const { stored } = await only(on);
+    expect(stored.call.agent.name).toBe('plain');
+    expect(stored.call.settings).toEqual({ OPENAI_MODEL: 'gpt-realtime-2.1' });
+  });
+
+  it('is said by both the carrier and the service', async () => {
+    const on = await start({ agents: agents('both') });
+    const call = await on.connected();
+    await call.next('rest', ({ operation }) => /record/i.test(operation));
+    await call.hangUp();
+    await on.event('ended');
+    const { stored } = await only(on);
+    expect(stored.lines.some((line) => line.on === 'rest' && line.dir === 'out')).toBe(true);
+  });
+
+  it('may change with the agents file, and calls that are up go on as they began', async () => {
+    const on = await start({ agents: agents('') });
+    const before = await on.connected();
+    await on.rewrite(agents('bridge'));
+    await talk(on);
+    await on.rewrite(agents('off'));
+    await talk(on);
+    await before.hangUp();
+    expect((await recordings(on)).size).toBe(1);
+  });
+
+  it('is not a matter of agents whose file wants what cannot be written: it is refused', async () => {
+    const on = await start({ agents: agents('') });
+    writeFileSync(folderOf(on).replace(/recordings$/, 'recordings'), 'no folder');
+    await on.rewrite(agents('bridge'), 'broken');
+    expect(JSON.stringify(on.lines('the agents file has changed'))).toContain('RECORDINGS_DIR');
+    await talk(on);
+    await on.bridge.close();
+  });
+});
+
+describe('a single call', () => {
+  it('is recorded because whoever placed it wants that, and operators are told where', async () => {
+    const on = await start({ agents: agents('') });
+    const order = { from: NUMBER, to: CALLER, recording: 'bridge' };
+    on.exchange.onDial?.(() => undefined);
+    const { status, body } = await on.api('POST', '/calls', order);
+    expect([status, body]).toMatchObject([201, { agent: 'kept' }]);
+    const { callId } = await on.event('providerReady');
+    const shown = await on.api('GET', `/calls/${String(body['id'])}`);
+    expect(shown.body).toMatchObject({ status: 'in-progress', recordingFolder: expect.any(String) });
+    await on.api('DELETE', `/calls/${String(body['id'])}`);
+    await on.event('ended', (event) => event.callId === callId);
+    const { name, stored } = await only(on);
+    expect(shown.body['recordingFolder']).toBe(name);
+    expect(stored.call.direction).toBe('outbound');
+    expect(stored.lines[0]).toMatchObject({ t: 0, on: 'webhook' });
+  });
+
+  it('is not recorded because whoever placed it does not want that', async () => {
+    const on = await start({ agents: agents('bridge') });
+    const { body } = await on.api('POST', '/calls', { from: NUMBER, to: CALLER, recording: 'off' });
+    await on.event('providerReady');
+    const shown = await on.api('GET', `/calls/${String(body['id'])}`);
+    expect(shown.body).not.toHaveProperty('recordingFolder');
+    await on.api('DELETE', `/calls/${String(body['id'])}`);
+    await on.event('ended');
+    expect((await recordings(on)).size).toBe(0);
+  });
+
+  it('is not even placed when it is to be recorded and cannot be', async () => {
+    const on = await start({ agents: agents('') });
+    writeFileSync(folderOf(on), 'no folder');
+    const { status, body } = await on.api('POST', '/calls', { from: NUMBER, to: CALLER, recording: 'both' });
+    expect(status).toBeGreaterThanOrEqual(500);
+    expect(JSON.stringify(body)).toContain('RECORDINGS_DIR');
+  });
+
+  it('is recorded, from its first webhook on, because the start webhook says so; its report names the folder', async () => {
+    const asked = await hookReceiver(answering(200, JSON.stringify({ recording: 'bridge' })));
+    const told = await hookReceiver(answering(200));
+    const hooks = `webhooks:
+  start: { url: "${asked.url}", secret: ${HOOK_SECRET} }
+  end: { url: "${told.url}", secret: ${HOOK_SECRET} }
+`;
+    const on = await start({ agents: agents('', hooks) });
+    await talk(on);
+    const report = JSON.parse((await told.nth(1)).body);
+    const { name, stored } = await only(on);
+    expect(report.data).toMatchObject({ recording: null, recordingFolder: name });
+    expect(stored.damage).toEqual([]);
+    expect(stored.lines[0]).toMatchObject({ t: 0, on: 'webhook', dir: 'in' });
+  });
+});
+
+describe('what is redacted', () => {
+  it('is not in the folder, whatever else is', async () => {
+    const rules =
+      '{ by: bridge, redact: { numbers: true, fields: [room], speech: caller, words: true, keys: true } }';
+    const on = await start({
+      agents: agents(rules),
+      openai: HEARD,
+      model: [says('Hello.'), says('Splendid weather.')],
+    });
+    await talk(on);
+    const { name, stored } = await only(on);
+    expect(stored.damage).toEqual([]);
+    expect(stored.call.redacted).toMatchObject({
+      numbers: true,
+      fields: ['room'],
+      speech: 'caller',
+      words: true,
+    });
+    const folder = join(folderOf(on), name);
+    for (const file of readdirSync(folder)) {
+      const text = readFileSync(join(folder, file), 'latin1');
+      for (const planted of [NUMBER, CALLER, NUMBER.slice(1), '4155550177', 'Splendid', 'Call me at'])
+        expect([file, text.includes(planted)]).toEqual([file, false]);
+    }
+  });
+});
+
+describe('the line check', () => {
+  it('is recorded without an agents file, by what its session was told and has told', async () => {
+    using folder = makeFolder({});
+    await using exchange = await startExchange({ carrier: 'twilio' });
+    const bridge = await createBridge({
+      config: loadConfig({ PORT: '0', HOST: '127.0.0.1', RECORDING: 'bridge', DATA_DIR: folder.at('data') }),
+      log: createLog('silent'),
+    });
+    const url = await bridge.listen();
+    const call = exchange.placeCall({
+      webhookUrl: `${url}/voice/twilio`,
+      from: CALLER,
+      to: NUMBER,
+      authToken: bridge.localAuthToken ?? '',
+    });
+    await call.untilHeard(500);
+    await call.hangUp();
+    await expect.poll(() => bridge.calls, PATIENT).toBe(0);
+    await bridge.close();
+    const [name, ...others] = readdirSync(folder.at('data/recordings'));
+    expect(others).toEqual([]);
+    const stored = await readCall(join(folder.at('data/recordings'), name ?? ''));
+    expect(stored.damage).toEqual([]);
+    expect(stored.call).toMatchObject({
+      origin: { how: 'simulated' },
+      providers: [{ name: 'local', level: 'session' }],
+      end: { complete: true },
+    });
+    expect(stored.wavs.get('agent')?.bytes.length).toBeGreaterThan(1000);
+  });
+
+  it('does not start when what it has to record cannot be written', async () => {
+    using folder = makeFolder({ recordings: 'a file' });
+    const config = loadConfig({ RECORDING: 'both', RECORDINGS_DIR: folder.at('recordings') });
+    await expect(createBridge({ config, log: createLog('silent') })).rejects.toThrow(/RECORDINGS_DIR/);
+  });
+});
