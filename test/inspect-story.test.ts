@@ -150,24 +150,38 @@ describe('what was heard', () => {
     expect(stream.marks).toEqual([]);
   });
 
-  it('plays on from a mark that comes much later than it should', () => {
+  /** Three seconds that were handed over at once, and the marks behind each of them, which come back at these times. */
+  function marksBackAt(...backMs: readonly number[]): string[] {
     const call = new CallMaker();
-    const mark = (t: number, dir: 'in' | 'out', name: string): unknown =>
-      call.carrier(t, dir, { event: 'mark', mark: { name } });
-    mark(1000, 'out', 'a');
-    for (const t of [1000, 1100])
-      call.carrier(t, 'out', {
-        event: 'media',
-        media: { payload: call.audio('agent', MULAW_8K, 500, 9000) },
-      });
-    mark(1100, 'out', 'b');
-    call.carrier(1101, 'out', {
-      event: 'media',
-      media: { payload: call.audio('agent', MULAW_8K, 500, 9000) },
-    });
-    mark(1050, 'in', 'a');
-    mark(2450, 'in', 'b');
-    expect(places(hearing(call).heard)).toEqual(['1050-2050', '2450-2950']);
+    const mark = (t: number, dir: 'in' | 'out', number: number): unknown =>
+      call.carrier(t, dir, { event: 'mark', mark: { name: `m${number}` } });
+    mark(1000, 'out', 0);
+    for (const number of [1, 2, 3]) {
+      const payload = call.audio('agent', MULAW_8K, 1000, 9000);
+      call.carrier(1000, 'out', { event: 'media', media: { payload } });
+      mark(1000, 'out', number);
+    }
+    for (const [number, t] of backMs.entries()) mark(t, 'in', number);
+    return places(hearing(call).heard);
+  }
+
+  it('goes on late from a mark that is late, if those after it are late as well', () => {
+    expect(marksBackAt(1050, 2050, 3050, 4050)).toEqual(['1050-4050']);
+    expect(marksBackAt(1050, 2450, 3450, 4450)).toEqual(['1050-2050', '2450-4450']);
+    // Only held up on its way.
+    expect(marksBackAt(1050, 2450, 3050, 4050)).toEqual(['1050-4050']);
+    expect(marksBackAt(1350, 2050, 3050, 4050)).toEqual(['1050-4050']);
+  });
+
+  it('is one stretch while silence keeps the line open, from which speech starts with a mark of its own', () => {
+    const call = new CallMaker();
+    for (let i = 0; i < 100; i += 1) {
+      const payload = call.audio('agent', MULAW_8K, 20, 0);
+      call.carrier(1000 + 20.01 * i, 'out', { event: 'media', media: { payload } });
+    }
+    const { stretches } = hearing(call.agent(3001, 'a', 1000));
+    expect(stretches.length).toBeLessThan(4);
+    expect(hearing(call).heard.at(-1)?.atMs).toBeCloseTo(3081, -1);
   });
 });
 

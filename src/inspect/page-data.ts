@@ -130,7 +130,7 @@ function shownStory(story: Story): unknown {
       marks.map(({ name, sentMs, backMs, fate }) => [name, sentMs, backMs, fate]),
     ),
     clears: streams.flatMap(({ clears }) => clears),
-    holes: streams.flatMap(({ holes }) => holes),
+    holes: story.holes,
     lead: streams.map(({ lead }) =>
       thinned(lead).map(({ atMs, leadMs }) => [Math.round(atMs), Math.round(leadMs)]),
     ),

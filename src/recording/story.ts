@@ -5,7 +5,7 @@ import { type Answer, answersOf, type CutIn, cutInsOf } from './story/answers.ts
 import { eventsOf, type StoryEvent } from './story/events.ts';
 import { type Finding, findingsOf } from './story/findings.ts';
 import { type FunctionCall, functionsOf } from './story/functions.ts';
-import { hearingOf, type Piece, type StreamHearing } from './story/hearing.ts';
+import { type Hole, hearingOf, type Piece, type StreamHearing } from './story/hearing.ts';
 import { mediaFact } from './story/messages.ts';
 import {
   type ProviderFailure,
@@ -60,6 +60,8 @@ export interface Story {
   readonly failures: readonly ProviderFailure[];
   readonly failovers: readonly Failover[];
   readonly truncations: readonly Truncation[];
+  /** Within what was said in one go. */
+  readonly holes: readonly Hole[];
   readonly streams: readonly StreamHearing[];
   readonly said: readonly Piece[];
   readonly callerVoice: readonly Span[];
@@ -125,6 +127,7 @@ export function readStory(stored: StoredCall): { readonly story: Story; readonly
     failures: providerFailuresOf(lines),
     failovers: failoversOf(lines),
     truncations: truncationsOf(lines),
+    holes: streams.flatMap(({ holes }) => holes).filter((hole) => isWithin(hole, turns)),
     streams,
     said,
     callerVoice,
@@ -132,6 +135,12 @@ export function readStory(stored: StoredCall): { readonly story: Story; readonly
     events: eventsOf(lines),
   };
   return { story: { ...told, findings: findingsOf(told) }, tracks };
+}
+
+function isWithin({ atMs, ms }: Hole, turns: readonly Turn[]): boolean {
+  return turns.some(
+    ({ role, startMs, endMs }) => role === 'assistant' && startMs < atMs - 1 && endMs > atMs + ms + 1,
+  );
 }
 
 function lastOf(pieces: readonly Piece[]): number {

@@ -293,7 +293,11 @@ function drawMarks(sheet, { marks, clears, truncations }) {
       context.globalAlpha = 1;
     },
   );
-  for (const { atMs, lostMs } of clears) drawPin(sheet, atMs, colours.bad, `clear −${span(lostMs)}`);
+  for (const { atMs, lostMs } of clears) {
+    // Many a clear only makes sure.
+    if (lostMs < 60) drawPin(sheet, atMs, colours.faint, '');
+    else drawPin(sheet, atMs, colours.bad, `clear −${span(lostMs)}`);
+  }
   for (const { atMs } of truncations) {
     context.fillStyle = colours.slow;
     context.fillRect(x(atMs) - 3, height - 6, 6, 6);

@@ -30,6 +30,9 @@ const NEW_ANSWER_MS = 700;
 /** Of an answer that begins while the caller is still heard: line noise, or a provider that was too eager. */
 const OVERLAP_MS = 300;
 const CUT_IN_MS = 4000;
+const STEP_MS = 20;
+/** Whoever keeps a line open sends silence, and loses a frame of it. */
+const SPEECH_MS = 60;
 
 /** When the agent began to speak, each with what it answered. */
 export function answersOf(
@@ -50,7 +53,8 @@ export function answersOf(
     answeredMs = span.startMs;
     answers.push({
       stoppedMs: isAsked ? Math.min(asked.endMs, span.startMs) : undefined,
-      sentMs: sentAt(streams, span.startMs),
+      // Voice is looked for in steps: it begins somewhere in the first one.
+      sentMs: sentAt(streams, span.startMs + STEP_MS - 1),
       heardMs: span.startMs,
       itemId: turnAt(turns, span.startMs)?.itemId,
     });
@@ -77,24 +81,22 @@ function sentAt(streams: readonly StreamHearing[], ms: number): number | undefin
   return undefined;
 }
 
-/** Every clear of the carrier's buffer, with the caller's first sound before it. */
+/** Every clear that cut the agent off, with the caller's first sound before it: many clear nothing, to be sure. */
 export function cutInsOf(
   clears: readonly Clear[],
   callerVoice: readonly Span[],
   lines: readonly Line[],
 ): readonly CutIn[] {
   const told = lines.flatMap((line) => (line.on === 'call' && line.msg.type === 'bargeIn' ? [line] : []));
-  return clears.map(({ atMs, lostMs }) => {
+  return clears.flatMap(({ atMs, lostMs }) => {
     const by = told.find(({ t }) => Math.abs(t - atMs) < 50)?.msg;
+    if (by === undefined && lostMs < SPEECH_MS) return [];
     const isKey = by?.type === 'bargeIn' && by.by === 'digit';
     const span = isKey ? undefined : spanAt(callerVoice, atMs - 500);
     const spokeMs = span !== undefined && span.startMs <= atMs ? span.startMs : undefined;
-    return {
-      spokeMs: spokeMs !== undefined && atMs - spokeMs < CUT_IN_MS ? spokeMs : undefined,
-      clearMs: atMs,
-      by: by?.type === 'bargeIn' ? by.by : undefined,
-      lostMs,
-    };
+    const isNear = spokeMs !== undefined && atMs - spokeMs < CUT_IN_MS;
+    const who = by?.type === 'bargeIn' ? by.by : undefined;
+    return [{ spokeMs: isNear ? spokeMs : undefined, clearMs: atMs, by: who, lostMs }];
   });
 }
 

@@ -32,6 +32,25 @@ export interface StoryEvent {
   readonly line: number;
 }
 
+/** Which connections are about to end in good order: what they say of it is no trouble. */
+class Closing {
+  readonly #connections = new Set<string>();
+
+  /** Whether a line tells of an end that the bridge itself, or a word of the other side, has begun. */
+  expects(line: Line): boolean {
+    if (line.on !== 'carrier' && line.on !== 'provider') return false;
+    const connection = `${line.on} ${line.conn}`;
+    if ('msg' in line) {
+      if (line.dir === 'in' && mediaFact(line.msg).kind === 'stop') this.#connections.add(connection);
+      return false;
+    }
+    const { type } = line.ctl;
+    const isExpected = this.#connections.has(connection);
+    if (line.dir === 'out' && (type === 'close' || type === 'terminate')) this.#connections.add(connection);
+    return isExpected && (type === 'close' || type === 'error' || type === 'ended');
+  }
+}
+
 interface Told {
   readonly kind: EventKind;
   readonly label: string;
@@ -42,11 +61,13 @@ interface Told {
 /** The events of a call, in order. */
 export function eventsOf(lines: readonly Line[]): readonly StoryEvent[] {
   const events: StoryEvent[] = [];
+  const closing = new Closing();
   lines.forEach((line, index) => {
     const told = tell(line);
+    const isExpected = closing.expects(line);
     if (told === undefined) return;
     const { kind, label, note = '', bad = false } = told;
-    events.push({ atMs: line.t, kind, dir: line.dir, label, note, bad, line: index });
+    events.push({ atMs: line.t, kind, dir: line.dir, label, note, bad: bad && !isExpected, line: index });
   });
   return events;
 }

@@ -23,6 +23,8 @@ const SLOW_FIRST_MS = 3000;
 const SLOW_CUT_MS = 700;
 const SLOW_FUNCTION_MS = 3000;
 const LONG_SILENCE_MS = 8000;
+/** What happens because something else happened. */
+const AT_ONCE_MS = 200;
 /** More of the same kind are counted. */
 const MOST_OF_A_KIND = 4;
 
@@ -65,11 +67,15 @@ function ends({ end, lengthMs, answers: spoken, streams }: Told): Finding[] {
   return found;
 }
 
-function providers({ failures, spans, failovers }: Told): Finding[] {
+function providers({ failures, spans, failovers, end }: Told): Finding[] {
   const found = failures.map(({ atMs, provider, phase, code }) => {
     const next = spans.find(({ fromMs }) => fromMs >= atMs);
     const took = next === undefined ? 'nobody took over' : `${next.provider} took over`;
     const where = phase === 'in-call' ? 'was lost in mid-call' : 'could not be reached';
+    if (end !== undefined && next === undefined && atMs >= end.atMs - AT_ONCE_MS)
+      return note(atMs, `Provider ${provider} ${where} (${code}) as the call ended.`);
+    if (next?.why === 'renewal' && next.provider === provider)
+      return note(atMs, `The session with ${provider} was over (${code}), and went on as another.`);
     return bad(atMs, `Provider ${provider} ${where} (${code}); ${took}.`);
   });
   const gaps = failovers
@@ -81,13 +87,16 @@ function providers({ failures, spans, failovers }: Told): Finding[] {
 }
 
 /** Refusals, errors and closes at the edges that nothing above has told of. */
-function edges({ events }: Told): Finding[] {
+function edges({ events, end }: Told): Finding[] {
+  const endMs = (end?.atMs ?? Number.POSITIVE_INFINITY) - AT_ONCE_MS;
   const kinds = new Set(['webhook', 'carrier', 'rest', 'provider']);
   return events
     .filter(({ kind, bad: isBad }) => isBad && kinds.has(kind))
     .map(({ atMs, kind, label, note: more }) => {
       const text = `${kind}: ${label}${more === '' ? '' : ` (${more.slice(0, 120)})`}`;
-      return kind === 'provider' ? note(atMs, text) : bad(atMs, text);
+      // Of a call that is over, a carrier knows nothing more.
+      const isLate = kind === 'rest' && atMs >= endMs;
+      return kind === 'provider' || isLate ? note(atMs, text) : bad(atMs, text);
     });
 }
 
@@ -124,8 +133,7 @@ function cutIns({ cutIns: all }: Told): Finding[] {
   });
 }
 
-function playout({ streams }: Told): Finding[] {
-  const holes = streams.flatMap(({ holes: all }) => all);
+function playout({ streams, holes }: Told): Finding[] {
   const lost = streams.flatMap(({ marks }) => marks.filter(({ fate }) => fate === 'lost'));
   const found: Finding[] = [];
   const [hole] = holes;

@@ -55,8 +55,24 @@ export interface StreamHearing {
 
 /** When position `ms` of a stream was heard; undefined: never. */
 export function timeAt({ stretches }: StreamHearing, ms: number): number | undefined {
-  const found = stretches.find(({ from, to }) => ms >= from && ms < to);
+  const found = stretchAt(stretches, ms);
   return found === undefined || found.dropped ? undefined : found.atMs + ms - found.from;
+}
+
+/** The stretch that holds position `ms`; undefined: nothing was sent there. */
+export function stretchAt(
+  stretches: readonly Readonly<Stretch>[],
+  ms: number,
+): Readonly<Stretch> | undefined {
+  let low = 0;
+  let high = stretches.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((stretches[middle]?.to ?? 0) > ms) high = middle;
+    else low = middle + 1;
+  }
+  const found = stretches[low];
+  return found !== undefined && ms >= found.from ? found : undefined;
 }
 
 /** Audio as it was handed to the carrier. `position` counts the ms of this stream that were sent before. */
@@ -77,6 +93,11 @@ interface OpenMark {
   backMs: number | undefined;
 }
 
+interface Late {
+  readonly position: number;
+  readonly atMs: number;
+}
+
 /** Plays without a pause: position `from` at `atMs`, up to `to`. */
 export interface Stretch {
   /** ms of the stream that were sent before it. */
@@ -91,11 +112,16 @@ export interface Stretch {
 
 /** A mark that comes this much earlier or later than it should says that playing did not go on evenly. */
 const UNEVEN_MS = 120;
+/** Audio that comes no later than this after what was before it is heard as one with it. */
+const JUST_IN_TIME_MS = 5;
 /** A mark that has had this long after its audio was over does not come any more. */
 const LOST_AFTER_MS = 2000;
 /** The first mark of what is played that is later than this is taken as lost. */
 const START_GRACE_MS = 1000;
+/** A carrier that has named no mark for so long does not do so. */
+const NO_MARKS_MS = 1500;
 /** A pause longer than this is one between two things that are said. */
+const SHORTEST_HOLE_MS = 40;
 const LONGEST_HOLE_MS = 1500;
 
 /** Follows one stream line by line. Position = last mark that came back + time since, never beyond what was sent. */
@@ -111,6 +137,9 @@ class Ear {
   /** Asked for before the newest clear: their echoes tell nothing of what was heard. */
   #older = new Map<string, OpenMark>();
   #sentMs = 0;
+  #hasEchoes = false;
+  /** The newest mark that came back, if it was late. */
+  #late: Late | undefined;
 
   constructor(conn: number, rateOf: (wav: string) => number) {
     this.#conn = conn;
@@ -134,6 +163,7 @@ class Ear {
     const mark = this.#waiting[index];
     if (mark === undefined) return;
     mark.fate = 'echoed';
+    this.#hasEchoes = true;
     mark.backMs = atMs;
     this.#waiting.splice(index, 1);
     this.#align(mark.position, atMs);
@@ -165,24 +195,34 @@ class Ear {
   #position(atMs: number): number {
     const last = this.#stretches.at(-1);
     if (last === undefined || last.dropped) return this.#sentMs;
-    if (this.#isBeginning(last) && atMs < last.atMs + START_GRACE_MS) return last.from;
+    if (this.#isBeginning(last, atMs) && atMs < last.atMs + START_GRACE_MS) return last.from;
     return Math.min(this.#sentMs, last.from + Math.max(0, atMs - last.atMs));
   }
 
   /** The mark in front of what is played from an idle line has not come back yet: nothing of it has been heard. */
-  #isBeginning({ from, firm }: Stretch): boolean {
-    return !firm && this.#waiting[0]?.position === from;
+  #isBeginning({ from, firm }: Stretch, atMs: number): boolean {
+    if (firm || this.#waiting[0]?.position !== from) return false;
+    // Where none has come back so far, none will.
+    const [first] = this.#marks;
+    return this.#hasEchoes || (first !== undefined && atMs < first.sentMs + NO_MARKS_MS);
   }
 
   #play(atMs: number, ref: AudioRef): void {
     const ms = (ref.n / this.#rateOf(ref.wav)) * 1000;
     const last = this.#stretches.at(-1);
-    if (last === undefined || last.dropped || this.#position(atMs) >= this.#sentMs) {
+    if (last === undefined || last.dropped || this.#isDry(last, atMs)) {
+      this.#late = undefined;
       this.#stretches.push({ from: this.#sentMs, to: this.#sentMs + ms, atMs, firm: false, dropped: false });
     } else last.to = this.#sentMs + ms;
     this.#sent.push({ atMs, position: this.#sentMs, ms, ref });
     this.#sentMs += ms;
     this.#note(atMs);
+  }
+
+  /** Everything was played a while ago. Silence that keeps a line open comes just in time, and is one stretch. */
+  #isDry(last: Stretch, atMs: number): boolean {
+    const dryMs = atMs - (last.atMs + last.to - last.from);
+    return this.#position(atMs) >= this.#sentMs && (dryMs > JUST_IN_TIME_MS || last.firm);
   }
 
   #ask(atMs: number, name: string): void {
@@ -201,13 +241,25 @@ class Ear {
     const last = this.#stretches.at(-1);
     if (last === undefined || last.dropped || position < last.from) return;
     const late = atMs - (last.atMs + position - last.from);
-    if (!last.firm) {
+    const before = this.#late;
+    this.#late = undefined;
+    if (!last.firm && position === last.from) {
       if (late > 0) last.atMs += late;
       last.firm = true;
-    } else if (Math.abs(late) > UNEVEN_MS && position < last.to) {
-      this.#stretches.push({ from: position, to: last.to, atMs, firm: true, dropped: false });
-      last.to = position;
+    } else if (late < -UNEVEN_MS / 4) {
+      // No mark comes too early: those before it were held up.
+      last.atMs += late;
+    } else if (late > UNEVEN_MS) {
+      if (before === undefined) this.#late = { position, atMs };
+      else this.#split(last, before);
     }
+  }
+
+  /** One mark that is late was held up on its way; two are late because playing was. */
+  #split(last: Stretch, { position, atMs }: Late): void {
+    if (position <= last.from || position >= last.to) return;
+    this.#stretches.push({ from: position, to: last.to, atMs, firm: true, dropped: false });
+    last.to = position;
   }
 
   #clear(atMs: number): void {
@@ -271,7 +323,7 @@ class Ear {
       const endMs = before === undefined ? 0 : before.atMs + before.to - before.from;
       const ms = stretch.atMs - endMs;
       const isHole = before !== undefined && !before.dropped && !stretch.dropped;
-      if (isHole && ms > 20 && ms < LONGEST_HOLE_MS) holes.push({ atMs: endMs, ms });
+      if (isHole && ms > SHORTEST_HOLE_MS && ms < LONGEST_HOLE_MS) holes.push({ atMs: endMs, ms });
       before = stretch;
     }
     return holes;

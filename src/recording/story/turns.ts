@@ -1,7 +1,7 @@
 import type { CallEvent } from '../../call-events.ts';
 import { cutAtWord } from '../../transcript.ts';
 import type { Line } from '../format.ts';
-import { type StreamHearing, timeAt } from './hearing.ts';
+import { type StreamHearing, stretchAt, timeAt } from './hearing.ts';
 import { type ItemAudio, itemAudioOf } from './item-audio.ts';
 import { type Span, spanAt } from './voice.ts';
 
@@ -148,7 +148,7 @@ function heardTimes({ parts }: ItemAudio, streams: readonly StreamHearing[]): re
 
 /** ms that were heard from this position on. */
 function heardFrom({ stretches }: StreamHearing, position: number): number {
-  const stretch = stretches.find(({ from, to }) => position >= from - 1e-3 && position < to);
+  const stretch = stretchAt(stretches, position + 1e-3);
   return stretch === undefined ? 0 : stretch.to - position;
 }
 

@@ -10,7 +10,7 @@ export interface Span {
 const FRAME_MS = 20;
 const FRAME = (TRACK_RATE / 1000) * FRAME_MS;
 /** Never taken as voice, and always. */
-const QUIETEST_DB = -52;
+const QUIETEST_DB = -45;
 const LOUDEST_DB = -28;
 /** Voice stands out of what is behind it by this much. */
 const ABOVE_FLOOR_DB = 10;
