@@ -203,7 +203,10 @@ export class Comparison {
     const there = piece.found.place(Math.min(inFound.from + sample, inFound.to - 1));
     if (place === undefined) return;
     const { line, at } = place.slice;
-    this.#add('audio', line, what, { ...NOTHING, expectedLine: at, foundLine: there?.slice.at, audio });
+    // What is too much is at a place that is known in the found call only.
+    const isMore = audio.cause.type === 'inserted' || audio.cause.type === 'long';
+    const t = isMore ? (there?.slice.line.t ?? line.t) : line.t;
+    this.#add('audio', line, what, { ...NOTHING, t, expectedLine: at, foundLine: there?.slice.at, audio });
   }
 
   #shells(expected: Slice, found: Slice, what: string): void {

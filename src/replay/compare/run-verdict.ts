@@ -1,5 +1,6 @@
 import type { Tolerance } from '../../recording/format.ts';
 import { type AudioVerdict, compareAudio, moveTo } from './audio.ts';
+import type { Slice } from './channels.ts';
 import type { AudioCause } from './difference.ts';
 import { lengthOf, type Piece, rms, SILENT } from './piece.ts';
 import { type Meeting, meetings, type Run } from './runs.ts';
@@ -24,16 +25,13 @@ export function judgeRun(run: Run, { tolerance, diagnose, isOpenEnded }: RunTerm
   const audio = compareAudio(run.piece, { sample: tolerance.sample, diagnose, isOpenEnded });
   const { late, shells } = judgeMessages(run, tolerance.timeMs);
   if (audio === undefined) return { audio, late, shells };
-  const lost = lostMs(run, audio.audio.cause, late, tolerance.timeMs);
-  if (lost !== undefined) {
-    const cause = { type: lost > 0 ? 'lost' : 'inserted', ms: Math.round(Math.abs(lost) * 10) / 10 } as const;
-    const sample = Math.min(audio.sample, late?.sample ?? audio.sample);
-    // What comes after it is late or early for that reason alone.
-    const reason = late !== undefined && isNear(latenessOf(late), lost, tolerance.timeMs);
-    const place = moveTo(run.piece, audio, sample, cause);
-    return { audio: place, late: reason ? undefined : lateIn(late, sample), shells };
-  }
-  return { audio, late: lateIn(late, audio.sample), shells };
+  const lost = lossOf(run, audio.audio.cause, late, tolerance.timeMs);
+  if (lost === undefined) return { audio, late: lateIn(late, audio.sample), shells };
+  const ms = Math.round(run.piece.expected.ms(Math.abs(lost.samples)) * 10) / 10;
+  const cause = { type: lost.samples > 0 ? 'lost' : 'inserted', ms } as const;
+  const sample = Math.min(audio.sample, late?.sample ?? audio.sample);
+  const moved = moveTo(run.piece, audio, sample, cause);
+  return { audio: moved, late: lost.explains ? undefined : lateIn(late, sample), shells };
 }
 
 /** Behind the place where the audio differs, times are those of other audio and say nothing. */
@@ -41,32 +39,45 @@ function lateIn(late: Meeting | undefined, sample: number): Meeting | undefined 
   return late !== undefined && (late.sample === 0 || late.sample <= sample) ? late : undefined;
 }
 
-/** How much was lost in the middle (or inserted: below 0), if that is what the difference is. */
-function lostMs(run: Run, cause: AudioCause, late: Meeting | undefined, timeMs: number): number | undefined {
+interface Loss {
+  /** Below 0: so much was inserted. */
+  readonly samples: number;
+  /** It is the reason for which what comes behind it is late or early. */
+  readonly explains: boolean;
+}
+
+/** How much was lost or inserted in the middle, if that is what the difference is. */
+function lossOf(run: Run, cause: AudioCause, late: Meeting | undefined, timeMs: number): Loss | undefined {
   const { expected, inExpected, inFound } = run.piece;
-  const lack = expected.ms(lengthOf(inExpected) - lengthOf(inFound));
-  const shift = cause.type === 'shifted' ? -cause.ms : undefined;
-  const candidates = shift === undefined ? [lack] : [shift, lack];
+  const lack = lengthOf(inExpected) - lengthOf(inFound);
+  const shift = cause.type === 'shifted' ? Math.round(-cause.ms / expected.ms(1)) : 0;
   const isEarly = late?.sample === 0 && cause.type === 'short' && !beginsQuietly(run.piece, lack);
   if (late !== undefined && !isEarly) {
-    const reason = candidates.find((ms) => ms !== 0 && isNear(latenessOf(late), ms, timeMs));
-    if (reason !== undefined) return reason;
+    const samples = [shift, lack].find((count) => count !== 0 && isReason(run, late, count, timeMs));
+    if (samples !== undefined) return { samples, explains: true };
   }
-  return shift !== undefined && lack !== 0 && isNear(shift, lack, 1) ? lack : undefined;
+  const isShift = shift !== 0 && Math.abs(expected.ms(shift - lack)) <= 1;
+  return isShift && lack !== 0 ? { samples: lack, explains: false } : undefined;
+}
+
+/** Whether times are right again if so many samples were lost (or inserted, below 0) where a message is late. */
+function isReason({ expected, found, piece }: Run, late: Meeting, samples: number, timeMs: number): boolean {
+  const at = sliceAt(expected, piece.inExpected.from + late.sample + Math.max(0, samples));
+  const there = sliceAt(found, piece.inFound.from + late.sample + Math.max(0, -samples));
+  // Behind the end there is nothing that could be late.
+  if (at === undefined || there === undefined) return true;
+  return Math.abs(at.line.t - there.line.t) <= timeMs;
+}
+
+/** The message that holds a sample of the channel. */
+function sliceAt(slices: readonly Slice[], sample: number): Slice | undefined {
+  return slices.find(({ from, n }) => from + n > sample);
 }
 
 /** Silence that was lost at the beginning shows in nothing but that it is short. */
-function beginsQuietly({ expected, inExpected }: Piece, ms: number): boolean {
-  const pcm = expected.pcm(inExpected.from, inExpected.from + ms / expected.ms(1));
+function beginsQuietly({ expected, inExpected }: Piece, samples: number): boolean {
+  const pcm = expected.pcm(inExpected.from, inExpected.from + samples);
   return rms(pcm, 0, pcm.length) <= SILENT;
-}
-
-function latenessOf({ expected, found }: Meeting): number {
-  return found.line.t - expected.line.t;
-}
-
-function isNear(a: number, b: number, by: number): boolean {
-  return Math.abs(a - b) <= by;
 }
 
 function judgeMessages(run: Run, timeMs: number): Pick<RunVerdict, 'late' | 'shells'> {
@@ -76,7 +87,7 @@ function judgeMessages(run: Run, timeMs: number): Pick<RunVerdict, 'late' | 'she
   for (const meeting of meetings(run)) {
     const { expected, found, apart } = meeting;
     const slackMs = run.piece.expected.ms(apart) + timeMs;
-    if (Math.abs(latenessOf(meeting)) > slackMs) late ??= meeting;
+    if (Math.abs(found.line.t - expected.line.t) > slackMs) late ??= meeting;
     const isKnown = last?.expected.shell === expected.shell && last.found.shell === found.shell;
     if (expected.shell === found.shell || isKnown) continue;
     last = meeting;
