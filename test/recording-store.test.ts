@@ -302,10 +302,11 @@ describe('space on the disk', () => {
     const files = spoiledFiles((operation) => {
       if (operation === 'freeBytes') throw systemError('ENOSYS');
     });
-    const { store, over, ends } = await rig({ files });
+    const { store, over, ends, logged } = await rig({ files });
     store.begin(callFile());
     await ends(1);
     expect(over).toEqual([['disk-error', false]]);
+    expect(logged.join()).toContain('ENOSYS');
   });
 });
 
@@ -394,8 +395,11 @@ describe('what a process has left that died', () => {
     mkdirSync(join(folder, `${other}.partial`));
     ownedBy(join(folder, `${other}.partial`), DEAD);
     writeFileSync(join(folder, `${other}.partial`, 'thesis.txt'), 'years of work');
-    const { store, logged } = await rig({}, folder);
+    const { store, logged, clock } = await rig({}, folder);
     await store.settled();
+    clock.advance(2 * 60_000);
+    await store.settled();
+    expect(logged).toHaveLength(1);
     const [left = '', ...more] = readdirSync(folder);
     expect(more).toEqual([]);
     expect(readFileSync(join(folder, left, 'thesis.txt'), 'utf8')).toBe('years of work');

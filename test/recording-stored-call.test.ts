@@ -156,8 +156,10 @@ describe('a recording that was cut off', () => {
     const folder = await cutOff();
     for (const name of ['events.jsonl', 'caller.wav', 'provider.wav']) rmSync(join(folder, name));
     writeFileSync(join(folder, 'caller.wav'), '');
-    const { lines, wavs } = await readCall(folder);
+    writeFileSync(join(folder, 'agent.wav'), 'RIFF');
+    const { lines, wavs, damage } = await readCall(folder);
     expect([lines.length, wavs.size]).toEqual([0, 0]);
+    expect(damage).toContain('agent.wav: it has no header, left out');
   });
 
   it('opens with events.jsonl torn at any place, with all lines that are whole', async () => {

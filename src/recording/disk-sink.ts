@@ -31,7 +31,7 @@ export interface DiskSinkOptions {
   readonly log: Log;
   readonly files: RecordingFiles;
   readonly limit: WaitingLimit;
-  /** Asked before anything is written: why it must not be, if so. Never rejects. */
+  /** Asked before anything is written: why it must not be, if so. Rejects with the error of the file system. */
   readonly refused: () => Promise<StopReason | undefined>;
   /** So many bytes more are on disk. */
   readonly wrote: (bytes: number) => void;
@@ -232,7 +232,15 @@ export class DiskSink implements CallSink {
     }
     const kept = this.#folder.isMade && (await this.#close());
     this.#drop();
-    this.#options.over(this.#why, kept);
+    this.#tell(kept);
+  }
+
+  #tell(kept: boolean): void {
+    try {
+      this.#options.over(this.#why, kept);
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'who was told of the end of a recording threw');
+    }
   }
 
   async #begins(): Promise<boolean> {

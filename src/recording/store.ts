@@ -176,8 +176,8 @@ export class RecordingStore {
 
   async #checkNow(): Promise<void> {
     // A disk that cannot say how full it is shows it when it is written to.
-    if ((await this.#refused()) === 'disk-full')
-      for (const sink of this.#running) void sink.stop('disk-full');
+    const why = await this.#refused().catch(() => undefined);
+    if (why !== undefined) for (const sink of this.#running) void sink.stop(why);
     const now = this.#options.clock.now();
     if (now - this.#heardAt < HEARTBEAT_MS) return;
     this.#heardAt = now;

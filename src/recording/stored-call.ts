@@ -58,12 +58,15 @@ export async function readCall(folder: string): Promise<StoredCall> {
   if (call.end === undefined && isCutOff(call)) {
     notes.push('call.json: there is no end, its process died or is still recording');
   }
-  const wavs = await readWavs(folder);
+  const wavs = await readWavs(folder, isCutOff(call), notes);
   settleRefs(lines, wavs, isCutOff(call));
   for (const wav of wavs.values()) if (wav.damage !== undefined) notes.push(wav.damage);
   const audio = new Map([...wavs].map(([name, { format, bytes }]) => [name, { format, bytes }]));
   return { call, lines, wavs: audio, damage: notes, folder };
 }
+
+/** The shortest header of a WAV. */
+const WAV_HEADER_BYTES = 44;
 
 /** Whether the process may have died in the middle: only then something may be missing. */
 function isCutOff({ end, origin }: CallFile): boolean {
@@ -94,14 +97,15 @@ async function eventsOf(folder: string, call: CallFile): Promise<Uint8Array> {
   }
 }
 
-async function readWavs(folder: string): Promise<Map<string, FoundWav>> {
+async function readWavs(folder: string, mayLack: boolean, notes: string[]): Promise<Map<string, FoundWav>> {
   const wavs = new Map<string, FoundWav>();
   for (const file of (await readdir(folder)).sort()) {
     const name = file.endsWith('.wav') ? file.slice(0, -4) : '';
     if (!isWavName(name)) continue;
     const bytes = await contents(folder, file);
-    // Made, and nothing written yet: no line can mean it.
-    if (bytes.length > 0) wavs.set(name, foundWav(bytes, file));
+    // Just made when the process died: no line can mean it.
+    if (mayLack && bytes.length < WAV_HEADER_BYTES) notes.push(`${file}: it has no header, left out`);
+    else wavs.set(name, foundWav(bytes, file));
   }
   return wavs;
 }
