@@ -36,9 +36,11 @@ export class Edges implements Tapes {
     this.source = {
       audio: (ref) => audioOf(stored, ref),
       translate: (text) => this.sink.ids.translate(text),
+      until: (ms) =>
+        ms <= clock.now() ? undefined : new Promise((resolve) => clock.at(ms, () => resolve())),
     };
     this.tools = new ToolFeed(stored.lines, toolMatch);
-    this.providers = new ProviderFeed(this.source);
+    this.providers = new ProviderFeed(this.source, stored.lines);
     this.rest = new RestFeed(stored.lines);
   }
 

@@ -11,6 +11,8 @@ type ProviderLine = Extract<Line, { on: 'provider' }>;
 export interface Source {
   audio(ref: AudioRef): Uint8Array;
   translate(text: string): string;
+  /** Resolves when the call has come to this time; at once when that is past. */
+  until(ms: number): Promise<void> | undefined;
 }
 
 /** Takes what the recording says that came in on one connection. */
@@ -19,15 +21,27 @@ interface Connection {
   control(control: Control): void;
 }
 
+/** Promises that are settled one after the other meanwhile. */
+const SIGNING_TICKS = 32;
+
 /** The providers of a replay: every connection that the bridge begins is one of the recording, in the same order. */
 export class ProviderFeed implements Network {
   readonly #source: Source;
   readonly #connections: Connection[] = [];
+  /** When a service took each message, by connection. */
+  readonly #taken = new Map<number, number[]>();
   /** Came in before the bridge had begun the connection. */
   readonly #early = new Map<number, ProviderLine[]>();
 
-  constructor(source: Source) {
+  /** @param lines of the recording */
+  constructor(source: Source, lines: readonly Line[]) {
     this.#source = source;
+    for (const line of lines) {
+      if (line.on !== 'provider' || line.dir !== 'out' || !('msg' in line)) continue;
+      const times = this.#taken.get(line.conn);
+      if (times === undefined) this.#taken.set(line.conn, [line.t]);
+      else times.push(line.t);
+    }
   }
 
   dial(_url: URL, _options: unknown, listener: WireListener): WireSocket {
@@ -42,7 +56,8 @@ export class ProviderFeed implements Network {
     body: AsyncIterable<StreamChunk>,
     listener: StreamListener,
   ): EventStream {
-    const stream = new FedStream(body, listener, this.#source);
+    const taken = this.#taken.get(this.#connections.length + 1) ?? [];
+    const stream = new FedStream(body, listener, this.#source, taken);
     this.#begin(stream);
     return stream;
   }
@@ -185,10 +200,15 @@ class FedStream implements EventStream, Connection {
   readonly #source: Source;
   #isOver = false;
 
-  constructor(body: AsyncIterable<StreamChunk>, listener: StreamListener, source: Source) {
+  constructor(
+    body: AsyncIterable<StreamChunk>,
+    listener: StreamListener,
+    source: Source,
+    taken: readonly number[],
+  ) {
     this.#listener = listener;
     this.#source = source;
-    this.#read(body).catch(() => undefined);
+    this.#read(body, taken).catch(() => undefined);
   }
 
   abort(): void {}
@@ -209,9 +229,15 @@ class FedStream implements EventStream, Connection {
     }
   }
 
-  /** Takes everything at once, as a service with a fast network does. */
-  async #read(body: AsyncIterable<StreamChunk>): Promise<void> {
-    for await (const _chunk of body) if (this.#isOver) return;
+  /** Takes each message no sooner than the service did: what waits meanwhile may become one. */
+  async #read(body: AsyncIterable<StreamChunk>, taken: readonly number[]): Promise<void> {
+    const messages = body[Symbol.asyncIterator]();
+    for (let index = 0; !this.#isOver; index++) {
+      await this.#source.until(taken[index] ?? 0);
+      if ((await messages.next()).done === true) return;
+      // A real one signs a message before it takes the next: whatever this moment has set going comes first.
+      for (let tick = 0; tick < SIGNING_TICKS; tick++) await undefined;
+    }
   }
 }
 

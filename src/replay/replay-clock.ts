@@ -63,6 +63,12 @@ export class ReplayClock implements Clock {
     return this.after(0, run);
   }
 
+  /** Runs `run` at a time of the call, whatever the recording tells of timers. */
+  at(ms: number, run: () => void): void {
+    this.#order += 1;
+    this.#push({ at: Math.max(ms, this.#now), order: this.#order, run, cancelled: false });
+  }
+
   /** When the next timer runs by itself; Infinity: none does. */
   get nextAt(): number {
     this.#dropCancelled();
@@ -88,6 +94,13 @@ export class ReplayClock implements Clock {
     timer.cancelled = true;
     timer.run();
     return true;
+  }
+
+  /** Nothing is told any more: timers run when they are due. */
+  letGo(): void {
+    this.#told.clear();
+    for (const timers of this.#held.values()) for (const timer of timers) this.#push(timer);
+    this.#held.clear();
   }
 
   /** Time passes; it never goes back. */

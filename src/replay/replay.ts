@@ -1,14 +1,18 @@
 import type { Agent } from '../agents.ts';
+import type { RealtimeProvider } from '../provider.ts';
 import { type Line, TOLERANCE } from '../recording/format.ts';
 import type { StoredCall, StoredWav } from '../recording/stored-call.ts';
 import type { Difference } from './compare/difference.ts';
 import { compareCalls } from './compare.ts';
 import { ReplayClock } from './replay-clock.ts';
 import { Stage } from './stage.ts';
+import { turn } from './turn.ts';
 
 export interface ReplayOptions {
   /** In the place of the one in the recording. Its functions return what they returned, by name and arguments. */
   readonly agent?: Agent | undefined;
+  /** Providers of a program, in the place of built-in ones of the same names; they have to dial by `ConnectRequest.network`. */
+  readonly providers?: readonly RealtimeProvider[] | undefined;
   /** Told of every line that is found, as it is found. */
   readonly onLine?: ((line: Line) => void) | undefined;
   /**
@@ -47,27 +51,22 @@ const TAIL_MS = 2000;
 export async function replay(stored: StoredCall, options: ReplayOptions = {}): Promise<Replayed> {
   const begun = performance.now();
   const clock = new ReplayClock(stored.call.epochMs, duesOf(stored.lines));
-  const { agent, onLine } = options;
+  const { agent, providers, onLine } = options;
   const toolMatch = agent === undefined ? 'exact' : 'by-arguments';
-  const stage = await Stage.set({ stored, clock, agent, toolMatch, onLine });
+  const stage = await Stage.set({ stored, clock, agent, providers, toolMatch, onLine });
   const unfed: Line[] = [];
   const endMs = endOf(stored);
   try {
     let before: Line | undefined;
     for (const line of stored.lines) {
       if (line.dir !== 'in') continue;
-      if (before !== undefined && !isSameTurn(before, line)) await turn();
+      // Even a wait for nothing would give those their turn who have none between two messages of one packet.
+      if (before === undefined || !isSameTurn(before, line)) await moveTo(clock, line.t, options);
       before = line;
-      await runTimers(clock, line.t, options);
-      await options.pace?.(line.t);
-      options.signal?.throwIfAborted();
-      clock.moveTo(line.t);
       // Timers of a provider that is only played now are nobody's.
       if (!stage.feed(line) && line.on !== 'clock') unfed.push(line);
     }
-    await turn();
-    await runTimers(clock, endMs, options);
-    clock.moveTo(endMs);
+    await moveTo(clock, endMs, options);
   } finally {
     await stage.strike(endMs);
   }
@@ -85,6 +84,15 @@ export async function replay(stored: StoredCall, options: ReplayOptions = {}): P
   };
 }
 
+/** Everything that is under way is done, and time goes on. */
+async function moveTo(clock: ReplayClock, t: number, options: ReplayOptions): Promise<void> {
+  await turn();
+  await runTimers(clock, t, options);
+  await options.pace?.(t);
+  options.signal?.throwIfAborted();
+  clock.moveTo(t);
+}
+
 async function runTimers(clock: ReplayClock, until: number, options: ReplayOptions): Promise<void> {
   while (clock.nextAt <= until) {
     await options.pace?.(clock.nextAt);
@@ -94,16 +102,9 @@ async function runTimers(clock: ReplayClock, until: number, options: ReplayOptio
   }
 }
 
-/** Messages that came in one packet are told one after the other, and nothing that waits has its turn between them. */
+/** What has the same time came in one go, such as in one packet: nothing that waits had its turn between. */
 function isSameTurn(before: Line, line: Line): boolean {
-  if (before.t !== line.t || before.on !== line.on) return false;
-  return 'conn' in before && 'conn' in line && before.conn === line.conn;
-}
-
-/** Whatever the last thing has caused is done: promises, and what the bridge puts off to the end of the turn. */
-async function turn(): Promise<void> {
-  await new Promise(setImmediate);
-  await new Promise(setImmediate);
+  return before.t === line.t && before.on !== 'clock' && line.on !== 'clock';
 }
 
 function duesOf(lines: readonly Line[]): readonly number[] {

@@ -1,4 +1,5 @@
 import type { Agent } from '../agents.ts';
+import type { RealtimeProvider } from '../provider.ts';
 import type { Line } from '../recording/format.ts';
 import type { StoredCall } from '../recording/stored-call.ts';
 import type { ReplayClock } from './replay-clock.ts';
@@ -10,6 +11,8 @@ export interface StageOptions {
   readonly clock: ReplayClock;
   /** In the place of the one in the recording. Its functions are played from the recording as well. */
   readonly agent?: Agent | undefined;
+  /** In the place of built-in ones of the same names: they dial by the network that they are given. */
+  readonly providers?: readonly RealtimeProvider[] | undefined;
   readonly toolMatch: ToolMatch;
   /** Told of every line that is found, as it is found. */
   readonly onLine?: ((line: Line) => void) | undefined;

@@ -1,4 +1,4 @@
-import { assertNever } from '../errors.ts';
+import { assertNever, BridgeError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { carryOut, type Order } from '../orders.ts';
 import type { PlaceOrder } from '../placed-calls.ts';
@@ -13,7 +13,10 @@ import type { FoundSink } from './found-sink.ts';
 import { KEY, settingsOf } from './settings.ts';
 import { Signer } from './signer.ts';
 import type { StageOptions } from './stage-options.ts';
+import { turn } from './turn.ts';
 
+/** Longest time, on the clock of the replay, for everything to be given back. */
+const CLOSE_MS = 120_000;
 /** Long enough: a replay knows when somebody picks up. */
 const RING_S = 300;
 
@@ -58,6 +61,7 @@ export class Stage {
     const config = settingsOf(stored);
     const publicUrl = config.publicUrl ?? '';
     const edges = new Edges(options);
+    const own = new Map((options.providers ?? []).map((provider) => [provider.name, provider]));
     const service = await assembleService({
       config,
       clock,
@@ -70,7 +74,7 @@ export class Stage {
       agent: edges.agent(options.agent),
       machineFor: () => call.agent.machine,
       provider: call.providers.map((one): RealtimeProvider | string =>
-        one.level === 'wire' ? one.name : edges.providers.provider(one),
+        one.level === 'wire' ? (own.get(one.name) ?? one.name) : edges.providers.provider(one),
       ),
       leadMs: call.leadMs,
     });
@@ -106,8 +110,23 @@ export class Stage {
 
   /** Ends what is left, and gives everything back. Nothing of that is in the sink. */
   async strike(endedAt: number): Promise<void> {
+    const { clock } = this.#options;
     await this.sink.finish({ t: endedAt, complete: true });
-    await this.#service.close(async () => undefined);
+    let isClosed = false;
+    const closed = this.#service
+      .close(async () => undefined)
+      .finally(() => {
+        isClosed = true;
+      });
+    // Who is closed may wait for somebody, at most for so long, and no time passes by itself.
+    clock.letGo();
+    const latest = clock.now() + CLOSE_MS;
+    for (let now = clock.now(); !isClosed && now <= latest; now = clock.nextAt) {
+      clock.runNext();
+      await turn();
+    }
+    if (isClosed) await closed;
+    else throw new BridgeError('INTERNAL', 'the service of a replay does not close');
   }
 
   #ordered(order: Order): boolean {
