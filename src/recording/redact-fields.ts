@@ -105,7 +105,7 @@ function decoded(text: string): string {
 /** A short value is a part of many words, and means itself only where it stands alone. */
 function whole(text: string): string {
   return text.length < LONG
-    ? `(?:(?<![\\p{L}\\p{N}])|(?<=%[0-9A-F]{2}))${literal(text)}(?![\\p{L}\\p{N}])`
+    ? `(?:(?<![\\p{L}\\p{N}_])|(?<=%[0-9A-F]{2}))${literal(text)}(?![\\p{L}\\p{N}_])`
     : literal(text);
 }
 

@@ -1,9 +1,16 @@
 /**
  * What this file gives in the place of a number, digits only: ranges that regulators keep free for fiction (North
- * America, United Kingdom, Germany), some behind the `00` that is dialled before a country.
+ * America, United Kingdom, Germany), some behind the `00` that is dialled before a country. `N` is 2 to 9, `d` any digit.
  */
-const GIVEN =
-  /^(?:00)?(?:1?[2-9]\d\d55501\d\d|1?55501\d\d|(?:44|0)7700900\d{3}|491522881738[6-9])$|^(?:00)?1?55501\d\d$/;
+const GIVEN = [
+  '1Ndd55501dd',
+  'Ndd55501dd',
+  '155501dd',
+  '55501dd',
+  '447700900ddd',
+  '07700900ddd',
+  '491522881738d',
+] as const;
 
 /** Fewer digits are an extension or a service, which belongs to nobody in particular. */
 const FEWEST = 7;
@@ -79,7 +86,7 @@ export class FictitiousNumbers {
     const digits = digitsOf(text);
     if (digits.length < FEWEST) return text.replace(/\d/g, '5');
     if (digits.length > MOST) return text;
-    if (!GIVEN.test(digits)) this.#remember(digits);
+    if (!isGiven(digits)) this.#remember(digits);
     return spell(text, this.#fictitious(digits));
   }
 
@@ -103,7 +110,7 @@ export class FictitiousNumbers {
 
   /** As many digits. */
   #fictitious(digits: string): string {
-    if (GIVEN.test(digits)) return digits;
+    if (isGiven(digits)) return digits;
     const tail = digits.slice(-TAIL);
     const place = this.#places.get(tail) ?? this.#places.size;
     this.#places.set(tail, place);
@@ -130,6 +137,19 @@ export class FictitiousNumbers {
         return `00491522881738${6 + (place % 4)}`;
     }
   }
+}
+
+/** Whether these digits are, or begin, a number that is given in the place of others. */
+function isGiven(digits: string): boolean {
+  const plain = digits.replace(/^00(?=[1-9])/, '');
+  return plain.length >= FEWEST && GIVEN.some((form) => plain.length <= form.length && fits(plain, form));
+}
+
+function fits(digits: string, form: string): boolean {
+  return [...digits].every((digit, at) => {
+    const wanted = form[at];
+    return wanted === 'd' || wanted === digit || (wanted === 'N' && digit >= '2');
+  });
 }
 
 /** Escapes of an address have digits of their own. */

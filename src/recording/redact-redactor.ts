@@ -43,15 +43,16 @@ export class Redactor {
     const place: Place = { on: line.on, data: false, free: line.on === 'tool', named: false, type: '' };
     const delta = around === undefined ? undefined : deltaOf(line);
     // A field of a line that is data stays what it was.
-    const redacted = this.#fieldsOf(line, place) as Line;
-    return delta === undefined || around === undefined
-      ? redacted
-      : withDelta(redacted, delta, this.#piece(delta, around));
+    if (delta === undefined || around === undefined) return this.#fieldsOf(line, place) as Line;
+    const text = this.#piece(delta, around);
+    const rest = withDelta(line, delta, '');
+    const redacted = this.#fieldsOf(rest, place) as Line;
+    return redacted === rest && text === delta.text ? line : withDelta(redacted, delta, text);
   }
 
   /** call.json, with what was taken out. */
   call(file: CallFile): CallFile {
-    const place: Place = { on: 'agent', data: false, free: true, named: false, type: '' };
+    const place: Place = { on: 'agent', data: false, free: false, named: false, type: '' };
     const { agent } = file;
     const { variables } = agent;
     const redacted = this.#value(agent, 'agent', place) as CallFile['agent'];

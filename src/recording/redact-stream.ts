@@ -1,22 +1,25 @@
 import { isRecord } from '../is-record.ts';
 import type { Line } from './format.ts';
 
-/** A piece of what is said that comes in pieces. */
+/** Something of a text that is told little by little. */
 export interface Delta {
-  /** The same for all pieces of one text. */
+  /** The same for all that is told of one text. */
   readonly key: string;
   readonly text: string;
   /** Where in the line it stands. */
   readonly path: readonly string[];
+  /** A piece of the text; all that there is of it so far; or all of it. */
+  readonly kind: 'piece' | 'so-far' | 'whole';
 }
 
 /** What of the pieces before and after can be a part of the same number. */
 export const REACH = 64;
 
-/** What of a line is a piece of a text; undefined: nothing. */
+/** What a line tells of such a text; undefined: nothing. */
 export function deltaOf(line: Line): Delta | undefined {
-  if (line.on !== 'provider' || line.dir !== 'in' || !('msg' in line) || !isRecord(line.msg))
-    return undefined;
+  if (!('msg' in line) || !isRecord(line.msg)) return undefined;
+  if (line.on === 'call') return told(line.msg, 'so-far');
+  if (line.on !== 'provider' || line.dir !== 'in') return undefined;
   const found = typed(line.msg, ['msg']) ?? gemini(line.msg);
   return found && { ...found, key: `${line.conn}:${found.key}` };
 }
@@ -35,26 +38,34 @@ function replaced(value: unknown, [name, ...rest]: readonly string[], text: stri
   );
 }
 
+type Json = Readonly<Record<string, unknown>>;
+
+/** What observers are told, and sessions tell that are recorded as such. */
+function told(message: Json, unfinished: 'piece' | 'so-far'): Delta | undefined {
+  const { text, final, role, itemId } = message;
+  if (typeof text !== 'string' || typeof final !== 'boolean') return undefined;
+  const key = `${String(role)}:${String(itemId)}`;
+  return { key, text, path: ['msg', 'text'], kind: final ? 'whole' : unfinished };
+}
+
 /** Of services whose messages have a type, and sessions that are recorded as such. */
-function typed(message: Readonly<Record<string, unknown>>, path: readonly string[]): Delta | undefined {
-  const { type, delta, event } = message;
+function typed(message: Json, path: readonly string[]): Delta | undefined {
+  const { type, event } = message;
   if (isRecord(event) && typeof event['type'] === 'string') return typed(event, [...path, 'event']);
-  if (event === 'transcript' && typeof message['text'] === 'string') {
-    if (message['final'] === true) return undefined;
-    return {
-      key: `${String(message['role'])}:${String(message['itemId'])}`,
-      text: message['text'],
-      path: [...path, 'text'],
-    };
-  }
-  if (typeof type !== 'string' || typeof delta !== 'string' || !/transcript|text/.test(type))
-    return undefined;
+  if (event === 'transcript') return told(message, 'piece');
+  if (typeof type !== 'string' || !/transcript|text/.test(type)) return undefined;
+  const [, stem = '', end = ''] = /^(.*)\.(delta|updated|done|completed)$/.exec(type) ?? [];
+  const name = end === 'delta' ? 'delta' : typeof message['text'] === 'string' ? 'text' : 'transcript';
+  const text = message[name];
+  if (end === '' || typeof text !== 'string') return undefined;
+  return { key: `${stem}:${placeOf(message)}`, text, path: [...path, name], kind: KINDS[end] ?? 'whole' };
+}
+
+const KINDS: Readonly<Record<string, Delta['kind']>> = { delta: 'piece', updated: 'so-far' };
+
+function placeOf(message: Json): string {
   const item = message['item_id'] ?? message['response_id'] ?? '';
-  return {
-    key: `${type}:${String(item)}:${String(message['content_index'] ?? '')}`,
-    text: delta,
-    path: [...path, 'delta'],
-  };
+  return `${String(item)}:${String(message['content_index'] ?? '')}`;
 }
 
 function gemini({ serverContent }: Readonly<Record<string, unknown>>): Delta | undefined {
@@ -62,7 +73,7 @@ function gemini({ serverContent }: Readonly<Record<string, unknown>>): Delta | u
   for (const side of ['inputTranscription', 'outputTranscription']) {
     const said = serverContent[side];
     if (isRecord(said) && typeof said['text'] === 'string') {
-      return { key: side, text: said['text'], path: ['msg', 'serverContent', side, 'text'] };
+      return { key: side, text: said['text'], path: ['msg', 'serverContent', side, 'text'], kind: 'piece' };
     }
   }
   return undefined;

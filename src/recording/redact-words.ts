@@ -82,8 +82,9 @@ export function within(place: Place, record: Json, name: string, value: unknown)
   const type = typeof own === 'string' ? own : place.type;
   const saying = name === 'args' && (record['call'] === 'say' || record['call'] === 'sendText');
   const isSchema = SCHEMAS.has(name) && place.on !== 'tool';
-  const data = isSchema || place.data || (DATA.has(name) && !saying) || isResult(record, name, value);
-  const free = place.free || data || saying || isFree(place, name);
+  const given = (DATA.has(name) && !saying) || isResult(record, name, value);
+  const data = isSchema || place.data || given;
+  const free = place.free || given || saying || isFree(place, name);
   const named = !isSchema && (place.named || isNamed(place, record, name, value));
   const { on } = place;
   const same = type === place.type && data === place.data && free === place.free && named === place.named;
@@ -123,7 +124,8 @@ function isResult(record: Json, name: string, value: unknown): boolean {
 }
 
 function isFree({ on }: Place, name: string): boolean {
-  if (on === 'tool' || on === 'agent') return true;
+  if (on === 'tool') return true;
+  if (on === 'agent') return AGENT_WORDS.has(name) || name === 'variables';
   if (on === 'provider') return PROVIDER_WORDS.has(name);
   if (on === 'call') return name === 'text' || name === 'heardText' || name === 'transcript';
   return CARRIER_WORDS.has(name.toLowerCase());
@@ -140,7 +142,8 @@ export function isWords(place: Place, name: string, text: string): boolean {
     case 'agent':
       return AGENT_WORDS.has(name);
     case 'tool':
-      return name === 'announce';
+    case 'operator':
+      return name === 'announce' || name === 'say' || name === 'message';
     case 'webhook':
     case 'carrier':
       return CARRIER_WORDS.has(name.toLowerCase());

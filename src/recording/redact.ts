@@ -93,7 +93,7 @@ class LineQueue {
 
   push(line: Line): void {
     const delta = deltaOf(line);
-    if (delta === undefined && this.#waiting.length === 0) {
+    if ((delta === undefined || delta.kind === 'whole') && this.#waiting.length === 0) {
       this.#write(this.#redactor.line(line));
       return;
     }
@@ -121,7 +121,8 @@ class LineQueue {
   }
 
   #redacted(line: Line, delta: Delta | undefined, after: string): Line {
-    if (delta === undefined) return this.#redactor.line(line);
+    if (delta === undefined || delta.kind === 'whole') return this.#redactor.line(line);
+    if (delta.kind === 'so-far') return this.#redactor.line(line, { before: '', after });
     const before = this.#before.get(delta.key) ?? '';
     this.#before.delete(delta.key);
     this.#before.set(delta.key, (before + delta.text).slice(-REACH));
@@ -130,19 +131,28 @@ class LineQueue {
     return this.#redactor.line(line, { before, after });
   }
 
-  #isOpen({ key, text }: Delta, after: string): boolean {
-    const whole = (this.#before.get(key) ?? '') + text;
-    return OPEN_END.test(whole) && after.length < REACH && !CLOSED.test(after);
+  /** More may come that makes a number of its end. */
+  #isOpen({ key, text, kind }: Delta, after: string): boolean {
+    if (kind === 'whole' || after.length >= REACH || CLOSED.test(after)) return false;
+    const before = kind === 'piece' ? (this.#before.get(key) ?? '') : '';
+    return (
+      OPEN_END.test(before + text) &&
+      !this.#waiting.some(({ delta }) => delta?.key === key && delta.kind === 'whole')
+    );
   }
 
   /** What has come of the same text since. */
-  #after({ key }: Delta, at: number): string {
+  #after({ key, text, kind }: Delta, at: number): string {
+    if (kind === 'whole') return '';
     let after = '';
     for (let i = at + 1; i < this.#waiting.length && after.length < REACH; i++) {
       const next = this.#waiting[i]?.delta;
-      if (next?.key === key) after += next.text;
+      if (next?.key !== key) continue;
+      if (next.kind === 'piece') after += next.text;
+      else if (kind === 'piece') break;
+      else if (next.text.startsWith(text)) after = next.text.slice(text.length, text.length + REACH);
     }
-    return after;
+    return after.slice(0, REACH);
   }
 }
 
