@@ -11,7 +11,7 @@ import {
   MOST_WAITING_BYTES,
   type StopReason,
 } from '../src/recording/disk-sink.ts';
-import { type RecordingFiles, systemFiles } from '../src/recording/files.ts';
+import { inTurns, type RecordingFiles, systemFiles, turns } from '../src/recording/files.ts';
 import type { Line } from '../src/recording/format.ts';
 import { MemorySink } from '../src/recording/memory-sink.ts';
 import { readCall, writeCall } from '../src/recording/stored-call.ts';
@@ -215,7 +215,8 @@ describe('a recording on disk', () => {
   });
 
   it('does not wait for its time when much has come at once', async () => {
-    const { sink, wrote, clock } = rig();
+    const { sink, wrote, clock, begun } = rig();
+    await begun();
     const onDisk = wrote(300_000);
     for (let n = 0; n < 10; n += 1) sink.audio('provider', PCM16_24K, new Uint8Array(30_000));
     await onDisk;
@@ -397,21 +398,33 @@ describe('a disk that gives trouble', () => {
   });
 
   it('that is too slow ends the recording when four megabytes of the call wait, and the call does not wait', async () => {
-    const { files, release } = heldFiles((operation, path) => operation === 'write' && path.endsWith('.wav'));
-    const { sink, over, limit, parent, ended } = rig(files);
     const piece = new Uint8Array(100_000);
-    let taken = 0;
+    let isHeld = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      isHeld = resolve;
+    });
+    const { files, release } = heldFiles((operation, path) => {
+      const isHere = operation === 'write' && path.endsWith('.wav');
+      if (isHere) isHeld();
+      return isHere;
+    });
+    const { sink, over, limit, parent, ended } = rig(files);
+    for (let n = 0; n < 10; n += 1) sink.audio('provider', PCM16_24K, piece);
+    // What is being written counts as well as what is not.
+    await held;
+    let taken = 10 * piece.length;
     while (sink.audio('provider', PCM16_24K, piece) !== undefined) taken += piece.length;
     expect(taken).toBeGreaterThan(MOST_WAITING_BYTES - 2 * piece.length);
     expect(taken).toBeLessThanOrEqual(MOST_WAITING_BYTES);
     sink.line(AUDIO_LINE);
-    expect(limit.waiting).toBeLessThanOrEqual(taken);
+    expect(limit.waiting).toBe(10 * piece.length);
     release();
     await ended();
     expect(over).toEqual([['disk-too-slow', true]]);
     expect(limit.waiting).toBe(0);
-    const { call } = await readCall(join(parent, NAME));
+    const { call, wavs } = await readCall(join(parent, NAME));
     expect(call.end).toEqual({ t: 0, complete: false, why: 'disk-too-slow' });
+    expect(wavs.get('provider')?.bytes.length).toBe(10 * piece.length);
   });
 
   it('counts lines and audio together, and all calls together', async () => {
@@ -455,6 +468,44 @@ describe('a disk that gives trouble', () => {
     expect(readdirSync(parent)).toEqual([]);
     expect(sink.audio('caller', MULAW_8K, new Uint8Array(160))).toBeUndefined();
     await sink.finish(COMPLETE);
+  });
+});
+
+describe('files in turns', () => {
+  it('have only so many operations under way at once, in the order in which they came', async () => {
+    const order: string[] = [];
+    const releases: (() => void)[] = [];
+    const files = inTurns(
+      spoiledFiles(async (_operation, path) => {
+        order.push(path.slice(-1));
+        await new Promise<void>((resolve) => releases.push(resolve));
+      }),
+      turns(2),
+    );
+    const folder = tempFolder();
+    const work = ['a', 'b', 'c', 'd'].map((name) => files.exists(join(folder, name)));
+    await Promise.resolve();
+    expect(order).toEqual(['a', 'b']);
+    releases[1]?.();
+    await work[1];
+    expect(order).toEqual(['a', 'b', 'c']);
+    releases[2]?.();
+    await work[2];
+    releases[0]?.();
+    releases[3]?.();
+    expect(await Promise.all(work)).toEqual([false, false, false, false]);
+    expect(order).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('let the next one go when one fails', async () => {
+    const files = inTurns(
+      spoiledFiles(() => {
+        throw systemError('EIO');
+      }),
+      turns(1),
+    );
+    const work = [files.exists('/a'), files.freeBytes('/b'), files.makeFolder('/c')];
+    expect((await Promise.allSettled(work)).map(({ status }) => status)).toEqual(Array(3).fill('rejected'));
   });
 });
 

@@ -434,6 +434,42 @@ describe('what a process has left that died', () => {
     expect(one.over).toEqual([[undefined, true]]);
   });
 
+  it('may be of this service itself, when the disk could not take its end', async () => {
+    let isSpoilt = true;
+    const files = spoiledFiles((operation) => {
+      if (operation === 'remove' && isSpoilt) throw systemError('EIO');
+    });
+    const { store, clock, over, recovered, folder } = await rig({ files });
+    await store.settled();
+    const sink = store.begin(callFile());
+    if (sink !== undefined) recordSample(sink);
+    await sink?.finish(END);
+    expect(over).toEqual([['disk-error', false]]);
+    expect(readdirSync(folder)[0]).toContain('.partial');
+    isSpoilt = false;
+    clock.advance(2 * 60_000);
+    await store.settled();
+    expect(recovered).toEqual([1]);
+    const [name = ''] = readdirSync(folder);
+    expect((await readCall(join(folder, name))).lines).toHaveLength(30);
+  });
+
+  it('is not what is still written, which says so every minute', async () => {
+    const { store, clock, folder, written } = await rig();
+    store.begin(callFile());
+    await written();
+    const [name = ''] = readdirSync(folder);
+    const heard = (): number => statSync(join(folder, name, 'owner.json')).mtimeMs;
+    const before = heard();
+    expect(before).toBe(new VirtualClock().epoch());
+    const later = (): number => {
+      clock.advance(5_000);
+      return heard();
+    };
+    await expect.poll(later).toBeGreaterThanOrEqual(before + 60_000);
+    expect(store.running).toBe(1);
+  });
+
   it('is not reached through links', async () => {
     const outside = tempFolder();
     const folder = tempFolder();
