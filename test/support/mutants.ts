@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Edge } from '../../src/recording/format.ts';
 import { emitModules } from './emit-modules.ts';
 
 /** One change of one module of the built program, and the fixture that has to notice it. */
@@ -16,11 +17,12 @@ export interface Mutant {
   readonly from: string;
   readonly to: string;
   readonly fixture: string;
-  /** What is said of the first difference: which edge, which message, when (ms since the webhook). */
+  /** What is said of the first difference, and where in the call it is. */
   readonly first: {
-    readonly edge: string;
+    readonly edge: Edge;
     readonly says: RegExp;
-    readonly atMs: readonly [from: number, to: number];
+    /** At most `withinMs` (default 30) after the first line that goes out by this edge and is of this kind. */
+    readonly after: { readonly on: Edge; readonly kind: string; readonly withinMs?: number };
   };
 }
 
@@ -40,37 +42,44 @@ export function replaceOnce(text: string, from: string, to: string, where: strin
   throw new Error(`${where}: found ${pieces.length - 1} times, wanted once: ${from}`);
 }
 
-/** The program as it is built, and changed copies of it, in a folder of their own. */
+/** Gives Node the changed text in the place of one module; the thousands of others are not copied for that. */
+const HOOKS = `import { readFileSync } from 'node:fs';
+export async function load(url, context, next) {
+  if (url !== process.env.MUTANT_URL) return next(url, context);
+  return { format: 'module', source: readFileSync(process.env.MUTANT_FILE, 'utf8'), shortCircuit: true };
+}
+`;
+
+/** The program as it is built, run as it is and with one module changed, in a folder of its own. */
 export class MutantLab implements Disposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'patchcord-mutants-'));
   readonly #running = new Set<ChildProcess>();
-  #copies = 0;
+  #mutants = 0;
 
   constructor() {
-    emitModules(this.#at('whole'), ['src/cli.ts']);
-    this.#furnish('whole');
+    emitModules(this.#at('built'), ['src/cli.ts']);
+    // What the program needs beside its modules.
+    for (const name of ['node_modules', 'package.json', 'fixtures']) {
+      symlinkSync(join(ROOT, name), this.#at(`built/${name}`));
+    }
+    writeFileSync(this.#at('hooks.mjs'), HOOKS);
+    const hooks = JSON.stringify(pathToFileURL(this.#at('hooks.mjs')).href);
+    writeFileSync(this.#at('preload.mjs'), `import { register } from 'node:module'; register(${hooks});`);
   }
 
   /** The program as it is. */
   run(argv: readonly string[]): Promise<Run> {
-    return this.#run('whole', argv);
+    return this.#run([], argv, {});
   }
 
   /** The program with one change. */
-  async runMutant({ file, from, to }: Mutant, argv: readonly string[]): Promise<Run> {
-    this.#copies += 1;
-    const copy = `mutant-${this.#copies}`;
-    for (const part of ['src', 'carriers']) {
-      cpSync(this.#at(`whole/${part}`), this.#at(`${copy}/${part}`), { recursive: true });
-    }
-    this.#furnish(copy);
-    const path = this.#at(`${copy}/${file}`);
-    writeFileSync(path, replaceOnce(readFileSync(path, 'utf8'), from, to, file));
-    try {
-      return await this.#run(copy, argv);
-    } finally {
-      rmSync(this.#at(copy), { recursive: true, force: true });
-    }
+  runMutant({ file, from, to }: Mutant, argv: readonly string[]): Promise<Run> {
+    this.#mutants += 1;
+    const path = this.#at(`built/${file}`);
+    const mutant = this.#at(`mutant-${this.#mutants}.js`);
+    writeFileSync(mutant, replaceOnce(readFileSync(path, 'utf8'), from, to, file));
+    const env = { MUTANT_URL: pathToFileURL(path).href, MUTANT_FILE: mutant };
+    return this.#run(['--import', pathToFileURL(this.#at('preload.mjs')).href], argv, env);
   }
 
   [Symbol.dispose](): void {
@@ -82,17 +91,18 @@ export class MutantLab implements Disposable {
     return join(this.#folder, path);
   }
 
-  /** What the program needs beside its modules. */
-  #furnish(copy: string): void {
-    for (const name of ['node_modules', 'package.json', 'fixtures']) {
-      symlinkSync(join(ROOT, name), this.#at(`${copy}/${name}`));
-    }
-  }
-
-  #run(copy: string, argv: readonly string[]): Promise<Run> {
-    const child = spawn(process.execPath, [this.#at(`${copy}/src/cli.js`), ...argv], {
+  #run(
+    flags: readonly string[],
+    argv: readonly string[],
+    env: Readonly<Record<string, string>>,
+  ): Promise<Run> {
+    const child = spawn(process.execPath, [...flags, this.#at('built/src/cli.js'), ...argv], {
       cwd: ROOT,
-      env: { PATH: process.env['PATH'], AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
+      env: {
+        PATH: process.env['PATH'],
+        AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+        ...env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#running.add(child);
