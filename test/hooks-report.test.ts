@@ -51,6 +51,7 @@ const FACTS: CallFacts = {
   agent: 'booking',
   variables: { floor: 'ground' },
   startedAt: START,
+  recordingFolder: '20260102T030405Z-4k2m9x0qz7ha',
 };
 
 function turn(
@@ -582,6 +583,7 @@ describe('docs/webhooks.md', () => {
       type: 'answer',
       agent: 'sales',
       variables: { customer: 'C-1042', orders: '3', vip: 'true' },
+      recording: 'bridge',
     });
   });
 

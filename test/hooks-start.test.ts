@@ -141,7 +141,12 @@ describe('the start webhook', () => {
     ['no JSON', 'hello +15550123', /the answer is no JSON$/],
     ['no object', '[]', /the answer: wanted a JSON object$/],
     ['null', 'null', /the answer: wanted a JSON object$/],
-    ['an unknown key', '{"agnet":"x"}', /the answer: found agnet, wanted only agent, variables and reject$/],
+    [
+      'an unknown key',
+      '{"agnet":"x"}',
+      /the answer: found agnet, wanted only agent, variables, recording and reject$/,
+    ],
+    ['nobody who records', '{"recording":true}', /recording: wanted "off", "bridge", "carrier" or "both"$/],
     ['a key that may be a number', '{"+15550123":1}', /found a key of 9 characters/],
     ['an agent that is no name', '{"agent":"+15550123"}', /agent: wanted the name of an agent$/],
     ['false', '{"reject":false}', /reject: wanted true, "busy" or "rejected"$/],
