@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import type { Agent } from '../../src/agents.ts';
 import type { CallEvent } from '../../src/call-events.ts';
-import { type Clock, systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/clock.ts';
 import { type Env, loadConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import type { RealtimeProvider } from '../../src/provider.ts';
@@ -25,17 +25,13 @@ export interface RecordedServiceOptions {
   readonly exchange?: Omit<NonNullable<Parameters<typeof startExchange>[0]>, 'defaults' | 'carrier'>;
 }
 
-/** After the end of a call nothing late is waited for. */
-const HASTY: Clock = {
-  ...systemClock,
-  after: (ms, run) => systemClock.after(ms === 10_000 ? 50 : ms, run),
-};
-
 /** The real service, its calls recorded into memory, with a simulated carrier. */
 export class RecordedService implements AsyncDisposable {
   readonly sinks: MemorySink[] = [];
   readonly events: CallEvent[] = [];
   readonly log: string[] = [];
+  /** Of `call.json`. */
+  readonly settings: Record<string, string> = {};
   readonly #waiting = new Set<() => void>();
   readonly #style: Style;
   readonly #http: Server = createServer();
@@ -117,7 +113,7 @@ export class RecordedService implements AsyncDisposable {
     const log = createLog('trace', { write: (line: string) => this.log.push(line) });
     const config = loadConfig(settings);
     this.recorder = new Recorder({
-      clock: HASTY,
+      clock: systemClock,
       network: systemNetwork,
       log,
       decide: () => ({}),
@@ -127,7 +123,7 @@ export class RecordedService implements AsyncDisposable {
         return sink;
       },
       origin: { how: 'simulated' },
-      settings: {},
+      settings: this.settings,
       leadMs: 1000,
       ...recorder,
     });
@@ -150,5 +146,8 @@ export class RecordedService implements AsyncDisposable {
     this.#http.on('request', express().use(createWebhooks(this.service.webhooks)));
     this.#http.on('upgrade', this.service.media.onUpgrade);
     await new Promise<void>((resolve) => this.#http.listen(0, '127.0.0.1', resolve));
+    // By the names of the environment, secrets as call.json shows them.
+    const kept = { ...style.env('[secret]', this.exchange.restBaseUrl ?? ''), ...env, PUBLIC_URL: this.url };
+    for (const [name, value] of Object.entries(kept)) if (value !== undefined) this.settings[name] = value;
   }
 }
