@@ -23,6 +23,7 @@ export interface Sound {
 const LONG_MS = 600_000;
 const CHUNK_MS = 60_000;
 const PER_MS = 8;
+const ALL_CODES = Uint8Array.from({ length: 256 }, (_, code) => code);
 
 /** The waveforms, so that a page need not read the sound to draw them. */
 export function peaksOf({ said, heard, unheard }: Tracks): Peaks {
@@ -33,12 +34,15 @@ export function peaksOf({ said, heard, unheard }: Tracks): Peaks {
 
 function loudness(track: Uint8Array, bucketMs: number): Uint8Array {
   const size = bucketMs * PER_MS;
+  const heights = decodeG711('mulaw', ALL_CODES).map((sample) =>
+    Math.round(255 * Math.sqrt(Math.min(1, Math.abs(sample) / 32_768))),
+  );
   const peaks = new Uint8Array(Math.ceil(track.length / size));
   for (let index = 0; index < peaks.length; index += 1) {
     let most = 0;
-    for (const sample of decodeG711('mulaw', track.subarray(index * size, (index + 1) * size)))
-      most = Math.max(most, Math.abs(sample));
-    peaks[index] = Math.round(255 * Math.sqrt(Math.min(1, most / 32_768)));
+    const end = Math.min(track.length, (index + 1) * size);
+    for (let at = index * size; at < end; at += 1) most = Math.max(most, heights[track[at] ?? 0] ?? 0);
+    peaks[index] = most;
   }
   return peaks;
 }
@@ -49,7 +53,7 @@ export function soundOf({ said, heard }: Tracks): Sound {
   const size = CHUNK_MS * PER_MS;
   for (let from = 0; from < said.length; from += size) {
     const stereo = interleave(said.subarray(from, from + size), heard.subarray(from, from + size), 'mulaw');
-    chunks.push(gzipSync(stereo, { level: 6 }).toString('base64'));
+    chunks.push(gzipSync(stereo, { level: 2 }).toString('base64'));
   }
   return { chunkMs: CHUNK_MS, chunks, bytes: chunks.reduce((sum, chunk) => sum + chunk.length, 0) };
 }

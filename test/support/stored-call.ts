@@ -1,4 +1,4 @@
-import { type AudioFormat, bytesPerSample, MULAW_8K, PCM16_24K } from '../../src/audio/format.ts';
+import { type AudioFormat, MULAW_8K, PCM16_24K } from '../../src/audio/format.ts';
 import { samplesToBytes } from '../../src/audio/wav.ts';
 import type { CallEvent } from '../../src/call-events.ts';
 import type { AudioRef, CallFile, Line, Message } from '../../src/recording/format.ts';
@@ -232,11 +232,6 @@ export class CallMaker {
     if (echoes !== 'none')
       this.carrier(Math.min(backMs, cutAt + 30), 'in', { event: 'mark', streamSid: 'MZ1', mark });
   }
-}
-
-/** Bytes of so many ms. */
-export function bytesOfMs(format: AudioFormat, ms: number): number {
-  return (ms / 1000) * format.rate * bytesPerSample(format);
 }
 
 /** A call in which everything happens that a page shows: a barge-in, functions, a failover, keys, trouble. */

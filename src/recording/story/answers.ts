@@ -1,5 +1,5 @@
 import type { Line } from '../format.ts';
-import type { Clear, Piece, StreamHearing } from './hearing.ts';
+import type { Clear, StreamHearing } from './hearing.ts';
 import type { Turn } from './turns.ts';
 import { type Span, spanAt } from './voice.ts';
 
@@ -113,9 +113,4 @@ export function spreadOf(values: readonly number[]): Spread | undefined {
   const p50 = sorted[Math.ceil(sorted.length / 2) - 1];
   const max = sorted.at(-1);
   return p50 === undefined || max === undefined ? undefined : { p50, max, count: sorted.length };
-}
-
-/** Whether there is anything of a piece between two times. */
-export function overlaps(pieces: readonly Piece[], fromMs: number, toMs: number): boolean {
-  return pieces.some(({ atMs, ms }) => atMs < toMs && atMs + ms > fromMs);
 }

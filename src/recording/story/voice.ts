@@ -1,4 +1,4 @@
-import { decodeG711 } from '../../audio/g711.ts';
+import { lawTables } from '../../audio/g711.ts';
 import { TRACK_RATE } from './tracks.ts';
 
 /** From `startMs` to `endMs` there is sound that is louder than what is behind it. */
@@ -38,11 +38,11 @@ export function voiceOf(track: Uint8Array): readonly Span[] {
 
 /** dBFS, frame by frame. */
 function levelsOf(track: Uint8Array): Float32Array {
+  const { decode } = lawTables('mulaw');
   const levels = new Float32Array(Math.floor(track.length / FRAME));
   for (let index = 0; index < levels.length; index += 1) {
-    const samples = decodeG711('mulaw', track.subarray(index * FRAME, (index + 1) * FRAME));
     let sum = 0;
-    for (const sample of samples) sum += sample * sample;
+    for (let at = index * FRAME; at < (index + 1) * FRAME; at += 1) sum += (decode[track[at] ?? 0] ?? 0) ** 2;
     levels[index] = 10 * Math.log10(sum / FRAME / 32_768 ** 2 + 1e-10);
   }
   return levels;
