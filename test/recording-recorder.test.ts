@@ -190,6 +190,25 @@ describe('a recording', () => {
     expect(tape?.clock.epoch()).toBe(epoch);
   });
 
+  it('of a call that had to wait to be let in has its webhook at 0, and what it does at the time when it does it', async () => {
+    const office = new Office();
+    const exchange = office.webhook();
+    await nextTurn();
+    office.clock.advance(320);
+    const tape = office.begin();
+    tape?.clock.after(1000, () => undefined);
+    exchange?.answered(ANSWER);
+    expect(office.lines().map(short)).toEqual([
+      [0, 'webhook', 'in', 1],
+      [320, 'webhook', 'out', 1],
+    ]);
+    await nextTurn();
+    office.clock.advance(999);
+    expect(office.lines()).toHaveLength(2);
+    office.clock.advance(1);
+    expect(office.lines()[2]).toEqual({ t: 1320, on: 'clock', dir: 'in', msg: { due: 1320 } });
+  });
+
   it('of a call without a webhook begins when it is let in', async () => {
     const office = new Office();
     office.clock.advance(100);

@@ -22,6 +22,7 @@ export class Exchange implements WebhookExchange {
   readonly #onConcerns: (exchange: Exchange, callId: string) => void;
   #take: ((answer: Answer) => void) | undefined;
   #answered: { readonly answer: Answer; readonly at: number } | undefined;
+  #isWorkedOff = false;
 
   constructor(
     arrival: WebhookArrival,
@@ -33,6 +34,14 @@ export class Exchange implements WebhookExchange {
     this.epochMs = clock.epoch();
     this.#clock = clock;
     this.#onConcerns = onConcerns;
+    setImmediate(() => {
+      this.#isWorkedOff = true;
+    });
+  }
+
+  /** What happens now is not its doing alone: the turn of the event loop in which it came has ended. */
+  get isWorkedOff(): boolean {
+    return this.#isWorkedOff;
   }
 
   concerns(callId: string): void {
@@ -99,7 +108,11 @@ function sizeOf({ arrival }: Exchange): number {
   return arrival.request.body.length;
 }
 
-/** Writes down all of them in the order in which requests and answers came; time then stands where the last one came. */
+/**
+ * Writes down all of them in the order in which requests and answers came. Time then stands where the last request came,
+ * or goes on if somebody else had to be asked before the call could be let in: what waits from now on waits as long as it
+ * would without a recording.
+ */
 export function joinAll(exchanges: readonly Exchange[], tape: CallTape): void {
   const steps: { readonly at: number; readonly run: () => void }[] = [];
   for (const exchange of exchanges) {
@@ -109,4 +122,5 @@ export function joinAll(exchanges: readonly Exchange[], tape: CallTape): void {
   }
   // Stable: an answer stands behind its request.
   for (const step of steps.sort((a, b) => a.at - b.at)) step.run();
+  if (exchanges.at(-1)?.isWorkedOff === true) tape.clock.stamp();
 }
