@@ -1,7 +1,9 @@
 /**
- * For tests of one's own: the simulators that Patchcord itself is tested with. They speak the real protocols on real
- * sockets of this machine, and need no key, phone or network.
+ * For tests of one's own: recorded calls as tests, and the simulators that Patchcord itself is tested with. These speak
+ * the real protocols on real sockets of this machine, and need no key, phone or network.
  */
+export type { Edge, Tolerance } from './recording/format.ts';
+export type { AudioCause, AudioDifference, Difference, DifferenceKind } from './replay/compare/difference.ts';
 export {
   type GeminiSimulator,
   type GeminiSimulatorOptions,
@@ -31,3 +33,11 @@ export {
   type SimulatedCall,
   startExchange,
 } from './sim/phone.ts';
+export {
+  type ReplayFixtureOptions,
+  type ReplayFixturesOptions,
+  type ReplayReport,
+  replayFixture,
+  replayFixtures,
+  type TestFunction,
+} from './testing/fixtures.ts';
