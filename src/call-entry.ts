@@ -112,9 +112,15 @@ export function enterCall(
 
 /** What the call has to do with comes by its tape. */
 function taped(terms: CallTerms, tape: Tape): CallTerms {
+  const { tools, digits } = terms.agent;
+  const { handle } = digits;
   return {
     ...terms,
-    agent: { ...terms.agent, tools: tape.tools(terms.agent.tools) },
+    agent: {
+      ...terms.agent,
+      tools: tape.tools(tools),
+      digits: handle === undefined ? digits : { ...digits, handle: tape.digits(handle) },
+    },
     providers: terms.providers.map((one) => ({ ...one, dialled: tape.provider(one.provider) })),
   };
 }

@@ -1,3 +1,4 @@
+import type { AgentDigits } from './agents.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { CallEvent } from './call-events.ts';
 import type { Answer, Carrier, CarrierName, IncomingCall, WebhookRequest, WebhookRoute } from './carrier.ts';
@@ -40,6 +41,8 @@ export interface Tape {
   readonly random: Random;
   /** Functions as the call runs them, in the same order. */
   tools(tools: readonly Tool[]): readonly Tool[];
+  /** The handler of a program that takes the caller's keys. */
+  digits(handle: NonNullable<AgentDigits['handle']>): NonNullable<AgentDigits['handle']>;
   /** Providers that have no network of their own are recorded by what they are told and what they tell. */
   provider(provider: RealtimeProvider): RealtimeProvider;
   /** The carrier opens a media stream with this request; undefined: it stays as it is. */

@@ -577,6 +577,7 @@ describe('an error of the first of two providers', () => {
     BAD_CONFIG: 'end',
     BAD_INPUT: 'next',
     BAD_AUDIO: 'end',
+    BAD_RECORDING: 'next',
     BAD_FRAME: 'next',
     CONFLICT: 'next',
     CARRIER_REFUSED: 'next',

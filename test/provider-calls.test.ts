@@ -5,10 +5,14 @@ import { decodeG711, encodeG711 } from '../src/audio/g711.ts';
 import { resampleWhole } from '../src/audio/offline.ts';
 import { createTranscoder } from '../src/audio/transcode.ts';
 import { readWav } from '../src/audio/wav.ts';
+import type { RealtimeProvider } from '../src/provider.ts';
 import { createLocalProvider } from '../src/providers/local.ts';
+import { tellDifference } from '../src/replay/compare.ts';
+import { replay } from '../src/replay/replay.ts';
 import { defineTool } from '../src/tools.ts';
-import { Service, STYLES } from './support/carrier-styles.ts';
+import { type Service, STYLES } from './support/carrier-styles.ts';
 import { find, samplesOf, sweep } from './support/likeness.ts';
+import { RecordingService } from './support/recording-service.ts';
 import { SUBJECTS } from './support/subjects.ts';
 
 /** One call by each way in which a number can be connected, with each provider: everything but the carrier and the model. */
@@ -49,6 +53,18 @@ function expectSame(expect: ExpectStatic, piece: Int16Array, whole: Int16Array):
   expect(first?.likeness).toBeGreaterThan(0.97);
   expect(last?.likeness).toBeGreaterThan(0.97);
   expect((last?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(4800);
+}
+
+/** The recording of the call, replayed without network, carrier and model, is the same call. */
+async function expectSameAgain(
+  expect: ExpectStatic,
+  recording: RecordingService,
+  providers: readonly RealtimeProvider[],
+): Promise<void> {
+  const stored = await recording.stored();
+  const { differences, found, unfed } = await replay(stored, { providers });
+  expect(differences.map((one) => tellDifference(one, stored, found)).join('\n')).toBe('');
+  expect(unfed).toEqual([]);
 }
 
 /** Lets so many through at a time: each is a call in real time, and they share two cores. */
@@ -126,10 +142,11 @@ describe.concurrent.each(CELLS)('a call by $name', ({ style, subject }) => {
         return { weather: 'rain' };
       },
     });
-    await using on = await Service.start(style, {
+    await using recording = await RecordingService.start(style, {
       provider: service.provider,
       agent: { audio: 'wideband', tools: [lookup], transcribeCaller: true },
     });
+    const { on } = recording;
     const call = on.dial();
     const peer = await service.nextPeer();
     await call.streaming;
@@ -179,6 +196,7 @@ describe.concurrent.each(CELLS)('a call by $name', ({ style, subject }) => {
     // Through the same filters, whose delay is no whole number of samples.
     const asked8k = at8k(converted(encodeG711('mulaw', question), MULAW_8K, input), input);
     expectSame(expect, asked8k, at8k(peer.receivedAudio(), input));
+    await expectSameAgain(expect, recording, [service.provider]);
   });
 });
 
@@ -188,7 +206,8 @@ describe.concurrent.each(STYLES)('a call by $name with the line check', (style) 
   }) => {
     using _ = await gate.enter();
     await using provider = createLocalProvider();
-    await using on = await Service.start(style, { provider });
+    await using recording = await RecordingService.start(style, { provider });
+    const { on } = recording;
     const call = on.dial();
     await call.streaming;
     // It greets, and tells what can be said.
@@ -206,6 +225,7 @@ describe.concurrent.each(STYLES)('a call by $name with the line check', (style) 
     expect(report.outcome).toBe('completed');
     const echoed = decodeG711('mulaw', call.heard.subarray(before));
     expectSame(expect, decodeG711('mulaw', encodeG711('mulaw', question)), echoed);
+    await expectSameAgain(expect, recording, []);
   });
 });
 

@@ -27,6 +27,7 @@ export const BLAME: Readonly<Record<ErrorCode, Blame>> = {
   BAD_CONFIG: 'nothing',
   BAD_INPUT: 'nothing',
   BAD_AUDIO: 'nothing',
+  BAD_RECORDING: 'nothing',
   BAD_FRAME: 'nothing',
   CONFLICT: 'nothing',
   CARRIER_REFUSED: 'nothing',

@@ -1,3 +1,4 @@
+import type { AgentDigits } from '../agents.ts';
 import type { CallEvent } from '../call-events.ts';
 import type { Answer, Carrier, IncomingCall, WebhookRequest } from '../carrier.ts';
 import type { Clock } from '../clock.ts';
@@ -19,7 +20,7 @@ import { SeededRandom } from './seeded-random.ts';
 import { tapProvider } from './session-tap.ts';
 import type { CallSink } from './sink.ts';
 import { StreamTap } from './stream-tap.ts';
-import { tapTools } from './tool-tap.ts';
+import { tapDigits, tapTools } from './tool-tap.ts';
 import { answerLine, requestLine, type WebhookArrival } from './webhook-tap.ts';
 
 export interface CallTapeOptions {
@@ -56,7 +57,7 @@ export class CallTape implements Tape {
   readonly #options: CallTapeOptions;
   readonly #lines: CallLines;
   readonly #refs: CallRefs;
-  readonly #count = { webhooks: 0, streams: 0, connections: 0, requests: 0 };
+  readonly #count = { webhooks: 0, streams: 0, connections: 0, requests: 0, runs: 0 };
   readonly #connections = { next: () => this.#next('connections') };
 
   constructor(options: CallTapeOptions) {
@@ -82,7 +83,11 @@ export class CallTape implements Tape {
   }
 
   tools(tools: readonly Tool[]): readonly Tool[] {
-    return tapTools(tools, this.#lines);
+    return tapTools(tools, this.#lines, () => this.#next('runs'));
+  }
+
+  digits(handle: NonNullable<AgentDigits['handle']>): NonNullable<AgentDigits['handle']> {
+    return tapDigits(handle, this.#lines, () => this.#next('runs'));
   }
 
   provider(provider: RealtimeProvider): RealtimeProvider {
@@ -166,7 +171,7 @@ export class CallTape implements Tape {
     this.#lines.at(now, () => ({ on: 'clock', dir: 'in', msg: { due } }));
   }
 
-  #next(what: 'webhooks' | 'streams' | 'connections' | 'requests'): number {
+  #next(what: 'webhooks' | 'streams' | 'connections' | 'requests' | 'runs'): number {
     this.#count[what] += 1;
     return this.#count[what];
   }

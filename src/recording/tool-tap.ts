@@ -1,9 +1,12 @@
+import type { AgentDigits } from '../agents.ts';
 import { BridgeError } from '../errors.ts';
 import { failureOf } from '../tools/failure.ts';
 import { resultText } from '../tools/result.ts';
 import type { Tool, ToolContext } from '../tools.ts';
 import type { CallLines } from './call-lines.ts';
 import type { ToolMessage } from './format.ts';
+
+type HandleDigits = NonNullable<AgentDigits['handle']>;
 
 /** Longer results are put down as the beginning of their JSON, as text. */
 const MOST_RESULT = 1_000_000;
@@ -12,13 +15,37 @@ const MOST_RESULT = 1_000_000;
  * Functions of one call, in the same order, with everything written down that goes into those of the program and comes
  * out of them. Those of the bridge itself stay as they are: a replay runs them.
  */
-export function tapTools(tools: readonly Tool[], lines: CallLines): readonly Tool[] {
-  let runs = 0;
-  const newId = (): number => {
-    runs += 1;
-    return runs;
-  };
+export function tapTools(tools: readonly Tool[], lines: CallLines, newId: () => number): readonly Tool[] {
   return tools.map((tool) => (tool.builtIn === undefined ? tapTool(tool, lines, newId) : tool));
+}
+
+/** What a handler of keys is called among the functions of a program: none of them can have this name. */
+export const KEYS_HANDLER = '(keys)';
+
+/** The handler of a program that takes the caller's keys, with what it is given and what it returns written down. */
+export function tapDigits(handle: HandleDigits, lines: CallLines, newId: () => number): HandleDigits {
+  return (digits, call) => {
+    const id = newId();
+    const arrived = (msg: ToolMessage): void => lines.arrived(() => ({ on: 'tool', dir: 'in', msg }));
+    const done = (returned: string | undefined): string | undefined => {
+      arrived(returned === undefined ? { id, done: true } : { id, returned, done: true });
+      return returned;
+    };
+    const failed = (thrown: unknown): never => {
+      arrived({ id, threw: { message: failureOf(thrown).plainMessage } });
+      throw thrown;
+    };
+    const run = { id, run: KEYS_HANDLER, toolCallId: '', args: { digits } };
+    lines.left(() => ({ on: 'tool', dir: 'out', msg: run }));
+    return lines.asking(() => {
+      try {
+        const returned = handle(digits, call);
+        return returned instanceof Promise ? returned.then(done, failed) : done(returned);
+      } catch (thrown) {
+        return failed(thrown);
+      }
+    });
+  };
 }
 
 function tapTool(tool: Tool, lines: CallLines, newId: () => number): Tool {
@@ -159,7 +186,7 @@ class RunTap {
 }
 
 /** The provider's id, which stands in the key of the invocation if it fits; else the key itself. */
-function toolCallIdOf({ callId, idempotencyKey }: ToolContext): string {
+export function toolCallIdOf({ callId, idempotencyKey }: ToolContext): string {
   const before = `${callId}:`;
   return idempotencyKey.startsWith(before) ? idempotencyKey.slice(before.length) : idempotencyKey;
 }

@@ -6,7 +6,7 @@ import { Ear } from '../recording/ear.ts';
 import { askedOf } from '../recording/rest-tap.ts';
 import { hider } from '../recording/secrets.ts';
 import { audioOf, type StoredCall } from '../recording/stored-call.ts';
-import { toolCallIdOf } from '../recording/tool-tap.ts';
+import { KEYS_HANDLER, toolCallIdOf } from '../recording/tool-tap.ts';
 import type { Tape, Tapes } from '../tape.ts';
 import { readParameters } from '../tools/parameters.ts';
 import type { Tool } from '../tools.ts';
@@ -27,6 +27,7 @@ export class Edges implements Tapes {
   readonly #stored: StoredCall;
   readonly #clock: ReplayClock;
   #tape: CallTape | undefined;
+  readonly #ear: Ear;
   #key: { readonly carrier: CarrierName; readonly callId: string } | undefined;
 
   constructor({ stored, clock, toolMatch, onLine }: StageOptions) {
@@ -39,6 +40,7 @@ export class Edges implements Tapes {
       until: (ms) =>
         ms <= clock.now() ? undefined : new Promise((resolve) => clock.at(ms, () => resolve())),
     };
+    this.#ear = new Ear({ stereo: (format, bytes) => this.sink.stereo(format, bytes) });
     this.tools = new ToolFeed(stored.lines, toolMatch);
     this.providers = new ProviderFeed(this.source, stored.lines);
     this.rest = new RestFeed(stored.lines);
@@ -72,7 +74,7 @@ export class Edges implements Tapes {
       hide: hider([]),
       timers: false,
       signed: () => 'bad-signature',
-      ear: new Ear({ stereo: (format, bytes) => sink.stereo(format, bytes) }),
+      ear: this.#ear,
       // What cannot be written down is missed when the two calls are compared.
       onTrouble: () => undefined,
       onEnded: () => undefined,
@@ -87,13 +89,24 @@ export class Edges implements Tapes {
 
   async close(): Promise<void> {}
 
+  /** Nothing more is heard. */
+  finish(): void {
+    this.#ear.close(this.#clock.now());
+  }
+
   /** The agent of the recording, or `changed`, with functions that do what they did. */
   agent(changed: Agent | undefined): Agent {
     if (changed !== undefined) {
       const tools = changed.tools.map((tool) => (tool.builtIn === undefined ? this.#played(tool) : tool));
       return { ...changed, tools };
     }
-    const parts: AgentParts = { tool: (recorded) => this.#played(toolOf(recorded)) };
+    const parts: AgentParts = {
+      tool: (recorded) => this.#played(toolOf(recorded)),
+      handleDigits: async (digits) => {
+        const told = await this.tools.run(KEYS_HANDLER, '', { digits }, undefined);
+        return typeof told === 'string' ? told : undefined;
+      },
+    };
     return agentFrom(this.#stored.call.agent, parts);
   }
 

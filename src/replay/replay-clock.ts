@@ -7,6 +7,9 @@ interface Timer {
   cancelled: boolean;
 }
 
+/** A timer that is later than this was held up by a busy machine. */
+const LATE_MS = 20;
+
 /** As exact as the times of a recording. */
 function rounded(ms: number): number {
   return Math.round(ms * 1000) / 1000;
@@ -16,13 +19,15 @@ function rounded(ms: number): number {
  * The time of a replay, in ms since the call's first webhook: it moves when the replay says so. Timers run in the order in
  * which they are due, and of two that are due at once the older one first.
  *
- * In a recording from life timers ran late. Those that it tells of (`dues`, with repetitions) do not run by themselves but
- * when the replay comes to the line that says so; all others run when they are due.
+ * In a recording from life timers ran late, and some so late that they were given up before. Those that it tells of (`dues`,
+ * with repetitions) do not run by themselves but when the replay comes to the line that says so; all others run as late as
+ * timers may be. In a fixture, which tells of none, they run when they are due.
  */
 export class ReplayClock implements Clock {
   readonly #epochMs: number;
   #now = 0;
   #order = 0;
+  #lateMs = 0;
   /** A binary heap, the next one first. */
   readonly #heap: Timer[] = [];
   /** How often a timer of this due time is still to be told of. */
@@ -31,7 +36,10 @@ export class ReplayClock implements Clock {
 
   constructor(epochMs: number, dues: Iterable<number> = []) {
     this.#epochMs = epochMs;
-    for (const due of dues) this.#told.set(due, (this.#told.get(due) ?? 0) + 1);
+    for (const due of dues) {
+      this.#told.set(due, (this.#told.get(due) ?? 0) + 1);
+      this.#lateMs = LATE_MS;
+    }
   }
 
   now(): number {
@@ -45,7 +53,7 @@ export class ReplayClock implements Clock {
   after(ms: number, run: () => void): Cancel {
     this.#order += 1;
     const due = this.#dueIn(ms);
-    const timer: Timer = { at: due, order: this.#order, run, cancelled: false };
+    const timer: Timer = { at: due + this.#lateMs, order: this.#order, run, cancelled: false };
     const held = this.#held.get(due);
     if ((held?.length ?? 0) < (this.#told.get(due) ?? 0)) {
       if (held === undefined) this.#held.set(due, [timer]);
@@ -99,6 +107,7 @@ export class ReplayClock implements Clock {
   /** Nothing is told any more: timers run when they are due. */
   letGo(): void {
     this.#told.clear();
+    this.#lateMs = 0;
     for (const timers of this.#held.values()) for (const timer of timers) this.#push(timer);
     this.#held.clear();
   }

@@ -111,6 +111,7 @@ export class Stage {
   /** Ends what is left, and gives everything back. Nothing of that is in the sink. */
   async strike(endedAt: number): Promise<void> {
     const { clock } = this.#options;
+    this.#edges.finish();
     await this.sink.finish({ t: endedAt, complete: true });
     let isClosed = false;
     const closed = this.#service

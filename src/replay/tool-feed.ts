@@ -15,7 +15,8 @@ interface Run {
 }
 
 interface Waiting {
-  readonly context: ToolContext;
+  /** Undefined: it has nothing to do with its call. */
+  readonly context: ToolContext | undefined;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
@@ -47,7 +48,7 @@ export class ToolFeed {
   }
 
   /** Resolves or rejects when the recording says so. */
-  run(name: string, toolCallId: string, args: unknown, context: ToolContext): Promise<unknown> {
+  run(name: string, toolCallId: string, args: unknown, context: ToolContext | undefined): Promise<unknown> {
     const run = this.#find(name, toolCallId, canonical(args));
     if (run === undefined) {
       this.unknown.push(name);
@@ -80,7 +81,7 @@ export class ToolFeed {
 }
 
 function feed({ context, resolve, reject }: Waiting, message: ToolMessage): void {
-  if ('does' in message) use(context, message.does, message.with);
+  if ('does' in message && context !== undefined) use(context, message.does, message.with);
   else if ('done' in message) resolve(message.returned);
   else if ('threw' in message) reject(thrown(message.threw));
 }
