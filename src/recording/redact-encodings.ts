@@ -70,7 +70,8 @@ export const SPELLINGS: readonly ((text: string) => string)[] = [
   (text) => Buffer.from(text).toString('base64').replace(/=+$/, ''),
 ];
 
-function xmlOf(text: string): string {
+/** A text as XML has it. */
+export function xmlOf(text: string): string {
   return text
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

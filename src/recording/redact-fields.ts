@@ -1,4 +1,4 @@
-import { SPELLINGS } from './redact-encodings.ts';
+import { SPELLINGS, xmlOf } from './redact-encodings.ts';
 import { maskText, maskValue } from './redact-masks.ts';
 
 /** Shorter values are found everywhere, and mean nothing. */
@@ -10,6 +10,13 @@ const LONG = 8;
 /** `<Parameter name="…" value="…">`, and any attribute. */
 const NAMED = /(\bname="([^"]*)"[^<>]*?\bvalue=")([^"]*)/g;
 const ATTRIBUTE = /\b([\w.:-]{1,64})="([^"]*)"/g;
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&amp;': '&',
+  '&lt;': '<',
+  '&gt;': '>',
+  '&quot;': '"',
+  '&apos;': "'",
+};
 /** `name=value;name=value`, as carriers hand parameters through. */
 const PAIR = /(?<![^\s;,{?&])([\w.%-]{1,64})=([^\s;,&"'<>{}]*)/g;
 
@@ -67,9 +74,14 @@ export class SecretFields {
       );
   }
 
+  /** Of a document: signs that mean something in it are written in another way there, and stay. */
   #hideText(text: string): string {
-    this.#learn(text);
-    return maskText(text);
+    const value = text.replace(
+      /&(?:amp|lt|gt|quot|apos|#\d+|#x[\da-f]+);/gi,
+      (name) => ENTITIES[name] ?? 'x',
+    );
+    this.#learn(value);
+    return xmlOf(maskText(value));
   }
 
   #hideEncoded(text: string): string {

@@ -25,8 +25,8 @@ const AREAS = 700;
 const WITH_PLUS = /(?<=\+|%2[Bb])\d(?:(?:[\s().-]|%20){0,2}\d){6,14}(?!\d)/g;
 const AMERICAN = /(?<![\w.-])(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])/g;
 const ADDRESS = /(?<=\b(?:sips?|tel):\+?)\d{3,15}(?!\d)/gi;
-/** Where people talk, any long number may be one; but a date is none. */
-const SPOKEN = /(?<![\w.+-]|\d[ :])(?!\d{4}-\d\d-\d\d)\d(?:[ .()/-]{0,2}\d){6,14}(?![\w])/g;
+/** Where people talk, any long number may be one; but a date is none, nor are keys that were pressed. */
+const SPOKEN = /(?<![\w.+-]|\d[ :]|pressed the keys )(?!\d{4}-\d\d-\d\d)\d(?:[ .()/-]{0,2}\d){6,14}(?![\w])/g;
 /** Names of fields that say who calls whom, without capitals and signs. */
 const PARTY =
   /^(?:from|to|caller|called|callerid|callednumber|callingnumber|number|phone|phonenumber|msisdn|ani|dnis|forwardedfrom|dialblegfrom|dialblegto|target|calleridnumber|callernumber|fromnumber|tonumber|diversion|transferto)$/;

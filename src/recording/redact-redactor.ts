@@ -19,7 +19,7 @@ const KEYS = /^(?:digits?|dtmf|senddigits|dtmfdigits?)$/i;
 const PRESSED = /(\bpressed the keys? )([0-9A-Da-d*#]+)/g;
 /** A whole name in an address, where a number could stand. */
 const USER = /(\b(?:sips?:|client:))([^@;>\s"'<&]+)/gi;
-const FORM = /^[\w.%~+[\]-]{1,200}=[^{}<>\s]*$/;
+const FORM = /^[\w.%~+[\]-]{1,200}=[^{}<>\s;,]*$/;
 const ANY_SAMPLE = 65_536;
 /** Of an address, what follows the question mark. */
 const QUERY = /^([^?\s]{0,2000}\?)([^\s#]+)$/;
@@ -59,10 +59,12 @@ export class Redactor {
     const spoken = this.rules.words
       ? { ...redacted, variables: mapTexts(redacted.variables, maskWords), tools: redacted.tools }
       : redacted;
+    const plain: Place = { on: 'rest', data: true, free: false, named: false, type: '' };
+    const rest = this.#fieldsOf({ ...file, agent: undefined, redacted: undefined }, plain) as CallFile;
     return {
-      ...file,
+      ...rest,
+      seed: file.seed,
       agent: variables === undefined ? redacted : spoken,
-      proves: this.#text(file.proves, 'proves', place),
       redacted: joined(file.redacted, this.rules),
       // Noise that is made of speech is another one every time: it is compared by its length.
       ...(this.rules.speech === 'none' ? {} : { tolerance: { ...file.tolerance, sample: ANY_SAMPLE } }),

@@ -143,7 +143,7 @@ export function isWords(place: Place, name: string, text: string): boolean {
       return AGENT_WORDS.has(name);
     case 'tool':
     case 'operator':
-      return name === 'announce' || name === 'say' || name === 'message';
+      return name === 'announce' || name === 'goodbye';
     case 'webhook':
     case 'carrier':
       return CARRIER_WORDS.has(name.toLowerCase());
