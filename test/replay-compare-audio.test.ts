@@ -152,6 +152,17 @@ describe('what is wrong with audio', () => {
     expect(first?.audio?.sample).toBeLessThan(at + ms(format, 3));
   });
 
+  it('is known of silence, too, by the times of what comes behind it', () => {
+    const call = sent(new Int16Array(1600));
+    for (const at of [0, 4, 9]) {
+      const found = { ...call, lines: call.lines.toSpliced(at, 1) };
+      const type = at === 9 ? 'short' : 'lost';
+      expect(compare(call, found)).toMatchObject([
+        { kind: 'audio', t: 1000 + at * 20, audio: { cause: { type, ms: 20 } } },
+      ]);
+    }
+  });
+
   it.each(FORMATS)('is known where it is late or early in the sound, as $encoding', (format) => {
     const samples = babble(1000, format.rate);
     for (const by of [1, 20, 137.5, 250]) {

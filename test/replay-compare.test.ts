@@ -288,6 +288,23 @@ describe('ids that the bridge makes', () => {
     expect(compare(call(OTHER_ID), call(COMMAND_ID))).toMatchObject([third]);
   });
 
+  it('are matched by their first use in the call, whatever connection that is on', () => {
+    const call = (first: string, second: string): StoredCall =>
+      new CallMaker()
+        .line(0, { on: 'provider', dir: 'out', conn: 1, msg: { type: 'hello' } })
+        .line(5, {
+          on: 'rest',
+          dir: 'out',
+          msg: { id: 1, method: 'POST', url: `https://a.example/${first}` },
+        })
+        .line(9, { on: 'provider', dir: 'out', conn: 1, msg: { type: 'use', id: second } })
+        .stored();
+    expect(compare(call(COMMAND_ID, COMMAND_ID), call(OTHER_ID, OTHER_ID))).toEqual([]);
+    expect(compare(call(COMMAND_ID, COMMAND_ID), call(OTHER_ID, COMMAND_ID))).toMatchObject([
+      { kind: 'id', path: 'msg.id', t: 9 },
+    ]);
+  });
+
   it('are not those that came in', () => {
     const call = (id: string): StoredCall =>
       new CallMaker()
@@ -376,6 +393,11 @@ describe('a recording that ends before the call', () => {
   it('says nothing of what comes behind its end', () => {
     expect(compare(torn(), smallCall())).toEqual([]);
     expect(compare(torn(at - 1), smallCall())).toEqual([]);
+  });
+
+  it('says nothing of audio behind its end either', () => {
+    const early = { ...torn(), lines: torn().lines.filter(({ t }) => t < 900) };
+    expect(compare(early, smallCall())).toEqual([]);
   });
 
   it('says what is missing before', () => {
