@@ -1,9 +1,14 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MULAW_8K } from '../src/audio/format.ts';
 import { encodeG711 } from '../src/audio/g711.ts';
 import type { Line } from '../src/recording/format.ts';
+import { redactCall } from '../src/recording/redact.ts';
+import { readCall } from '../src/recording/stored-call.ts';
 import { spreadOf } from '../src/recording/story/answers.ts';
-import { hearingOf, type StreamHearing } from '../src/recording/story/hearing.ts';
+import { hearingOf } from '../src/recording/story/ear.ts';
+import type { StreamHearing } from '../src/recording/story/hearing.ts';
 import { mediaFact } from '../src/recording/story/messages.ts';
 import { saidOf } from '../src/recording/story/said.ts';
 import { voiceOf } from '../src/recording/story/voice.ts';
@@ -473,6 +478,23 @@ describe('what stands out', () => {
     expect(texts.at(-1)).toContain('47 more of this kind');
   });
 
+  it('is said of a transfer that failed, and not of a request that was made again', () => {
+    const call = new CallMaker().opens();
+    const url = 'https://api.example/Calls/CA1.json';
+    for (const [id, status] of [429, 503, 200].entries()) {
+      call.add({ t: 400 + id, on: 'rest', dir: 'out', msg: { id, method: 'POST', url } });
+      call.add({ t: 400.5 + id, on: 'rest', dir: 'in', msg: { id, status, body: '' } });
+    }
+    call.add({ t: 500, on: 'rest', dir: 'out', msg: { id: 9, method: 'DELETE', url } });
+    call.add({ t: 501, on: 'rest', dir: 'in', msg: { id: 9, status: 500, body: 'oh' } });
+    call.call(600, { type: 'transfer', status: 'started', outcome: undefined });
+    call.call(900, { type: 'transfer', status: 'failed', outcome: 'busy' });
+    const story = storyOf(call.stored());
+    expect(textsOf(story)).toContain('bad: The transfer failed (busy).');
+    expect(textsOf(story).filter((text) => text.includes('rest'))).toEqual(['bad: rest: answer 500 (oh)']);
+    expect(story.notes.map(({ text }) => text)).toEqual(['transfer begins', 'transfer failed (busy)']);
+  });
+
   it('is said of what was damaged', () => {
     expect(textsOf(storyOf(eventfulCall(['The last line was torn and is left out.'])))).toContain(
       'note: The last line was torn and is left out.',
@@ -484,6 +506,42 @@ it('half of the values are at most p50', () => {
   expect(spreadOf([])).toBeUndefined();
   expect(spreadOf([3])).toEqual({ p50: 3, max: 3, count: 1 });
   expect(spreadOf([4, 1, 3, 2])).toEqual({ p50: 2, max: 4, count: 4 });
+});
+
+describe('a redacted call', () => {
+  it('has the same turns at the same times, and says what was taken out', () => {
+    const rules = { numbers: true, fields: ['room'], speech: 'both', words: true, keys: true } as const;
+    const { story } = readStory(redactCall(eventfulCall(), rules));
+    const whole = storyOf(eventfulCall());
+    expect(story.call.redacted?.speech).toBe('both');
+    expect(story.turns.map(({ words }) => words.length)).toEqual(
+      whole.turns.map(({ words }) => words.length),
+    );
+    const off = story.turns.map(({ startMs }, index) =>
+      Math.abs(startMs - (whole.turns[index]?.startMs ?? 0)),
+    );
+    expect(Math.max(...off)).toBeLessThan(100);
+    expect(story.answers).toHaveLength(whole.answers.length);
+    expect(JSON.stringify(story.turns)).not.toContain('Lakeside');
+  });
+});
+
+describe('every fixture', () => {
+  const folder = new URL('../fixtures/', import.meta.url).pathname;
+  const names = readdirSync(folder).filter((name) => existsSync(join(folder, name, 'call.json')));
+
+  it.each(names)('%s has a story', async (name) => {
+    const stored = await readCall(join(folder, name));
+    const { story } = readStory(stored);
+    const { length } = story.turns.filter(
+      ({ startMs, endMs }) => startMs < 0 || endMs > story.lengthMs + 100,
+    );
+    expect(length).toBe(0);
+    for (const { stoppedMs, sentMs, heardMs } of story.answers) {
+      if (stoppedMs !== undefined) expect(heardMs).toBeGreaterThanOrEqual(stoppedMs);
+      if (sentMs !== undefined) expect(heardMs).toBeGreaterThan(sentMs - 30);
+    }
+  });
 });
 
 describe('events', () => {

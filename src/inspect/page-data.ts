@@ -122,6 +122,7 @@ function shownStory(story: Story): unknown {
     cutIns,
     functions: functions.map((call) => ({ ...call, args: jsonOf(call.args), result: jsonOf(call.result) })),
     keys,
+    notes: story.notes,
     spans,
     failures,
     failovers,

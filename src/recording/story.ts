@@ -2,11 +2,13 @@ import type { EndReason } from '../call-events.ts';
 import type { CallFile, Line } from './format.ts';
 import type { StoredCall } from './stored-call.ts';
 import { type Answer, answersOf, type CutIn, cutInsOf } from './story/answers.ts';
+import { hearingOf } from './story/ear.ts';
 import { eventsOf, type StoryEvent } from './story/events.ts';
 import { type Finding, findingsOf } from './story/findings.ts';
 import { type FunctionCall, functionsOf } from './story/functions.ts';
-import { type Hole, hearingOf, type Piece, type StreamHearing } from './story/hearing.ts';
+import type { Hole, Piece, StreamHearing } from './story/hearing.ts';
 import { mediaFact } from './story/messages.ts';
+import { type Note, notesOf } from './story/notes.ts';
 import {
   type ProviderFailure,
   type ProviderSpan,
@@ -60,6 +62,8 @@ export interface Story {
   readonly failures: readonly ProviderFailure[];
   readonly failovers: readonly Failover[];
   readonly truncations: readonly Truncation[];
+  /** Transfers, orders from outside and the like. */
+  readonly notes: readonly Note[];
   /** Within what was said in one go. */
   readonly holes: readonly Hole[];
   readonly streams: readonly StreamHearing[];
@@ -127,6 +131,7 @@ export function readStory(stored: StoredCall): { readonly story: Story; readonly
     failures: providerFailuresOf(lines),
     failovers: failoversOf(lines),
     truncations: truncationsOf(lines),
+    notes: notesOf(lines),
     holes: streams.flatMap(({ holes }) => holes).filter((hole) => isWithin(hole, turns)),
     streams,
     said,

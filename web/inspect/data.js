@@ -16,7 +16,7 @@
  * @typedef {[atMs: number, kind: number, dir: number, label: string, note: string, bad: number, detail?: string]} Event
  * @typedef {{
  *   findings: Finding[], turns: Turn[], answers: Answer[], cutIns: CutIn[], functions: FunctionCall[],
- *   keys: { atMs: number, key: string }[], spans: ProviderSpan[], failures: ProviderFailure[],
+ *   keys: { atMs: number, key: string }[], notes: { atMs: number, text: string, bad: boolean }[], spans: ProviderSpan[], failures: ProviderFailure[],
  *   failovers: { atMs: number, from: string, to: string, why: string, gapMs: number }[],
  *   truncations: { atMs: number, itemId: string, heardMs: number }[], marks: Mark[],
  *   clears: { atMs: number, lostMs: number }[], holes: { atMs: number, ms: number }[], lead: [number, number][][],

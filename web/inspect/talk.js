@@ -89,6 +89,10 @@ export function talk({ story }, view) {
     ...story.functions.map((call) => functionRow(call, view)),
     ...story.keys.map(({ atMs, key }) => ({ atMs, node: row(atMs, 'key', view, el('kbd', {}, key)) })),
     ...providerRows(story, view),
+    ...story.notes.map(({ atMs, text, bad }) => {
+      const content = el('span', { class: bad ? 'bad' : '' }, text);
+      return { atMs, node: row(atMs, 'call', view, content) };
+    }),
   ];
   if (story.end !== undefined) {
     const text = el('span', {}, `call ends: ${story.end.reason}`);

@@ -51,6 +51,39 @@ class Closing {
   }
 }
 
+/** A request that was refused and went through when it was made again is no trouble. */
+class Requests {
+  readonly #events: StoryEvent[];
+  readonly #made = new Map<number, string>();
+  /** Indices of events, by what was asked for. */
+  readonly #refused = new Map<string, number>();
+
+  constructor(events: StoryEvent[]) {
+    this.#events = events;
+  }
+
+  /** Told after the event of the line was added. */
+  follow(line: Line): void {
+    if (line.on !== 'rest') return;
+    const { msg } = line;
+    if ('method' in msg) {
+      this.#made.set(msg.id, `${msg.method} ${msg.url}`);
+      return;
+    }
+    const request = this.#made.get(msg.id) ?? `number ${msg.id}`;
+    const index = this.#refused.get(request);
+    if ('error' in msg || msg.status >= 400) {
+      if (index !== undefined) this.#forgive(index);
+      this.#refused.set(request, this.#events.length - 1);
+    } else if (index !== undefined) this.#forgive(index);
+  }
+
+  #forgive(index: number): void {
+    const event = this.#events[index];
+    if (event !== undefined) this.#events[index] = { ...event, bad: false };
+  }
+}
+
 interface Told {
   readonly kind: EventKind;
   readonly label: string;
@@ -62,12 +95,14 @@ interface Told {
 export function eventsOf(lines: readonly Line[]): readonly StoryEvent[] {
   const events: StoryEvent[] = [];
   const closing = new Closing();
+  const requests = new Requests(events);
   lines.forEach((line, index) => {
     const told = tell(line);
     const isExpected = closing.expects(line);
     if (told === undefined) return;
     const { kind, label, note = '', bad = false } = told;
     events.push({ atMs: line.t, kind, dir: line.dir, label, note, bad: bad && !isExpected, line: index });
+    requests.follow(line);
   });
   return events;
 }

@@ -37,6 +37,7 @@ export function findingsOf(story: Told): readonly Finding[] {
     providers(story),
     edges(story),
     functions(story),
+    transfers(story),
     answers(story),
     cutIns(story),
     playout(story),
@@ -109,6 +110,10 @@ function functions({ functions: calls }: Told): Finding[] {
     const ms = endMs - startMs;
     return ms > SLOW_FUNCTION_MS ? [slow(startMs, `Function ${name} took ${seconds(ms)}.`)] : [];
   });
+}
+
+function transfers({ notes }: Told): Finding[] {
+  return notes.flatMap(({ atMs, text, bad: isBad }) => (isBad ? [bad(atMs, `The ${text}.`)] : []));
 }
 
 function answers({ answers: all }: Told): Finding[] {
