@@ -17,7 +17,7 @@ export interface CheckOptions {
   /** In the place of the agent of the call: what it does otherwise is a difference. */
   readonly agent?: AgentChoice | undefined;
   /** What `replay` takes. */
-  readonly replay?: Pick<ReplayOptions, 'signal' | 'onLine' | 'pace'> | undefined;
+  readonly replay?: Pick<ReplayOptions, 'signal' | 'onLine' | 'pace' | 'providers'> | undefined;
 }
 
 /** What came of the replay of one folder. */
@@ -70,7 +70,8 @@ async function checked(folder: string, stored: StoredCall, options: CheckOptions
   const replayed = await replay(expected, { ...options.replay, agent });
   const { differences, realMs, callMs } = replayed;
   const isSame = differences.length === 0;
-  if (update && !isSame) await writeCall(folder, await settled(accepted(stored, replayed.found, agent)));
+  if (update && !isSame)
+    await writeCall(folder, await settled(accepted(stored, replayed.found, agent), options.replay));
   return {
     folder,
     status: isSame ? 'same' : 'different',
@@ -97,10 +98,13 @@ function accepted(stored: StoredCall, found: StoredCall, agent: Agent | undefine
 }
 
 /** What differs in its own replay is taken as it is found there: timers of a recording from life ran late, and now do not. */
-async function settled(call: StoredCall): Promise<StoredCall> {
+async function settled(call: StoredCall, options: CheckOptions['replay']): Promise<StoredCall> {
   let last = call;
   for (let tries = 0; tries < MOST_TRIES; tries++) {
-    const { found, differences } = await replay(last);
+    const { found, differences } = await replay(last, {
+      providers: options?.providers,
+      signal: options?.signal,
+    });
     if (differences.length === 0) return last;
     last = { ...found, call: call.call, folder: call.folder };
   }

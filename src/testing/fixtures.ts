@@ -1,5 +1,7 @@
 import { basename, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { BridgeError } from '../errors.ts';
+import type { RealtimeProvider } from '../provider.ts';
 import type { Tolerance } from '../recording/format.ts';
 import { callFolders } from './call-folders.ts';
 import type { AgentChoice } from './changed-agent.ts';
@@ -20,6 +22,8 @@ export interface ReplayFixtureOptions {
    * otherwise is a difference. Results of functions come from the fixture by name and arguments.
    */
   readonly agents?: string | undefined;
+  /** Providers of your own, in the place of built-in ones of the same names; they dial by `ConnectRequest.network`. */
+  readonly providers?: readonly RealtimeProvider[] | undefined;
   /** What differs is accepted: it is written into the folder. Default: `PATCHCORD_UPDATE=1` is set. */
   readonly update?: boolean | undefined;
 }
@@ -49,13 +53,19 @@ const TIMEOUT_MS = 30_000;
 
 /** Replays the fixture in a folder. Never rejects: `status` and `text` say what is wrong. */
 export async function replayFixture(
-  folder: string,
+  folder: string | URL,
   options: ReplayFixtureOptions = {},
 ): Promise<ReplayReport> {
-  const { tolerance, agents, update = isUpdate() } = options;
-  const checked = await checkCall(folder, { tolerance, update, agent: choiceOf(agents) });
+  const path = pathOf(folder);
+  const { tolerance, agents, providers, update = isUpdate() } = options;
+  const checked = await checkCall(path, {
+    tolerance,
+    update,
+    agent: choiceOf(agents),
+    replay: { providers },
+  });
   const { status, accepted, differences, callMs, realMs } = checked;
-  return { folder, status, accepted, differences, callMs, realMs, text: tellChecked(checked) };
+  return { folder: path, status, accepted, differences, callMs, realMs, text: tellChecked(checked) };
 }
 
 /**
@@ -63,18 +73,16 @@ export async function replayFixture(
  * did. To be called where tests are made, such as at the top of a test file. Throws BAD_INPUT when there is no fixture, so
  * that a wrong path is not taken for a success, and when vitest runs and its `test` was not handed over.
  */
-export function replayFixtures(folder: string, options: ReplayFixturesOptions = {}): void {
+export function replayFixtures(folder: string | URL, options: ReplayFixturesOptions = {}): void {
+  const path = pathOf(folder);
   const { filter, timeoutMs = TIMEOUT_MS, ...each } = options;
   const test = options.test ?? usualTest();
-  const folders = callFolders([folder]).folders.filter((one) => isWanted(basename(one), filter));
+  const folders = callFolders([path]).folders.filter((one) => isWanted(basename(one), filter));
   if (folders.length === 0) {
-    throw new BridgeError(
-      'BAD_INPUT',
-      `${folder}: found no fixture that \`filter\` lets through, wanted one`,
-    );
+    throw new BridgeError('BAD_INPUT', `${path}: found no fixture that \`filter\` lets through, wanted one`);
   }
   for (const one of folders) {
-    test(relative(folder, one) || basename(one), { timeout: timeoutMs }, async () => {
+    test(relative(path, one) || basename(one), { timeout: timeoutMs }, async () => {
       const { status, accepted, text } = await replayFixture(one, each);
       if (status !== 'same' && !accepted) throw new ReplayDiffers(text);
     });
@@ -96,6 +104,10 @@ function isWanted(name: string, filter: ReplayFixturesOptions['filter']): boolea
   return typeof filter === 'function'
     ? filter(name)
     : new RegExp(filter.source, filter.flags.replace(/[gy]/g, '')).test(name);
+}
+
+function pathOf(folder: string | URL): string {
+  return typeof folder === 'string' ? folder : fileURLToPath(folder);
 }
 
 function choiceOf(file: string | undefined): AgentChoice | undefined {
