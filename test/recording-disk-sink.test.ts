@@ -170,7 +170,7 @@ describe('a recording on disk', () => {
     const read = await readCall(partial);
     expect(read.lines).toEqual(lines);
     expect(Buffer.from(read.wavs.get('caller')?.bytes ?? []).equals(caller)).toBe(true);
-    expect(read.damage).toContain('caller.wav: its header was never finished');
+    expect(read.damage).toEqual(['call.json: there is no end, its process died or is still recording']);
     sink.describe(callFile({ settings: { MAX_CALLS: '7' } }));
     sink.line({ ...AUDIO_LINE, t: 400 });
     const again = wrote(1);

@@ -208,17 +208,20 @@ describe('a recording that was cut off', () => {
   });
 
   it.each([
-    ['0', 0],
-    ['the largest number', 0xffff_ffff],
-    ['what was there a while ago', 800],
-  ])('opens with a WAV whose header says %s', async (_what, size) => {
+    ['0', 0, []],
+    ['the largest number', 0xffff_ffff, []],
+    ['what was there a while ago', 800, ['caller.wav: its header is behind: 800 bytes follow']],
+  ])('opens with a WAV whose header says %s', async (_what, size, told) => {
     const folder = await cutOff();
     const audio = noiseBytes('caller', 1600);
     const bytes = Buffer.concat([wavHeader({ ...MULAW_8K, channels: 1 }, size), audio]);
     writeFileSync(join(folder, 'caller.wav'), bytes);
     const { wavs, damage } = await readCall(folder);
     expect(Buffer.from(wavs.get('caller')?.bytes ?? []).equals(audio)).toBe(true);
-    expect(damage.join()).toContain('caller.wav: its header ');
+    expect(damage.slice(1)).toEqual(told);
+    // Where there is an end, the header should have one too.
+    changeCall(folder, { end: { t: 1, complete: true } });
+    expect((await readCall(folder)).damage.join()).toContain('caller.wav: its header ');
   });
 
   it('is given silence where audio is lost, but not without end', async () => {

@@ -1,5 +1,6 @@
 import { type AudioFormat, bytesPerSample, RATES } from '../audio/format.ts';
 import { frameBytes, readWav, type WavFile } from '../audio/wav.ts';
+import { UNKNOWN_BYTES } from './out-file.ts';
 import { badRecording } from './shape.ts';
 
 /** A WAV of messages as it was found on disk. */
@@ -16,17 +17,26 @@ const MOST_LACKING_MS = 60_000;
 
 /**
  * The mono audio of a WAV file whose header may be behind what is in it. Throws BAD_RECORDING for what is no WAV, or one
- * of a format that no call has; `where`: the file.
+ * of a format that no call has; `where`: the file; `isOpen`: its header is not expected to be finished.
  */
-export function foundWav(bytes: Uint8Array, where: string): FoundWav {
+export function foundWav(bytes: Uint8Array, where: string, isOpen: boolean): FoundWav {
   const file = parsed(bytes, where);
   const format = formatOf(file, where);
   const audio = audioOf(file, bytes);
-  if (file.complete && audio.length === file.data.length) return { format, bytes: audio, damage: undefined };
-  const found = file.complete
-    ? `is behind: ${audio.length - file.data.length} bytes follow`
-    : 'was never finished';
-  return { format, bytes: audio, damage: `${where}: its header ${found}` };
+  const damage = damageOf(file, audio, isOpen && isGrowing(file, bytes));
+  return { format, bytes: audio, damage: damage && `${where}: ${damage}` };
+}
+
+/** Whether the header leaves the length open: neither it nor a reader can say whether anything is missing. */
+function isGrowing({ data }: WavFile, bytes: Uint8Array): boolean {
+  const size = new DataView(bytes.buffer, data.byteOffset - 4, 4).getUint32(0, true);
+  return size === 0 || size === UNKNOWN_BYTES;
+}
+
+function damageOf(file: WavFile, audio: Uint8Array, isGrowing: boolean): string | undefined {
+  if (!file.complete) return isGrowing ? undefined : 'its header was never finished';
+  const more = audio.length - file.data.length;
+  return more === 0 ? undefined : `its header is behind: ${more} bytes follow`;
 }
 
 /** What the header says, or all there is when it says too little, up to a whole sample by zeros. */

@@ -58,7 +58,7 @@ export async function readCall(folder: string): Promise<StoredCall> {
   if (call.end === undefined && isCutOff(call)) {
     notes.push('call.json: there is no end, its process died or is still recording');
   }
-  const wavs = await readWavs(folder, isCutOff(call), notes);
+  const wavs = await readWavs(folder, call, notes);
   settleRefs(lines, wavs, isCutOff(call));
   for (const wav of wavs.values()) if (wav.damage !== undefined) notes.push(wav.damage);
   const audio = new Map([...wavs].map(([name, { format, bytes }]) => [name, { format, bytes }]));
@@ -97,7 +97,9 @@ async function eventsOf(folder: string, call: CallFile): Promise<Uint8Array> {
   }
 }
 
-async function readWavs(folder: string, mayLack: boolean, notes: string[]): Promise<Map<string, FoundWav>> {
+async function readWavs(folder: string, call: CallFile, notes: string[]): Promise<Map<string, FoundWav>> {
+  const mayLack = isCutOff(call);
+  const isOpen = mayLack && call.end === undefined;
   const wavs = new Map<string, FoundWav>();
   for (const file of (await readdir(folder)).sort()) {
     const name = file.endsWith('.wav') ? file.slice(0, -4) : '';
@@ -105,7 +107,7 @@ async function readWavs(folder: string, mayLack: boolean, notes: string[]): Prom
     const bytes = await contents(folder, file);
     // Just made when the process died: no line can mean it.
     if (mayLack && bytes.length < WAV_HEADER_BYTES) notes.push(`${file}: it has no header, left out`);
-    else wavs.set(name, foundWav(bytes, file));
+    else wavs.set(name, foundWav(bytes, file, isOpen));
   }
   return wavs;
 }
