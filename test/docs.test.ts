@@ -119,6 +119,7 @@ describe('README.md', () => {
       'simulate',
       'demo',
       'drill',
+      'replay',
       'inspect',
       'providers',
       'carriers',
