@@ -35,7 +35,7 @@ export interface Config extends ProviderSections {
     /** Nothing is recorded while less is free on the disk, in bytes. */
     readonly minFreeBytes: number;
   };
-  /** What was set of that which decides how a call goes, by the names of the environment. No secrets, addresses and folders. */
+  /** What was set of that which decides how a call goes, by the names of the environment; of secrets only that they are there. */
   readonly given: Readonly<Record<string, string>>;
   /** Keys and tokens, which nobody may write down. */
   readonly secrets: readonly string[];

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { PROVIDERS } from '../src/config/provider-settings.ts';
 import { lacksOf } from '../src/config/providers.ts';
 import { Reader } from '../src/config/reader.ts';
-import { givenSettings, SETTING_KINDS, secretValues } from '../src/config/setting-kinds.ts';
+import { givenSettings, SECRET, SETTING_KINDS, secretValues } from '../src/config/setting-kinds.ts';
 import { type Env, loadConfig } from '../src/config.ts';
 import { BridgeError } from '../src/errors.ts';
 
@@ -85,14 +85,18 @@ describe('the configuration', () => {
   it('knows what of it may be kept with a recording, and what nobody may write down', () => {
     // Each is text that no other variable has.
     const env = Object.fromEntries(
-      Object.keys(SETTING_KINDS).map((name, i) => [name, `value-${String(i).padStart(3, '0')}-of-it`]),
+      Object.entries(SETTING_KINDS).map(([name, kind], i) => {
+        const value = `value-${String(i).padStart(3, '0')}-of-it`;
+        return [name, kind === 'address' ? `https://${value}.example` : value];
+      }),
     );
     const read = new Reader(env);
     const given = givenSettings(read);
     const secrets = secretValues(read);
     const names = Object.entries(SETTING_KINDS);
     for (const [name, kind] of names) {
-      expect([name, name in given]).toEqual([name, kind === 'call']);
+      expect([name, given[name] === env[name]]).toEqual([name, kind === 'call' || kind === 'address']);
+      expect([name, given[name] === SECRET]).toEqual([name, kind === 'secret']);
       expect([name, secrets.includes(env[name] ?? '')]).toEqual([name, kind === 'secret']);
       // Whatever it is said to be: what is called so is one.
       if (/_KEY$|TOKEN|SECRET|PASSWORD|KEY_ID$/.test(name) && name !== 'TELNYX_PUBLIC_KEY')
@@ -110,6 +114,23 @@ describe('the configuration', () => {
       OPENAI_MODEL: 'gpt-realtime',
     });
     expect(given).toEqual({ OPENAI_MODEL: 'gpt-realtime' });
+  });
+
+  it('keeps addresses and fields without what proves who calls', () => {
+    const { given } = loadConfig({
+      PROVIDER: 'local',
+      OPENAI_BASE_URL: 'wss://me:pass@voice.example/v1/realtime?api-version=2025-04-01-preview&api-key=abc',
+      OPENAI_SESSION:
+        '{"tools":[{"type":"mcp","authorization":"Bearer abc"}],"speed":1.1,"max_output_tokens":777}',
+      TWILIO_BASE_URL: 'https://api.example/x',
+    });
+    expect(given).toEqual({
+      PROVIDER: 'local',
+      OPENAI_BASE_URL: 'wss://voice.example/v1/realtime?api-version=2025-04-01-preview&api-key=%5Bsecret%5D',
+      OPENAI_SESSION:
+        '{"tools":[{"type":"mcp","authorization":"[secret]"}],"speed":1.1,"max_output_tokens":777}',
+      TWILIO_BASE_URL: 'https://api.example/x',
+    });
   });
 
   it('does not repeat a secret that was put into the wrong variable', () => {

@@ -149,7 +149,11 @@ describe('who is recorded', () => {
     await talk(on, { to: '+15550100999' });
     const { stored } = await only(on);
     expect(stored.call.agent.name).toBe('plain');
-    expect(stored.call.settings).toEqual({ OPENAI_MODEL: 'gpt-realtime-2.1' });
+    expect(stored.call.settings).toMatchObject({
+      OPENAI_MODEL: 'gpt-realtime-2.1',
+      OPENAI_API_KEY: '[secret]',
+      PUBLIC_URL: on.url,
+    });
   });
 
   it('is said by both the carrier and the service', async () => {

@@ -23,6 +23,7 @@ export interface RecordingsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly publicUrl: () => string;
   /** See `CallFile`. */
   readonly leadMs: number;
   /** Calls are those of the simulated phone, as no carrier is configured. */
@@ -53,7 +54,7 @@ export class Recordings implements Tapes {
   #begun: string | undefined;
 
   constructor(options: RecordingsOptions) {
-    const { config, clock, log, metrics, leadMs, simulated, secrets } = options;
+    const { config, clock, log, metrics, publicUrl, leadMs, simulated, secrets } = options;
     this.#options = options;
     this.#recorder = new Recorder<Wanted>({
       clock,
@@ -68,7 +69,9 @@ export class Recordings implements Tapes {
       },
       beside: (sink) => listening(sink),
       origin: { how: simulated ? 'simulated' : 'recorded', by: `patchcord ${packageVersion()}` },
-      settings: config.given,
+      get settings() {
+        return { ...config.given, PUBLIC_URL: publicUrl() };
+      },
       leadMs,
       secrets: [...config.secrets, ...secrets.filter((secret) => secret !== undefined)],
     });

@@ -237,7 +237,7 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
 
 /** Loaded only where somebody can want a recording. Rejects with BAD_CONFIG when one is wanted that there cannot be. */
 async function recordingsOf(options: ServiceParts, metrics: Metrics): Promise<Recordings | undefined> {
-  const { config, clock, log, localAuthToken, fetch } = options;
+  const { config, clock, log, publicUrl, localAuthToken, fetch } = options;
   const isWanted = bridgeRecords(config.recordings.by);
   const mayBe = isWanted || config.agentsFile !== undefined || config.apiToken !== undefined;
   if (options.tapes !== undefined || !mayBe) return undefined;
@@ -247,6 +247,7 @@ async function recordingsOf(options: ServiceParts, metrics: Metrics): Promise<Re
     clock,
     log,
     metrics,
+    publicUrl,
     leadMs: options.leadMs ?? LEAD_MS,
     simulated: localAuthToken !== undefined,
     fetch,
