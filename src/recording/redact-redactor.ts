@@ -150,9 +150,9 @@ export class Redactor {
     if (this.rules.keys && KEYS.test(name)) return maskKeys(text);
     if (this.rules.words && isWords(place, name, text)) return maskWords(text);
     if (text.length < 3 || STRUCTURE.test(name)) return this.#known(text, name);
+    if (isArguments(place, name)) return this.#anyPiece(text);
     const inner = withinText(text, (value) => this.#value(value, name, insideText(place)));
     if (inner !== undefined) return inner;
-    if (isArguments(place, name)) return this.#anyPiece(text);
     return this.#plain(this.#pairs(text, place), name, place);
   }
 
