@@ -285,6 +285,45 @@ describe('an event stream', () => {
     expect(call.wav('uplink')?.format.rate).toBe(16_000);
   });
 
+  it('gives what had waited the time when the service took it, and what it waited for the time when it was put', async () => {
+    const call = new TapedCall();
+    const put: ((result: IteratorResult<StreamChunk>) => void)[] = [];
+    const chunk = (n: number) => ({
+      done: false as const,
+      value: { chunk: { bytes: Buffer.from(`{"n":${n}}`) } },
+    });
+    const ready = [chunk(1)];
+    const body: AsyncIterable<StreamChunk> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => {
+          const first = ready.shift();
+          return first === undefined ? new Promise((resolve) => put.push(resolve)) : Promise.resolve(first);
+        },
+      }),
+    };
+    const listen = {
+      connected: () => undefined,
+      accepted: () => undefined,
+      received: () => undefined,
+      ended: () => undefined,
+    };
+    networkOf(call).stream('nova', () => ({ abort: () => undefined }), body, listen);
+    const taken = call.network.streams[0]?.body[Symbol.asyncIterator]();
+    await new Promise(setImmediate);
+    call.tape.clock.stamp();
+    call.clock.advance(30);
+    // Something else has stopped the time of the call in this turn; the service is not its doing.
+    await taken?.next();
+    const waiting = taken?.next();
+    await new Promise(setImmediate);
+    call.clock.advance(20);
+    call.tape.clock.stamp();
+    call.clock.advance(5);
+    put[0]?.(chunk(2));
+    await waiting;
+    expect(call.lines.slice(1).map(({ t }) => t)).toEqual([30, 50]);
+  });
+
   it('has ended without an error when nothing was thrown, and whatever was', () => {
     const call = new TapedCall();
     const listen = {

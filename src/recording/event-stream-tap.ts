@@ -1,6 +1,6 @@
 import { isRecord } from '../is-record.ts';
 import type { EventStream, StreamChunk, StreamListener } from '../wire.ts';
-import type { CallLines } from './call-lines.ts';
+import type { CallLines, LineBody } from './call-lines.ts';
 import type { Control, ThrownRecord } from './format.ts';
 import { codeOf, control, said, type TappedConnection } from './socket-tap.ts';
 
@@ -44,18 +44,33 @@ function tapStreamListener(tapped: TappedConnection, listener: StreamListener): 
   };
 }
 
-/** Chunk by chunk as the service takes them, each before it leaves. */
+/**
+ * Chunk by chunk as the service takes them, each before it leaves. One that had waited leaves because the service takes
+ * it, which is something from outside; one that was waited for leaves because the call has put it there.
+ */
 function tapBody(tapped: TappedConnection, body: AsyncIterable<StreamChunk>): AsyncIterable<StreamChunk> {
   const { lines } = tapped;
-  const pass = (result: IteratorResult<StreamChunk, unknown>): IteratorResult<StreamChunk, unknown> => {
-    if (result.done !== true) lines.left(() => said(tapped, 'out', textOf(result.value.chunk.bytes), false));
+  const take = (inner: AsyncIterator<StreamChunk>): Promise<IteratorResult<StreamChunk, unknown>> => {
+    const taking = inner.next();
+    let hadWaited = true;
+    const result = taking.then((found) => {
+      const line = (): LineBody => said(tapped, 'out', textOf(found.value.chunk.bytes), false);
+      if (found.done === true) return found;
+      if (hadWaited) lines.arrived(line);
+      else lines.left(line);
+      return found;
+    });
+    // Behind what is there already.
+    queueMicrotask(() => {
+      hadWaited = false;
+    });
     return result;
   };
   return {
     [Symbol.asyncIterator]: () => {
       const inner = body[Symbol.asyncIterator]();
       return {
-        next: () => inner.next().then(pass),
+        next: () => take(inner),
         ...(inner.return === undefined ? {} : { return: (value) => returned(inner, value) }),
         ...(inner.throw === undefined ? {} : { throw: (thrown) => threw(inner, thrown) }),
       } satisfies AsyncIterator<StreamChunk, unknown>;
