@@ -205,7 +205,7 @@ describe('what is said and heard, side by side', () => {
       expect(beyond).toBeLessThan(frames / 1000);
       expect(worstMs).toBeLessThanOrEqual(100);
       expect(Math.abs(line.comparison.drift)).toBeLessThan(1);
-    });
+    }, 60_000);
   }
 
   it('holds two seconds and what is under way, however long the call', () => {
