@@ -307,6 +307,10 @@ describe.skipIf(command === undefined)('in a browser', { timeout: 60_000 }, () =
     expect(await cursor(tab)).toBe(10_000);
     await tab.clickOn('#search');
     await tab.press('Escape');
+    await tab.write('lakeside');
+    expect(await rows()).toEqual(['agent says']);
+    await tab.press('Escape');
+    await tab.clickOn('#search');
     const some = await count();
     await tab.clickOn('[data-kind="mark"]');
     expect(await count()).not.toBe(some);

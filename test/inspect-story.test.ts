@@ -204,9 +204,7 @@ describe('what was said', () => {
   it('lies where the times of the carrier say, as early as audio ever came', () => {
     const call = new CallMaker();
     for (const [index, t] of [320, 410, 361, 700].entries()) frame(call, t, index * 20);
-    expect(places(saidOf(call.stored().lines, rateOf)).sort()).toEqual(
-      ['300-320', '320-340', '340-360', '360-380'].sort(),
-    );
+    expect(places(saidOf(call.stored().lines, rateOf))).toEqual(['300-320', '320-340', '340-360', '360-380']);
   });
 
   it('is one piece where the carrier gives no times and comes in bursts', () => {
@@ -383,6 +381,19 @@ describe('the story of a call', () => {
       ['three', false],
       ['four', false],
     ]);
+  });
+
+  it('has turns one after another on a line that is never quiet', () => {
+    const call = new CallMaker().opens().caller(300, 20_000, [[300, 20_000]]);
+    const at = [4000, 8000, 15_000];
+    for (const t of at) call.says(t + 900, 'user', `u${t}`, 'Three words more.');
+    const { turns } = storyOf(call.stored());
+    expect(turns.map(({ endMs }, index) => endMs <= (turns[index + 1]?.startMs ?? 20_000))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(turns.map(({ startMs }) => Math.round(startMs / 1000))).toEqual([0, 9, 16]);
   });
 
   it('finds the words of a provider that names no items by the time at which its speech came', () => {

@@ -52,11 +52,14 @@ export function turnsOf(sources: TurnSources): readonly Turn[] {
   const spoken = drafts.filter(({ role }) => role === 'assistant');
   const audio = itemAudioOf(sources.lines, spoken, sources.rateOf);
   const callers = drafts.filter(({ role }) => role === 'user');
-  const turns = drafts.map((draft) =>
-    draft.role === 'assistant'
-      ? agentTurn(draft, audio.get(draft.itemId), sources.streams)
-      : callerTurn(draft, callers[callers.indexOf(draft) + 1]?.atMs, sources.voice),
-  );
+  let heardMs = 0;
+  const turns = drafts.map((draft) => {
+    if (draft.role === 'assistant') return agentTurn(draft, audio.get(draft.itemId), sources.streams);
+    const nextMs = callers[callers.indexOf(draft) + 1]?.atMs ?? Number.POSITIVE_INFINITY;
+    const turn = callerTurn(draft, { afterMs: heardMs, nextMs }, sources.voice);
+    heardMs = turn.endMs;
+    return turn;
+  });
   return turns.sort((a, b) => a.startMs - b.startMs);
 }
 
@@ -158,9 +161,15 @@ const NOTICED_MS = 1000;
 const THINKING_MS = 2000;
 const MS_PER_CHARACTER = 60;
 
-function callerTurn(draft: Draft, nextMs: number | undefined, voice: readonly Span[]): Turn {
+/** Where a turn of the caller can lie: behind the one before it, and it has begun before the next one is noticed. */
+interface Room {
+  readonly afterMs: number;
+  readonly nextMs: number;
+}
+
+function callerTurn(draft: Draft, room: Room, voice: readonly Span[]): Turn {
   const { role, itemId, text, interrupted, final, atMs } = draft;
-  const { startMs, endMs } = spokenAt(atMs, nextMs, voice) ?? {
+  const { startMs, endMs } = spokenAt(atMs, room, voice) ?? {
     startMs: atMs,
     endMs: atMs + text.length * MS_PER_CHARACTER,
   };
@@ -170,8 +179,8 @@ function callerTurn(draft: Draft, nextMs: number | undefined, voice: readonly Sp
   return { role, itemId, text, words, startMs, endMs, interrupted, final };
 }
 
-function spokenAt(atMs: number, nextMs = Number.POSITIVE_INFINITY, voice: readonly Span[]): Span | undefined {
-  const first = spanAt(voice, atMs - NOTICED_MS);
+function spokenAt(atMs: number, { afterMs, nextMs }: Room, voice: readonly Span[]): Span | undefined {
+  const first = spanAt(voice, Math.max(afterMs, atMs - NOTICED_MS));
   if (first === undefined || first.startMs > atMs + NOTICED_MS || first.startMs >= nextMs) return undefined;
   let { endMs } = first;
   for (let next = voice.indexOf(first) + 1; next < voice.length; next += 1) {
@@ -180,5 +189,7 @@ function spokenAt(atMs: number, nextMs = Number.POSITIVE_INFINITY, voice: readon
     if (span.startMs > nextMs - NOTICED_MS) break;
     endMs = span.endMs;
   }
-  return { startMs: first.startMs, endMs };
+  // Where a noise goes on all the time, the turns share it.
+  const startMs = Math.max(first.startMs, afterMs);
+  return { startMs, endMs: Math.max(startMs, Math.min(endMs, nextMs)) };
 }
