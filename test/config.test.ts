@@ -87,6 +87,7 @@ describe('the configuration', () => {
     const env = Object.fromEntries(
       Object.entries(SETTING_KINDS).map(([name, kind], i) => {
         const value = `value-${String(i).padStart(3, '0')}-of-it`;
+        if (kind === 'account') return [name, `MA${value.replace(/\W/g, '').toUpperCase()}`];
         return [name, kind === 'address' ? `https://${value}.example` : value];
       }),
     );
@@ -95,7 +96,10 @@ describe('the configuration', () => {
     const secrets = secretValues(read);
     const names = Object.entries(SETTING_KINDS);
     for (const [name, kind] of names) {
-      expect([name, given[name] === env[name]]).toEqual([name, kind === 'call' || kind === 'address']);
+      expect([name, given[name] === env[name]]).toEqual([
+        name,
+        ['call', 'account', 'address'].includes(kind),
+      ]);
       expect([name, given[name] === SECRET]).toEqual([name, kind === 'secret']);
       expect([name, secrets.includes(env[name] ?? '')]).toEqual([name, kind === 'secret']);
       // Whatever it is said to be: what is called so is one.

@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
 import { readCall, type StoredCall } from '../src/recording/stored-call.ts';
+import { tellDifference } from '../src/replay/compare.ts';
+import { replay } from '../src/replay/replay.ts';
 import { createBridge } from '../src/server.ts';
 import { startExchange } from '../src/sim/phone.ts';
 import { HOOK_SECRET, makeFolder } from './support/agents-folder.ts';
@@ -68,6 +70,20 @@ async function talk(on: AgentsService, options: Parameters<AgentsService['dial']
   return call.callId;
 }
 
+/** The bridge does the same again when the same comes in. */
+async function expectSameAgain(stored: StoredCall): Promise<void> {
+  const { differences, unfed, found } = await replay(stored);
+  expect(differences.slice(0, 1).map((one) => tellDifference(one, stored, found))).toEqual([]);
+  expect(unfed).toEqual([]);
+}
+
+/** A call of which only matters that there was one. */
+async function ring(on: AgentsService, options: Parameters<AgentsService['dial']>[0] = {}): Promise<void> {
+  const call = await on.connected(options);
+  await call.hangUp();
+  await on.event('ended', ({ callId }) => callId === call.callId);
+}
+
 const HEARD = { hear: () => ({ transcript: 'Call me at +14155550177 please.' }) };
 
 describe('a service that nobody has told to record', () => {
@@ -76,7 +92,7 @@ describe('a service that nobody has told to record', () => {
     await talk(on);
     expect((await recordings(on)).size).toBe(0);
     expect(existsSync(folderOf(on))).toBe(false);
-    expect(await on.log.filter(({ msg }) => msg.includes('recording'))).toEqual([]);
+    expect(on.log.filter(({ msg }) => msg.includes('recording'))).toEqual([]);
   });
 });
 
@@ -98,6 +114,7 @@ describe.each(STYLES)('an agent that is recorded by the service, at $name', (sty
       { recording: name, outcome: 'complete', kept: true },
     ]);
     expect(stored.damage).toEqual([]);
+    await expectSameAgain(stored);
     const { call, lines, wavs } = stored;
     expect(call).toMatchObject({
       carrier: style.carrier,
@@ -134,8 +151,8 @@ describe.each(STYLES)('an agent that is recorded by the service, at $name', (sty
 describe('who is recorded', () => {
   it('are the calls of agents that say so, and of no others', async () => {
     const on = await start({ agents: agents('bridge') });
-    await talk(on);
-    await talk(on, { to: '+15550100999' });
+    await ring(on);
+    await ring(on, { to: '+15550100999' });
     const { stored } = await only(on);
     expect(stored.call.agent.name).toBe('kept');
   });
@@ -145,8 +162,8 @@ describe('who is recorded', () => {
       agents: agents('off'),
       env: { RECORDING: 'bridge', OPENAI_MODEL: 'gpt-realtime-2.1' },
     });
-    await talk(on);
-    await talk(on, { to: '+15550100999' });
+    await ring(on);
+    await ring(on, { to: '+15550100999' });
     const { stored } = await only(on);
     expect(stored.call.agent.name).toBe('plain');
     expect(stored.call.settings).toMatchObject({
@@ -170,19 +187,19 @@ describe('who is recorded', () => {
     const on = await start({ agents: agents('') });
     const before = await on.connected();
     await on.rewrite(agents('bridge'));
-    await talk(on);
+    await ring(on);
     await on.rewrite(agents('off'));
-    await talk(on);
+    await ring(on);
     await before.hangUp();
     expect((await recordings(on)).size).toBe(1);
   });
 
   it('is not a matter of agents whose file wants what cannot be written: it is refused', async () => {
     const on = await start({ agents: agents('') });
-    writeFileSync(folderOf(on).replace(/recordings$/, 'recordings'), 'no folder');
+    writeFileSync(folderOf(on), 'no folder');
     await on.rewrite(agents('bridge'), 'broken');
     expect(JSON.stringify(on.lines('the agents file has changed'))).toContain('RECORDINGS_DIR');
-    await talk(on);
+    await ring(on);
     await on.bridge.close();
   });
 });
@@ -224,7 +241,7 @@ describe('a single call', () => {
   });
 
   it('is recorded, from its first webhook on, because the start webhook says so; its report names the folder', async () => {
-    const asked = await hookReceiver(answering(200, JSON.stringify({ recording: 'bridge' })));
+    const asked = await hookReceiver(answering(200, { recording: 'bridge' }));
     const told = await hookReceiver(answering(200));
     const hooks = `webhooks:
   start: { url: "${asked.url}", secret: ${HOOK_SECRET} }
@@ -252,6 +269,7 @@ describe('what is redacted', () => {
     await talk(on);
     const { name, stored } = await only(on);
     expect(stored.damage).toEqual([]);
+    await expectSameAgain(stored);
     expect(stored.call.redacted).toMatchObject({
       numbers: true,
       fields: ['room'],
@@ -295,6 +313,7 @@ describe('the line check', () => {
       providers: [{ name: 'local', level: 'session' }],
       end: { complete: true },
     });
+    await expectSameAgain(stored);
     expect(stored.wavs.get('agent')?.bytes.length).toBeGreaterThan(1000);
   });
 

@@ -4,11 +4,12 @@ import type { Reader, Setting } from './reader.ts';
 
 /**
  * What a variable holds. Kept with recordings, because a call depends on it and a replay makes the same one with it:
- * `call` as it is; `address` without what proves who calls; `fields` (JSON that goes to a model) without members that are
- * called like secrets; of a `secret` only that there is one. Not kept: `private`, texts and headers that people make up and
- * that are in the recording anyway or never; `place`, where the service runs.
+ * `call` as it is; `account`, an id that stands in requests and webhooks, too; `address` without what proves who calls;
+ * `fields` (JSON that goes to a model) without members that are called like secrets; of a `secret` only that there is one.
+ * Not kept: `private`, texts and headers that people make up, which are in the recording anyway or must not be; `place`,
+ * where the service runs.
  */
-type Kind = 'call' | 'address' | 'fields' | 'secret' | 'private' | 'place';
+type Kind = 'call' | 'account' | 'address' | 'fields' | 'secret' | 'private' | 'place';
 
 /** What kind of a thing each variable holds. A variable that is not here does not compile. */
 export const SETTING_KINDS: Readonly<Record<Setting, Kind>> = {
@@ -40,7 +41,7 @@ export const SETTING_KINDS: Readonly<Record<Setting, Kind>> = {
   AGENT_GREETING: 'private',
   AGENT_LANGUAGE: 'call',
   AUDIO_PATH: 'call',
-  TWILIO_ACCOUNT_SID: 'call',
+  TWILIO_ACCOUNT_SID: 'account',
   TWILIO_AUTH_TOKEN: 'secret',
   TWILIO_BASE_URL: 'address',
   TWILIO_FALLBACK_URL: 'address',
@@ -50,7 +51,7 @@ export const SETTING_KINDS: Readonly<Record<Setting, Kind>> = {
   TELNYX_CODEC: 'call',
   TELNYX_L16_ORDER: 'call',
   TELNYX_BASE_URL: 'address',
-  PLIVO_AUTH_ID: 'call',
+  PLIVO_AUTH_ID: 'account',
   PLIVO_AUTH_TOKEN: 'secret',
   PLIVO_AUDIO: 'call',
   PLIVO_UPGRADE_SIGNATURE: 'call',
@@ -117,6 +118,8 @@ const NAMES = Object.keys(SETTING_KINDS) as readonly Setting[];
 
 /** No name of a model, a voice or an account is longer. */
 const LONGEST = 200;
+/** As carriers write them, which looks like a secret and is none. */
+const ACCOUNT = /^(?:AC[0-9a-f]{32}|(?:MA|SA)[A-Z0-9]{10,40})$/i;
 /** In the place of a secret that is there. */
 export const SECRET = '[secret]';
 /** `api-key`, `accessToken`; not `max_output_tokens`. */
@@ -144,6 +147,8 @@ function toldOf(kind: Kind, value: string): string | undefined {
     case 'call':
       // What looks like a key is in the wrong variable.
       return value.length <= LONGEST && !likeASecret(value) ? value : undefined;
+    case 'account':
+      return ACCOUNT.test(value) ? value : undefined;
     case 'address':
       return plainAddress(value);
     case 'fields':
