@@ -5,6 +5,8 @@ export interface CallClockOptions {
   /** `clock.now()` and `clock.epoch()` of the call's first webhook. */
   readonly startedAt: number;
   readonly epochMs: number;
+  /** The clock beneath stands still by itself while one thing is worked off, as that of a replay does. */
+  readonly steady?: boolean | undefined;
   /** Told before a timer runs that was due at `due`, ms of this clock; undefined: nobody wants to know. */
   readonly onTimer?: ((due: number, now: number) => void) | undefined;
 }
@@ -51,7 +53,7 @@ export class CallClock implements Clock {
   /** Something from outside that happened at this time of the clock beneath, if that is not past already. */
   stampAt(baseNow: number): number {
     this.#now = Math.max(this.#now, wholeMicroseconds(baseNow - this.#options.startedAt));
-    if (!this.#stands) {
+    if (!this.#stands && this.#options.steady !== true) {
       this.#stands = true;
       setImmediate(this.#goOn);
     }

@@ -27,6 +27,8 @@ export interface CallTapeOptions {
   /** The clock beneath, and what it said at the call's first webhook. */
   readonly clock: Clock;
   readonly startedAt: number;
+  /** See `CallClock`. */
+  readonly steady?: boolean | undefined;
   readonly epochMs: number;
   readonly network: Network;
   /** Of `random`. */
@@ -61,12 +63,13 @@ export class CallTape implements Tape {
   readonly #connections = { next: () => this.#next('connections') };
 
   constructor(options: CallTapeOptions) {
-    const { clock, startedAt, epochMs, sink, hide, onTrouble, timers } = options;
+    const { clock, startedAt, epochMs, steady, sink, hide, onTrouble, timers } = options;
     this.#options = options;
     this.clock = new CallClock({
       clock,
       startedAt,
       epochMs,
+      steady,
       onTimer: timers ? (due, now) => this.#timer(due, now) : undefined,
     });
     this.#lines = new CallLines({ clock: this.clock, sink, hide, onTrouble });

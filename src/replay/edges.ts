@@ -65,6 +65,7 @@ export class Edges implements Tapes {
     this.#tape = new CallTape({
       clock: this.#clock,
       startedAt: 0,
+      steady: true,
       epochMs,
       network: this.providers,
       seed,
