@@ -47,7 +47,7 @@ function redactLines(redactor: Redactor, lines: readonly Line[]): Line[] {
 }
 
 /** Whether the speech in a WAV of messages is to be noise. */
-export function isNoised({ speech }: RecordingRedaction, wav: string): boolean {
+function isNoised({ speech }: RecordingRedaction, wav: string): boolean {
   if (speech === 'none') return false;
   const whose = CALLERS.has(wav.replace(/-\d+$/, '')) ? 'caller' : 'agent';
   return speech === 'both' || speech === whose;
