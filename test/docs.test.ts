@@ -120,6 +120,7 @@ describe('README.md', () => {
       'demo',
       'drill',
       'replay',
+      'fixture',
       'inspect',
       'providers',
       'carriers',
