@@ -140,6 +140,13 @@ describe('patchcord replay', () => {
     expect(out).toContain('call over: caller-hung-up');
   });
 
+  it('shows nothing that the terminal would obey', async () => {
+    const hostile = (lines: string): string => lines.replaceAll(WORDS.greeting, 'Bad\\u001b[2J\\u202eday.');
+    const { out } = await run([calls(['one'], hostile), '--speed', '1']);
+    expect(out).toContain('Bad\uFFFD[2J\uFFFDday.');
+    expect([...out].filter((sign) => sign === '\u001b' || sign === '\u202e')).toEqual([]);
+  });
+
   it('stops at once when it is interrupted', async () => {
     await expect(run([calls(['one']), '--speed', '1'], WORDS.greeting)).rejects.toMatchObject({
       code: 'CANCELLED',

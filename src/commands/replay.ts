@@ -74,7 +74,11 @@ called wrongly. With --provider and --carrier nothing can be quite the same, and
     const stop = new AbortController();
     const release = terminal.onInterrupt(() => stop.abort(new BridgeError('CANCELLED', 'interrupted')));
     const { runReplays } = await import('./replay/run.ts');
-    const { report, status } = await runReplays(job, toOut ? onError(terminal) : terminal, stop.signal);
+    const { report, status } = await runReplays(
+      job,
+      plain(toOut ? onError(terminal) : terminal),
+      stop.signal,
+    );
     release();
     if (values.json !== undefined) await writeReport(values.json, report, terminal);
     return status;
@@ -106,6 +110,13 @@ function checkTogether(job: ReplayJob): void {
     if (value !== undefined && folders.length > 1)
       throw wrong(`--${name}: found ${folders.length} calls, wanted one`);
   }
+}
+
+/** What people and models said could hold anything that a terminal obeys, or that makes a line read backwards. */
+const OBEYED = /(?![\n\r\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+function plain(terminal: Terminal): Terminal {
+  return { ...terminal, out: (text) => terminal.out(text.replace(OBEYED, '\uFFFD')) };
 }
 
 /** Standard output belongs to the report. */
