@@ -1,4 +1,4 @@
-import { describe, type expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { parseScenario } from '../src/commands/fixture/scenario.ts';
 import { perform } from '../src/commands/fixture/stage.ts';
 import { MemorySink } from '../src/recording/memory-sink.ts';
