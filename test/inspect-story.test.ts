@@ -595,11 +595,11 @@ describe('events', () => {
     const lines: readonly Line[] = call.stored().lines;
     expect(storyOf({ ...call.stored(), lines }).events.map(({ label }) => label)).toEqual([
       'response.done',
-      'setup.model',
+      'setup',
       'serverContent.turnComplete',
-      'toolCall.functionCalls',
+      'toolCall',
       'sessionStart',
-      'textOutput.content',
+      'textOutput',
       'interrupt',
       'speechStarted',
       'message',

@@ -227,10 +227,13 @@ function tellProvider(msg: unknown): Told {
   return { kind: often ? 'text' : 'provider', label, note, bad };
 }
 
+/** Messages that only say by what they hold what they are about. */
+const HOLDERS = new Set(['serverContent', 'clientContent', 'realtimeInput']);
+
 function pathOf(fields: Readonly<Record<string, unknown>>): string {
   const [name, value] = Object.entries(fields)[0] ?? ['empty', undefined];
   const [inner] = isRecord(value) ? Object.keys(value) : [];
-  return inner === undefined || /Id$|Name$/.test(inner) ? name : `${name}.${inner}`;
+  return inner === undefined || !HOLDERS.has(name) ? name : `${name}.${inner}`;
 }
 
 const TELLING = ['delta', 'transcript', 'text', 'content', 'message', 'arguments', 'name', 'code', 'output'];
