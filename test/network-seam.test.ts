@@ -1,5 +1,8 @@
 import { channel } from 'node:diagnostics_channel';
 import { describe, expect, it } from 'vitest';
+import { createPlivo } from '../carriers/plivo.ts';
+import { createTelnyx } from '../carriers/telnyx.ts';
+import { createTwilio } from '../carriers/twilio.ts';
 import type { ConnectRequest, ProviderEvent } from '../src/provider.ts';
 import { withHooks } from '../src/provider-hooks.ts';
 import { defineProvider, ProviderRegistry } from '../src/provider-registry.ts';
@@ -180,3 +183,55 @@ describe('a provider in other clothes', () => {
     expect(withHooks(local, {}).usesNetwork).toBeUndefined();
   });
 });
+
+describe('a carrier', () => {
+  const options = {
+    accountSid: `AC${'0'.repeat(32)}`,
+    authId: 'MAXXXXXXXXXXXXXXXXXX',
+    authToken: 'token-for-tests',
+    apiKey: 'key-for-tests',
+    publicKey: undefined,
+    connectionId: '1',
+    publicUrl: () => 'https://bridge.example.com',
+    insecure: true,
+    epochMs: () => 0,
+  };
+
+  it.each([
+    ['Twilio', createTwilio],
+    ['Telnyx', createTelnyx],
+    ['Plivo', createPlivo],
+  ] as const)(
+    'makes its requests by the fetch that it is given, and the same ones again: %s',
+    async (_, create) => {
+      using sockets = watchSockets();
+      const ask = async (): Promise<readonly string[]> => {
+        const asked: string[] = [];
+        const carrier = create({
+          ...options,
+          random: new Dice(),
+          fetch: (url, init) => {
+            asked.push(`${init?.method} ${String(url)} ${String(init?.body ?? '')}`);
+            return Promise.resolve(new Response('{}', { status: 200 }));
+          },
+        });
+        const { signal } = new AbortController();
+        const call = { callId: 'call-1', control: 'command' } as const;
+        await carrier.hangUp(call, signal);
+        await carrier.startRecording(call, URLS, signal);
+        await carrier.isLive(call, signal);
+        return asked;
+      };
+      const asked = await ask();
+      expect(asked).toHaveLength(3);
+      expect(await ask()).toEqual(asked);
+      expect(sockets.opened).toEqual([]);
+    },
+  );
+});
+
+const URLS = {
+  afterUrl: 'https://bridge.example.com/after',
+  announceUrl: 'https://bridge.example.com/announce',
+  statusUrl: 'https://bridge.example.com/status',
+};
