@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readAssets } from '../src/inspect/assets.ts';
 import { inspectPage } from '../src/inspect/page.ts';
 import { escapeHtml, plain, scriptJson, shortened } from '../src/inspect/plain.ts';
-import type { StoredCall } from '../src/recording/stored-call.ts';
+import { readCall, type StoredCall } from '../src/recording/stored-call.ts';
 import { Browser, findBrowser, type Tab } from './support/browser.ts';
 import { CallMaker, callFile, eventfulCall } from './support/stored-call.ts';
 
@@ -449,6 +449,25 @@ describe.skipIf(command === undefined)('in a browser', { timeout: 60_000 }, () =
       expect(tab.complaints, name).toEqual([]);
       await tab.close();
     }
+  });
+
+  it.each([
+    'twilio-barge-in',
+    'twilio-upgrade-bad-signature',
+    'telnyx-transfer-busy',
+    'telnyx-nova-function',
+    'plivo-local-line-check',
+    'plivo-gemini-go-away',
+  ])('opens the fixture %s', async (name) => {
+    const tab = await open(name, await readCall(join(ROOT, 'fixtures', name)));
+    expect(tab.complaints).toEqual([]);
+    expect(Number(await tab.run("document.querySelectorAll('#events .event').length"))).toBeGreaterThan(3);
+    await tab.clickOn('#play');
+    await tab.until("Number(document.getElementById('lanes').getAttribute('aria-valuenow')) > 0");
+    expect(await tab.run("document.getElementById('silent').textContent")).toMatch(
+      /^$|the call has no sound/,
+    );
+    await tab.close();
   });
 
   it('opens a call of an hour, and draws any part of it at once', async () => {
