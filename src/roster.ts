@@ -69,8 +69,10 @@ export function outlookOf(
   };
 }
 
-/** How the calls of the only agent are recorded. */
-export interface SoleRecording {
+/** What else is said of the calls of the only agent. */
+export interface SoleTerms {
+  /** Has a call wait to be let in; undefined: nobody does. */
+  readonly ask?: Assignment['ask'];
   /** Undefined: nobody has said anything. */
   readonly plan?: RecordingPlan | undefined;
   /** Of whoever placed a call. */
@@ -82,7 +84,7 @@ export function soleAgent(
   agent: Agent,
   providers: RealtimeProvider | readonly Candidate[],
   machineFor: (call: IncomingCall) => MachinePolicy,
-  recording: SoleRecording = {},
+  terms: SoleTerms = {},
 ): Roster {
   const candidates = 'connect' in providers ? soleCandidate(providers) : providers;
   return {
@@ -91,20 +93,20 @@ export function soleAgent(
       agent: agent.name,
       variables: {},
       ordered: {},
-      recording: recording.wishFor?.(call),
-      ask: undefined,
+      recording: terms.wishFor?.(call),
+      ask: terms.ask,
     }),
     knows: (name) => name === agent.name,
     reportOf: () => undefined,
     spent: () => undefined,
     outlook: (name) => (name === agent.name ? outlookOf(candidates, agent) : undefined),
     termsFor(_name, _carrier, call, variables, wish) {
-      const terms = {
+      const own = {
         agent: { ...agent, variables: { ...agent.variables, ...variables } },
         providers: candidates,
         machine: machineFor(call),
       };
-      return withRecording(terms, recording.plan, wish);
+      return withRecording(own, terms.plan, wish);
     },
   };
 }

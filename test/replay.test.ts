@@ -105,6 +105,18 @@ describe('a replay', () => {
     }
   });
 
+  it('has a call wait that had to wait until somebody let it in', { timeout: 60_000 }, async () => {
+    const stored = await lineCheck(TWILIO);
+    const later = stored.lines.map((line, index): Line => {
+      if (index === 0) return line;
+      const t = Math.round((line.t + 150) * 1000) / 1000;
+      if (line.on !== 'clock') return { ...line, t };
+      return { ...line, t, msg: { due: Math.round((line.msg.due + 150) * 1000) / 1000 } };
+    });
+    expect(later[0]?.on).toBe('webhook');
+    expect(await differences({ ...stored, lines: later })).toBe('');
+  });
+
   it('takes ids for the same thing by their first use when they are made in another order', {
     timeout: 60_000,
   }, async () => {

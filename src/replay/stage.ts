@@ -5,11 +5,13 @@ import type { PlaceOrder } from '../placed-calls.ts';
 import type { RealtimeProvider } from '../provider.ts';
 import type { CallFile, Line, PlacedRecord } from '../recording/format.ts';
 import { SeededRandom } from '../recording/seeded-random.ts';
+import type { Assignment } from '../roster.ts';
 import { assembleService, type Service } from '../server/service.ts';
 import { WebhookDoor } from '../webhook-door.ts';
 import { CarrierFeed } from './carrier-feed.ts';
 import { Edges } from './edges.ts';
 import type { FoundSink } from './found-sink.ts';
+import type { ReplayClock } from './replay-clock.ts';
 import { KEY, settingsOf } from './settings.ts';
 import { Signer } from './signer.ts';
 import type { StageOptions } from './stage-options.ts';
@@ -73,6 +75,7 @@ export class Stage {
       fetch: edges.fetch,
       agent: edges.agent(options.agent),
       machineFor: () => call.agent.machine,
+      ask: admissionOf(stored.lines, clock),
       provider: call.providers.map((one): RealtimeProvider | string =>
         one.level === 'wire' ? (own.get(one.name) ?? one.name) : edges.providers.provider(one),
       ),
@@ -150,6 +153,17 @@ export class Stage {
 /** Somebody has ordered the call before it was answered. */
 function orderOf({ carrier, agent }: CallFile, { from, to }: PlacedRecord): PlaceOrder {
   return { carrier, from, to, ringS: RING_S, maxS: agent.maxCallMs / 1000, machine: agent.machine };
+}
+
+/** Somebody was asked about the call before it was let in; undefined: nobody was. */
+function admissionOf(lines: readonly Line[], clock: ReplayClock): Assignment['ask'] {
+  const started = lines.find((line) => line.on === 'call' && line.msg.type === 'started')?.t;
+  if (started === undefined) return undefined;
+  // Whoever is let in at once is let in by a webhook, which need not be the first.
+  const atOnce = lines.some(({ on, dir, t }) => on === 'webhook' && dir === 'in' && t === started);
+  if (atOnce) return undefined;
+  const answer = { type: 'answer', agent: undefined, variables: {}, failed: undefined } as const;
+  return () => new Promise((resolve) => clock.at(started, () => resolve(answer)));
 }
 
 /** What the carrier was told to send when it opens a stream of a call in command style. */

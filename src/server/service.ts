@@ -20,7 +20,7 @@ import type { PlaceOrder } from '../placed-calls.ts';
 import type { Random } from '../random.ts';
 import { Reception } from '../reception.ts';
 import { bridgeRecords, type RecordedBy, type RecordingPlan } from '../recording-terms.ts';
-import { type Roster, soleAgent } from '../roster.ts';
+import { type Assignment, type Roster, soleAgent } from '../roster.ts';
 import type { Session } from '../session.ts';
 import { SessionManager } from '../session-manager.ts';
 import { Stranded } from '../stranded.ts';
@@ -42,6 +42,8 @@ export interface ServiceParts extends BridgeOptions {
   readonly publicUrl: () => string;
   /** What is done when a machine answers; default: what was said when the call was ordered. */
   readonly machineFor?: ((call: IncomingCall) => MachinePolicy) | undefined;
+  /** Has calls of the only agent wait to be let in, as a start webhook does. */
+  readonly ask?: Assignment['ask'];
 }
 
 /** A service without its HTTP server. */
@@ -177,6 +179,7 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
     soleAgent(agent, await candidatesFor(agent, providers, options), machineFor, {
       plan: recording,
       wishFor,
+      ask: options.ask,
     });
   const agentName = (carrier: CarrierName, { from, to, agent: wanted }: PlaceOrder): string | undefined => {
     if (roster.spent({ ...OUTBOUND, from, to }) !== undefined) {
