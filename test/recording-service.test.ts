@@ -252,6 +252,8 @@ describe('a single call', () => {
     const report = JSON.parse((await told.nth(1)).body);
     const { name, stored } = await only(on);
     expect(report.data).toMatchObject({ recording: null, recordingFolder: name });
+    // Also what it took to ask.
+    await expectSameAgain(stored);
     expect(stored.damage).toEqual([]);
     expect(stored.lines[0]).toMatchObject({ t: 0, on: 'webhook', dir: 'in' });
   });
