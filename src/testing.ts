@@ -5,24 +5,40 @@
 export type { Edge, Tolerance } from './recording/format.ts';
 export type { AudioCause, AudioDifference, Difference, DifferenceKind } from './replay/compare/difference.ts';
 export {
+  type FaultRule as GeminiFault,
   type GeminiSimulator,
   type GeminiSimulatorOptions,
+  type ResponsePlan as GeminiPlan,
+  type SimulatedConnection as GeminiConnection,
   startGeminiSimulator,
+  type Turn as GeminiTurn,
 } from './sim/gemini.ts';
 export {
+  type FaultRule as NovaFault,
   type NovaSimulator,
   type NovaSimulatorOptions,
+  type ResponsePlan as NovaPlan,
+  type SimulatedConnection as NovaConnection,
   startNovaSimulator,
+  type Turn as NovaTurn,
 } from './sim/nova.ts';
 export {
+  type FaultRule as OpenAiFault,
   type OpenAiSimulator,
   type OpenAiSimulatorOptions,
+  type ResponsePlan as OpenAiPlan,
+  type SimulatedConnection as OpenAiConnection,
   startOpenAiSimulator,
+  type Turn as OpenAiTurn,
 } from './sim/openai.ts';
 export {
+  type FaultRule as OpenAiLiveFault,
   type OpenAiLiveSimulator,
   type OpenAiLiveSimulatorOptions,
+  type ResponsePlan as OpenAiLivePlan,
+  type SimulatedLiveConnection as OpenAiLiveConnection,
   startOpenAiLiveSimulator,
+  type Turn as OpenAiLiveTurn,
 } from './sim/openai-live.ts';
 export {
   type Callee,
