@@ -12,6 +12,9 @@ import type { ReplayJob } from './job.ts';
 import { stereoWav, writeStereo } from './listen.ts';
 import { showLine } from './show.ts';
 
+/** Differences that are shown of a call with another agent. */
+const MOST_TOLD = 12;
+
 /** A call that was played once more to somebody else, beside what it was. */
 interface ComparedCall {
   readonly folder: string;
@@ -112,7 +115,7 @@ async function replayOne(
 }
 
 function tellCall(checked: CheckedCall, job: ReplayJob, terminal: Terminal): void {
-  const { folder, status, accepted, callMs, realMs, expected, replayed } = checked;
+  const { folder, status, accepted, callMs, realMs, replayed } = checked;
   if (status === 'same' && job.quiet) return;
   const what = accepted ? 'accepted' : status;
   const pace =
@@ -120,15 +123,26 @@ function tellCall(checked: CheckedCall, job: ReplayJob, terminal: Terminal): voi
   const length =
     status === 'broken' ? '' : `  ${(callMs / 1000).toFixed(1)} s in ${(realMs / 1000).toFixed(2)} s${pace}`;
   terminal.out(`${what.padEnd(10)} ${folder}${length}\n`);
-  // With another agent, what the caller would have noticed comes before the first byte that differs.
-  if (job.agents !== undefined && expected !== undefined && replayed !== undefined) {
-    terminal.out(`${indented(tellSummary(summarise(expected, replayed.found)))}\n\n`);
-  }
-  const text = tellChecked(checked);
+  const text = job.agents === undefined ? tellChecked(checked) : tellChanged(checked);
   if (text !== '') terminal.out(`${indented(text)}\n`);
   for (const name of new Set(replayed?.unknownTools ?? [])) {
     terminal.out(`           ${name} was called, and the recording has no result for that\n`);
   }
+}
+
+/** With another agent the first difference is known: its own settings. What the caller notices comes first, then all of it. */
+function tellChanged(checked: CheckedCall): string {
+  const { differences, expected, replayed } = checked;
+  if (expected === undefined || replayed === undefined || differences.length === 0)
+    return tellChecked(checked);
+  const told = reportOf([checked]).folders.flatMap((one) => one.differences.map(({ text }) => text));
+  const more = differences.length - MOST_TOLD;
+  return [
+    tellSummary(summarise(expected, replayed.found)),
+    '',
+    ...told.slice(0, MOST_TOLD),
+    ...(more > 0 ? [`and ${more} more`] : []),
+  ].join('\n');
 }
 
 function indented(text: string): string {
