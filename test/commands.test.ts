@@ -232,6 +232,27 @@ describe('patchcord serve', () => {
     expect(await service.exit).toBe(0);
   });
 
+  it('says that calls are recorded, and where', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'patchcord-'));
+    const argv = ['--port', '0', '--host', '127.0.0.1'];
+    const quiet = start(serve, argv, { LOG_LEVEL: 'silent' });
+    const recording = start(serve, argv, {
+      LOG_LEVEL: 'silent',
+      RECORDING: 'bridge',
+      RECORDINGS_DIR: folder,
+    });
+    await Promise.all([quiet.listening, recording.listening]);
+    await expect
+      .poll(() => recording.written.err)
+      .toContain(`calls are recorded in ${folder}, kept for 30 days`);
+    await expect.poll(() => quiet.written.err).toContain('line check answers');
+    expect(quiet.written.err).not.toContain('recorded');
+    quiet.interrupt();
+    recording.interrupt();
+    expect([await quiet.exit, await recording.exit]).toEqual([0, 0]);
+    rmSync(folder, { recursive: true });
+  });
+
   it('says it beside a provider that does take the calls', async () => {
     const env = { OPENAI_API_KEY: 'sk-x', XAI_VOICE: 'rex', LOG_LEVEL: 'silent' };
     const service = start(serve, ['--port', '0', '--host', '127.0.0.1'], env);

@@ -3,10 +3,12 @@ import { type BegunProvider, begunProviders, unusedProviders } from '../config/p
 import { type Config, type Env, loadConfig } from '../config.ts';
 import { assertNever } from '../errors.ts';
 import { createLog } from '../log.ts';
+import { bridgeRecords } from '../recording-terms.ts';
 import type { Outlook } from '../roster.ts';
 import { type Bridge, createBridge } from '../server.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 
+const DAY_MS = 86_400_000;
 /** Of agents, on one line. */
 const MOST_NAMES = 8;
 
@@ -73,6 +75,7 @@ function introduction({ config, bridge, url, insecure, env }: Started): string {
     whoAnswers(config, bridge),
     ...whatIfItFails(config, bridge, env),
     ...aboutProviders(config, bridge, env),
+    ...aboutRecordings(config),
   ];
   if (insecure) lines.push('INSECURE: signatures are not checked, anybody who finds this address can call');
   const { localAuthToken } = bridge;
@@ -94,6 +97,13 @@ function introduction({ config, bridge, url, insecure, env }: Started): string {
   }
   lines.push(...withoutRest(config));
   return `${lines.join('\n')}\n`;
+}
+
+/** Callers may have to be told, so whoever starts the service has to know. */
+function aboutRecordings({ recordings: { by, folder, maxAgeMs } }: Config): readonly string[] {
+  if (!bridgeRecords(by)) return [];
+  const kept = maxAgeMs === undefined ? 'kept for ever' : `kept for ${maxAgeMs / DAY_MS} days`;
+  return [`RECORDING: calls are recorded in ${folder}, ${kept}, unless their agent says otherwise`];
 }
 
 /** Why it is not the provider that somebody may have meant. */
