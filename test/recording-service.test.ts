@@ -217,8 +217,13 @@ describe('a single call', () => {
     await on.event('ended');
     const { name, stored } = await only(on);
     expect(shown.body['recordingFolder']).toBe(name);
-    expect(stored.call.direction).toBe('outbound');
+    expect(stored.call).toMatchObject({
+      direction: 'outbound',
+      placed: { ref: body['id'], from: NUMBER, to: CALLER },
+    });
     expect(stored.lines[0]).toMatchObject({ t: 0, on: 'webhook' });
+    // A service that had not placed it would let nobody in.
+    await expectSameAgain(stored);
   });
 
   it('is not recorded because whoever placed it does not want that', async () => {
