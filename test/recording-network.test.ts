@@ -206,6 +206,19 @@ describe('a connection to a provider', () => {
       [3, ''],
     ]);
   });
+
+  it('has files of its own when it comes after another', () => {
+    const call = new TapedCall();
+    const append = JSON.stringify({ type: 'input_audio_buffer.append', audio: PCM.toString('base64') });
+    const delta = JSON.stringify({ type: 'response.output_audio.delta', delta: PCM.toString('base64') });
+    for (const { socket, far } of [dialled(call), dialled(call)]) {
+      far.listener.opened();
+      socket.send(append);
+      far.listener.message(delta, false);
+    }
+    const names = ['uplink', 'provider', 'uplink-2', 'provider-2'];
+    expect(names.map((name) => call.wav(name)?.bytes.length)).toEqual([480, 480, 480, 480]);
+  });
 });
 
 /** Chunks of one event each. */
