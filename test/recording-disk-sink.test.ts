@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MULAW_8K, PCM16_24K } from '../src/audio/format.ts';
 import { readWav } from '../src/audio/wav.ts';
@@ -183,6 +183,27 @@ describe('a recording on disk', () => {
       settings: { MAX_CALLS: '7' },
       end: COMPLETE,
     });
+  });
+
+  it('has its name when every file in it outlives a loss of power, and not before', async () => {
+    const done: string[] = [];
+    const { sink } = rig(
+      spoiledFiles((operation, path) => {
+        if (operation === 'sync' || path.endsWith('.partial')) done.push(`${operation} ${basename(path)}`);
+      }),
+    );
+    recordSample(sink);
+    sink.stereo(MULAW_8K, new Uint8Array(320));
+    await sink.finish(COMPLETE);
+    const named = done.indexOf(`rename ${NAME}.partial`);
+    const synced = done.slice(0, named).filter((one) => one.startsWith('sync ') && !one.includes('.tmp'));
+    expect(synced.sort()).toEqual([
+      'sync call.wav',
+      'sync caller.wav',
+      'sync events.jsonl',
+      'sync provider.wav',
+    ]);
+    expect(done.slice(0, named).some((one) => /^sync \.call\.json\..*tmp$/.test(one))).toBe(true);
   });
 
   it('has what people listen to and read, which is no part of the messages', async () => {
