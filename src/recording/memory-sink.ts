@@ -1,5 +1,6 @@
 import { type AudioFormat, bytesPerSample, sameFormat } from '../audio/format.ts';
 import { BridgeError } from '../errors.ts';
+import { asJson } from './as-json.ts';
 import type { AudioRef, CallFile, Line, RecordingEnd } from './format.ts';
 import { type CallSink, isWavName } from './sink.ts';
 import type { StoredCall, StoredWav } from './stored-call.ts';
@@ -39,7 +40,7 @@ class Track {
 
 /** A recording that stays in memory, such as that of a replay. */
 export class MemorySink implements CallSink {
-  readonly #lines: string[] = [];
+  readonly #lines: Line[] = [];
   readonly #wavs = new Map<string, Track>();
   #stereo: Track | undefined;
   #transcript = '';
@@ -65,8 +66,8 @@ export class MemorySink implements CallSink {
   }
 
   line(line: Line): void {
-    // As text, because what it holds may change, and because a field that is undefined is none on disk.
-    if (this.#end === undefined) this.#lines.push(JSON.stringify(line));
+    // A copy, because what it holds may change, and because a field that is undefined is none on disk.
+    if (this.#end === undefined) this.#lines.push(asJson(line) as Line);
   }
 
   stereo(format: AudioFormat, bytes: Uint8Array): void {
@@ -94,8 +95,8 @@ export class MemorySink implements CallSink {
     for (const [name, tape] of this.#wavs) {
       wavs.set(name, { format: tape.format, bytes: tape.whole(bytesPerSample(tape.format)) });
     }
-    const lines = this.#lines.map((text): Line => JSON.parse(text));
-    return { call: { ...this.#call, end: this.#end }, lines, wavs, damage: [], folder: undefined };
+    const call = { ...this.#call, end: this.#end };
+    return { call, lines: [...this.#lines], wavs, damage: [], folder: undefined };
   }
 
   /** What went to call.wav, both channels interleaved; undefined: nothing. */

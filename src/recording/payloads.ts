@@ -22,13 +22,27 @@ export function takeAudio(kind: PayloadKind, json: unknown, keep: Keep): unknown
   return isRecord(json) ? TAKERS[kind](json, keep) : json;
 }
 
-/** A message with its audio put back as base64, wherever an `AudioRef` stands in it. */
+/** A message with its audio put back as base64, wherever an `AudioRef` stands in it; the very same when there is none. */
 export function putAudio(json: unknown, audio: (ref: AudioRef) => Uint8Array): unknown {
   if (typeof json !== 'object' || json === null) return json;
   if (isAudioRef(json)) return base64Of(audio(json));
-  if (Array.isArray(json)) return json.map((inner: unknown) => putAudio(inner, audio));
-  // Made of entries, because an assignment to `__proto__` would be none.
-  return Object.fromEntries(Object.entries(json).map(([key, inner]) => [key, putAudio(inner, audio)]));
+  if (Array.isArray(json)) return putInList(json, audio);
+  if (!isRecord(json)) return json;
+  let copy: Record<string, unknown> | undefined;
+  for (const key of Object.keys(json)) {
+    const inner = json[key];
+    const put = putAudio(inner, audio);
+    if (put === inner) continue;
+    // Of what it has itself, so that its keys stay in their order and one called `__proto__` is one.
+    copy ??= { ...json };
+    copy[key] = put;
+  }
+  return copy ?? json;
+}
+
+function putInList(list: readonly unknown[], audio: (ref: AudioRef) => Uint8Array): readonly unknown[] {
+  const put = list.map((inner) => putAudio(inner, audio));
+  return put.some((inner, index) => inner !== list[index]) ? put : list;
 }
 
 /** Something in this message looks like an `AudioRef` by itself, so that `putAudio` would take it for one. */

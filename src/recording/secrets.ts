@@ -87,6 +87,7 @@ export interface Hide {
 /** @param known secrets of the service, such as its keys: they are hidden wherever they stand, also as an address spells them */
 export function hider(known: readonly string[]): Hide {
   const secrets = spellings(known);
+  const named = new Named();
   const plain = (text: string): string => {
     let hidden = text;
     for (const secret of secrets) if (hidden.includes(secret)) hidden = hidden.replaceAll(secret, HIDDEN);
@@ -94,9 +95,9 @@ export function hider(known: readonly string[]): Hide {
   };
   return {
     // What is hidden is text and stays text.
-    message: <T>(value: T) => hideIn(value, plain, true) as T,
-    known: <T>(value: T) => hideIn(value, plain, false) as T,
-    body: (text) => hideInJson(text, plain) ?? hideInForm(plain(text)),
+    message: <T>(value: T) => hideIn(value, plain, named) as T,
+    known: <T>(value: T) => hideIn(value, plain, undefined) as T,
+    body: (text) => hideInJson(text, plain, named) ?? hideInForm(plain(text)),
     text: (text) => {
       let hidden = plain(text);
       for (const [look, instead] of LOOKS) hidden = hidden.replace(look, instead);
@@ -130,31 +131,51 @@ function spellings(known: readonly string[]): readonly string[] {
 }
 
 /** Copies only what changes: most messages hold no secret, and there are fifty a second. */
-function hideIn(value: unknown, plain: (text: string) => string, byName: boolean): unknown {
+function hideIn(value: unknown, plain: (text: string) => string, named: Named | undefined): unknown {
   if (typeof value === 'string') return plain(value);
-  if (Array.isArray(value)) return hideInList(value, plain, byName);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return hideInList(value, plain, named);
   if (!isRecord(value) || isAudioRef(value)) return value;
-  let copy: [string, unknown][] | undefined;
-  const entries = Object.entries(value);
-  for (const [index, [name, inner]] of entries.entries()) {
-    const hidden = byName && holdsSecret(name, inner) ? hideAll(inner) : hideIn(inner, plain, byName);
+  let copy: Record<string, unknown> | undefined;
+  for (const name of Object.keys(value)) {
+    const inner = value[name];
+    const hidden = named?.holdsSecret(name, inner) ? hideAll(inner) : hideIn(inner, plain, named);
     if (hidden === inner) continue;
-    copy ??= [...entries];
-    copy[index] = [name, hidden];
+    // Of what it has itself, so that its keys stay in their order and one called `__proto__` is one.
+    copy ??= { ...value };
+    copy[name] = hidden;
   }
-  return copy === undefined ? value : Object.fromEntries(copy);
+  return copy ?? value;
 }
 
-function hideInList(list: readonly unknown[], plain: (text: string) => string, byName: boolean): unknown {
-  const hidden = list.map((inner) => hideIn(inner, plain, byName));
+function hideInList(
+  list: readonly unknown[],
+  plain: (text: string) => string,
+  named: Named | undefined,
+): unknown {
+  const hidden = list.map((inner) => hideIn(inner, plain, named));
   return hidden.some((inner, index) => inner !== list[index]) ? hidden : list;
 }
 
-/** A schema may have a field of such a name, and what it says of that field is no secret. */
-function holdsSecret(name: string, value: unknown): boolean {
-  const plainName = name.replace(/[-_]/g, '').toLowerCase();
-  if (isRecord(value)) return SECRET_GROUPS.has(plainName) && !('type' in value);
-  return isSecretName(plainName);
+/** So many different names of fields are remembered: protocols have fewer, and whoever makes up more gains nothing. */
+const MOST_NAMES = 2000;
+
+/** Knows fields by their names. */
+class Named {
+  readonly #known = new Map<string, { readonly isSecret: boolean; readonly isGroup: boolean }>();
+
+  /** A schema may have a field of such a name, and what it says of that field is no secret. */
+  holdsSecret(name: string, value: unknown): boolean {
+    const { isSecret, isGroup } = this.#known.get(name) ?? this.#learn(name);
+    return isRecord(value) ? isGroup && !('type' in value) : isSecret;
+  }
+
+  #learn(name: string): { readonly isSecret: boolean; readonly isGroup: boolean } {
+    const plainName = name.replace(/[-_]/g, '').toLowerCase();
+    const found = { isSecret: isSecretName(plainName), isGroup: SECRET_GROUPS.has(plainName) };
+    if (this.#known.size < MOST_NAMES) this.#known.set(name, found);
+    return found;
+  }
 }
 
 /** @param plainName without hyphens, underscores and capitals */
@@ -163,11 +184,11 @@ function isSecretName(plainName: string): boolean {
 }
 
 /** A body as text; undefined: it is no JSON. */
-function hideInJson(text: string, plain: (text: string) => string): string | undefined {
+function hideInJson(text: string, plain: (text: string) => string, named: Named): string | undefined {
   if (!/^\s*[[{]/.test(text)) return undefined;
   try {
     const json: unknown = JSON.parse(text);
-    const hidden = hideIn(json, plain, true);
+    const hidden = hideIn(json, plain, named);
     return hidden === json ? text : JSON.stringify(hidden);
   } catch {
     return undefined;

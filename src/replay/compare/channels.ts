@@ -1,4 +1,5 @@
 import { bytesPerSample } from '../../audio/format.ts';
+import { isRecord } from '../../is-record.ts';
 import { audioRefsOf, isAudioRef } from '../../recording/audio-refs.ts';
 import type { AudioRef, Edge, Line } from '../../recording/format.ts';
 import type { StoredCall, StoredWav } from '../../recording/stored-call.ts';
@@ -114,12 +115,14 @@ function shellOf(message: unknown): string {
 function isSameShell(a: unknown, b: unknown): boolean {
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
   if (isAudioRef(a) || isAudioRef(b)) return isAudioRef(a) && isAudioRef(b);
-  const [these, those] = [Object.entries(a), Object.entries(b)];
-  if (these.length !== those.length || Array.isArray(a) !== Array.isArray(b)) return false;
-  return these.every(([name, value], i) => {
-    const other = those[i];
-    return other !== undefined && name === other[0] && isSameShell(value, other[1]);
-  });
+  if (isRecord(a) && isRecord(b)) {
+    const names = Object.keys(a);
+    const others = Object.keys(b);
+    const isSame = (name: string, i: number): boolean => name === others[i] && isSameShell(a[name], b[name]);
+    return names.length === others.length && names.every(isSame);
+  }
+  if (!Array.isArray(a) || !Array.isArray(b)) return false;
+  return a.length === b.length && a.every((value: unknown, i) => isSameShell(value, b[i]));
 }
 
 function samplesIn(wav: StoredWav | undefined): number {

@@ -67,6 +67,15 @@ function firstIn(lines: readonly Line[]): Map<string, number> {
   return first;
 }
 
+/** Asked for when two ids differ only, which most calls have none of. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
 function eachText(value: unknown, told: (text: string) => void): void {
   if (typeof value === 'string') told(value);
   else if (Array.isArray(value)) for (const one of value) eachText(one, told);
@@ -78,14 +87,14 @@ export type IdVerdict = 'same' | 'other' | 'strange';
 
 /** Matches the ids of two calls by their first use: from then on one stands for the other. */
 export class IdMatcher {
-  readonly #expectedIn: ReadonlyMap<string, number>;
-  readonly #foundIn: ReadonlyMap<string, number>;
+  readonly #expectedIn: () => ReadonlyMap<string, number>;
+  readonly #foundIn: () => ReadonlyMap<string, number>;
   readonly #toFound = new Map<string, string>();
   readonly #toExpected = new Map<string, string>();
 
   constructor(expected: readonly Line[], found: readonly Line[]) {
-    this.#expectedIn = firstIn(expected);
-    this.#foundIn = firstIn(found);
+    this.#expectedIn = once(() => firstIn(expected));
+    this.#foundIn = once(() => firstIn(found));
   }
 
   /** @param expectedAt index of the line in which the id stands; `foundAt` likewise */
@@ -109,7 +118,7 @@ export class IdMatcher {
 }
 
 /** What was said to the bridge before it said it itself, it did not make. */
-function isOurs(firstIn: ReadonlyMap<string, number>, id: string, at: number): boolean {
-  const first = firstIn.get(id);
+function isOurs(firstIn: () => ReadonlyMap<string, number>, id: string, at: number): boolean {
+  const first = firstIn().get(id);
   return first === undefined || first > at;
 }
