@@ -150,6 +150,15 @@ describe('a scenario', () => {
     expect(() => parseScenario('b.yaml', 'proves: [')).toThrow(/b\.yaml: found what is no YAML/);
   });
 
+  it('is as the documentation shows one', async () => {
+    const page = await readFile(packageFile('docs/recordings.md'), 'utf8');
+    const shown = /### Scenarios[\s\S]*?```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    const { line, providers, caller, tools, phone } = parseScenario('docs', shown);
+    expect(line).toBe('telnyx');
+    expect(providers.map(({ name }) => name)).toEqual(['gemini', 'openai']);
+    expect([caller.length, tools.length, phone.leg?.status]).toEqual([2, 1, 'busy']);
+  });
+
   it('is refused with options that its simulator does not have', async () => {
     const scenario = parseScenario(
       'a.yaml',
