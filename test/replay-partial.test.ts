@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { callerScript } from '../src/commands/replay/caller-script.ts';
 import { CuedScript } from '../src/commands/replay/cued-script.ts';
+import { stereoWav } from '../src/commands/replay/listen.ts';
 import { scriptedProvider } from '../src/commands/replay/model-script.ts';
 import { PlayedNetwork } from '../src/commands/replay/played-network.ts';
 import { playedProvider } from '../src/commands/replay/played-provider.ts';
@@ -305,6 +306,16 @@ describe('what is taken from a recorded call', () => {
     expect(keys.length).toBeGreaterThan(1);
     expect(samples.length / 8).toBeGreaterThan(keys.at(-1)?.atMs ?? 0);
     expect(hangUpMs).toBeGreaterThan(keys.at(-1)?.atMs ?? 0);
+  });
+
+  it('can be listened to, whatever is missing of it', async () => {
+    const stored = await readCall('fixtures/telnyx-socket-lost-in-mid-sentence');
+    const { length } = stored.lines;
+    for (let at = length - 50; at < length; at++) {
+      const lacking = { ...stored, lines: stored.lines.filter((_line, index) => index !== at) };
+      expect(stereoWav(lacking).length).toBeGreaterThan(1000);
+      expect(stereoWav({ ...stored, lines: stored.lines.slice(0, at) }).length).toBeGreaterThan(1000);
+    }
   });
 
   it('is what the model said and called, by why it was asked', () => {

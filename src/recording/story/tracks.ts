@@ -31,7 +31,8 @@ export function trackOf(stored: StoredCall, pieces: readonly Piece[], ms: number
     const to = Math.min(codes.length, from + Math.round(piece.ms * PER_MS));
     const place = Math.round(piece.atMs * PER_MS);
     const room = Math.max(0, track.length - place);
-    if (place >= 0 && to > from) track.set(codes.subarray(from, Math.min(to, from + room)), place);
+    if (place >= 0 && room > 0 && to > from)
+      track.set(codes.subarray(from, Math.min(to, from + room)), place);
   }
   return track;
 }
