@@ -118,6 +118,7 @@ export type CallEvent =
       readonly atMs: number;
       readonly role: 'user' | 'assistant';
       readonly itemId: string;
+      /** All that there is of it so far. */
       readonly text: string;
       readonly final: boolean;
     }

@@ -68,6 +68,20 @@ describe('patchcord inspect', () => {
       expect(readFileSync(page, 'utf8')).not.toContain('class="sound"');
     }));
 
+  it('shows nothing that a terminal would obey', () =>
+    inFolder(async (folder) => {
+      const call = eventfulCall();
+      const lines = call.lines.map((line) =>
+        'ctl' in line && line.ctl.type === 'close' && line.ctl.code === 1011
+          ? { ...line, ctl: { ...line.ctl, reason: '\u001b[2J\u009b31m\nnothing failed \u202e' } }
+          : line,
+      );
+      await writeCall(join(folder, 'call'), { ...call, lines });
+      const { out } = await run(join(folder, 'call'), '--out', join(folder, 'page.html'));
+      expect(out).not.toMatch(/(?!\n)\p{Cc}|\u202e|^nothing/mu);
+      expect(out).toContain('closed 1011 ([U+001B][2J');
+    }));
+
   it('opens a recording whose process died in the middle of a line', () =>
     inFolder(async (folder) => {
       const call = join(folder, 'call');

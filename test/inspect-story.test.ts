@@ -347,6 +347,24 @@ describe('the story of a call', () => {
     }
   });
 
+  it('has what was said so far of a turn that was still being said when its process died', () => {
+    const call = new CallMaker({ end: undefined }).opens().agent(1000, 'a', 3000);
+    for (const [at, text] of ['One', 'One two', 'One two three'].entries()) {
+      const said = { type: 'transcript', role: 'assistant', itemId: 'a', text, final: false } as const;
+      call.call(1200 + 300 * at, said);
+    }
+    expect(storyOf(call.stored()).turns.map(({ text }) => text)).toEqual(['One two three']);
+  });
+
+  it('is not complete when a call of the simulated phone has no end either', () => {
+    for (const how of ['recorded', 'simulated'] as const) {
+      const call = new CallMaker({ end: undefined, origin: { how } }).opens();
+      expect(storyOf(call.stored()).recording.complete).toBe(false);
+    }
+    const written = new CallMaker({ end: undefined, origin: { how: 'written' } });
+    expect(storyOf(written.stored()).recording.complete).toBe(true);
+  });
+
   it('can be told of a call without a single line', () => {
     const story = storyOf(new CallMaker().stored());
     expect([story.turns, story.answers, story.events]).toEqual([[], [], []]);

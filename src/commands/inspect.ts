@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { BridgeError } from '../errors.ts';
 import { inspectPage, megabytes, type Page } from '../inspect/page.ts';
+import { plain } from '../inspect/plain.ts';
 import { readCall } from '../recording/stored-call.ts';
 import { type Command, readArguments, wholeNumber } from './command.ts';
 
@@ -55,7 +56,7 @@ async function write(path: string, html: string): Promise<void> {
 
 function summary({ html, story, audioBytes, silent }: Page, path: string): string {
   const found = story.findings.slice(0, SHOWN_FINDINGS).map(({ atMs, level, text }) => {
-    return `  ${(atMs / 1000).toFixed(1).padStart(7)} s  ${level.padEnd(4)}  ${text}`;
+    return `  ${(atMs / 1000).toFixed(1).padStart(7)} s  ${level.padEnd(4)}  ${oneLine(text)}`;
   });
   const left = story.findings.length - found.length;
   const lines = [
@@ -64,4 +65,9 @@ function summary({ html, story, audioBytes, silent }: Page, path: string): strin
     `${path}  ${megabytes(Buffer.byteLength(html))}${silent === undefined ? `, ${megabytes(audioBytes)} of it sound` : `, without sound: ${silent}`}`,
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** What providers and carriers said could hold anything that a terminal obeys, or a line of its own. */
+function oneLine(text: string): string {
+  return plain(text).replace(/\s+/g, ' ');
 }

@@ -28,6 +28,9 @@ const MOST_DETAIL = 3000;
 /** Beyond it, details are left out: the page says so. */
 const MOST_DETAILS = 12_000_000;
 const MOST_TEXT = 5000;
+/** Of one turn, and of one word. */
+const MOST_WORDS = 3000;
+const MOST_WORD = 200;
 const MOST_LEAD = 6000;
 
 /** Everything that the page of this call shows. Texts of the call are made plain: they are data, whatever they say. */
@@ -90,12 +93,14 @@ function redactions({
   fields,
   speech,
   words,
+  keys = false,
 }: NonNullable<StoredCall['call']['redacted']>): string[] {
   return [
     ...(numbers ? ['numbers'] : []),
     ...(fields.length > 0 ? [`fields ${fields.join(', ')}`] : []),
     ...(speech === 'none' ? [] : [`speech of ${speech} (noise of the same length)`]),
     ...(words ? ['words'] : []),
+    ...(keys ? ['keys'] : []),
   ];
 }
 
@@ -114,9 +119,9 @@ function shownStory(story: Story): unknown {
       ...turn,
       text: undefined,
       words: turn.words
-        .slice(0, 3000)
-        .map(({ text, atMs, heard }) => [shortened(text, 200), Math.round(atMs), heard]),
-      left: Math.max(0, turn.words.length - 3000),
+        .slice(0, MOST_WORDS)
+        .map(({ text, atMs, heard }) => [shortened(text, MOST_WORD), Math.round(atMs), heard]),
+      left: Math.max(0, turn.words.length - MOST_WORDS),
     })),
     answers,
     cutIns,

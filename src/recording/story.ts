@@ -159,10 +159,10 @@ function endOf(lines: readonly Line[]): Story['end'] {
   return undefined;
 }
 
-/** A fixture has no end, and lacks nothing. */
+/** A call that was written by hand has no end, and lacks nothing. */
 function recordingOf({ end, origin }: CallFile): Story['recording'] {
   if (end !== undefined) return { complete: end.complete, why: end.why };
-  const goesOn = origin.how === 'recorded';
+  const goesOn = origin.how !== 'written';
   return { complete: !goesOn, why: goesOn ? 'it goes on, or its process has died' : undefined };
 }
 

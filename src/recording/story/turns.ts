@@ -86,6 +86,7 @@ interface Told {
   readonly role: 'user' | 'assistant';
   readonly itemId: string;
   readonly atMs: number;
+  /** All that there was of it by then. */
   readonly text: string;
   readonly final: boolean;
 }
@@ -96,8 +97,7 @@ function addText(drafts: Map<string, Draft>, { role, itemId, atMs, text, final }
     drafts.set(itemId, { role, itemId, atMs, text, heardText: undefined, interrupted: false, final });
     return;
   }
-  if (final) known.text = text;
-  else if (!known.final) known.text += text;
+  if (final || !known.final) known.text = text;
   known.final ||= final;
 }
 
