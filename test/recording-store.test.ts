@@ -545,6 +545,29 @@ describe('recordings that are old or too many', () => {
     expect(readdirSync(folder)).toHaveLength(1);
   });
 
+  it('make room for what is being written', async () => {
+    const folder = tempFolder();
+    const names = [3, 2, 1].map((days) => finished(folder, days * DAY_MS, 10_000));
+    const each = readdirSync(join(folder, names[0] ?? '')).reduce(
+      (sum, file) => sum + statSync(join(folder, names[0] ?? '', file)).size,
+      0,
+    );
+    const rules = { maxAgeMs: undefined, maxBytes: 3 * each + 10_000 };
+    const { store, clock, written } = await rig({ rules }, folder);
+    await store.settled();
+    expect(names.every((name) => existsSync(join(folder, name)))).toBe(true);
+    const sink = store.begin(callFile());
+    await written();
+    const more = written();
+    sink?.audio('caller', MULAW_8K, new Uint8Array(10_000));
+    clock.advance(FLUSH_MS);
+    await more;
+    clock.advance(2 * 60_000);
+    await store.settled();
+    expect(names.map((name) => existsSync(join(folder, name)))).toEqual([false, true, true]);
+    await sink?.finish(END);
+  });
+
   it('are nothing but recordings: whatever else lies there is left', async () => {
     const folder = tempFolder();
     const outside = tempFolder();

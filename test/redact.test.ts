@@ -74,6 +74,19 @@ describe('numbers', () => {
     expect(numbers.value(14_159_870_163, 'phone')).toBe(Number(full.slice(1)));
   });
 
+  it('are those of fields that say who calls, also when nothing marks them as numbers', () => {
+    // Plivo writes them so.
+    const form = { From: '14159870163', To: '4915112345678', Duration: '14159870163', Event: 'StartApp' };
+    const [line] = redactCall(call(webhook(form)).stored(), rules({ numbers: true })).lines;
+    const made = (line as { msg: { form: Record<string, string> } }).msg.form;
+    expect(made['From']).toMatch(/^1\d{3}55501\d\d$/);
+    expect(made['To']).toHaveLength(13);
+    expect(made['To']).not.toContain('5112345678');
+    // The same one, wherever it stands.
+    expect(made['Duration']).toBe(made['From']);
+    expect(made['Event']).toBe('StartApp');
+  });
+
   it('of other countries and lengths stay as long, and what is fictitious already stays', () => {
     const numbers = new FictitiousNumbers();
     for (const real of [
@@ -406,6 +419,36 @@ describe('speech as noise', () => {
     expect(wavs.get('caller')?.bytes).not.toEqual(stored.wavs.get('caller')?.bytes);
     expect(wavs.get('caller')?.bytes.length).toBe(stored.wavs.get('caller')?.bytes.length);
     expect(file.redacted?.speech).toBe('caller');
+  });
+});
+
+describe('call.wav of a call that is recorded', () => {
+  const format = { encoding: 'pcm16', rate: 8000 } as const;
+  const voice = samplesToBytes(onLine(sentence('0880'), -18, -60).subarray(0, 16_000), 'pcm16');
+  const stereo = new Uint8Array(2 * voice.length);
+  for (let i = 0; i < voice.length; i += 2) {
+    stereo.set(voice.subarray(i, i + 2), 2 * i);
+    stereo.set(voice.subarray(i, i + 2), 2 * i + 2);
+  }
+
+  it.each([
+    ['none', true, true],
+    ['caller', false, true],
+    ['agent', true, false],
+    ['both', false, false],
+  ] as const)('has noise in the place of the speech of: %s', (speech, isLeftKept, isRightKept) => {
+    const memory = new MemorySink(call().stored().call);
+    const sink = redactingSink(memory, rules({ speech }));
+    for (let at = 0; at < stereo.length; at += 6400) sink.stereo(format, stereo.subarray(at, at + 6400));
+    const written = memory.stereoAudio?.bytes ?? new Uint8Array();
+    expect(written.length).toBe(stereo.length);
+    const channel = (bytes: Uint8Array, first: number): Int16Array =>
+      new Int16Array(bytes.slice().buffer).filter((_sample, at) => at % 2 === first);
+    for (const [first, isKept] of [isLeftKept, isRightKept].entries()) {
+      const alike = likeness(channel(written, first), channel(stereo, first));
+      if (isKept) expect(alike).toBeCloseTo(1, 6);
+      else expect(Math.abs(alike)).toBeLessThan(0.05);
+    }
   });
 });
 
