@@ -112,6 +112,32 @@ describe('patchcord fixture new', () => {
     }),
   );
 
+  it('makes a fixture of a recorded call, without the delays of that day', { timeout: 60_000 }, () =>
+    inFolder(async (parent) => {
+      const scenario = parseScenario(
+        'a.yaml',
+        `proves: ${PROVES}\nagent: { greeting: Hello. }\ncaller: [{ heard: 300 }, { hangUp: true }]\n`,
+      );
+      const { stored } = await perform(scenario, { folder: '.', seed: 'recorded' });
+      if (stored === undefined) throw new Error('nothing was recorded');
+      expect(stored.lines.some(({ on }) => on === 'clock')).toBe(true);
+      const recorded = { ...stored, call: { ...stored.call, origin: { how: 'recorded' } as const } };
+      const from = join(parent, 'recordings', 'of-today');
+      await writeCall(from, recorded);
+      const asked = ['new', 'of-a-recording', '--in', parent, '--from', from];
+      await expect(run(...asked)).rejects.toThrow('--proves: found nothing');
+      const made = await run(...asked, '--proves', PROVES);
+      expect(made).toMatchObject({ status: 0, err: '' });
+      // Nobody has said that its people may be known.
+      expect(made.out).toContain('redacted: found nothing');
+      const fixture = await readCall(join(parent, 'of-a-recording'));
+      expect(fixture.call).toMatchObject({ proves: PROVES, origin: { how: 'recorded' } });
+      expect(fixture.lines.some(({ on }) => on === 'clock')).toBe(false);
+      expect((await replay(fixture)).differences).toEqual([]);
+      await expect(run(...asked, '--proves', PROVES)).rejects.toMatchObject({ code: 'CONFLICT' });
+    }),
+  );
+
   it.each([
     [['new'], 'found 0 names, wanted one'],
     [['new', 'Twilio_1', '--proves', PROVES], 'found "Twilio_1", wanted small letters'],

@@ -1,6 +1,6 @@
 import { assertNever, BridgeError } from '../errors.ts';
 import { type Command, readArguments, type Terminal, wholeNumber } from './command.ts';
-import { askedFixture } from './fixture/asked.ts';
+import { askedFixture, recordedFixture } from './fixture/asked.ts';
 import { lint } from './fixture/lint-report.ts';
 import { make, scenariosIn, type Wanted } from './fixture/new.ts';
 import { LINES, PHONE_FAULTS, PLAYED } from './fixture/scenario.ts';
@@ -11,6 +11,7 @@ export const fixture: Command = {
   help: `patchcord fixture new NAME --proves TEXT [--carrier NAME] [--provider NAME]… [--say WAV]… [--keys KEYS] [--cut-in MS]
                         [--fault FAULT]… [--agent FILE] [--script FILE] [--in FOLDER]
 patchcord fixture new --scenario NAME|all [--in FOLDER]
+patchcord fixture new NAME --from RECORDING --proves TEXT [--in FOLDER]
 patchcord fixture lint FOLDER… [--json FILE]
 
   new plays a call on this machine: the real service with signatures on, a simulated carrier and its caller, simulated
@@ -19,15 +20,18 @@ patchcord fixture lint FOLDER… [--json FILE]
 
   --proves TEXT    one sentence: what would be different if it were wrong
   --carrier NAME   ${LINES.join(', ')}; default twilio
-  --provider NAME  whom the agent has, in order: ${PLAYED.join(', ')}; default openai
+  --provider NAME  whom the agent has, in order; default openai. One of
+                   ${PLAYED.join(', ')}
   --say WAV        what the caller says, after the agent has finished: a file, or the name of a recording of fixtures/speech
-                   or fixtures/noise
+                   (in the sources also of fixtures/noise)
   --keys KEYS      keys that the caller presses at the end
   --cut-in MS      the caller begins to speak when the agent was heard for so long
-  --fault FAULT    of the carrier, such as omitStop or marks=never: ${wrapped(PHONE_FAULTS)}
+  --fault FAULT    of the carrier, such as omitStop or marks=never:
+                   ${wrapped(PHONE_FAULTS)}
   --agent FILE     YAML of one agent, as in an agents file
   --script FILE    YAML of a whole scenario, with what the models do and what goes wrong with them; docs/recordings.md
   --scenario NAME  makes the fixture of this name anew, or all of them
+  --from RECORDING the folder of a recorded call, to be redacted before; what was late on that day is not in the fixture
 
   lint looks at every call in and below these folders: that its files can be read and fit together (times, connections,
   requests and answers, audio), that it says what it proves and how it is made anew, that it is small, and that nothing was
@@ -74,6 +78,7 @@ async function runNew(argv: readonly string[], terminal: Terminal): Promise<numb
       agent: { type: 'string' },
       script: { type: 'string' },
       scenario: { type: 'string' },
+      from: { type: 'string' },
       in: { type: 'string', default: 'fixtures' },
     },
     true,
@@ -86,6 +91,9 @@ async function runNew(argv: readonly string[], terminal: Terminal): Promise<numb
   }
   if (name === undefined || others.length > 0) {
     throw new BridgeError('BAD_INPUT', `fixture new: found ${positionals.length} names, wanted one`);
+  }
+  if (values.from !== undefined) {
+    return await makeAll([await recordedFixture(parent, name, values.from, values.proves)], terminal);
   }
   const { 'cut-in': cutIn, ...given } = values;
   const asked = {
