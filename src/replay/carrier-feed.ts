@@ -1,11 +1,9 @@
 import type { Answer, CarrierName, WebhookRequest } from '../carrier.ts';
 import { BridgeError } from '../errors.ts';
 import type { MediaSockets } from '../media-socket.ts';
-import type { AudioRef, Control, Line, Signed, WebhookIn } from '../recording/format.ts';
-import { putAudio } from '../recording/payloads.ts';
+import type { Line, Signed, WebhookIn } from '../recording/format.ts';
 import { statusAnswer, type WebhookDoor, type WebhookPlace } from '../webhook-door.ts';
-import type { WireListener, WireSocket } from '../wire.ts';
-import { errorOf, type Source, tellSmall } from './provider-feed.ts';
+import { FedSocket, type Source } from './fed-socket.ts';
 import type { Signer } from './signer.ts';
 
 type CarrierLine = Extract<Line, { on: 'carrier' }>;
@@ -28,7 +26,7 @@ export interface CarrierFeedOptions {
 /** The carrier of a replay: asks the bridge over the webhooks and media streams of the recording. */
 export class CarrierFeed {
   readonly #options: CarrierFeedOptions;
-  readonly #streams = new Map<number, FedStream>();
+  readonly #streams = new Map<number, FedSocket>();
 
   constructor(options: CarrierFeedOptions) {
     this.#options = options;
@@ -90,7 +88,7 @@ export class CarrierFeed {
       return;
     }
     media.join(entry, (listener) => {
-      const stream = new FedStream(listener, source);
+      const stream = new FedSocket(listener, source, 'open');
       this.#streams.set(conn, stream);
       return stream;
     });
@@ -147,51 +145,4 @@ const PLACE =
 function placeOf({ route, target }: WebhookIn): WebhookPlace {
   const [, carrier, token] = PLACE.exec(target) ?? [];
   return { route, carrier, token };
-}
-
-/** A media stream of the recording. */
-class FedStream implements WireSocket {
-  readonly bufferedAmount = 0;
-  readonly #listener: WireListener;
-  readonly #source: Source;
-  #state: 'open' | 'closing' | 'closed' = 'open';
-
-  constructor(listener: WireListener, source: Source) {
-    this.#listener = listener;
-    this.#source = source;
-  }
-
-  get isOpen(): boolean {
-    return this.#state === 'open';
-  }
-
-  send(_text: string, flushed?: () => void): void {
-    if (this.isOpen && flushed !== undefined) queueMicrotask(flushed);
-  }
-
-  ping(): void {}
-
-  close(): void {
-    if (this.#state === 'open') this.#state = 'closing';
-  }
-
-  terminate(): void {
-    this.close();
-  }
-
-  message(message: unknown): void {
-    if (this.#state === 'closed') return;
-    const { audio, translate } = this.#source;
-    const text = translate(JSON.stringify(putAudio(message, (ref: AudioRef) => audio(ref))));
-    this.#listener.message(text, false);
-  }
-
-  control(control: Control): void {
-    if (this.#state === 'closed') return;
-    if (control.type === 'close') {
-      this.#state = 'closed';
-      this.#listener.closed(control.code, control.reason);
-    } else if (control.type === 'error') this.#listener.failed(errorOf(control));
-    else tellSmall(this.#listener, control);
-  }
 }

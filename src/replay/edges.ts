@@ -3,19 +3,23 @@ import type { Carrier, CarrierName, IncomingCall } from '../carrier.ts';
 import { type AgentParts, agentFrom, type RecordedTool } from '../recording/agent-record.ts';
 import { CallTape } from '../recording/call-tape.ts';
 import { Ear } from '../recording/ear.ts';
-import { askedOf } from '../recording/rest-tap.ts';
+import { askedOf, type RestAsked } from '../recording/rest-tap.ts';
 import { hider } from '../recording/secrets.ts';
 import { audioOf, type StoredCall } from '../recording/stored-call.ts';
 import { KEYS_HANDLER, toolCallIdOf } from '../recording/tool-tap.ts';
 import type { Tape, Tapes } from '../tape.ts';
 import { readParameters } from '../tools/parameters.ts';
 import type { Tool } from '../tools.ts';
+import type { Source } from './fed-socket.ts';
 import { FoundSink } from './found-sink.ts';
-import { ProviderFeed, type Source } from './provider-feed.ts';
+import { ProviderFeed } from './provider-feed.ts';
 import type { ReplayClock } from './replay-clock.ts';
 import { RestFeed } from './rest-feed.ts';
 import type { StageOptions } from './stage-options.ts';
 import { ToolFeed } from './tool-feed.ts';
+
+/** A machine that is later than this is not only busy. */
+const HELD_UP_MS = 1000;
 
 /** The edges of the calls of a replay: who plays the other side, and the recorder that writes down what is found. */
 export class Edges implements Tapes {
@@ -50,8 +54,17 @@ export class Edges implements Tapes {
   readonly fetch: typeof fetch = (input, init) => {
     const ask = (): Promise<Response> => this.rest.fetch(input, init);
     const asked = askedOf(input, init);
-    return this.#tape === undefined || asked === undefined ? ask() : this.#tape.rest(asked, ask);
+    const tape = this.#tape;
+    if (tape === undefined || asked === undefined) return ask();
+    const held = this.#heldUp(asked);
+    return held === undefined ? tape.rest(asked, ask) : held.then(() => tape.rest(asked, ask));
   };
+
+  /** In a recording from life a pause before a request that is made once more ended as late as the machine was. */
+  #heldUp({ method, url }: RestAsked): Promise<void> | undefined {
+    const at = this.#clock.isFromLife ? this.rest.againAt(method, url) : undefined;
+    return at === undefined || at - this.#clock.now() > HELD_UP_MS ? undefined : this.source.until(at);
+  }
 
   /** Webhooks are written down by whoever sends them: also those that belong to no call. */
   webhook(): undefined {

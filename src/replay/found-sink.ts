@@ -5,7 +5,7 @@ import { MemorySink } from '../recording/memory-sink.ts';
 import { Redactor, rulesOf } from '../recording/redact-redactor.ts';
 import type { CallSink } from '../recording/sink.ts';
 import type { StoredCall } from '../recording/stored-call.ts';
-import { IdBook } from './ids.ts';
+import { IdBook } from './id-book.ts';
 
 /** What a replay finds, in memory; learns on the way which ids of the recording are which ones now. */
 export class FoundSink implements CallSink {

@@ -1,25 +1,12 @@
 import type { AudioFormat } from '../audio/format.ts';
 import { BridgeError } from '../errors.ts';
 import type { ConnectRequest, ProviderEvent, ProviderSession, RealtimeProvider } from '../provider.ts';
-import { isAudioRef } from '../recording/audio-refs.ts';
-import type { AudioRef, Control, Line, RecordedProvider, ThrownRecord } from '../recording/format.ts';
-import { putAudio } from '../recording/payloads.ts';
+import type { Control, Line, RecordedProvider } from '../recording/format.ts';
 import type { EventStream, Network, StreamChunk, StreamListener, WireListener, WireSocket } from '../wire.ts';
+import { type Connection, FedSocket, type Source, textOf } from './fed-socket.ts';
+import { bridgeErrorOf, sessionEventOf, thrownOf } from './told.ts';
 
 type ProviderLine = Extract<Line, { on: 'provider' }>;
-/** Audio of the recording, and its texts as they have to be now. */
-export interface Source {
-  audio(ref: AudioRef): Uint8Array;
-  translate(text: string): string;
-  /** Resolves when the call has come to this time; at once when that is past. */
-  until(ms: number): Promise<void> | undefined;
-}
-
-/** Takes what the recording says that came in on one connection. */
-interface Connection {
-  message(message: unknown): void;
-  control(control: Control): void;
-}
 
 /** Promises that are settled one after the other meanwhile. */
 const SIGNING_TICKS = 32;
@@ -45,7 +32,7 @@ export class ProviderFeed implements Network {
   }
 
   dial(_url: URL, _options: unknown, listener: WireListener): WireSocket {
-    const socket = new FedSocket(listener, this.#source);
+    const socket = new FedSocket(listener, this.#source, 'connecting');
     this.#begin(socket);
     return socket;
   }
@@ -110,90 +97,6 @@ function give(connection: Connection, line: ProviderLine): void {
   else connection.message(line.msg);
 }
 
-/** The JSON text of a message as it came. */
-function textOf(message: unknown, { audio, translate }: Source): string {
-  return translate(JSON.stringify(putAudio(message, audio)));
-}
-
-/** A WebSocket to a provider. */
-class FedSocket implements WireSocket, Connection {
-  readonly bufferedAmount = 0;
-  readonly #listener: WireListener;
-  readonly #source: Source;
-  #state: 'connecting' | 'open' | 'closing' | 'closed' = 'connecting';
-
-  constructor(listener: WireListener, source: Source) {
-    this.#listener = listener;
-    this.#source = source;
-  }
-
-  get isOpen(): boolean {
-    return this.#state === 'open';
-  }
-
-  send(_text: string, flushed?: () => void): void {
-    if (this.isOpen && flushed !== undefined) queueMicrotask(flushed);
-  }
-
-  ping(): void {}
-
-  close(): void {
-    if (this.#state !== 'closed') this.#state = 'closing';
-  }
-
-  terminate(): void {
-    this.close();
-  }
-
-  message(message: unknown): void {
-    if (this.#state !== 'closed') this.#listener.message(textOf(message, this.#source), false);
-  }
-
-  control(control: Control): void {
-    if (this.#state === 'closed') return;
-    switch (control.type) {
-      case 'open':
-        if (this.#state === 'connecting') this.#state = 'open';
-        this.#listener.opened();
-        break;
-      case 'refused':
-        this.#listener.refused(control.status, control.body);
-        break;
-      case 'error':
-        this.#listener.failed(errorOf(control));
-        break;
-      case 'close':
-        this.#state = 'closed';
-        this.#listener.closed(control.code, control.reason);
-        break;
-      default:
-        tellSmall(this.#listener, control);
-    }
-  }
-}
-
-/** What happens to any WebSocket, whoever has opened it. */
-export function tellSmall(listener: WireListener, control: Control): void {
-  if (control.type === 'ping') listener.pinged();
-  else if (control.type === 'pong') listener.pong(control.data);
-  else if (control.type === 'text') listener.message(control.text, false);
-  else if (control.type === 'binary') {
-    listener.message(Buffer.from(control.base64, 'base64').toString(), true);
-  }
-}
-
-/** An error of the network as it was told. */
-export function errorOf({
-  message,
-  code,
-}: {
-  readonly message: string;
-  readonly code?: string | undefined;
-}): Error {
-  const error = new Error(message);
-  return code === undefined ? error : Object.assign(error, { code });
-}
-
 /** An event stream to a provider. */
 class FedStream implements EventStream, Connection {
   readonly #listener: StreamListener;
@@ -239,17 +142,6 @@ class FedStream implements EventStream, Connection {
       for (let tick = 0; tick < SIGNING_TICKS; tick++) await undefined;
     }
   }
-}
-
-/** What the SDK threw, as far as adapters look at it. */
-function thrownOf(record: ThrownRecord | undefined): unknown {
-  if (record === undefined) return undefined;
-  const { name, message, code, status, fault } = record;
-  const error = Object.assign(new Error(message), { name });
-  if (code !== undefined) Object.assign(error, { code });
-  if (status !== undefined) Object.assign(error, { $metadata: { httpStatusCode: status } });
-  if (fault !== undefined) Object.assign(error, { $fault: fault });
-  return error;
 }
 
 /** A session with a provider that has no network. What it is told is in the recording that the replay makes. */
@@ -306,13 +198,12 @@ class FedSession implements ProviderSession, Connection {
       this.#formats = { input: input as AudioFormat, output: output as AudioFormat };
       this.#settle?.resolve(this);
     } else if (control.type === 'not-connected') {
-      const { code, message } = control.error;
-      this.#settle?.reject(new BridgeError(code, message));
+      this.#settle?.reject(bridgeErrorOf(control.error));
     }
   }
 
   message(message: unknown): void {
-    const event = this.#event(message);
+    const event = sessionEventOf(message, this.#source.audio);
     if (event === undefined) return;
     this.#sink(event);
     if (event.type === 'closed') this.#finish();
@@ -322,24 +213,4 @@ class FedSession implements ProviderSession, Connection {
     if (this.#formats !== undefined) return this.#formats;
     throw new BridgeError('INTERNAL', 'a session of the recording is used before it was connected');
   }
-
-  #event(message: unknown): ProviderEvent | undefined {
-    if (typeof message !== 'object' || message === null || !('event' in message)) return undefined;
-    const { event, ...fields } = message;
-    const told: Record<string, unknown> = { type: event, ...fields };
-    for (const [name, value] of Object.entries(told)) {
-      if (isAudioRef(value)) told[name] = this.#source.audio(value);
-      else if (name === 'error' && isErrorRecord(value))
-        told[name] = new BridgeError(value.code, value.message);
-    }
-    if (told['type'] === 'closed') told['error'] ??= undefined;
-    // As the recorder has written it: the reader of the recording has checked its type.
-    return told as ProviderEvent;
-  }
-}
-
-function isErrorRecord(
-  value: unknown,
-): value is { readonly code: BridgeError['code']; readonly message: string } {
-  return typeof value === 'object' && value !== null && 'code' in value && 'message' in value;
 }

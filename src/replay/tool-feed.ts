@@ -1,7 +1,8 @@
-import { BridgeError, type ErrorCode } from '../errors.ts';
+import { BridgeError } from '../errors.ts';
 import { isRecord } from '../is-record.ts';
 import type { Line, ToolMessage } from '../recording/format.ts';
 import type { ToolContext } from '../tools.ts';
+import { doOnceMore } from './deeds.ts';
 
 /** One run of a handler as it was recorded, and the run that now waits for its result. */
 interface Run {
@@ -81,36 +82,15 @@ export class ToolFeed {
 }
 
 function feed({ context, resolve, reject }: Waiting, message: ToolMessage): void {
-  if ('does' in message && context !== undefined) use(context, message.does, message.with);
+  if ('does' in message && context !== undefined) doOnceMore(message.does, message.with, context);
   else if ('done' in message) resolve(message.returned);
   else if ('threw' in message) reject(thrown(message.threw));
 }
 
-/** What a handler may have done with its call; nothing that it was told by that is needed again. */
-function use(context: ToolContext, does: string, args: readonly unknown[]): void {
-  const methods: Readonly<Record<string, unknown>> = {
-    hangUpAfterGoodbye: () => context.hangUpAfterGoodbye(),
-    heard: () => context.heard(),
-    transfer: context.transfer,
-    sendDigits: context.sendDigits,
-    // Gives up with the invocation, as it did.
-    collectDigits: (wish: Parameters<ToolContext['collectDigits']>[0]) =>
-      context.collectDigits(wish, context.signal),
-    leaveMessage: context.leaveMessage,
-    record: context.record,
-  };
-  const method = methods[does];
-  if (typeof method !== 'function') return;
-  Reflect.apply(method, context, [...args]);
-}
+type Threw = Extract<ToolMessage, { readonly threw: unknown }>['threw'];
 
-function thrown({
-  message,
-  code,
-}: {
-  readonly message: string;
-  readonly code?: ErrorCode | undefined;
-}): Error {
+/** What a handler threw. */
+export function thrown({ message, code }: Threw): Error {
   return code === undefined ? new Error(message) : new BridgeError(code, message);
 }
 

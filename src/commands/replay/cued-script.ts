@@ -141,12 +141,12 @@ function isPong(line: ProviderLine): boolean {
 }
 
 /** What the service says; pings keep their own time. */
-export function isMessage(line: ProviderLine): boolean {
+function isMessage(line: ProviderLine): boolean {
   return !('ctl' in line) || line.ctl.type === 'text' || line.ctl.type === 'binary';
 }
 
 /** The audio in a line, in ms. */
-export function audioMs(stored: StoredCall, line: ProviderLine): number {
+function audioMs(stored: StoredCall, line: ProviderLine): number {
   return audioRefsOf(line).reduce((ms, { wav, n }) => {
     const rate = stored.wavs.get(wav)?.format.rate;
     return rate === undefined ? ms : ms + (n * 1000) / rate;

@@ -1,11 +1,13 @@
 import { bytesPerMs } from '../../audio/format.ts';
 import type { Clock } from '../../clock.ts';
 import { isRecord } from '../../is-record.ts';
-import type { Control, ThrownRecord } from '../../recording/format.ts';
+import { audioRefsOf } from '../../recording/audio-refs.ts';
+import type { Control } from '../../recording/format.ts';
 import { putAudio, takeAudio } from '../../recording/payloads.ts';
 import { audioOf, type StoredCall } from '../../recording/stored-call.ts';
 import { learnFormats, usualFormats } from '../../recording/wire-formats.ts';
-import { IdBook } from '../../replay/ids.ts';
+import { IdBook } from '../../replay/id-book.ts';
+import { errorOf, tellSmall, thrownOf } from '../../replay/told.ts';
 import type {
   DialOptions,
   EventStream,
@@ -16,7 +18,7 @@ import type {
   WireListener,
   WireSocket,
 } from '../../wire.ts';
-import { CuedScript, isMessage, type ProviderLine } from './cued-script.ts';
+import { CuedScript, type ProviderLine } from './cued-script.ts';
 
 export interface PlayedOptions {
   readonly stored: StoredCall;
@@ -50,7 +52,7 @@ export class PlayedNetwork implements Network {
   }
 
   dial(url: URL, _options: DialOptions, listener: WireListener): WireSocket {
-    return new PlayedSocket(this.#ear(`${url.host}${url.pathname}`), listener);
+    return new PlayedSocket(this.#connection(`${url.host}${url.pathname}`), listener);
   }
 
   stream(
@@ -59,42 +61,42 @@ export class PlayedNetwork implements Network {
     body: AsyncIterable<StreamChunk>,
     listener: StreamListener,
   ): EventStream {
-    return new PlayedStream(this.#ear(what), body, listener);
+    return new PlayedStream(this.#connection(what), body, listener);
   }
 
-  #ear(address: string): Ear {
+  #connection(address: string): PlayedConnection {
     const free = this.#dialled.filter(({ taken }) => !taken);
     const dialled = free.find(({ url }) => url.includes(address)) ?? free[0];
     if (dialled !== undefined) dialled.taken = true;
-    return new Ear({ ...this.#options, ids: this.#ids, conn: dialled?.conn });
+    return new PlayedConnection({ ...this.#options, ids: this.#ids, conn: dialled?.conn });
   }
 }
 
-interface EarOptions extends PlayedOptions {
+interface ConnectionOptions extends PlayedOptions {
   readonly ids: IdBook;
   /** Undefined: the recording has no connection more. */
   readonly conn: number | undefined;
 }
 
-/** What a played connection understands of what it is sent. */
-class Ear {
+/** What is said on a played connection, and what it understands of what it is sent. */
+class PlayedConnection {
   readonly clock: Clock;
-  readonly #options: EarOptions;
+  readonly #options: ConnectionOptions;
   readonly #formats = usualFormats();
   /** What it was sent then, audio apart. */
   readonly #sent: readonly unknown[];
   #heard = 0;
   #script: CuedScript | undefined;
 
-  constructor(options: EarOptions) {
+  constructor(options: ConnectionOptions) {
     this.#options = options;
     this.clock = options.clock;
     this.#sent = options.stored.lines.flatMap((line) =>
       line.on === 'provider' &&
       line.dir === 'out' &&
       line.conn === options.conn &&
-      isMessage(line) &&
-      'msg' in line
+      'msg' in line &&
+      audioRefsOf(line).length === 0
         ? [line.msg]
         : [],
     );
@@ -132,25 +134,15 @@ class Ear {
   /** What the provider said, as text, about the things that there are now. */
   textOf(msg: unknown): string {
     const { stored, ids } = this.#options;
-    // Ids of ours are nowhere in audio, which is most of the text.
     const whole = putAudio(msg, (ref) => audioOf(stored, ref));
     return ids.translate(JSON.stringify(whole));
   }
 
   #learn(text: string): void {
-    const before = this.#sent.filter((msg) => !hasAudio(msg))[this.#heard];
+    const before = this.#sent[this.#heard];
     this.#heard += 1;
     if (before !== undefined) this.#options.ids.learn(JSON.stringify(before), text);
   }
-}
-
-function hasAudio(msg: unknown): boolean {
-  let found = false;
-  putAudio(msg, () => {
-    found = true;
-    return new Uint8Array(0);
-  });
-  return found;
 }
 
 function parse(text: string): unknown {
@@ -167,14 +159,14 @@ const PONG_MS = 1;
 /** A WebSocket to a recorded provider. */
 class PlayedSocket implements WireSocket {
   readonly bufferedAmount = 0;
-  readonly #ear: Ear;
+  readonly #connection: PlayedConnection;
   readonly #listener: WireListener;
   #state: 'dialled' | 'open' | 'closed' = 'dialled';
 
-  constructor(ear: Ear, listener: WireListener) {
-    this.#ear = ear;
+  constructor(connection: PlayedConnection, listener: WireListener) {
+    this.#connection = connection;
     this.#listener = listener;
-    ear.begin(
+    connection.begin(
       (line) => this.#deliver(line),
       () => this.#fail(new Error(NO_MORE)),
     );
@@ -186,12 +178,12 @@ class PlayedSocket implements WireSocket {
 
   send(text: string, flushed?: () => void): void {
     if (!this.isOpen) return;
-    this.#ear.hear(text);
+    this.#connection.hear(text);
     if (flushed !== undefined) queueMicrotask(flushed);
   }
 
   ping(data = ''): void {
-    this.#ear.clock.after(PONG_MS, () => {
+    this.#connection.clock.after(PONG_MS, () => {
       if (this.isOpen) this.#listener.pong(data);
     });
   }
@@ -205,14 +197,14 @@ class PlayedSocket implements WireSocket {
   }
 
   #end(code: number, reason: string): void {
-    this.#ear.stop();
-    this.#ear.clock.after(0, () => this.#closed(code, reason));
+    this.#connection.stop();
+    this.#connection.clock.after(0, () => this.#closed(code, reason));
   }
 
   #closed(code: number, reason: string): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#ear.stop();
+    this.#connection.stop();
     this.#listener.closed(code, reason);
   }
 
@@ -225,7 +217,7 @@ class PlayedSocket implements WireSocket {
   #deliver(line: ProviderLine): void {
     if (this.#state === 'closed') return;
     if ('ctl' in line) this.#control(line.ctl);
-    else this.#listener.message(this.#ear.textOf(line.msg), false);
+    else this.#listener.message(this.#connection.textOf(line.msg), false);
   }
 
   #control(ctl: Control): void {
@@ -234,39 +226,31 @@ class PlayedSocket implements WireSocket {
         this.#state = 'open';
         this.#listener.opened();
         break;
-      case 'text':
-        this.#listener.message(ctl.text, false);
-        break;
-      case 'binary':
-        this.#listener.message(Buffer.from(ctl.base64, 'base64').toString(), true);
-        break;
-      case 'ping':
-        this.#listener.pinged();
-        break;
       case 'refused':
         this.#listener.refused(ctl.status, ctl.body);
         break;
       case 'error':
-        this.#listener.failed(Object.assign(new Error(ctl.message), { code: ctl.code }));
+        this.#listener.failed(errorOf(ctl));
         break;
       case 'close':
         this.#closed(ctl.code, ctl.reason);
         break;
       default:
+        tellSmall(this.#listener, ctl);
     }
   }
 }
 
 /** An event stream to a recorded provider. */
 class PlayedStream implements EventStream {
-  readonly #ear: Ear;
+  readonly #connection: PlayedConnection;
   readonly #listener: StreamListener;
   #over = false;
 
-  constructor(ear: Ear, body: AsyncIterable<StreamChunk>, listener: StreamListener) {
-    this.#ear = ear;
+  constructor(connection: PlayedConnection, body: AsyncIterable<StreamChunk>, listener: StreamListener) {
+    this.#connection = connection;
     this.#listener = listener;
-    ear.begin(
+    connection.begin(
       (line) => this.#deliver(line),
       () => this.#ended(new Error(NO_MORE), 'ECONNREFUSED'),
     );
@@ -275,42 +259,30 @@ class PlayedStream implements EventStream {
   }
 
   abort(): void {
-    this.#ear.stop();
-    this.#ear.clock.after(0, () => this.#ended(undefined, undefined));
+    this.#connection.stop();
+    this.#connection.clock.after(0, () => this.#ended(undefined, undefined));
   }
 
   async #read(body: AsyncIterable<StreamChunk>): Promise<void> {
-    for await (const { chunk } of body) this.#ear.hear(Buffer.from(chunk.bytes).toString());
+    for await (const { chunk } of body) this.#connection.hear(Buffer.from(chunk.bytes).toString());
   }
 
   #ended(thrown: unknown, networkCode: string | undefined): void {
     if (this.#over) return;
     this.#over = true;
-    this.#ear.stop();
+    this.#connection.stop();
     this.#listener.ended(thrown, networkCode);
   }
 
   #deliver(line: ProviderLine): void {
     if (this.#over) return;
     if ('msg' in line) {
-      this.#listener.received(Buffer.from(this.#ear.textOf(line.msg)));
+      this.#listener.received(Buffer.from(this.#connection.textOf(line.msg)));
       return;
     }
     const { ctl } = line;
     if (ctl.type === 'open') this.#listener.connected();
     else if (ctl.type === 'accepted') this.#listener.accepted();
-    else if (ctl.type === 'ended') this.#ended(thrownAs(ctl.error), ctl.networkCode);
+    else if (ctl.type === 'ended') this.#ended(thrownOf(ctl.error), ctl.networkCode);
   }
-}
-
-/** As the SDK of the service throws it. */
-function thrownAs(record: ThrownRecord | undefined): unknown {
-  if (record === undefined) return undefined;
-  const { name, message, code, status, fault } = record;
-  return Object.assign(new Error(message), {
-    name,
-    ...(code === undefined ? {} : { code }),
-    ...(status === undefined ? {} : { $metadata: { httpStatusCode: status } }),
-    ...(fault === undefined ? {} : { $fault: fault }),
-  });
 }

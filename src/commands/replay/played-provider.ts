@@ -1,10 +1,9 @@
 import { type AudioFormat, bytesPerMs, RATES } from '../../audio/format.ts';
 import { BridgeError } from '../../errors.ts';
-import { isRecord } from '../../is-record.ts';
 import type { ConnectRequest, ProviderEvent, ProviderSession, RealtimeProvider } from '../../provider.ts';
-import { isAudioRef } from '../../recording/audio-refs.ts';
-import type { ErrorRecord, FormatRecord, RecordedProvider } from '../../recording/format.ts';
-import { audioOf, type StoredCall } from '../../recording/stored-call.ts';
+import type { FormatRecord, RecordedProvider } from '../../recording/format.ts';
+import { audioOf } from '../../recording/stored-call.ts';
+import { bridgeErrorOf, sessionEventOf } from '../../replay/told.ts';
 import { CuedScript, type ProviderLine } from './cued-script.ts';
 import type { PlayedOptions } from './played-network.ts';
 
@@ -74,14 +73,14 @@ class PlayedSession {
   #deliver(line: ProviderLine, { sink, resolve, reject }: Waiting): void {
     if (this.#over) return;
     if ('msg' in line) {
-      const event = eventOf(this.#options.stored, line.msg);
+      const event = sessionEventOf(line.msg, (ref) => audioOf(this.#options.stored, ref));
       if (event === undefined) return;
       if (event.type === 'closed') this.#over = true;
       sink(event);
       return;
     }
     if (line.ctl.type === 'connected') resolve(this.#session(line.ctl, sink));
-    if (line.ctl.type === 'not-connected') reject(errorOf(line.ctl.error));
+    if (line.ctl.type === 'not-connected') reject(bridgeErrorOf(line.ctl.error));
   }
 
   #session(
@@ -118,23 +117,4 @@ function formatOf({ encoding, rate }: FormatRecord): AudioFormat {
     'BAD_RECORDING',
     `found audio of ${rate} samples a second, wanted one of ${RATES.join(', ')}`,
   );
-}
-
-function errorOf({ code, message }: ErrorRecord): BridgeError {
-  return new BridgeError(code, message);
-}
-
-/** What a session told. The lines were checked when they were read; what stands in them, the bridge itself has written. */
-function eventOf(stored: StoredCall, msg: unknown): ProviderEvent | undefined {
-  if (!isRecord(msg) || typeof msg['event'] !== 'string') return undefined;
-  const { event: type, ...fields } = msg;
-  const told: Record<string, unknown> = { ...fields, type };
-  if (type === 'audio') told['bytes'] = bytesOf(stored, msg['bytes']);
-  if (isRecord(msg['error'])) told['error'] = errorOf(msg['error'] as unknown as ErrorRecord);
-  return told as unknown as ProviderEvent;
-}
-
-function bytesOf(stored: StoredCall, value: unknown): Uint8Array {
-  if (isAudioRef(value)) return audioOf(stored, value);
-  return Buffer.from(typeof value === 'string' ? value : '', 'base64');
 }

@@ -3,7 +3,9 @@ import { type Clock, pause } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import type { ToolMessage } from '../../recording/format.ts';
 import type { StoredCall } from '../../recording/stored-call.ts';
-import type { CallHandle, DigitWish, ToolContext } from '../../tools.ts';
+import { doOnceMore } from '../../replay/deeds.ts';
+import { thrown } from '../../replay/tool-feed.ts';
+import type { ToolContext } from '../../tools.ts';
 
 /** One thing that a handler did with its call, ms after it was run. */
 interface Deed {
@@ -67,12 +69,12 @@ export class RecordedTools {
     for (const deed of deeds) {
       await until(deed.afterMs);
       if (call.signal.aborted) break;
-      perform(deed, call);
+      doOnceMore(deed.does, deed.with, call);
     }
     // It had not ended when the call did: whoever waits for it waits for the deadline.
     if (end === undefined) return await new Promise(() => undefined);
     await until(end.afterMs);
-    if ('threw' in end.how) throw asThrown(end.how.threw);
+    if ('threw' in end.how) throw thrown(end.how.threw);
     return end.how.returned;
   }
 }
@@ -104,25 +106,4 @@ function runsOf(stored: StoredCall): readonly RecordedRun[] {
     else run.end = { afterMs, how: msg };
   }
   return [...runs.values()];
-}
-
-type Doing = (call: ToolContext, given: readonly unknown[]) => unknown;
-
-/** What a handler may do with its call. What it was answered is not waited for: it has had its say in the result. */
-const DOINGS: Readonly<Record<string, Doing>> = {
-  hangUpAfterGoodbye: (call) => call.hangUpAfterGoodbye(),
-  heard: (call) => call.heard(),
-  transfer: (call, [transfer]) => call.transfer(transfer as Parameters<CallHandle['transfer']>[0]),
-  sendDigits: (call, [digits]) => call.sendDigits(String(digits)),
-  collectDigits: (call, [wish]) => call.collectDigits(wish as DigitWish, call.signal),
-  leaveMessage: (call, [text]) => call.leaveMessage(String(text)),
-  record: (call, [on]) => call.record(on === true),
-};
-
-function perform({ does, with: given }: Deed, call: ToolContext): void {
-  if (Object.hasOwn(DOINGS, does)) DOINGS[does]?.(call, given);
-}
-
-function asThrown({ message, code }: Extract<ToolMessage, { threw: unknown }>['threw']): Error {
-  return code === undefined ? new Error(message) : new BridgeError(code, message.replace(`${code}: `, ''));
 }
