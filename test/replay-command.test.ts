@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -95,6 +95,19 @@ describe('patchcord replay', () => {
     const again = await run([folder]);
     expect(again.out).toMatch(/^same/);
     expect(readFileSync(join(folder, 'one', 'events.jsonl'), 'utf8')).toContain('never');
+  });
+
+  it('makes what is read and listened to anew when it accepts, where there is some', async () => {
+    const folder = join(calls(['one'], otherResult), 'one');
+    for (const name of ['transcript.txt', 'call.wav']) {
+      writeFileSync(join(folder, name), 'that of another call', { mode: 0o600 });
+    }
+    expect((await run([folder, '--update'])).status).toBe(0);
+    expect(readFileSync(join(folder, 'transcript.txt'), 'utf8')).toContain(`agent   ${WORDS.greeting}`);
+    const { channels, data } = readWav(readFileSync(join(folder, 'call.wav')));
+    expect(channels).toBe(2);
+    expect(data.length).toBeGreaterThan(40_000);
+    expect(statSync(join(folder, 'call.wav')).mode & 0o777).toBe(0o600);
   });
 
   it('leaves a call that is the same as it is, also with --update', async () => {

@@ -51,8 +51,8 @@ export async function writeFiles(folder: string, { call, lines, wavs }: Written)
   }
 }
 
-/** The file is the old one or the new one at any time. */
-async function replaceFile(
+/** Writes a file that is the old one or the new one at any time. Rejects with the file system's error. */
+export async function replaceFile(
   folder: string,
   name: string,
   data: string | Uint8Array,

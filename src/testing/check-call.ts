@@ -1,9 +1,13 @@
-import { basename } from 'node:path';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { Agent } from '../agents.ts';
+import { encodeWav } from '../audio/wav.ts';
 import { BridgeError } from '../errors.ts';
 import { recordAgent } from '../recording/agent-record.ts';
 import type { Tolerance } from '../recording/format.ts';
-import { readCall, type StoredCall, writeCall } from '../recording/stored-call.ts';
+import { readCall, type StoredCall, type StoredWav, writeCall } from '../recording/stored-call.ts';
+import { transcriptOf } from '../recording/transcript-file.ts';
+import { replaceFile } from '../recording/write.ts';
 import type { Difference } from '../replay/compare/difference.ts';
 import { tellDifference } from '../replay/compare.ts';
 import { type Replayed, type ReplayOptions, replay } from '../replay/replay.ts';
@@ -70,8 +74,11 @@ async function checked(folder: string, stored: StoredCall, options: CheckOptions
   const replayed = await replay(expected, { ...options.replay, agent });
   const { differences, realMs, callMs } = replayed;
   const isSame = differences.length === 0;
-  if (update && !isSame)
-    await writeCall(folder, await settled(accepted(stored, replayed.found, agent), options.replay));
+  if (update && !isSame) {
+    const { call, stereo } = await settled(accepted(stored, replayed.found, agent), options.replay);
+    await writeCall(folder, call);
+    await writeBeside(folder, call, stereo);
+  }
   return {
     folder,
     status: isSame ? 'same' : 'different',
@@ -98,17 +105,32 @@ function accepted(stored: StoredCall, found: StoredCall, agent: Agent | undefine
 }
 
 /** What differs in its own replay is taken as it is found there: timers of a recording from life ran late, and now do not. */
-async function settled(call: StoredCall, options: CheckOptions['replay']): Promise<StoredCall> {
+async function settled(
+  call: StoredCall,
+  options: CheckOptions['replay'],
+): Promise<{ readonly call: StoredCall; readonly stereo: StoredWav | undefined }> {
   let last = call;
   for (let tries = 0; tries < MOST_TRIES; tries++) {
-    const { found, differences } = await replay(last, {
+    const { found, differences, stereo } = await replay(last, {
       providers: options?.providers,
       signal: options?.signal,
     });
-    if (differences.length === 0) return last;
+    if (differences.length === 0) return { call: last, stereo };
     last = { ...found, call: call.call, folder: call.folder };
   }
   throw new BridgeError('CONFLICT', 'what was found cannot be accepted: it goes another way in every replay');
+}
+
+/** What is listened to and read is that of the call which was accepted, where the folder has it. */
+async function writeBeside(folder: string, call: StoredCall, stereo: StoredWav | undefined): Promise<void> {
+  const files = new Set(await readdir(folder));
+  const put = async (name: string, data: string | Uint8Array): Promise<void> => {
+    const { mode } = await stat(join(folder, name));
+    await replaceFile(folder, name, data, mode & 0o777);
+  };
+  if (files.has('transcript.txt')) await put('transcript.txt', transcriptOf(call));
+  if (files.has('call.wav') && stereo !== undefined)
+    await put('call.wav', encodeWav({ ...stereo.format, channels: 2 }, stereo.bytes));
 }
 
 /** The first difference and how many there are more, for people; why it is broken; empty: nothing is wrong. */
