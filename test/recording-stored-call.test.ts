@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   cpSync,
@@ -6,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -475,5 +477,44 @@ describe('docs/recordings.md', () => {
     expect(rowsOf(section('### call.json', '## How it is written')).sort()).toEqual([...CALL_FIELDS].sort());
     const reasons = rowsOf(section('## How it is written', '## How long it is kept'));
     expect(reasons.sort()).toEqual([...STOP_REASONS, 'process-died'].sort());
+  });
+});
+
+describe('a call from somebody who means harm', () => {
+  it.each(['call.json', 'events.jsonl', 'caller.wav', 'caller-9.wav'])(
+    'keeps nobody waiting with a pipe or an endless file as %s',
+    async (name) => {
+      for (const make of [
+        (path: string) => execFileSync('mkfifo', [path]),
+        (path: string) => symlinkSync('/dev/zero', path),
+        (path: string) => mkdirSync(path),
+      ]) {
+        const folder = await sampleFolder();
+        const path = join(folder, name);
+        rmSync(path, { force: true });
+        make(path);
+        await expect(readCall(folder)).rejects.toThrow(
+          `${name}: found something else than a file, wanted a file in the folder of a recording`,
+        );
+      }
+    },
+  );
+
+  it('is refused when something is nested too deep to be looked at', async () => {
+    const folder = await sampleFolder();
+    const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+    appendFileSync(
+      join(folder, 'events.jsonl'),
+      `{"t":250,"on":"provider","dir":"in","conn":1,"msg":${deep}}\n`,
+    );
+    await expect(readCall(folder)).rejects.toThrow(
+      /events\.jsonl line \d+: found JSON that is nested deeper/,
+    );
+  });
+
+  it('is refused when it would never end', async () => {
+    const folder = await sampleFolder();
+    addLine(folder, { t: 1e9, on: 'clock', dir: 'in', msg: { due: 1e9 } });
+    await expect(readCall(folder)).rejects.toThrow(/line \d+: t: found more than two days/);
   });
 });

@@ -1,5 +1,7 @@
 import type { AudioFormat } from '../audio/format.ts';
+import { BridgeError } from '../errors.ts';
 import type { CallClock } from './call-clock.ts';
+import { makesTooDeep } from './depth.ts';
 import type { AudioRef, Line } from './format.ts';
 import type { Hide } from './secrets.ts';
 import type { CallSink } from './sink.ts';
@@ -92,6 +94,10 @@ export class CallLines {
   /** Arguments and results of functions may well have a field called password: that is for redaction to say. */
   #hidden(body: LineBody): LineBody {
     const { on } = body;
+    // Messages of the wire were looked at as texts. A line that no reader takes would take the whole recording with it.
+    if (on === 'tool' && makesTooDeep(body.msg)) {
+      throw new BridgeError('BAD_RECORDING', 'what a function was given or returned is nested too deep');
+    }
     return on === 'carrier' || on === 'provider' || on === 'webhook'
       ? this.hide.message(body)
       : this.hide.known(body);

@@ -4,6 +4,7 @@ import { WEBHOOK_ROUTES } from '../carrier.ts';
 import { ERRORS } from '../errors.ts';
 import { isRecord } from '../is-record.ts';
 import type { Order } from '../orders.ts';
+import { DEEPEST, isTooDeep } from './depth.ts';
 import type { Control, Edge, Line, Signed } from './format.ts';
 import {
   aCount,
@@ -206,11 +207,16 @@ export function parseLine(text: string, where = 'a line of events.jsonl'): Line 
   return value as Line;
 }
 
-/** Throws BAD_RECORDING for what is no JSON, without quoting it. */
+/** Throws BAD_RECORDING for what is no JSON, or is nested too deep, without quoting it. */
 export function parseJson(text: string, where: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     throw badRecording(where, `found ${text.length} characters that are not JSON, wanted JSON`);
   }
+  if (isTooDeep(value, text)) {
+    throw badRecording(where, `found JSON that is nested deeper, wanted ${DEEPEST} levels at most`);
+  }
+  return value;
 }

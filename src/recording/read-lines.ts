@@ -10,6 +10,8 @@ export interface FoundLines {
 }
 
 const NEWLINE = 0x0a;
+/** No call lasts longer than a day; a replay goes through all of its time. */
+const LONGEST_MS = 2 * 86_400_000;
 
 /**
  * The lines of events.jsonl. A last line without its end that cannot be read was being written when the process died, and
@@ -32,6 +34,12 @@ export function foundLines(bytes: Uint8Array, where: string): FoundLines {
       throw badRecording(
         `${where} line ${number}`,
         `t: found ${line.t}, wanted ${last} or more as in the line before`,
+      );
+    }
+    if (line.t > LONGEST_MS) {
+      throw badRecording(
+        `${where} line ${number}`,
+        `t: found more than two days, wanted ms since the call began`,
       );
     }
     last = line.t;

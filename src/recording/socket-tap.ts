@@ -1,6 +1,7 @@
 import type { AudioFormat } from '../audio/format.ts';
 import type { WireListener, WireSocket } from '../wire.ts';
 import type { CallLines, LineBody } from './call-lines.ts';
+import { DEEPEST, makesTooDeep } from './depth.ts';
 import type { Control, Message } from './format.ts';
 import { looksTaken, type PayloadKind, takeAudio } from './payloads.ts';
 
@@ -44,9 +45,11 @@ function binary(text: string): Control {
   return { type: 'binary', base64: Buffer.from(text).toString('base64') };
 }
 
+/** Undefined: it is none, or such that no reader would take it; an adapter gets its text all the same. */
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const json: unknown = JSON.parse(text);
+    return text.length > DEEPEST && makesTooDeep(json) ? undefined : json;
   } catch {
     return undefined;
   }

@@ -1,11 +1,11 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir } from 'node:fs/promises';
 import { type AudioFormat, bytesPerSample } from '../audio/format.ts';
 import { BridgeError } from '../errors.ts';
 import { isMissing } from '../file-errors.ts';
 import { audioRefsOf } from './audio-refs.ts';
 import { parseCallFile } from './call-shape.ts';
 import type { AudioRef, CallFile, Line } from './format.ts';
+import { readOwnFile } from './read-file.ts';
 import { foundLines, refMistake } from './read-lines.ts';
 import { type FoundWav, filledUp, foundWav } from './read-wav.ts';
 import { badRecording } from './shape.ts';
@@ -52,7 +52,7 @@ function unheld({ wav, at, n }: AudioRef, found: string): BridgeError {
  * Rejects with BAD_RECORDING that names the file, the line, what was found and what is wanted.
  */
 export async function readCall(folder: string): Promise<StoredCall> {
-  const call = parseCallFile(decode(await contents(folder, 'call.json')));
+  const call = parseCallFile(decode(await readOwnFile(folder, 'call.json')));
   const { lines, damage } = foundLines(await eventsOf(folder, call), 'events.jsonl');
   const notes = damage === undefined ? [] : [damage];
   if (call.end === undefined && isCutOff(call)) {
@@ -73,15 +73,6 @@ function isCutOff({ end, origin }: CallFile): boolean {
   return end === undefined ? origin.how !== 'written' : !end.complete;
 }
 
-async function contents(folder: string, name: string): Promise<Buffer> {
-  try {
-    return await readFile(join(folder, name));
-  } catch (cause) {
-    const found = isMissing(cause) ? 'nothing' : 'a file that cannot be read';
-    throw badRecording(name, `found ${found}, wanted a file in the folder of a recording`, { cause });
-  }
-}
-
 function decode(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
@@ -89,7 +80,7 @@ function decode(bytes: Uint8Array): string {
 /** A process may die before it has a line to write. */
 async function eventsOf(folder: string, call: CallFile): Promise<Uint8Array> {
   try {
-    return await contents(folder, 'events.jsonl');
+    return await readOwnFile(folder, 'events.jsonl');
   } catch (error) {
     const cause = error instanceof BridgeError ? error.cause : undefined;
     if (isMissing(cause) && isCutOff(call)) return new Uint8Array();
@@ -104,7 +95,7 @@ async function readWavs(folder: string, call: CallFile, notes: string[]): Promis
   for (const file of (await readdir(folder)).sort()) {
     const name = file.endsWith('.wav') ? file.slice(0, -4) : '';
     if (!isWavName(name)) continue;
-    const bytes = await contents(folder, file);
+    const bytes = await readOwnFile(folder, file);
     // Just made when the process died: no line can mean it.
     if (mayLack && bytes.length < WAV_HEADER_BYTES) notes.push(`${file}: it has no header, left out`);
     else wavs.set(name, foundWav(bytes, file, isOpen));

@@ -20,7 +20,16 @@ const KEYS = {
   AWS_SECRET_ACCESS_KEY: KEY,
 } as const;
 /** What belongs to the service that the call was recorded at and not to a call. */
-const NOT_OURS = ['PORT', 'HOST', 'LOG_LEVEL', 'AGENTS_FILE', 'DATA_DIR', 'API_TOKEN', 'PROVIDER'];
+const NOT_OURS = [
+  'PORT',
+  'HOST',
+  'LOG_LEVEL',
+  'AGENTS_FILE',
+  'DATA_DIR',
+  'API_TOKEN',
+  'PROVIDER',
+  'AWS_PROFILE',
+];
 
 /** The configuration of a service in which the call happens once more. Throws BAD_RECORDING for settings that are none. */
 export function settingsOf({ call }: StoredCall): Config {
