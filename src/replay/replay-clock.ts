@@ -42,6 +42,11 @@ export class ReplayClock implements Clock {
     }
   }
 
+  /** Whether the recording tells of timers. */
+  get isFromLife(): boolean {
+    return this.#told.size > 0;
+  }
+
   now(): number {
     return this.#now;
   }

@@ -3,6 +3,8 @@ import type { Line, RestMessage } from '../recording/format.ts';
 interface Asked {
   readonly method: string;
   readonly path: string;
+  /** When it was asked once more, after the carrier had refused or not answered; undefined: it was the first time. */
+  readonly againAt: number | undefined;
   taken: boolean;
   waiting: ((message: RestMessage) => void) | undefined;
   early: RestMessage | undefined;
@@ -15,11 +17,33 @@ export class RestFeed {
   readonly bodies: string[] = [];
 
   constructor(lines: readonly Line[]) {
+    /** What was asked and not done, as it was asked. */
+    const undone = new Set<string>();
+    const texts = new Map<number, string>();
     for (const line of lines) {
-      if (line.on !== 'rest' || !('method' in line.msg)) continue;
-      const { id, method, url } = line.msg;
-      this.#asked.set(id, { method, path: pathOf(url), taken: false, waiting: undefined, early: undefined });
+      if (line.on !== 'rest') continue;
+      const { msg } = line;
+      if (!('method' in msg)) {
+        const text = texts.get(msg.id) ?? '';
+        if (isDone(msg)) undone.delete(text);
+        else undone.add(text);
+        continue;
+      }
+      const { id, method, url, body } = msg;
+      const text = `${method} ${url} ${body}`;
+      texts.set(id, text);
+      const againAt = undone.has(text) ? line.t : undefined;
+      const path = pathOf(url);
+      this.#asked.set(id, { method, path, againAt, taken: false, waiting: undefined, early: undefined });
     }
+  }
+
+  /**
+   * When this request was made in the recording, for one that was made once more: its pause is not on the clock of the
+   * call, so that how late it ended is told by the request only. Undefined: it is made when it is made.
+   */
+  againAt(method: string, url: string): number | undefined {
+    return this.#find(method, pathOf(url))?.againAt;
   }
 
   /** Takes the place of the platform's `fetch`. */
@@ -53,6 +77,11 @@ export class RestFeed {
     const open = [...this.#asked.values()].filter((asked) => !asked.taken && asked.method === method);
     return open.find((asked) => asked.path === path) ?? open[0];
   }
+}
+
+/** Whoever has asked does not ask again. */
+function isDone(answer: RestMessage): boolean {
+  return 'status' in answer && answer.status < 500 && answer.status !== 429;
 }
 
 /** A response without a body may not be given one. */
