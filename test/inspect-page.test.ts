@@ -235,6 +235,31 @@ describe.skipIf(command === undefined)('in a browser', { timeout: 60_000 }, () =
     await tab.close();
   });
 
+  it('draws marks, clears, what the model was told was heard, and who held the call, and says what they are', async () => {
+    const tab = await open('marks', eventfulCall());
+    // A clear is a line through the whole lane, a mark a dash.
+    const [mark, clear] = [Number(await drawn(tab, 'marks', 420)), Number(await drawn(tab, 'marks', 8500))];
+    expect(mark).toBeGreaterThan(0);
+    expect(clear).toBeGreaterThan(mark);
+    /** What the page says of a place in a lane. */
+    const told = (lane: string, ms: number): Promise<unknown> =>
+      tab.run(`(() => {
+        const canvas = document.getElementById('lane-${lane}');
+        const { left, top, width, height } = canvas.getBoundingClientRect();
+        const share = ${ms} / Number(document.getElementById('lanes').getAttribute('aria-valuemax'));
+        const at = { clientX: left + width * share, clientY: top + height / 2, bubbles: true };
+        canvas.dispatchEvent(new PointerEvent('pointermove', at));
+        return document.getElementById('hint').textContent;
+      })()`);
+    expect(await told('marks', 8500)).toContain(
+      'clear: 1.08 s of speech dropped; the model was told that 2.12 s were heard',
+    );
+    expect(await told('marks', 420)).toMatch(/mark m\d+, echoed after [\d.]+ m?s/);
+    expect(await told('providers', 10_000)).toContain('openai');
+    expect(await told('providers', 25_000)).toContain('gemini');
+    await tab.close();
+  });
+
   it('moves the cursor while it plays, and stops where it is told to', async () => {
     const tab = await open('plays', eventfulCall());
     await tab.clickOn('#play');
