@@ -13,6 +13,8 @@ import { replayFixtures } from '../src/testing.ts';
 
 const FOLDER = packageFile('fixtures');
 const NAMES = readdirSync(FOLDER).filter((name) => existsSync(join(FOLDER, name, 'call.json')));
+/** All of them are read, on a machine that may be busy. */
+const LONG = { timeout: 60_000 } as const;
 const PAGE = readFileSync(join(FOLDER, 'README.md'), 'utf8');
 
 /** Complaints of users that a bridge can get wrong, and what carriers do now and then: as the README has them. */
@@ -72,6 +74,7 @@ describe('every call goes as it did:', () => {
 describe('two replays', () => {
   it.each(['twilio-barge-in', 'telnyx-failover-during-tool', 'plivo-gemini-go-away', 'telnyx-rest-slow'])(
     'of %s are equal to the byte',
+    LONG,
     async (name) => {
       const stored = await readCall(join(FOLDER, name));
       const [one, other] = [await replay(stored), await replay(stored)];
@@ -82,7 +85,7 @@ describe('two replays', () => {
 });
 
 describe('what lies in the folder', () => {
-  it('has nothing in it that must not be there', async () => {
+  it('has nothing in it that must not be there', LONG, async () => {
     const results = await Promise.all(NAMES.map((name) => lintFolder(join(FOLDER, name))));
     const told = results.flatMap(({ folder, problems }) =>
       problems.map(({ place, text }) => `${folder} ${place}: ${text}`),
@@ -91,7 +94,7 @@ describe('what lies in the folder', () => {
     expect(results.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(MOST_BYTES_IN_ALL);
   });
 
-  it('is what the scenario beside it makes', async () => {
+  it('is what the scenario beside it makes', LONG, async () => {
     for (const [name, { proves, line }] of SCENARIOS) {
       const { call } = await readCall(join(FOLDER, name));
       expect([name, call.proves]).toEqual([name, proves.trim()]);
