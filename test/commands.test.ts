@@ -108,19 +108,23 @@ describe('patchcord call', () => {
     await simulator.exit;
   });
 
-  it('calls the number that it is told, which decides on the agent', async () => {
+  it('calls the number that it is told, which decides on the agent, and says where its recording is', async () => {
     const simulator = start(simulate, ['openai', '--quiet', '--first-audio-ms', '50']);
     const agents = join(folder(), 'agents.yaml');
     writeFileSync(
       agents,
-      'agents: { one: { greeting: false } }\nnumbers: [{ number: "+49*", agent: one }]\n',
+      'agents: { one: { greeting: false, recording: bridge } }\nnumbers: [{ number: "+49*", agent: one }]\n',
     );
-    const env = { OPENAI_BASE_URL: await simulator.listening, DATA_DIR: folder(), LOG_LEVEL: 'silent' };
+    const data = folder();
+    const env = { OPENAI_BASE_URL: await simulator.listening, DATA_DIR: data, LOG_LEVEL: 'silent' };
     const argv = ['--agents', agents, '--wav', speech(), '--out', folder()];
     const right = start(call, [...argv, '--number', '+4930123456', '--from', '+4930999'], env);
     expect(await right.exit).toBe(0);
+    const [recording = 'none'] = readdirSync(join(data, 'recordings'));
+    expect(right.written.out).toContain(`recorded in ${join(data, 'recordings', recording)}\n`);
     const wrong = start(call, argv, env);
     expect(await wrong.exit).toBe(1);
+    expect(wrong.written.out).not.toContain('recorded in');
     expect(wrong.written.err).toContain('rejected');
     simulator.interrupt();
     expect(await simulator.exit).toBe(0);

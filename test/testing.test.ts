@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi, test as vitestTest } from 'vitest';
 import { replayFixture, replayFixtures, type TestFunction } from '../src/testing.ts';
 import { emitModules } from './support/emit-modules.ts';
@@ -125,10 +125,12 @@ describe('replayFixtures', () => {
     const { agent } = JSON.parse(readFileSync(join(folder, ONE, 'call.json'), 'utf8'));
     const agents = join(folder, 'agents.yaml');
     writeFileSync(agents, JSON.stringify({ agents: { [agent.name]: { instructions: 'Say nothing.' } } }));
-    const { status, text } = await replayFixture(join(folder, ONE), { agents });
-    expect(status).toBe('different');
-    expect(text).toContain('session.update: msg.session.instructions');
-    expect(text).toContain('Say nothing.');
+    for (const file of [agents, pathToFileURL(agents)]) {
+      const { status, text } = await replayFixture(join(folder, ONE), { agents: file });
+      expect(status).toBe('different');
+      expect(text).toContain('session.update: msg.session.instructions');
+      expect(text).toContain('Say nothing.');
+    }
   });
 
   it('says what is wrong with a fixture that cannot be replayed', async () => {

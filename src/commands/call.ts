@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { readWav } from '../audio/wav.ts';
 import type { CallEvent } from '../call-events.ts';
 import { CARRIERS, type CarrierName } from '../carrier.ts';
-import { loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config.ts';
 import { BridgeError } from '../errors.ts';
 import { packageFile } from '../package-file.ts';
 import { createBridge } from '../server.ts';
@@ -11,7 +11,7 @@ import { type CallReport, type Exchange, startExchange } from '../sim/phone.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 import { LiveView } from './live-view.ts';
 import { converse, keepCall, type Step, summary } from './phone-call.ts';
-import { newAccount, settingsFor } from './simulated-account.ts';
+import { type Account, newAccount, settingsFor } from './simulated-account.ts';
 
 const NUMBER = /^\+[1-9]\d{2,14}$/;
 
@@ -21,7 +21,8 @@ export const call: Command = {
   help: `patchcord call [--to URL] [--carrier NAME] [--wav FILE]… [--keys KEYS] [--out FOLDER]
 
 Plays the carrier and the caller: signs the webhook, opens the media stream, speaks, listens, and keeps the call.
-Without --to, a service is started for this one call, with the settings of the environment.
+Without --to, a service is started for this one call, with the settings of the environment; with RECORDING=bridge it
+records the call.
 
   --agents FILE     without --to: agents and their numbers; the same as AGENTS_FILE
   --to URL          voice webhook of the service, such as http://127.0.0.1:8080/voice/twilio
@@ -142,6 +143,40 @@ async function callOwnService(
     HOST: '127.0.0.1',
     LOG_LEVEL: terminal.env['LOG_LEVEL'] ?? 'error',
   });
+  const { folder } = config.recordings;
+  const before = await recordingsIn(folder);
+  const status = await callBridge(terminal, steps, out, {
+    config,
+    exchange,
+    account,
+    carrier,
+    route,
+    parties,
+  });
+  // Now that the service is closed, its recording is finished and has its name.
+  const made = (await recordingsIn(folder)).filter((name) => !before.includes(name));
+  for (const name of made) terminal.out(`recorded in ${join(folder, name)}\n`);
+  return status;
+}
+
+/** Names of those that are finished; none where there is no folder. */
+async function recordingsIn(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => !name.endsWith('.partial'));
+}
+
+interface CalledBridge extends Pick<OwnService, 'carrier' | 'route' | 'parties'> {
+  readonly config: Config;
+  readonly exchange: Exchange;
+  readonly account: Account;
+}
+
+async function callBridge(
+  terminal: Terminal,
+  steps: readonly Step[],
+  out: string | undefined,
+  { config, exchange, account, carrier, route, parties }: CalledBridge,
+): Promise<number> {
   const events: CallEvent[] = [];
   let watch: (event: CallEvent) => void = (event) => events.push(event);
   await using bridge = await createBridge({

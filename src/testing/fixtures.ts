@@ -21,7 +21,7 @@ export interface ReplayFixtureOptions {
    * An agents file whose agent of the same name takes the call, in the place of the one in the fixture: what it does
    * otherwise is a difference. Results of functions come from the fixture by name and arguments.
    */
-  readonly agents?: string | undefined;
+  readonly agents?: string | URL | undefined;
   /** Providers of your own, in the place of built-in ones of the same names; they dial by `ConnectRequest.network`. */
   readonly providers?: readonly RealtimeProvider[] | undefined;
   /** What differs is accepted: it is written into the folder. Default: `PATCHCORD_UPDATE=1` is set. */
@@ -106,13 +106,13 @@ function isWanted(name: string, filter: ReplayFixturesOptions['filter']): boolea
     : new RegExp(filter.source, filter.flags.replace(/[gy]/g, '')).test(name);
 }
 
-function pathOf(folder: string | URL): string {
-  return typeof folder === 'string' ? folder : fileURLToPath(folder);
+function pathOf(place: string | URL): string {
+  return typeof place === 'string' ? place : fileURLToPath(place);
 }
 
-function choiceOf(file: string | undefined): AgentChoice | undefined {
+function choiceOf(file: string | URL | undefined): AgentChoice | undefined {
   // biome-ignore lint/style/noProcessEnv: what an agents file refers to
-  return file === undefined ? undefined : { file, env: process.env };
+  return file === undefined ? undefined : { file: pathOf(file), env: process.env };
 }
 
 function isUpdate(): boolean {
