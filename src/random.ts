@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 
-/** The only source of chance in the bridge, so that replays can seed it. */
+/** Where everything in a call comes from that is left to chance, so that replays can seed it. */
 export interface Random {
   /** Fit for secrets. */
   bytes(count: number): Uint8Array;

@@ -93,6 +93,14 @@ describe('the lines', () => {
     expect(withCall({ providers: [] }).join()).toContain('"nova", wanted one of call.json (none)');
     const agent = { ...GOOD.call.agent, tools: [] };
     expect(withCall({ agent }).join()).toContain('"look_up", wanted a function of the agent (none)');
+    const keys = (digitsHandled: boolean): readonly string[] => {
+      const run = { id: 90, run: '(keys)', toolCallId: '', args: { digits: '1' } };
+      const t = GOOD.lines.at(-1)?.t ?? 0;
+      const lines = [...GOOD.lines, { t, on: 'tool', dir: 'out', msg: run } as const];
+      return found({ lines, call: { ...GOOD.call, agent: { ...GOOD.call.agent, digitsHandled } } });
+    };
+    expect(keys(false).join()).toContain('"(keys)", wanted a function of the agent');
+    expect(keys(true)).toEqual([]);
   });
 
   it('have one answer to every request', () => {

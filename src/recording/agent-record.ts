@@ -2,6 +2,7 @@ import type { Agent, Clip } from '../agents.ts';
 import type { MachinePolicy } from '../answering-machine.ts';
 import type { ToolDefinition } from '../provider.ts';
 import { builtInTool } from '../tools/built-in.ts';
+import { readParameters } from '../tools/parameters.ts';
 import type { BuiltIn, Tool } from '../tools.ts';
 
 /** A function as a call had it; `builtIn`: it is one of the bridge itself, and runs for real in a replay. */
@@ -59,8 +60,8 @@ function recordClip({ pcm, ...clip }: Clip): RecordedClip {
 
 /** What `agentFrom` needs of whoever plays the recording. */
 export interface AgentParts {
-  /** Makes a function of the program: its handler is not in the recording. */
-  readonly tool: (recorded: RecordedTool) => Tool;
+  /** Gives a function of the program a handler: its own is not in the recording. */
+  readonly tool: (tool: Tool) => Tool;
   /** Takes the keys of an agent whose program took them; undefined: the model gets them. */
   readonly handleDigits?: Agent['digits']['handle'];
 }
@@ -73,7 +74,7 @@ export function agentFrom(record: RecordedAgent, parts: AgentParts): Agent {
   const { tools, filler, digits, digitsHandled, machine: _machine, ...rest } = record;
   return {
     ...rest,
-    tools: tools.map((tool) => (tool.builtIn ? remade(tool) : parts.tool(tool))),
+    tools: tools.map((tool) => (tool.builtIn ? remade(tool) : parts.tool(withoutHandler(tool)))),
     filler: filler && { ...filler, clip: filler.clip && clipFrom(filler.clip) },
     digits: digitsHandled ? { ...digits, handle: parts.handleDigits } : digits,
   };
@@ -82,6 +83,13 @@ export function agentFrom(record: RecordedAgent, parts: AgentParts): Agent {
 function remade({ builtIn: _builtIn, made, ...recorded }: RecordedTool): Tool {
   const tool = builtInTool(made ?? { name: recorded.definition.name });
   return { ...tool, ...recorded };
+}
+
+/** A function of a program that does nothing yet. */
+function withoutHandler({ builtIn: _builtIn, made: _made, ...recorded }: RecordedTool): Tool {
+  const { definition, redact } = recorded;
+  const { check } = readParameters(definition.name, definition.parameters, redact);
+  return { ...recorded, check, run: () => undefined };
 }
 
 function clipFrom({ pcm, ...clip }: RecordedClip): Clip {

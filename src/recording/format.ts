@@ -232,7 +232,7 @@ export interface Origin {
 
 export interface RecordingEnd {
   readonly t: number;
-  /** False: something is missing, and `why` says why: `disk-full`, `disk-too-slow`, `disk-error`, `process-died`. */
+  /** False: something is missing, and `why` says why: one of `STOP_REASONS`, or `process-died`. */
   readonly complete: boolean;
   readonly why?: string | undefined;
 }

@@ -1,5 +1,14 @@
 import { isRecord } from '../is-record.ts';
-import type { DialOptions, Network, OpenStream, StreamChunk, StreamListener, WireListener } from '../wire.ts';
+import type {
+  DialOptions,
+  EventStream,
+  Network,
+  OpenStream,
+  StreamChunk,
+  StreamListener,
+  WireListener,
+  WireSocket,
+} from '../wire.ts';
 import type { CallLines } from './call-lines.ts';
 import { tapEventStream } from './event-stream-tap.ts';
 import { WAVS } from './format.ts';
@@ -27,13 +36,18 @@ export class NetworkTap implements Network {
     this.#provider = provider;
   }
 
-  dial(url: URL, options: DialOptions, listener: WireListener) {
+  dial(url: URL, options: DialOptions, listener: WireListener): WireSocket {
     const connection = this.#begin(() => openUrl(url));
     const socket = this.#network.dial(url, options, tapListener(connection, listener));
     return tapSocket(connection, socket);
   }
 
-  stream(what: string, open: OpenStream, body: AsyncIterable<StreamChunk>, listener: StreamListener) {
+  stream(
+    what: string,
+    open: OpenStream,
+    body: AsyncIterable<StreamChunk>,
+    listener: StreamListener,
+  ): EventStream {
     const connection = this.#begin(() => what);
     return tapEventStream(connection, body, listener, (tappedBody, tappedListener) =>
       this.#network.stream(what, open, tappedBody, tappedListener),

@@ -53,18 +53,16 @@ export class Redactor {
   /** call.json, with what was taken out. */
   call(file: CallFile): CallFile {
     const place: Place = { on: 'agent', data: false, free: false, named: false, type: '' };
-    const { agent } = file;
-    const { variables } = agent;
-    const redacted = this.#value(agent, 'agent', place) as CallFile['agent'];
-    const spoken = this.rules.words
-      ? { ...redacted, variables: mapTexts(redacted.variables, maskWords), tools: redacted.tools }
+    const redacted = this.#value(file.agent, 'agent', place) as CallFile['agent'];
+    const agent = this.rules.words
+      ? { ...redacted, variables: mapTexts(redacted.variables, maskWords) }
       : redacted;
     const plain: Place = { on: 'rest', data: true, free: false, named: false, type: '' };
     const rest = this.#fieldsOf({ ...file, agent: undefined, redacted: undefined }, plain) as CallFile;
     return {
       ...rest,
       seed: file.seed,
-      agent: variables === undefined ? redacted : spoken,
+      agent,
       redacted: joined(file.redacted, this.rules),
       // Noise that is made of speech is another one every time: it is compared by its length.
       ...(this.rules.speech === 'none' ? {} : { tolerance: { ...file.tolerance, sample: ANY_SAMPLE } }),

@@ -28,7 +28,6 @@ export interface Run {
 
 /** Written in pieces of so much. */
 const PIECE_MS = 200;
-/** A span of a run that is known only from what was written of it. */
 const NOTHING = new Uint8Array(0);
 
 /**

@@ -1,3 +1,4 @@
+import type { AudioFormat } from '../audio/format.ts';
 import type { CallEvent } from '../call-events.ts';
 import type { HeardItem } from '../provider.ts';
 import { cutAtWord } from '../transcript.ts';
@@ -17,8 +18,10 @@ type Turn = {
 };
 type Note = { readonly kind: 'note'; readonly atMs: number; readonly text: string };
 
-/** A turn whose text does not come holds what is after it up for so long at most, in ms. */
+/** A turn of which nobody says whether it was heard holds what is after it up for so long at most, in ms; */
 const PATIENCE_MS = 15_000;
+/** and one whose text does not come to an end. */
+const LONGEST_PATIENCE_MS = 60_000;
 /** Nor more than so many others. */
 const MOST_OPEN = 64;
 const WHO_CHARS = 7;
@@ -115,7 +118,7 @@ export class TranscriptFile {
   #isSettled(entry: Turn | Note, now: number): boolean {
     if (this.#over || entry.kind === 'note' || this.#open.length > MOST_OPEN) return true;
     if (now - entry.atMs > PATIENCE_MS && entry.final) return true;
-    if (now - entry.atMs > 4 * PATIENCE_MS) return true;
+    if (now - entry.atMs > LONGEST_PATIENCE_MS) return true;
     if (entry.role === 'user') return entry.final;
     // Whoever answers has heard it, or has cut in.
     return (
@@ -212,7 +215,7 @@ class TranscribingSink implements CallSink {
     this.#file = new TranscriptFile((text) => sink.transcript(text));
   }
 
-  audio(wav: string, format: Parameters<CallSink['audio']>[1], bytes: Uint8Array): AudioRef | undefined {
+  audio(wav: string, format: AudioFormat, bytes: Uint8Array): AudioRef | undefined {
     return this.#sink.audio(wav, format, bytes);
   }
 
@@ -221,7 +224,7 @@ class TranscribingSink implements CallSink {
     if (line.on === 'call') this.#file.event(line.msg);
   }
 
-  stereo(format: Parameters<CallSink['stereo']>[0], bytes: Uint8Array): void {
+  stereo(format: AudioFormat, bytes: Uint8Array): void {
     this.#sink.stereo(format, bytes);
   }
 

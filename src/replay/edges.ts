@@ -1,6 +1,6 @@
 import type { Agent } from '../agents.ts';
 import type { Carrier, CarrierName, IncomingCall } from '../carrier.ts';
-import { type AgentParts, agentFrom, type RecordedTool } from '../recording/agent-record.ts';
+import { type AgentParts, agentFrom } from '../recording/agent-record.ts';
 import { CallTape } from '../recording/call-tape.ts';
 import { Ear } from '../recording/ear.ts';
 import { askedOf, type RestAsked } from '../recording/rest-tap.ts';
@@ -8,7 +8,6 @@ import { hider } from '../recording/secrets.ts';
 import { audioOf, type StoredCall } from '../recording/stored-call.ts';
 import { KEYS_HANDLER, toolCallIdOf } from '../recording/tool-tap.ts';
 import type { Tape, Tapes } from '../tape.ts';
-import { readParameters } from '../tools/parameters.ts';
 import type { Tool } from '../tools.ts';
 import type { Source } from './fed-socket.ts';
 import { FoundSink } from './found-sink.ts';
@@ -115,7 +114,7 @@ export class Edges implements Tapes {
       return { ...changed, tools };
     }
     const parts: AgentParts = {
-      tool: (recorded) => this.#played(toolOf(recorded)),
+      tool: (tool) => this.#played(tool),
       handleDigits: async (digits) => {
         const told = await this.tools.run(KEYS_HANDLER, '', { digits }, undefined);
         return typeof told === 'string' ? told : undefined;
@@ -131,19 +130,4 @@ export class Edges implements Tapes {
       run: (args, context) => this.tools.run(name, toolCallIdOf(context), args, context),
     };
   }
-}
-
-function toolOf({ definition, redact, ...rest }: RecordedTool): Tool {
-  const { check } = readParameters(definition.name, definition.parameters, redact);
-  const { timeoutMs, cancelOnInterrupt, fillerAfterMs, maxResultChars } = rest;
-  return {
-    definition,
-    redact,
-    timeoutMs,
-    cancelOnInterrupt,
-    fillerAfterMs,
-    maxResultChars,
-    check,
-    run: () => undefined,
-  };
 }

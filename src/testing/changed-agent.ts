@@ -30,14 +30,15 @@ export async function agentFor(stored: StoredCall, { file, name, env }: AgentCho
   const { call } = stored;
   const dataDir = await mkdtemp(join(tmpdir(), 'patchcord-replay-'));
   try {
+    const config = settingsOf(stored);
     const service = await assembleService({
-      config: { ...settingsOf(stored), agentsFile: file, dataDir },
+      config: { ...config, agentsFile: file, dataDir },
       env,
       clock: { ...systemClock, epoch: () => call.epochMs },
       log: createLog('silent'),
       random: systemRandom,
       localAuthToken: KEY,
-      publicUrl: () => 'https://bridge.example.com',
+      publicUrl: () => config.publicUrl ?? '',
     });
     try {
       const wanted = name ?? call.agent.name;

@@ -9,6 +9,7 @@ import { readCall, type StoredCall, type StoredWav, writeCall } from '../recordi
 import { transcriptOf } from '../recording/transcript-file.ts';
 import { replaceFile } from '../recording/write.ts';
 import type { Difference } from '../replay/compare/difference.ts';
+import type { ReplayOutcome } from '../replay/compare/report.ts';
 import { tellDifference } from '../replay/compare.ts';
 import { type Replayed, type ReplayOptions, replay } from '../replay/replay.ts';
 import { type AgentChoice, agentFor } from './changed-agent.ts';
@@ -24,21 +25,8 @@ export interface CheckOptions {
   readonly replay?: Pick<ReplayOptions, 'signal' | 'onLine' | 'pace' | 'providers'> | undefined;
 }
 
-/** What came of the replay of one folder. */
-export interface CheckedCall {
-  readonly folder: string;
-  /** `broken`: it cannot be replayed, and `error` says why. */
-  readonly status: 'same' | 'different' | 'broken';
-  /** What was found was written into the folder. */
-  readonly accepted: boolean;
-  /** One sentence of what the call proves; empty in a recording. */
-  readonly proves: string;
-  /** In the order of time. */
-  readonly differences: readonly Difference[];
-  readonly error: BridgeError | undefined;
-  /** How long the call lasted, and its replay. */
-  readonly callMs: number;
-  readonly realMs: number;
+/** What came of the replay of one folder, with both calls as far as they are there. */
+export interface CheckedCall extends ReplayOutcome {
   readonly expected: StoredCall | undefined;
   readonly replayed: Replayed | undefined;
 }

@@ -4,13 +4,12 @@ import { systemClock } from '../../clock.ts';
 import type { Env } from '../../config.ts';
 import { BridgeError } from '../../errors.ts';
 import { createLog } from '../../log.ts';
-import { agentFrom, type RecordedTool } from '../../recording/agent-record.ts';
+import { agentFrom } from '../../recording/agent-record.ts';
 import { MemorySink } from '../../recording/memory-sink.ts';
 import { Recorder } from '../../recording/recorder.ts';
 import type { StoredCall } from '../../recording/stored-call.ts';
 import { createBridge } from '../../server.ts';
 import { type Exchange, startExchange } from '../../sim/phone.ts';
-import { readParameters } from '../../tools/parameters.ts';
 import type { Tool } from '../../tools.ts';
 import type { LiveView } from '../live-view.ts';
 import { newAccount, settingsFor } from '../simulated-account.ts';
@@ -118,7 +117,7 @@ function agentOf({ stored, agent, provider }: LiveCallOptions, tools: RecordedTo
       tools: agent.tools.map((tool) => (tool.builtIn === undefined ? played(tool, tools) : tool)),
     };
   }
-  const made = agentFrom(call.agent, { tool: (recorded) => played(toolFrom(recorded), tools) });
+  const made = agentFrom(call.agent, { tool: (tool) => played(tool, tools) });
   // A voice is one of its provider.
   const isKnown =
     provider === undefined || call.providers.some(({ name }) => name === provider.replace(/^simulated:/, ''));
@@ -127,11 +126,6 @@ function agentOf({ stored, agent, provider }: LiveCallOptions, tools: RecordedTo
 
 function played(tool: Tool, tools: RecordedTools): Tool {
   return { ...tool, run: (args, context) => tools.run(tool.definition.name, args, context) };
-}
-
-function toolFrom({ definition, redact, builtIn: _builtIn, made: _made, ...traits }: RecordedTool): Tool {
-  const { check } = readParameters(definition.name, definition.parameters, redact);
-  return { ...traits, definition, redact, check, run: () => undefined };
 }
 
 function notesOn({ call, lines }: StoredCall, tools: RecordedTools): readonly string[] {

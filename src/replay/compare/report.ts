@@ -10,13 +10,16 @@ export type ReplayStatus = keyof typeof EXIT_CODES;
 /** What came of the replay of one folder. */
 export interface ReplayOutcome {
   readonly folder: string;
+  /** `broken`: it cannot be replayed, and `error` says why. */
   readonly status: ReplayStatus;
   /** What was found was written into the folder. */
   readonly accepted: boolean;
+  /** One sentence of what the call proves; empty in a recording. */
   readonly proves: string;
   /** By time. */
   readonly differences: readonly Difference[];
   readonly error: BridgeError | undefined;
+  /** How long the call lasted, and its replay. */
   readonly callMs: number;
   readonly realMs: number;
 }

@@ -1,5 +1,6 @@
 import type { EndReason } from '../../call-events.ts';
 import type { StoredCall } from '../../recording/stored-call.ts';
+import { spreadOf } from '../../recording/story/answers.ts';
 import { type Story, storyOf } from '../../recording/story.ts';
 import { type Moment, momentsOf } from './moments.ts';
 import { pairUp } from './way.ts';
@@ -87,7 +88,7 @@ function figuresOf(story: Story): CallFigures {
   const waitsMs = story.answers.flatMap(({ stoppedMs, heardMs }) =>
     stoppedMs === undefined ? [] : [Math.round(heardMs - stoppedMs)],
   );
-  const sorted = waitsMs.toSorted((a, b) => a - b);
+  const waits = spreadOf(waitsMs);
   return {
     turns: {
       caller: story.turns.filter(({ role }) => role === 'user').length,
@@ -97,8 +98,8 @@ function figuresOf(story: Story): CallFigures {
     cutIns: story.cutIns.length,
     providers: story.spans.map(({ provider }) => provider),
     waitsMs,
-    medianWaitMs: sorted[sorted.length >> 1],
-    longestWaitMs: sorted.at(-1),
+    medianWaitMs: waits?.p50,
+    longestWaitMs: waits?.max,
     end: story.end?.reason,
     lengthMs: story.lengthMs,
   };
