@@ -1,8 +1,9 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { RealtimeProvider } from '../src/provider.ts';
 import { createLocalProvider } from '../src/providers/local.ts';
 import type { Line } from '../src/recording/format.ts';
-import type { StoredCall } from '../src/recording/stored-call.ts';
+import { readCall, type StoredCall } from '../src/recording/stored-call.ts';
 import { tellDifference } from '../src/replay/compare.ts';
 import { type ReplayOptions, replay } from '../src/replay/replay.ts';
 import { defineTool } from '../src/tools.ts';
@@ -185,6 +186,16 @@ describe('a replay', () => {
     expect(textOf(stored.lines)).toContain('The account is 42.');
     expect(await differences(stored)).toBe('');
     expect(told).toEqual(['42']);
+  });
+});
+
+describe('a call that nobody is let in with', () => {
+  it('needs no provider', async () => {
+    const stored = await readCall(
+      fileURLToPath(new URL('../fixtures/twilio-bad-signature', import.meta.url)),
+    );
+    expect(stored.lines.length).toBeGreaterThan(1);
+    expect(await differences({ ...stored, call: { ...stored.call, providers: [] } })).toBe('');
   });
 });
 

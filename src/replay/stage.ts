@@ -2,7 +2,6 @@ import { assertNever, BridgeError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { carryOut, type Order } from '../orders.ts';
 import type { PlaceOrder } from '../placed-calls.ts';
-import type { RealtimeProvider } from '../provider.ts';
 import type { CallFile, Line, PlacedRecord } from '../recording/format.ts';
 import { SeededRandom } from '../recording/seeded-random.ts';
 import type { Assignment } from '../roster.ts';
@@ -17,6 +16,8 @@ import { Signer } from './signer.ts';
 import type { StageOptions } from './stage-options.ts';
 import { turn } from './turn.ts';
 
+/** A service needs somebody also for calls that are not let in: this one costs nothing until it is dialled. */
+const NOBODY = 'local';
 /** Longest time, on the clock of the replay, for everything to be given back. */
 const CLOSE_MS = 120_000;
 /** Long enough: a replay knows when somebody picks up. */
@@ -76,9 +77,12 @@ export class Stage {
       agent: edges.agent(options.agent),
       machineFor: () => call.agent.machine,
       ask: admissionOf(stored.lines, clock),
-      provider: call.providers.map((one): RealtimeProvider | string =>
-        one.level === 'wire' ? (own.get(one.name) ?? one.name) : edges.providers.provider(one),
-      ),
+      provider:
+        call.providers.length === 0
+          ? NOBODY
+          : call.providers.map((one) =>
+              one.level === 'wire' ? (own.get(one.name) ?? one.name) : edges.providers.provider(one),
+            ),
       leadMs: call.leadMs,
     });
     if (call.placed !== undefined) service.desk.adopt(orderOf(call, call.placed), call.placed.ref);
