@@ -292,6 +292,46 @@ describe('what is redacted', () => {
   });
 });
 
+describe('the settings of a service', () => {
+  it('say how old recordings become, which begins when it starts', async () => {
+    const old = '20200101T000000Z-abcdefghijkl';
+    const call = { format: 1, origin: { how: 'recorded' } };
+    const files = { [`data/recordings/${old}/call.json`]: JSON.stringify(call) };
+    const kept = await start({ agents: agents('bridge'), files, env: { RECORDINGS_MAX_DAYS: '0' } });
+    await kept.bridge.close();
+    expect(existsSync(join(folderOf(kept), old))).toBe(true);
+    const on = await start({ agents: agents('bridge'), files });
+    await expect.poll(() => existsSync(join(folderOf(on), old)), PATIENT).toBe(false);
+    await expect.poll(() => on.metrics(), PATIENT).toContain('recordings_removed_total{why="age"} 1');
+    await on.bridge.close();
+  });
+
+  it('say how much has to be free on the disk: what is not recorded goes on all the same', async () => {
+    const env = { RECORDINGS_MIN_FREE_GB: '1000000' };
+    const on = await start({ agents: agents('bridge'), env, openai: HEARD, model: [says('Hello.')] });
+    await talk(on);
+    expect(await on.logged('a recording has ended before its call')).toMatchObject({ why: 'disk-full' });
+    expect((await recordings(on)).size).toBe(0);
+  });
+
+  it('hold keys that are in no recording, whoever says them', async () => {
+    const on = await start({
+      agents: agents('bridge'),
+      openai: { hear: () => ({ transcript: 'My key is sk-simulated, and operator-of-all is the token.' }) },
+      model: [says('Hello.')],
+      env: { API_TOKEN: 'operator-of-all' },
+    });
+    await talk(on);
+    const { name, stored } = await only(on);
+    expect(JSON.stringify(stored.lines)).toContain('My key is [secret], and [secret] is the token.');
+    const folder = join(folderOf(on), name);
+    for (const file of readdirSync(folder)) {
+      const text = readFileSync(join(folder, file), 'latin1');
+      expect([file, /sk-simulated|operator-of-all/.test(text)]).toEqual([file, false]);
+    }
+  });
+});
+
 describe('the line check', () => {
   it('is recorded without an agents file, by what its session was told and has told', async () => {
     using folder = makeFolder({});
