@@ -198,11 +198,13 @@ describe('numbers', () => {
       From: '+14159870163',
       CallerName: 'ZEBULON QUIX',
       FromCity: 'PETALUMA',
+      FromState: 'CA',
+      CallerIdName: 'Li',
       SipFrom: '"Z" <sip:zebulon@example.com>',
       CallStatus: 'ringing',
     };
     const redacted = textOf(redactCall(call(webhook(form)).stored(), rules({ numbers: true })).lines);
-    expect(redacted).not.toMatch(/4159870163|ZEBULON|QUIX|PETALUMA|zebulon/);
+    expect(redacted).not.toMatch(/4159870163|ZEBULON|QUIX|PETALUMA|zebulon|"CA"|"Li"/);
     expect(redacted).toContain('"CallStatus":"ringing"');
   });
 });

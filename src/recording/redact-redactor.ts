@@ -156,6 +156,7 @@ export class Redactor {
 
   /** What is no free text: only what is known to be secret is taken out of it. */
   #known(text: string, name: string): string {
+    if (this.rules.numbers && isOfCaller(name)) return maskText(text);
     return this.rules.numbers && /\d{7}/.test(text) && !/^(?:type|event)$/.test(name)
       ? this.#numbers.written(text)
       : text;
@@ -170,8 +171,7 @@ export class Redactor {
   }
 
   #withoutNumbers(text: string, name: string, place: Place): string {
-    const folded = name.toLowerCase().replace(/[^a-z0-9]/g, '');
-    if (CALLER.test(folded)) return maskText(text);
+    if (isOfCaller(name)) return maskText(text);
     const hidden = text.replace(USER, (whole, scheme: string, user: string) =>
       /^\+?\d+$/.test(user) || /%2b/i.test(user) ? whole : scheme + maskText(user),
     );
@@ -258,4 +258,8 @@ function joined(before: RedactionRecord | undefined, rules: RecordingRedaction):
 /** The rules by which a call was redacted; undefined: it was not. */
 export function rulesOf({ redacted }: CallFile): RecordingRedaction | undefined {
   return redacted && { ...redacted, keys: redacted.keys ?? false };
+}
+
+function isOfCaller(name: string): boolean {
+  return CALLER.test(name.toLowerCase().replace(/[^a-z0-9]/g, ''));
 }
