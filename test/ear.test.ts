@@ -189,6 +189,24 @@ function talk(line: Call, forMs: number): void {
   }
 }
 
+/** Two seconds of an agent whose marks, one for every 200 ms, come back late: where in the file each frame begins, in ms. */
+function placesWhen(lateBy: (markMs: number) => number): readonly number[] {
+  const pieces: Uint8Array[] = [];
+  const ear = new Ear({ stereo: (_format, bytes) => pieces.push(bytes.slice()) });
+  ear.stream(NUMBERED, NUMBERED, 0);
+  for (let number = 0; number < 100; number++) ear.sent(frameOf(number), 1);
+  const marks = Array.from({ length: 10 }, (_, i) => ({ ms: i * 200, at: 50 + i * 200 + lateBy(i * 200) }));
+  for (let now = 20; now <= 4000; now += 20) {
+    ear.said(new Uint8Array(320), now, now - 20);
+    const back = marks.filter(({ at }) => at > now && at <= now + 20);
+    for (const { ms, at } of back) ear.heard(ms * 16, at);
+  }
+  ear.close(4000);
+  const both = Buffer.concat(pieces);
+  const right = new Int16Array(both.buffer, both.byteOffset, both.length / 2).filter((_, at) => at % 2 === 1);
+  return Array.from({ length: 100 }, (_, number) => right.indexOf(number + 1) / 8);
+}
+
 const HOUR = 3_600_000;
 
 describe('what is said and heard, side by side', () => {
@@ -298,6 +316,19 @@ describe('what is said and heard, side by side', () => {
     expect(left.length).toBe(1540 * 8);
     expect(right.indexOf(2)).toBeGreaterThanOrEqual(1520 * 8);
     expect(right.indexOf(2)).toBeLessThan(1540 * 8);
+  });
+
+  it('goes on late where two marks in a row are late, and not where one is', () => {
+    const near = (found: number | undefined, wanted: number): void =>
+      expect(Math.abs((found ?? 0) - wanted)).toBeLessThanOrEqual(30);
+    // The carrier had nothing to play, or could not, for 300 ms.
+    const paused = placesWhen((ms) => (ms < 400 ? 0 : 300));
+    near(paused[15], 350);
+    near(paused[20], 750);
+    near(paused[99], 2330);
+    const heldUp = placesWhen((ms) => (ms === 600 ? 90 : 0));
+    near(heldUp[15], 350);
+    near(heldUp[35], 750);
   });
 
   it('makes one format of lines that speak two', () => {
