@@ -12,12 +12,12 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['simulate', async () => (await import('./commands/simulate.ts')).simulate],
   ['demo', async () => (await import('./commands/demo.ts')).demo],
   ['drill', async () => (await import('./commands/drill.ts')).drill],
-  ['fixture', async () => (await import('./commands/fixture.ts')).fixture],
   ['replay', async () => (await import('./commands/replay.ts')).replay],
+  ['fixture', async () => (await import('./commands/fixture.ts')).fixture],
   ['inspect', async () => (await import('./commands/inspect.ts')).inspect],
+  ['redact', async () => (await import('./commands/redact.ts')).redact],
   ['providers', async () => (await import('./commands/providers.ts')).providers],
   ['carriers', async () => (await import('./commands/carriers.ts')).carriers],
-  ['redact', async () => (await import('./commands/redact.ts')).redact],
 ]);
 
 async function usage(): Promise<string> {

@@ -122,6 +122,7 @@ describe('README.md', () => {
       'replay',
       'fixture',
       'inspect',
+      'redact',
       'providers',
       'carriers',
     ]);
