@@ -75,7 +75,7 @@ export class Edges implements Tapes {
     const { sink } = this;
     this.#key = { carrier: carrier.name, callId: call.callId };
     this.#tape = new CallTape({
-      clock: this.#clock,
+      clock: this.#clock.ofCall,
       startedAt: 0,
       steady: true,
       epochMs,

@@ -1,11 +1,5 @@
 import type { Cancel, Clock } from '../clock.ts';
-
-interface Timer {
-  readonly at: number;
-  readonly order: number;
-  readonly run: () => void;
-  cancelled: boolean;
-}
+import { type Timer, TimerHeap } from './timer-heap.ts';
 
 /** A timer that is later than this was held up by a busy machine. */
 const LATE_MS = 20;
@@ -21,15 +15,18 @@ function rounded(ms: number): number {
  *
  * In a recording from life timers ran late, and some so late that they were given up before. Those that it tells of (`dues`,
  * with repetitions) do not run by themselves but when the replay comes to the line that says so; all others run as late as
- * timers may be. In a fixture, which tells of none, they run when they are due.
+ * timers may be, and those of the call itself, of which it would tell, not before what came in meanwhile has had its say. In
+ * a fixture, which tells of none, they run when they are due.
  */
 export class ReplayClock implements Clock {
   readonly #epochMs: number;
   #now = 0;
   #order = 0;
   #lateMs = 0;
-  /** A binary heap, the next one first. */
-  readonly #heap: Timer[] = [];
+  readonly #timers = new TimerHeap();
+  /** Timers of the call that the recording does not tell of. */
+  readonly #patient = new TimerHeap();
+  #hasLastCome = false;
   /** How often a timer of this due time is still to be told of. */
   readonly #told = new Map<number, number>();
   readonly #held = new Map<number, Timer[]>();
@@ -55,7 +52,23 @@ export class ReplayClock implements Clock {
     return this.#epochMs + Math.floor(this.#now);
   }
 
+  /** The same time for the call itself, whose timers a recording tells of. */
+  readonly ofCall: Clock = {
+    now: () => this.#now,
+    epoch: () => this.epoch(),
+    after: (ms, run) => this.#after(ms, run, this.#isPatient ? this.#patient : this.#timers),
+    afterNetwork: (run) => this.ofCall.after(0, run),
+  };
+
   after(ms: number, run: () => void): Cancel {
+    return this.#after(ms, run, this.#timers);
+  }
+
+  get #isPatient(): boolean {
+    return this.isFromLife && !this.#hasLastCome;
+  }
+
+  #after(ms: number, run: () => void, untold: TimerHeap): Cancel {
     this.#order += 1;
     const due = this.#dueIn(ms);
     const timer: Timer = { at: due + this.#lateMs, order: this.#order, run, cancelled: false };
@@ -63,7 +76,7 @@ export class ReplayClock implements Clock {
     if ((held?.length ?? 0) < (this.#told.get(due) ?? 0)) {
       if (held === undefined) this.#held.set(due, [timer]);
       else held.push(timer);
-    } else this.#push(timer);
+    } else untold.push(timer);
     return () => {
       if (timer.cancelled) return;
       timer.cancelled = true;
@@ -79,23 +92,35 @@ export class ReplayClock implements Clock {
   /** Runs `run` at a time of the call, whatever the recording tells of timers. */
   at(ms: number, run: () => void): void {
     this.#order += 1;
-    this.#push({ at: Math.max(ms, this.#now), order: this.#order, run, cancelled: false });
+    this.#timers.push({ at: Math.max(ms, this.#now), order: this.#order, run, cancelled: false });
   }
 
   /** When the next timer runs by itself; Infinity: none does. */
   get nextAt(): number {
-    this.#dropCancelled();
-    return this.#heap[0]?.at ?? Number.POSITIVE_INFINITY;
+    return this.#timers.first?.at ?? Number.POSITIVE_INFINITY;
   }
 
   /** Runs the next timer, at its time. */
   runNext(): void {
-    this.#dropCancelled();
-    const timer = this.#pop();
-    if (timer === undefined) return;
-    timer.cancelled = true;
-    this.moveTo(timer.at);
-    timer.run();
+    this.#run(this.#timers.take());
+  }
+
+  /** Whether a timer of the call is late that the recording does not tell of. */
+  get isLate(): boolean {
+    return (this.#patient.first?.at ?? Number.POSITIVE_INFINITY) <= this.#now;
+  }
+
+  /** Runs the one that is late the longest, now. */
+  runLate(): void {
+    this.#run(this.#patient.take());
+  }
+
+  /** Nothing more comes in: timers that were patient run by themselves. */
+  lastHasCome(): void {
+    this.#hasLastCome = true;
+    for (let timer = this.#patient.take(); timer !== undefined; timer = this.#patient.take()) {
+      this.#timers.push(timer);
+    }
   }
 
   /** Runs the timer that the recording tells of; false when there is none. */
@@ -113,7 +138,8 @@ export class ReplayClock implements Clock {
   letGo(): void {
     this.#told.clear();
     this.#lateMs = 0;
-    for (const timers of this.#held.values()) for (const timer of timers) this.#push(timer);
+    for (const timers of this.#held.values()) for (const timer of timers) this.#timers.push(timer);
+    this.lastHasCome();
     this.#held.clear();
   }
 
@@ -134,55 +160,10 @@ export class ReplayClock implements Clock {
     if (index >= 0) held?.splice(index, 1);
   }
 
-  #dropCancelled(): void {
-    while (this.#heap[0]?.cancelled === true) this.#pop();
+  #run(timer: Timer | undefined): void {
+    if (timer === undefined) return;
+    timer.cancelled = true;
+    this.moveTo(timer.at);
+    timer.run();
   }
-
-  #push(timer: Timer): void {
-    const heap = this.#heap;
-    let index = heap.length;
-    heap.push(timer);
-    while (index > 0) {
-      const parent = (index - 1) >> 1;
-      const above = heap[parent];
-      if (above === undefined || !isBefore(timer, above)) break;
-      heap[index] = above;
-      index = parent;
-    }
-    heap[index] = timer;
-  }
-
-  #pop(): Timer | undefined {
-    const heap = this.#heap;
-    const first = heap[0];
-    const last = heap.pop();
-    if (last !== undefined && heap.length > 0) this.#sink(last);
-    return first;
-  }
-
-  /** Puts `timer` in the place of the first one and lets it sink to where it belongs. */
-  #sink(timer: Timer): void {
-    const heap = this.#heap;
-    let index = 0;
-    for (;;) {
-      const left = 2 * index + 1;
-      const right = left + 1;
-      let child = heap[left];
-      if (child === undefined) break;
-      let at = left;
-      const other = heap[right];
-      if (other !== undefined && isBefore(other, child)) {
-        child = other;
-        at = right;
-      }
-      if (!isBefore(child, timer)) break;
-      heap[index] = child;
-      index = at;
-    }
-    heap[index] = timer;
-  }
-}
-
-function isBefore(a: Timer, b: Timer): boolean {
-  return a.at < b.at || (a.at === b.at && a.order < b.order);
 }

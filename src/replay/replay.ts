@@ -43,6 +43,8 @@ export interface Replayed {
 
 /** So long after the last thing that is known of a call the bridge may still do something about it. */
 const TAIL_MS = 2000;
+/** A process that was held up works off what has come meanwhile before any timer: no two of it are further apart. */
+const IN_ONE_GO_MS = 5;
 
 /**
  * Has the real bridge go through a stored call once more, on a clock of its own, and compares what goes out. Two replays
@@ -66,6 +68,7 @@ export async function replay(stored: StoredCall, options: ReplayOptions = {}): P
       // Timers of a provider that is only played now are nobody's.
       if (!stage.feed(line) && line.on !== 'clock') unfed.push(line);
     }
+    clock.lastHasCome();
     await moveTo(clock, endMs, options);
   } finally {
     await stage.strike(endMs);
@@ -87,10 +90,19 @@ export async function replay(stored: StoredCall, options: ReplayOptions = {}): P
 /** Everything that is under way is done, and time goes on. */
 async function moveTo(clock: ReplayClock, t: number, options: ReplayOptions): Promise<void> {
   await turn();
+  if (t - clock.now() > IN_ONE_GO_MS) await runLate(clock);
   await runTimers(clock, t, options);
   await options.pace?.(t);
   options.signal?.throwIfAborted();
   clock.moveTo(t);
+}
+
+/** Timers that should have run by now, and would be told of if they had run before. */
+async function runLate(clock: ReplayClock): Promise<void> {
+  while (clock.isLate) {
+    clock.runLate();
+    await turn();
+  }
 }
 
 async function runTimers(clock: ReplayClock, until: number, options: ReplayOptions): Promise<void> {
