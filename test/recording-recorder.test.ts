@@ -162,12 +162,13 @@ describe('a recording', () => {
     expect(office.sinks[0]?.stored().call.epochMs).toBe(office.clock.epoch());
   });
 
-  it('holds the webhooks that came before the call was let in, in their order and at their times', () => {
+  it('holds the webhooks that came before the call was let in, in their order and at their times', async () => {
     const office = new Office();
     const rings = office.webhook();
     office.clock.advance(10);
     const other = office.webhook('CA-another');
     const initiated = office.webhook();
+    await nextTurn();
     office.clock.advance(5);
     rings?.answered(ANSWER);
     office.clock.advance(2000);
@@ -188,6 +189,22 @@ describe('a recording', () => {
     ]);
     expect(office.sinks[0]?.stored().call.epochMs).toBe(epoch - 2015);
     expect(tape?.clock.epoch()).toBe(epoch);
+  });
+
+  it('holds what was answered at once, however slow the machine was, as a replay answers it: at the same time', async () => {
+    const office = new Office();
+    const rings = office.webhook();
+    office.clock.advance(7);
+    rings?.answered(ANSWER);
+    await nextTurn();
+    office.clock.advance(1000);
+    office.webhook();
+    office.begin();
+    expect(office.lines().map(short)).toEqual([
+      [0, 'webhook', 'in', 1],
+      [0, 'webhook', 'out', 1],
+      [1007, 'webhook', 'in', 2],
+    ]);
   });
 
   it('of a call that had to wait to be let in has its webhook at 0, and what it does at the time when it does it', async () => {

@@ -50,7 +50,8 @@ export class Exchange implements WebhookExchange {
 
   answered(answer: Answer): void {
     if (this.#take !== undefined) this.#take(answer);
-    else this.#answered ??= { answer, at: this.#clock.now() };
+    // Time stands still while it is worked off, as it does in a call that is recorded already.
+    else this.#answered ??= { answer, at: this.#isWorkedOff ? this.#clock.now() : this.at };
   }
 
   /** Writes it down, and its answer when that comes. */
