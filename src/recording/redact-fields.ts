@@ -6,6 +6,9 @@ const SHORTEST = 4;
 const SHORTEST_DIGITS = 6;
 const MOST_VALUES = 1000;
 const LONG = 8;
+/** Longer values are found as they are spelled: a regular expression can only be so long, and nobody says so much again in other letters. */
+const LONGEST_SOUGHT = 200;
+const LONGEST_PATTERN = 4000;
 
 /** `<Parameter name="…" value="…">`, and any attribute. */
 const NAMED = /(\bname="([^"]*)"[^<>]*?\bvalue=")([^"]*)/g;
@@ -25,7 +28,7 @@ export class SecretFields {
   readonly #names: ReadonlySet<string>;
   /** Spellings of what such fields held, and what each becomes. */
   readonly #values = new Map<string, string>();
-  #any: RegExp | undefined;
+  #all: Finders | undefined;
 
   constructor(names: readonly string[]) {
     this.#names = new Set(names.map(plain).filter((name) => name !== ''));
@@ -53,11 +56,17 @@ export class SecretFields {
   /** A text that may say what such a field held. As long as it was, but where it is spelled in an encoding. */
   values(text: string): string {
     if (this.#values.size === 0 || text.length < SHORTEST) return text;
-    if (this.#any === undefined) {
-      const longest = [...this.#values.keys()].sort((a, b) => b.length - a.length).map(whole);
-      this.#any = new RegExp(longest.join('|'), 'giu');
+    this.#all ??= findersOf([...this.#values.keys()]);
+    const { long, short } = this.#all;
+    let hidden = text;
+    for (const value of long) {
+      if (hidden.includes(value))
+        hidden = hidden.replaceAll(value, () => this.#values.get(value) ?? maskText(value));
     }
-    return text.replace(this.#any, (found) => this.#values.get(found) ?? maskText(found));
+    for (const any of short) {
+      hidden = hidden.replace(any, (found) => this.#values.get(found) ?? maskText(found));
+    }
+    return hidden;
   }
 
   #named(text: string): string {
@@ -98,8 +107,34 @@ export class SecretFields {
     if (value.length < (/\p{L}/u.test(value) ? SHORTEST : SHORTEST_DIGITS)) return;
     const masked = maskText(value);
     for (const spell of SPELLINGS) this.#values.set(spell(value), spell(masked));
-    this.#any = undefined;
+    this.#all = undefined;
   }
+}
+
+/** What finds known values, the longest first. */
+interface Finders {
+  readonly long: readonly string[];
+  readonly short: readonly RegExp[];
+}
+
+function findersOf(values: readonly string[]): Finders {
+  const longest = [...values].sort((a, b) => b.length - a.length);
+  const short: RegExp[] = [];
+  let parts: string[] = [];
+  let length = 0;
+  const close = (): void => {
+    if (parts.length > 0) short.push(new RegExp(parts.join('|'), 'giu'));
+    parts = [];
+    length = 0;
+  };
+  for (const value of longest) {
+    if (value.length > LONGEST_SOUGHT) continue;
+    parts.push(whole(value));
+    length += value.length;
+    if (length > LONGEST_PATTERN) close();
+  }
+  close();
+  return { long: longest.filter((value) => value.length > LONGEST_SOUGHT), short };
 }
 
 function plain(name: string): string {

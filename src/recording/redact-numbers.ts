@@ -26,7 +26,10 @@ const WITH_PLUS = /(?<=\+|%2[Bb])\d(?:(?:[\s().-]|%20){0,2}\d){6,14}(?!\d)/g;
 const AMERICAN = /(?<![\w.-])(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])/g;
 const ADDRESS = /(?<=\b(?:sips?|tel):\+?)\d{3,15}(?!\d)/gi;
 /** Where people talk, any long number may be one; but a date is none, nor are keys that were pressed. */
-const SPOKEN = /(?<![\w.+-]|\d[ :]|pressed the keys )(?!\d{4}-\d\d-\d\d)\d(?:[ .()/-]{0,2}\d){6,14}(?![\w])/g;
+const SPOKEN =
+  /(?<![\w.+-]|\d[ :]|pressed the keys )(?!\d{4}-\d\d-\d\d)\d(?:[\s.()/\u2010-\u2015-]{0,2}\d){6,14}(?![\w])/g;
+/** Digit by digit, as some listeners write it down. */
+const DIGITS = /(?<![\w.+-])\d(?:[\s,.\u2010-\u2015-]{1,2}\d(?!\d)){6,14}(?!\w)/g;
 /** Names of fields that say who calls whom, without capitals and signs. */
 const PARTY =
   /^(?:from|to|caller|called|callerid|callednumber|callingnumber|number|phone|phonenumber|msisdn|ani|dnis|forwardedfrom|dialblegfrom|dialblegto|target|calleridnumber|callernumber|fromnumber|tonumber|diversion|transferto)$/;
@@ -65,8 +68,9 @@ export class FictitiousNumbers {
 
   /** In what people say, and what functions are given and return. */
   spoken(text: string): string {
-    if (!/\d{3}/.test(text)) return text;
-    return this.written(text).replace(SPOKEN, (found) => this.#learn(found));
+    if (!/\d(?:\D{0,2}\d){6}/.test(text)) return this.written(text);
+    const learn = (found: string): string => this.#learn(found);
+    return this.written(text).replace(SPOKEN, learn).replace(DIGITS, learn);
   }
 
   /** A number that is no text: one that somebody is called by, or that is known. */

@@ -58,9 +58,12 @@ export class Redactor {
       ? { ...redacted, variables: mapTexts(redacted.variables, maskWords) }
       : redacted;
     const plain: Place = { on: 'rest', data: true, free: false, named: false, type: '' };
-    const rest = this.#fieldsOf({ ...file, agent: undefined, redacted: undefined }, plain) as CallFile;
+    const bare = { ...file, agent: undefined, redacted: undefined, providers: [], settings: {} };
+    const rest = this.#fieldsOf(bare, plain) as CallFile;
     return {
       ...rest,
+      providers: this.#value(file.providers, 'providers', place) as CallFile['providers'],
+      settings: this.#fieldsOf(file.settings, place) as CallFile['settings'],
       seed: file.seed,
       agent,
       redacted: joined(file.redacted, this.rules),
@@ -147,7 +150,9 @@ export class Redactor {
     if (text === '') return text;
     if (this.rules.keys && KEYS.test(name)) return maskKeys(text);
     if (this.rules.words && isWords(place, name, text)) return maskWords(text);
-    if (text.length < 3 || STRUCTURE.test(name)) return this.#known(text, name);
+    // What functions are given and return is no protocol's, whatever its fields are called.
+    const isProtocols = !(place.named && (place.data || place.on === 'tool')) && STRUCTURE.test(name);
+    if (text.length < 3 || isProtocols) return this.#known(text, name);
     if (isArguments(place, name)) return this.#anyPiece(text);
     const inner = withinText(text, (value) => this.#value(value, name, insideText(place)));
     if (inner !== undefined) return inner;
@@ -157,13 +162,16 @@ export class Redactor {
   /** What is no free text: only what is known to be secret is taken out of it. */
   #known(text: string, name: string): string {
     if (this.rules.numbers && isOfCaller(name)) return maskText(text);
-    return this.rules.numbers && /\d{7}/.test(text) && !/^(?:type|event)$/.test(name)
-      ? this.#numbers.written(text)
-      : text;
+    const known = isSentence(text) ? this.#fields.values(text) : text;
+    return this.rules.numbers && /\d{7}/.test(known) && !/^(?:type|event)$/.test(name)
+      ? this.#numbers.written(known)
+      : known;
   }
 
   #plain(text: string, name: string, place: Place): string {
-    let plain = place.named || place.free ? this.#fields.text(text) : text;
+    let plain = text;
+    if (place.named || place.free) plain = this.#fields.text(text);
+    else if (isSentence(text)) plain = this.#fields.values(text);
     if (this.rules.words) plain = changeSpoken(plain, maskWords);
     if (this.rules.keys)
       plain = plain.replace(PRESSED, (_all, before: string, keys: string) => before + maskKeys(keys));
@@ -204,6 +212,11 @@ export class Redactor {
     const numbers = this.rules.numbers || this.rules.keys;
     return numbers ? text.replace(/\d/g, '0') : text;
   }
+}
+
+/** Written for people: it may say what a field held, and not by chance. */
+function isSentence(text: string): boolean {
+  return /\s/.test(text.trim());
 }
 
 /** JSON in a text: at a provider and of functions it is what functions are given or return. */

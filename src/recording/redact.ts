@@ -14,8 +14,8 @@ const CALLERS: ReadonlySet<string> = new Set([WAVS.carrierIn, WAVS.providerOut])
 const WAIT_MS = 1000;
 const MOST_WAITING = 1000;
 /** It may go on as a number. */
-const OPEN_END = /\+?\d[\d\s().-]*$|\+$/;
-const CLOSED = /[^\d\s().-]/;
+const OPEN_END = /\+?\d[\d\s(),./\u2010-\u2015-]*$|\+$/;
+const CLOSED = /[^\d\s(),./\u2010-\u2015-]/;
 const MOST_STREAMS = 200;
 
 /** A sink that takes out what the rules name before it hands anything on to another sink. */
