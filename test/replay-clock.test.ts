@@ -29,7 +29,7 @@ describe('a timer of a call that its recording does not tell of', () => {
     clock.lastHasCome();
     clock.ofCall.after(100, () => ran.push(clock.now()));
     runUntil(clock, 500);
-    expect(ran).toEqual([80, 120]);
+    expect(ran).toEqual([80, 100]);
     expect(clock.isLate).toBe(false);
   });
 
@@ -38,7 +38,23 @@ describe('a timer of a call that its recording does not tell of', () => {
     const ran: number[] = [];
     clock.after(60, () => ran.push(clock.now()));
     runUntil(clock, 293);
-    expect(ran).toEqual([80]);
+    expect(ran).toEqual([60]);
+  });
+
+  it('does not run in the place of one that is told, nor does one of the service', () => {
+    const clock = new ReplayClock(0, [60]);
+    const ran: string[] = [];
+    clock.after(60, () => ran.push('service'));
+    clock.ofCall.after(60, () => ran.push('told'));
+    clock.ofCall.after(60, () => ran.push('untold'));
+    runUntil(clock, 75);
+    expect(ran).toEqual(['service']);
+    expect(clock.runTold(60)).toBe(true);
+    expect(ran).toEqual(['service', 'told']);
+    expect(clock.runTold(60)).toBe(false);
+    expect(clock.isLate).toBe(false);
+    runUntil(clock, 90);
+    expect(clock.isLate).toBe(true);
   });
 
   it('runs when it is due in a fixture, which tells of none', () => {

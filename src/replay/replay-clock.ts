@@ -13,16 +13,15 @@ function rounded(ms: number): number {
  * The time of a replay, in ms since the call's first webhook: it moves when the replay says so. Timers run in the order in
  * which they are due, and of two that are due at once the older one first.
  *
- * In a recording from life timers ran late, and some so late that they were given up before. Those that it tells of (`dues`,
- * with repetitions) do not run by themselves but when the replay comes to the line that says so; all others run as late as
- * timers may be, and those of the call itself, of which it would tell, not before what came in meanwhile has had its say. In
- * a fixture, which tells of none, they run when they are due.
+ * In a recording from life timers ran late, and some so late that they were given up before. Those of the call that it tells
+ * of (`dues`, with repetitions) do not run by themselves but when the replay comes to the line that says so; others of the call,
+ * of which it would tell, run late, and not before what came in meanwhile has had its say. Those of the service, and all in a
+ * fixture, which tells of none, run when they are due.
  */
 export class ReplayClock implements Clock {
   readonly #epochMs: number;
   #now = 0;
   #order = 0;
-  #lateMs = 0;
   readonly #timers = new TimerHeap();
   /** Timers of the call that the recording does not tell of. */
   readonly #patient = new TimerHeap();
@@ -33,10 +32,7 @@ export class ReplayClock implements Clock {
 
   constructor(epochMs: number, dues: Iterable<number> = []) {
     this.#epochMs = epochMs;
-    for (const due of dues) {
-      this.#told.set(due, (this.#told.get(due) ?? 0) + 1);
-      this.#lateMs = LATE_MS;
-    }
+    for (const due of dues) this.#told.set(due, (this.#told.get(due) ?? 0) + 1);
   }
 
   /** Whether the recording tells of timers. */
@@ -56,32 +52,41 @@ export class ReplayClock implements Clock {
   readonly ofCall: Clock = {
     now: () => this.#now,
     epoch: () => this.epoch(),
-    after: (ms, run) => this.#after(ms, run, this.#isPatient ? this.#patient : this.#timers),
+    after: (ms, run) => (this.#isPatient ? this.#afterAsTold(ms, run) : this.after(ms, run)),
     afterNetwork: (run) => this.ofCall.after(0, run),
   };
 
   after(ms: number, run: () => void): Cancel {
-    return this.#after(ms, run, this.#timers);
+    const timer = this.#timer(this.#dueIn(ms), run);
+    this.#timers.push(timer);
+    return () => {
+      timer.cancelled = true;
+    };
   }
 
   get #isPatient(): boolean {
     return this.isFromLife && !this.#hasLastCome;
   }
 
-  #after(ms: number, run: () => void, untold: TimerHeap): Cancel {
-    this.#order += 1;
+  /** When the recording says so, or else late. */
+  #afterAsTold(ms: number, run: () => void): Cancel {
     const due = this.#dueIn(ms);
-    const timer: Timer = { at: due + this.#lateMs, order: this.#order, run, cancelled: false };
+    const timer = this.#timer(due + LATE_MS, run);
     const held = this.#held.get(due);
     if ((held?.length ?? 0) < (this.#told.get(due) ?? 0)) {
       if (held === undefined) this.#held.set(due, [timer]);
       else held.push(timer);
-    } else untold.push(timer);
+    } else this.#patient.push(timer);
     return () => {
       if (timer.cancelled) return;
       timer.cancelled = true;
       this.#release(due, timer);
     };
+  }
+
+  #timer(at: number, run: () => void): Timer {
+    this.#order += 1;
+    return { at, order: this.#order, run, cancelled: false };
   }
 
   /** There is no network, and no other turn for it to have. */
@@ -91,8 +96,7 @@ export class ReplayClock implements Clock {
 
   /** Runs `run` at a time of the call, whatever the recording tells of timers. */
   at(ms: number, run: () => void): void {
-    this.#order += 1;
-    this.#timers.push({ at: Math.max(ms, this.#now), order: this.#order, run, cancelled: false });
+    this.#timers.push(this.#timer(Math.max(ms, this.#now), run));
   }
 
   /** When the next timer runs by itself; Infinity: none does. */
@@ -137,7 +141,6 @@ export class ReplayClock implements Clock {
   /** Nothing is told any more: timers run when they are due. */
   letGo(): void {
     this.#told.clear();
-    this.#lateMs = 0;
     for (const timers of this.#held.values()) for (const timer of timers) this.#timers.push(timer);
     this.lastHasCome();
     this.#held.clear();
