@@ -72,16 +72,19 @@ describe('every call goes as it did:', () => {
 });
 
 describe('two replays', () => {
-  it.each(['twilio-barge-in', 'telnyx-failover-during-tool', 'plivo-gemini-go-away', 'telnyx-rest-slow'])(
-    'of %s are equal to the byte',
-    LONG,
-    async (name) => {
-      const stored = await readCall(join(FOLDER, name));
-      const [one, other] = [await replay(stored), await replay(stored)];
-      expect(one.differences).toEqual([]);
-      expect(whereTheyDiffer(one.found, other.found)).toBeUndefined();
-    },
-  );
+  it.each([
+    'twilio-barge-in',
+    'telnyx-failover-during-tool',
+    'plivo-gemini-go-away',
+    'telnyx-rest-slow',
+    'telnyx-nova-function',
+    'twilio-openai-live',
+  ])('of %s are equal to the byte', LONG, async (name) => {
+    const stored = await readCall(join(FOLDER, name));
+    const [one, other] = [await replay(stored), await replay(stored)];
+    expect(one.differences).toEqual([]);
+    expect(whereTheyDiffer(one.found, other.found)).toBeUndefined();
+  });
 });
 
 describe('what lies in the folder', () => {
