@@ -1,3 +1,4 @@
+import { SECRET } from '../config/setting-kinds.ts';
 import { type Config, type Env, loadConfig } from '../config.ts';
 import { BridgeError } from '../errors.ts';
 import type { StoredCall } from '../recording/stored-call.ts';
@@ -7,8 +8,6 @@ import { telnyxPublicKey } from '../sim/phone/telnyx/signature.ts';
 const PUBLIC_URL = 'https://bridge.example.com';
 /** In the place of every secret: nobody is asked with it, but without any key there is nobody to ask. */
 export const KEY = 'replay';
-/** What stands in the settings of a call for a secret that was there. */
-const SECRET = '[secret]';
 const KEYS = {
   OPENAI_API_KEY: KEY,
   GEMINI_API_KEY: KEY,
