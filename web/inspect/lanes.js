@@ -12,6 +12,8 @@ import { clock, firstFrom, span, textOf } from './data.js';
  *   tell: (ms: number, nearMs: number) => string | undefined }} Lane
  */
 
+/** Pixels that the text of a pin takes. */
+const PIN_ROOM = 120;
 const FONT = '12px system-ui, sans-serif';
 
 /** The highest of every bucket, then of every two, four … so that an hour is drawn as fast as a second. */
@@ -351,12 +353,16 @@ function tellFunction({ functions, keys }, ms, nearMs) {
 
 /** @param {Sheet} sheet @param {Story} story */
 function drawProviders(sheet, { spans, failures }) {
-  const { colours, height } = sheet;
+  const { colours, height, x } = sheet;
   spans.forEach(({ provider, model, fromMs, toMs }, index) => {
     const colour = index % 2 === 0 ? colours.providerPale : colours.otherPale;
     drawBox(sheet, fromMs, toMs, 2, height - 4, colour, `${provider} ${model ?? ''}`);
   });
-  for (const { atMs, provider } of failures) drawPin(sheet, atMs, colours.bad, `${provider} failed`);
+  for (const { atMs, provider } of failures) {
+    // Whoever takes over has a name of its own to show there.
+    const isTakenOver = spans.some(({ fromMs }) => fromMs >= atMs && x(fromMs) - x(atMs) < PIN_ROOM);
+    drawPin(sheet, atMs, colours.bad, isTakenOver ? '' : `${provider} failed`);
+  }
 }
 
 /** @param {Sheet} sheet @param {Story} story */

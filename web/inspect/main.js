@@ -19,7 +19,9 @@ document.addEventListener('keydown', onKey);
 function header() {
   const { findings, end } = data.story;
   const worst = findings[0]?.level ?? 'good';
-  const counts = `${findings.filter(({ level }) => level === 'bad').length} failures, ${findings.filter(({ level }) => level === 'slow').length} slow`;
+  const failed = findings.filter(({ level }) => level === 'bad').length;
+  const slow = findings.filter(({ level }) => level === 'slow').length;
+  const counts = `${failed} ${failed === 1 ? 'failure' : 'failures'}, ${slow} slow`;
   const verdict = worst === 'bad' || worst === 'slow' ? counts : 'nothing failed and nothing was slow';
   const list = el('ol', { class: 'findings', id: 'findings' });
   for (const { atMs, level, text } of findings) {
