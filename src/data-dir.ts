@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { type AgentsFile, endHooksOf } from './agents-file.ts';
 import { BridgeError } from './errors.ts';
-import { hasCode, isMissing } from './file-errors.ts';
+import { isMissing } from './file-errors.ts';
 import type { Log } from './log.ts';
+import { makeFolder, tryToWrite } from './writable-folder.ts';
 
 export interface DataDirUse {
   readonly log: Log;
@@ -21,9 +20,9 @@ export interface DataDirUse {
  */
 export async function checkDataDir({ log, folder, inside, file }: DataDirUse): Promise<void> {
   try {
-    await make(folder);
-    await probe(folder);
-    for (const name of inside) await probe(join(folder, name)).catch(unlessMissing);
+    await makeFolder(folder);
+    await tryToWrite(folder);
+    for (const name of inside) await tryToWrite(join(folder, name)).catch(unlessMissing);
   } catch (cause) {
     const use = useOf(file);
     if (use !== undefined) {
@@ -34,35 +33,6 @@ export async function checkDataDir({ log, folder, inside, file }: DataDirUse): P
       { err: cause, folder },
       'the data folder (DATA_DIR) cannot be written: what is spent is forgotten at the next restart',
     );
-  }
-}
-
-// Not the recursive one of Node: it tries for ever where a parent takes no folders, as /proc does.
-async function make(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { mode: 0o700 });
-  } catch (error) {
-    if (hasCode(error, 'EEXIST')) return;
-    const parent = dirname(folder);
-    if (!isMissing(error) || parent === folder) throw error;
-    await make(parent);
-    await mkdir(folder, { mode: 0o700 }).catch(unlessThere);
-  }
-}
-
-function unlessThere(error: unknown): void {
-  if (!hasCode(error, 'EEXIST')) throw error;
-}
-
-async function probe(folder: string): Promise<void> {
-  const path = join(folder, `.probe-${randomUUID()}`);
-  const file = await open(path, 'wx', 0o600);
-  try {
-    // A full disk is noticed only here.
-    await file.writeFile('patchcord\n');
-  } finally {
-    await file.close();
-    await rm(path, { force: true });
   }
 }
 

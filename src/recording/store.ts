@@ -1,12 +1,13 @@
-import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { readdir, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import type { Cancel, Clock } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
-import { hasCode, isMissing } from '../file-errors.ts';
+import { isMissing } from '../file-errors.ts';
 import type { Log } from '../log.ts';
 import { type Random, systemRandom } from '../random.ts';
 import { settleWithin } from '../settle.ts';
+import { makeFolder, tryToWrite } from '../writable-folder.ts';
 import { adopt } from './adopt.ts';
 import { DiskSink, type StopReason, type WaitingLimit } from './disk-sink.ts';
 import { inTurns, type RecordingFiles, systemFiles, type Turns, turns } from './files.ts';
@@ -269,38 +270,11 @@ export class RecordingStore {
 /** Makes the folder and tries to write. Rejects with BAD_CONFIG. */
 async function prepare(folder: string): Promise<void> {
   try {
-    await make(folder);
+    await makeFolder(folder);
     if (!(await stat(folder)).isDirectory()) throw new Error('it is no folder');
-    await probe(folder);
+    await tryToWrite(folder);
   } catch (cause) {
     const message = `RECORDINGS_DIR: found a folder that cannot be written (${String(cause)}), wanted one that can`;
     throw new BridgeError('BAD_CONFIG', message, { cause });
-  }
-}
-
-// Not the recursive one of Node: it tries for ever where a parent takes no folders, as /proc does.
-async function make(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { mode: 0o700 });
-  } catch (error) {
-    if (hasCode(error, 'EEXIST')) return;
-    const parent = dirname(folder);
-    if (!isMissing(error) || parent === folder) throw error;
-    await make(parent);
-    await mkdir(folder, { mode: 0o700 }).catch((again: unknown) => {
-      if (!hasCode(again, 'EEXIST')) throw again;
-    });
-  }
-}
-
-async function probe(folder: string): Promise<void> {
-  const path = join(folder, `.probe-${randomBytes(8).toString('hex')}`);
-  const file = await open(path, 'wx', 0o600);
-  try {
-    // A full disk is noticed only here.
-    await file.writeFile('patchcord\n');
-  } finally {
-    await file.close();
-    await rm(path, { force: true });
   }
 }
