@@ -405,6 +405,23 @@ describe('a recording that ends before the call', () => {
     expect(first).toMatchObject({ kind: 'missing', what: 'function get_weather: run' });
   });
 
+  it('says what comes behind its end when the call was over by then', () => {
+    const whole = smallCall({ file: { origin: { how: 'recorded' } } });
+    const isOver = whole.lines.some((line) => line.on === 'call' && line.msg.type === 'ended');
+    const { end: _end, ...call } = whole.call;
+    const died = { ...whole, call };
+    const t = (whole.lines.at(-1)?.t ?? 0) + 100;
+    const hangUp: Line = {
+      t,
+      on: 'rest',
+      dir: 'out',
+      msg: { id: 9, method: 'POST', url: 'https://a.test/' },
+    };
+    const found = { ...died, lines: [...whole.lines, hangUp] };
+    expect(isOver).toBe(true);
+    expect(compare(died, found)).toMatchObject([{ kind: 'additional', edge: 'rest' }]);
+  });
+
   it('was written like that if it was written by hand', () => {
     const written = { ...torn(), call: { ...torn().call, origin: { how: 'written' as const } } };
     expect(compare(written, smallCall()).length).toBeGreaterThan(3);

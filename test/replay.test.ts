@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { packageFile } from '../src/package-file.ts';
 import type { RealtimeProvider } from '../src/provider.ts';
 import { createLocalProvider } from '../src/providers/local.ts';
 import type { Line } from '../src/recording/format.ts';
@@ -91,6 +92,22 @@ describe('a replay', () => {
     const { found } = await replay(timeless);
     expect(await differences(found)).toBe('');
     expect(textOf((await replay(found)).found.lines)).toBe(textOf(found.lines));
+  });
+
+  it('waits for what a bridge that has changed might still do when everything has been said', async () => {
+    const stored = await readCall(packageFile('fixtures/plivo-silent-caller'));
+    const asksAgain = stored.lines.find(
+      (line) => line.on === 'provider' && line.t > 1000 && textOf([line]).includes('"response.create"'),
+    );
+    const until = (asksAgain?.t ?? 0) - 500;
+    // As if the caller had not been asked whether they are there.
+    const quiet = { ...stored, lines: stored.lines.filter(({ t }) => t < until) };
+    const { differences: found } = await replay(quiet);
+    expect(found.map(({ kind, what, t }) => [kind, what, t > until])).toContainEqual([
+      'additional',
+      'to openai: response.create',
+      true,
+    ]);
   });
 
   it('of a call that broke off goes as far as the call did, wherever that is', {
