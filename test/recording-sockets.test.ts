@@ -164,14 +164,36 @@ describe('a media stream', () => {
     const call = new TapedCall();
     const stream = new Stream(call.tape.stream(upgradeRequest()));
     stream.far.isOpen = false;
+    stream.carrier.closed(1000, '');
     expect(stream.bridge.isOpen).toBe(false);
     stream.bridge.send(media());
     stream.bridge.ping('2');
-    expect(call.told).toHaveLength(2);
+    expect(call.told).toHaveLength(3);
     expect(stream.far.done).toEqual([
       ['send', media()],
       ['ping', '2'],
     ]);
+  });
+
+  it('is open until it tells that it is not, because nobody else knows when that was', () => {
+    const call = new TapedCall();
+    const stream = new Stream(call.tape.stream(upgradeRequest()));
+    // The other side has said goodbye.
+    stream.far.isOpen = false;
+    expect(stream.bridge.isOpen).toBe(true);
+    stream.bridge.send(media());
+    expect(call.told).toHaveLength(3);
+  });
+
+  it('is not open any more when the bridge has closed it', () => {
+    for (const end of ['close', 'terminate'] as const) {
+      const call = new TapedCall();
+      const stream = new Stream(call.tape.stream(upgradeRequest()));
+      stream.bridge[end]();
+      expect(stream.bridge.isOpen).toBe(false);
+      stream.bridge.send(media());
+      expect(call.told).toHaveLength(3);
+    }
   });
 
   it('goes on when nothing can be written down, and when nothing is any more', () => {

@@ -70,6 +70,7 @@ function providerConnection(lines: CallLines, conn: number): TappedConnection {
     lines,
     on: 'provider',
     conn,
+    state: { isOpen: false },
     // Services may give any name to any family.
     kind: 'provider',
     wavs: { in: wavName(WAVS.providerIn, conn), out: wavName(WAVS.providerOut, conn) },

@@ -13,6 +13,11 @@ export interface TappedConnection {
   readonly kind: PayloadKind;
   /** WAV files for what comes in and what goes out. */
   readonly wavs: { readonly in: string; readonly out: string };
+  /**
+   * Open until it was told that it is closed, or the bridge has closed it. A socket knows that some time before it tells,
+   * at a moment that no line has; what is said to it meanwhile goes where things go that are said a moment too late.
+   */
+  readonly state: { isOpen: boolean };
   /** What audio of the next message is; undefined: it stays in the message. Called with every message, in order. */
   format(dir: Direction, json: unknown, text: string): AudioFormat | undefined;
 }
@@ -67,10 +72,11 @@ function withoutAudio(tapped: TappedConnection, dir: Direction, json: unknown, t
 
 /** Told first what the listener is told; passes everything on as it is. */
 export function tapListener(tapped: TappedConnection, listener: WireListener): WireListener {
-  const { lines } = tapped;
+  const { lines, state } = tapped;
   const tell = (ctl: Control): void => lines.arrived(() => control(tapped, 'in', ctl));
   return {
     opened: () => {
+      state.isOpen = true;
       tell({ type: 'open' });
       listener.opened();
     },
@@ -95,6 +101,7 @@ export function tapListener(tapped: TappedConnection, listener: WireListener): W
       listener.failed(error);
     },
     closed: (code, reason) => {
+      state.isOpen = false;
       tell({ type: 'close', code, reason: lines.hide.text(reason) });
       listener.closed(code, reason);
     },
@@ -103,28 +110,31 @@ export function tapListener(tapped: TappedConnection, listener: WireListener): W
 
 /** The same socket; writes down what leaves by it, and nothing of what it drops. */
 export function tapSocket(tapped: TappedConnection, socket: WireSocket): WireSocket {
-  const { lines } = tapped;
+  const { lines, state } = tapped;
   const tell = (ctl: Control): void => lines.left(() => control(tapped, 'out', ctl));
+  state.isOpen = socket.isOpen;
   return {
     get isOpen() {
-      return socket.isOpen;
+      return state.isOpen;
     },
     get bufferedAmount() {
       return socket.bufferedAmount;
     },
     send: (text, flushed) => {
-      if (socket.isOpen) lines.left(() => said(tapped, 'out', text, false));
+      if (state.isOpen) lines.left(() => said(tapped, 'out', text, false));
       socket.send(text, flushed);
     },
     ping: (data) => {
-      if (socket.isOpen) tell({ type: 'ping', data: data ?? '' });
+      if (state.isOpen) tell({ type: 'ping', data: data ?? '' });
       socket.ping(data);
     },
     close: (code, reason) => {
+      state.isOpen = false;
       tell({ type: 'close', code: code ?? NO_CODE, reason: reason ?? '' });
       socket.close(code, reason);
     },
     terminate: () => {
+      state.isOpen = false;
       tell({ type: 'terminate' });
       socket.terminate();
     },

@@ -38,6 +38,7 @@ export class StreamTap implements StreamTape {
       on: 'carrier',
       conn,
       kind: carrier.name,
+      state: { isOpen: false },
       wavs: { in: wavName(WAVS.carrierIn, conn), out: wavName(WAVS.carrierOut, conn) },
       format: (dir, json, text) => this.#format(dir, json, text),
     };
