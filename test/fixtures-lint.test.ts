@@ -230,6 +230,20 @@ describe('what is left over', () => {
     expect(inText(text)).toEqual([]);
   });
 
+  it('is found in call.json as well: in settings, in the agent, in whom the call was placed to', () => {
+    const { agent } = GOOD.call;
+    const told = withCall({
+      settings: { OPENAI_API_KEY: `sk-${'a1'.repeat(16)}` },
+      agent: { ...agent, instructions: 'Ring +1 415 987 0163 when in doubt.' },
+      placed: { ref: 'call_0123456789abcdef01234567', from: '+12025550123', to: '+14159870163' },
+    });
+    expect(told.filter((one) => one.startsWith('call.json'))).toEqual([
+      expect.stringContaining('agent.instructions: found a telephone number'),
+      expect.stringContaining('settings.OPENAI_API_KEY: found a key'),
+      expect.stringContaining('placed.to: found a telephone number'),
+    ]);
+  });
+
   it('is told by its place and never by what it says', () => {
     const lines = withLine(0, (line) => ({ ...line, msg: { note: 'call +14155552671' } })).join();
     expect(lines).toContain('events.jsonl:1 note: found a telephone number');
