@@ -65,6 +65,19 @@ describe('what a field held', () => {
   });
 });
 
+describe('an address in an address in an address', () => {
+  it('is looked into, and one without an end does no harm', () => {
+    const inner = `https://a.example/?passport=${PASSPORT}`;
+    const outer = `https://b.example/?next=${encodeURIComponent(`https://c.example/?next=${encodeURIComponent(inner)}`)}`;
+    const endless = `${'?a=1'.repeat(10_000)}&to=+14159870163`;
+    const returned = { outer, endless };
+    const line: Line = { t: 1, on: 'tool', dir: 'in', msg: { id: 2, returned, done: true } };
+    const text = JSON.stringify(redacted([line], { fields: ['passport'], numbers: true }).lines);
+    expect(text).not.toContain(PASSPORT);
+    expect(text).not.toContain('4159870163');
+  });
+});
+
 describe('numbers', () => {
   it.each([
     '4 1 5 9 8 7 0 1 6 3',

@@ -21,6 +21,8 @@ const PRESSED = /(\bpressed the keys? )([0-9A-Da-d*#]+)/g;
 const USER = /(\b(?:sips?:|client:))([^@;>\s"'<&]+)/gi;
 const FORM = /^[\w.%~+[\]-]{1,200}=[^{}<>\s;,]*$/;
 const ANY_SAMPLE = 65_536;
+/** Addresses in parameters of addresses: those of carriers have two. */
+const MOST_WITHIN = 8;
 /** Of an address, what follows the question mark. */
 const QUERY = /^([^?\s]{0,2000}\?)([^\s#]+)$/;
 
@@ -29,6 +31,8 @@ export class Redactor {
   readonly rules: RecordingRedaction;
   readonly #numbers = new FictitiousNumbers();
   readonly #fields: SecretFields;
+  /** How many forms and queries the one that is looked at stands in. */
+  #within = 0;
 
   constructor(rules: RecordingRedaction) {
     this.rules = rules;
@@ -190,9 +194,14 @@ export class Redactor {
   /** Forms and queries hold texts under names, each in an encoding of its own. */
   #pairs(text: string, place: Place): string {
     const [, before = '', query = text] = QUERY.exec(text) ?? [];
-    if (!FORM.test(query)) return text;
-    const pairs = query.split('&').map((pair) => this.#pair(pair, place));
-    return before + pairs.join('&');
+    if (this.#within >= MOST_WITHIN || !FORM.test(query)) return text;
+    this.#within += 1;
+    try {
+      const pairs = query.split('&').map((pair) => this.#pair(pair, place));
+      return before + pairs.join('&');
+    } finally {
+      this.#within -= 1;
+    }
   }
 
   #pair(pair: string, place: Place): string {
