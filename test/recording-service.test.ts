@@ -311,6 +311,7 @@ describe('the settings of a service', () => {
     const on = await start({ agents: agents('bridge'), env, openai: HEARD, model: [says('Hello.')] });
     await talk(on);
     expect(await on.logged('a recording has ended before its call')).toMatchObject({ why: 'disk-full' });
+    await expect.poll(() => on.metrics(), PATIENT).toMatch(/patchcord_recordings_total\{\w+="disk-full"\} 1/);
     expect((await recordings(on)).size).toBe(0);
   });
 
