@@ -78,3 +78,16 @@ it('does with a call what handlers can do, and nothing else that a recording may
   expect(done).toEqual(['12#']);
   expect(Object.keys(context)).toEqual(['sendDigits']);
 });
+
+it('answers another agent by what was asked, in whatever order, and by the next result where nothing fits', async () => {
+  const asked = (id: number, day: string): Line => {
+    const run = { id, run: 'hours', toolCallId: `then_${id}`, args: { day, place: 'shop' } };
+    return { t: 0, on: 'tool', dir: 'out', msg: run };
+  };
+  const feed = new ToolFeed([asked(1, 'Monday'), asked(2, 'Friday'), asked(3, 'Sunday')], 'by-arguments');
+  const now = [{ place: 'shop', day: 'Friday' }, { day: 'Tuesday' }, { day: 'Sunday', place: 'shop' }, {}];
+  const answers = now.map((args, at) => feed.run('hours', `now_${at}`, args, undefined).catch(() => 'none'));
+  for (const id of [1, 2, 3]) feed.feed({ id, returned: `result ${id}`, done: true });
+  expect(await Promise.all(answers)).toEqual(['result 2', 'result 1', 'result 3', 'none']);
+  expect(feed.unknown).toEqual(['hours']);
+});
