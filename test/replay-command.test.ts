@@ -2,10 +2,12 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeF
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeG711 } from '../src/audio/g711.ts';
 import { readWav } from '../src/audio/wav.ts';
 import type { Terminal } from '../src/commands/command.ts';
 import { replay } from '../src/commands/replay.ts';
-import { writeCall } from '../src/recording/stored-call.ts';
+import { readCall, writeCall } from '../src/recording/stored-call.ts';
+import { readStory } from '../src/recording/story.ts';
 import { recordSpokenCall, WORDS } from './support/spoken-call.ts';
 
 /** Every test has a copy of one recorded call. */
@@ -141,6 +143,10 @@ describe('patchcord replay', () => {
     expect(wav.frames / 8000).toBeGreaterThan(3);
     expect(loud(0)).toBeGreaterThan(2000);
     expect(loud(1)).toBeGreaterThan(2000);
+    const { tracks } = readStory(await readCall(join(folder, 'one')));
+    const heard = decodeG711('mulaw', tracks.heard);
+    expect(wav.channel(1).subarray(0, heard.length)).toEqual(heard);
+    expect(wav.channel(0).subarray(0, heard.length)).not.toEqual(heard);
   });
 
   it('takes the time of the call when it is asked to, and shows what happens', async () => {
