@@ -306,6 +306,24 @@ describe('patchcord fixture lint', () => {
       await writeFile(join(parent, 'heavy', 'notes.txt'), 'x'.repeat(700_000));
       const { problems } = await lintFolder(join(parent, 'heavy'));
       expect(problems.map(({ rule }) => rule)).toEqual(['size']);
+      // Calls of others are longer than ours.
+      expect((await run(join(parent, 'heavy'))).status).toBe(1);
+      expect((await run(join(parent, 'heavy'), '--max-kb', '2000')).status).toBe(0);
+      expect((await run(join(parent, 'heavy'), '--max-kb', '2000', '--max-mb', '0.5')).status).toBe(1);
+      await expect(run(join(parent, 'heavy'), '--max-kb', 'much')).rejects.toThrow('wanted a number above 0');
+    } finally {
+      await rm(parent, { recursive: true });
+    }
+  });
+
+  it('prints nothing that a terminal obeys', async () => {
+    const parent = await mkdtemp(join(tmpdir(), 'lint-'));
+    try {
+      const proves = 'A \u009b2J \u202e caller';
+      await writeCall(join(parent, 'odd'), { ...GOOD, call: { ...GOOD.call, proves } });
+      const { text } = await run(join(parent, 'odd'));
+      expect(text).toContain('description: proves: found');
+      expect(text).not.toMatch(/[\u009b\u202e]/);
     } finally {
       await rm(parent, { recursive: true });
     }

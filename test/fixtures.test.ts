@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
-import { lintFolder, MOST_BYTES_IN_ALL } from '../src/commands/fixture/lint.ts';
+import { LIMITS, lintFolder } from '../src/commands/fixture/lint.ts';
 import { whereTheyDiffer } from '../src/commands/fixture/make.ts';
 import { LINE_PLACES, PLAYED, parseScenario, type Scenario } from '../src/commands/fixture/scenario.ts';
 import { packageFile } from '../src/package-file.ts';
@@ -94,7 +94,7 @@ describe('what lies in the folder', () => {
       problems.map(({ place, text }) => `${folder} ${place}: ${text}`),
     );
     expect(told).toEqual([]);
-    expect(results.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(MOST_BYTES_IN_ALL);
+    expect(results.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(LIMITS.inAll);
   });
 
   it('is what the scenario beside it makes', LONG, async () => {

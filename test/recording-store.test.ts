@@ -207,6 +207,18 @@ describe('the recordings folder', () => {
     for (const name of names) expect((await readCall(join(folder, name))).damage).toEqual([]);
   });
 
+  it('is made again when somebody has removed it', async () => {
+    const on = await rig();
+    rmSync(on.folder, { recursive: true });
+    const sink = on.store.begin(callFile());
+    if (sink === undefined) throw new Error('nothing was begun');
+    recordSample(sink);
+    await sink.finish(END);
+    expect(on.over).toEqual([[undefined, true]]);
+    expect(statSync(on.folder).mode & 0o777).toBe(0o700);
+    expect(readdirSync(on.folder).filter(isRecordingName)).toHaveLength(1);
+  });
+
   it('is looked at by no timer when nothing is recorded and nothing is kept', async () => {
     const { store, clock } = await rig({ rules: { maxAgeMs: DAY_MS, maxBytes: 1e9 } });
     await store.settled();
@@ -637,7 +649,7 @@ describe('recordings that are old or too many', () => {
     await store.settled();
     expect(logged.join()).toContain('the recordings folder cannot be tidied');
     await sink?.finish(END);
-    mkdirSync(folder);
+    mkdirSync(folder, { recursive: true });
     chmodSync(folder, 0o700);
   });
 });

@@ -1,9 +1,11 @@
 import { assertNever, BridgeError } from '../errors.ts';
 import { type Command, readArguments, type Terminal, wholeNumber } from './command.ts';
 import { askedFixture, recordedFixture } from './fixture/asked.ts';
+import { LIMITS, type LintLimits } from './fixture/lint.ts';
 import { lint } from './fixture/lint-report.ts';
 import { make, scenariosIn, type Wanted } from './fixture/new.ts';
 import { LINES, PHONE_FAULTS, PLAYED } from './fixture/scenario.ts';
+import { plainTerminal } from './plain-terminal.ts';
 
 export const fixture: Command = {
   name: 'fixture',
@@ -12,7 +14,7 @@ export const fixture: Command = {
                         [--fault FAULT]… [--agent FILE] [--script FILE] [--in FOLDER]
 patchcord fixture new --scenario NAME|all [--in FOLDER]
 patchcord fixture new NAME --from RECORDING --proves TEXT [--in FOLDER]
-patchcord fixture lint FOLDER… [--json FILE]
+patchcord fixture lint FOLDER… [--json FILE] [--max-kb N] [--max-mb N]
 
   new plays a call on this machine: the real service with signatures on, a simulated carrier and its caller, simulated
   providers. What crossed the edges of the call is recorded, replayed, and written to FOLDER/NAME (default folder: fixtures),
@@ -38,6 +40,8 @@ patchcord fixture lint FOLDER… [--json FILE]
   left in it that others must not read: numbers of people, keys, addresses.
 
   --json FILE      a report for programs; - prints it instead of the text
+  --max-kb N       what one call may weigh; default 600
+  --max-mb N       what all of them may weigh; default 15
 
 Exit status: 0 made, or nothing found; 1 it could not be made, or something was found; 2 a folder or an argument cannot be
 used.
@@ -122,11 +126,29 @@ async function makeAll(all: readonly Wanted[], terminal: Terminal): Promise<numb
 }
 
 async function runLint(argv: readonly string[], terminal: Terminal): Promise<number> {
-  const { values, positionals } = readArguments(argv, { json: { type: 'string' } }, true);
+  const options = {
+    json: { type: 'string' },
+    'max-kb': { type: 'string' },
+    'max-mb': { type: 'string' },
+  } as const;
+  const { values, positionals } = readArguments(argv, options, true);
   if (positionals.length === 0) {
     throw new BridgeError('BAD_INPUT', 'fixture lint: found no folder, wanted at least one');
   }
-  return await lint(positionals, values.json, terminal);
+  const limits: LintLimits = {
+    each: sizeOf('max-kb', values['max-kb'], 1000) ?? LIMITS.each,
+    inAll: sizeOf('max-mb', values['max-mb'], 1_000_000) ?? LIMITS.inAll,
+  };
+  return await lint(positionals, values.json, plainTerminal(terminal), limits);
+}
+
+/** In bytes. */
+function sizeOf(option: string, given: string | undefined, unit: number): number | undefined {
+  if (given === undefined) return undefined;
+  const size = given.trim() === '' ? Number.NaN : Number(given);
+  if (size > 0 && Number.isFinite(size)) return size * unit;
+  const message = `--${option}: found ${JSON.stringify(given)}, wanted a number above 0`;
+  throw new BridgeError('BAD_INPUT', message);
 }
 
 /** A list that goes on in the column of what an option means. */

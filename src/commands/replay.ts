@@ -3,6 +3,7 @@ import { CARRIERS } from '../carrier.ts';
 import { BridgeError } from '../errors.ts';
 import { callFolders } from '../testing/call-folders.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
+import { plainTerminal } from './plain-terminal.ts';
 import type { ReplayJob } from './replay/job.ts';
 
 export const replay: Command = {
@@ -76,7 +77,7 @@ called wrongly. With --provider and --carrier nothing can be quite the same, and
     const { runReplays } = await import('./replay/run.ts');
     const { report, status } = await runReplays(
       job,
-      plain(toOut ? onError(terminal) : terminal),
+      plainTerminal(toOut ? onError(terminal) : terminal),
       stop.signal,
     );
     release();
@@ -110,13 +111,6 @@ function checkTogether(job: ReplayJob): void {
     if (value !== undefined && folders.length > 1)
       throw wrong(`--${name}: found ${folders.length} calls, wanted one`);
   }
-}
-
-/** What people and models said could hold anything that a terminal obeys, or that makes a line read backwards. */
-const OBEYED = /(?![\n\r\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-
-function plain(terminal: Terminal): Terminal {
-  return { ...terminal, out: (text) => terminal.out(text.replace(OBEYED, '\uFFFD')) };
 }
 
 /** Standard output belongs to the report. */

@@ -148,8 +148,19 @@ export class RecordingStore {
   }
 
   async #refused(): Promise<StopReason | undefined> {
-    const free = await this.#files.freeBytes(this.#folder);
+    const free = await this.#free();
     return free < this.#options.minFreeBytes ? 'disk-full' : undefined;
+  }
+
+  /** Somebody may have removed the folder: what was in it is gone, and what is recorded from now on need not be. */
+  async #free(): Promise<number> {
+    try {
+      return await this.#files.freeBytes(this.#folder);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      await makeFolder(this.#folder);
+      return await this.#files.freeBytes(this.#folder);
+    }
   }
 
   /** Looks at the disk now and then, as long as anything is recorded. */

@@ -30,10 +30,10 @@ export class Edges implements Tapes {
   readonly #stored: StoredCall;
   readonly #clock: ReplayClock;
   #tape: CallTape | undefined;
-  readonly #ear: Ear;
+  readonly #ear: Ear | undefined;
   #key: { readonly carrier: CarrierName; readonly callId: string } | undefined;
 
-  constructor({ stored, clock, toolMatch, onLine }: StageOptions) {
+  constructor({ stored, clock, toolMatch, onLine, listen = false }: StageOptions) {
     this.#stored = stored;
     this.#clock = clock;
     this.sink = new FoundSink(stored, onLine);
@@ -43,7 +43,7 @@ export class Edges implements Tapes {
       until: (ms) =>
         ms <= clock.now() ? undefined : new Promise((resolve) => clock.at(ms, () => resolve())),
     };
-    this.#ear = new Ear({ stereo: (format, bytes) => this.sink.stereo(format, bytes) });
+    this.#ear = listen ? new Ear({ stereo: (format, bytes) => this.sink.stereo(format, bytes) }) : undefined;
     this.tools = new ToolFeed(stored.lines, toolMatch);
     this.providers = new ProviderFeed(this.source, stored.lines);
     this.rest = new RestFeed(stored.lines);
@@ -104,7 +104,7 @@ export class Edges implements Tapes {
 
   /** Nothing more is heard. */
   finish(): void {
-    this.#ear.close(this.#clock.now());
+    this.#ear?.close(this.#clock.now());
   }
 
   /** The agent of the recording, or `changed`, with functions that do what they did. */

@@ -13,6 +13,8 @@ export interface ReplayOptions {
   readonly agent?: Agent | undefined;
   /** Providers of a program, in the place of built-in ones of the same names; they have to dial by `ConnectRequest.network`. */
   readonly providers?: readonly RealtimeProvider[] | undefined;
+  /** Makes `Replayed.stereo`, which takes its time; default: false. */
+  readonly listen?: boolean | undefined;
   /** Told of every line that is found, as it is found. */
   readonly onLine?: ((line: Line) => void) | undefined;
   /**
@@ -30,7 +32,7 @@ export interface Replayed {
   readonly found: StoredCall;
   /** By time; empty: none. */
   readonly differences: readonly Difference[];
-  /** What the caller said (left) and heard (right), interleaved. */
+  /** What the caller said (left) and heard (right), interleaved; undefined: not asked for, or nothing. */
   readonly stereo: StoredWav | undefined;
   /** Lines of the recording that came in and met nobody. */
   readonly unfed: readonly Line[];
@@ -53,9 +55,9 @@ const IN_ONE_GO_MS = 5;
 export async function replay(stored: StoredCall, options: ReplayOptions = {}): Promise<Replayed> {
   const begun = performance.now();
   const clock = new ReplayClock(stored.call.epochMs, duesOf(stored.lines));
-  const { agent, providers, onLine } = options;
+  const { agent, providers, listen, onLine } = options;
   const toolMatch = agent === undefined ? 'exact' : 'by-arguments';
-  const stage = await Stage.set({ stored, clock, agent, providers, toolMatch, onLine });
+  const stage = await Stage.set({ stored, clock, agent, providers, toolMatch, listen, onLine });
   const unfed: Line[] = [];
   const endMs = endOf(stored);
   try {

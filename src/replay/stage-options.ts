@@ -14,6 +14,8 @@ export interface StageOptions {
   /** In the place of built-in ones of the same names: they dial by the network that they are given. */
   readonly providers?: readonly RealtimeProvider[] | undefined;
   readonly toolMatch: ToolMatch;
+  /** What can be listened to is made, too. */
+  readonly listen?: boolean | undefined;
   /** Told of every line that is found, as it is found. */
   readonly onLine?: ((line: Line) => void) | undefined;
 }

@@ -102,6 +102,7 @@ async function settled(
     const { found, differences, stereo } = await replay(last, {
       providers: options?.providers,
       signal: options?.signal,
+      listen: true,
     });
     if (differences.length === 0) return { call: last, stereo };
     last = { ...found, call: call.call, folder: call.folder };
