@@ -51,7 +51,7 @@ describe('call.wav', () => {
     'of %s has left what the caller said and right what the caller heard, in time with each other',
     async (name) => {
       const stored = await readCall(packageFile(`fixtures/${name}`));
-      const { stereo } = await replay(stored);
+      const { stereo } = await replay(stored, { listen: true });
       if (stereo === undefined) throw new Error('there is nothing to listen to');
       const { tracks } = readStory(stored);
       const [left, right] = [channel(stereo, 0), channel(stereo, 1)];
