@@ -369,7 +369,7 @@ describe('an agent as data', () => {
       atMost: 2,
     },
     providers: [{ name: 'openai', model: undefined, voice: 'ash', overrides: { temperature: 0.5 } }],
-    variables: { name: 'Ada' },
+    variables: { table: 'twelve' },
     digits: { endKey: '#', timeoutMs: 100, max: 3, handle: () => 'pressed' },
   };
 
