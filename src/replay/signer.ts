@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { CarrierName } from '../carrier.ts';
 import { assertNever } from '../errors.ts';
 import type { Signed } from '../recording/format.ts';
@@ -30,6 +31,8 @@ export class Signer {
   readonly #secret: string;
   readonly #publicUrl: string;
   #nonces = 0;
+  /** Made once: that takes longer than signing. */
+  #telnyxKey: KeyObject | undefined;
 
   constructor(secret: string, publicUrl: string) {
     this.#secret = secret;
@@ -73,12 +76,8 @@ export class Signer {
     // Its media sockets are not signed.
     if (upgrade) return {};
     const stale = signed === 'stale' ? STALE_S * 1000 : 0;
-    return signedHeaders(
-      signingKey(this.#secret),
-      epochMs - stale,
-      body,
-      signed === 'bad-signature' ? 'bad' : 'good',
-    );
+    this.#telnyxKey ??= signingKey(this.#secret);
+    return signedHeaders(this.#telnyxKey, epochMs - stale, body, signed === 'bad-signature' ? 'bad' : 'good');
   }
 }
 
