@@ -255,6 +255,8 @@ describe.skipIf(command === undefined)('in a browser', { timeout: 60_000 }, () =
       'clear: 1.08 s of speech dropped; the model was told that 2.12 s were heard',
     );
     expect(await told('marks', 420)).toMatch(/mark m\d+, echoed after [\d.]+ m?s/);
+    expect(await told('functions', 10_400)).toContain('book_room');
+    expect(await told('functions', 14_000)).toContain('5');
     expect(await told('providers', 10_000)).toContain('openai');
     expect(await told('providers', 25_000)).toContain('gemini');
     await tab.close();
