@@ -20,6 +20,8 @@ export default defineConfig({
     unstubEnvs: true,
     // What it says on Node 20 is known (docs/decisions.md), and would be said by every worker.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
+    // Calls are played in real time, beside files that compute: one that was held up for a moment gets another go.
+    retry: 1,
     testTimeout: 20_000,
     hookTimeout: 20_000,
     reporters: ['default', './test/support/closing-line.ts'],
