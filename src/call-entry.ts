@@ -1,5 +1,6 @@
 import type { Ending } from './after-call.ts';
 import { type Agent, LAST_RESORT } from './agents.ts';
+import { CallTiming } from './call-timing.ts';
 import {
   type AfterStream,
   type AnswerPlan,
@@ -72,7 +73,7 @@ export function enterCall(
   { carrier, call, terms, names }: LetIn,
   { standsAlone, cancelMedia, ...tasks }: EntryTerms,
 ): CallEntry {
-  const { log, leadMs, createTranscoder, observe, breakers } = deps;
+  const { log, leadMs, createTranscoder, observe, breakers, metrics } = deps;
   const { afterToken, urls, random, tape } = names;
   const { agent, machine, providers } = tape === undefined ? terms : taped(terms, tape);
   const clock = tape?.clock ?? deps.clock;
@@ -88,6 +89,10 @@ export function enterCall(
     // What is recorded goes by its own time.
     pacer: tape === undefined ? deps.pacer : new Pacer(clock),
     tape,
+    timing: new CallTiming({
+      now: () => deps.clock.now(),
+      latencies: (provider) => metrics.latencies(carrier.name, provider),
+    }),
     log: log.child({ callId: call.callId, carrier: carrier.name, agent: agent.name }),
     leadMs,
     createTranscoder,

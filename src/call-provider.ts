@@ -1,6 +1,7 @@
 import type { Agent } from './agents.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { CallEventBody } from './call-events.ts';
+import type { CallTiming } from './call-timing.ts';
 import type { Clock } from './clock.ts';
 import { connectRequest } from './connect-request.ts';
 import type { Conversation } from './conversation.ts';
@@ -23,6 +24,8 @@ export interface CallProviderOptions {
   readonly log: Log;
   /** Undefined: the call is not recorded. */
   readonly tape?: Tape | undefined;
+  /** See `SessionDeps`. */
+  readonly timing?: CallTiming | undefined;
   /** What the carrier's line is likely to be. */
   readonly line: AudioFormat;
   /** Aborts when the call is over. */
@@ -49,15 +52,19 @@ export class CallProvider {
       request: (candidate, resume) => {
         const history = conversation().succession.history(candidate.provider.capabilities.catchUp);
         const request = connectRequest(agent, candidate, options.line, clock, { history, resume });
-        const { tape } = options;
-        return tape === undefined ? request : { ...request, network: tape.network, random: tape.random };
+        const { tape, timing } = options;
+        const network = timing?.network(tape?.network) ?? tape?.network;
+        return { ...request, network, random: tape?.random };
       },
       onReady: (ready) => this.#onReady(ready),
       onEvent: (event) => conversation().onProviderEvent(event),
       onUsage: (event, candidate) => this.#used(event, candidate),
       onFailed: (candidate, phase, { code }, ms) =>
         emit({ type: 'providerFailed', ...called(candidate), phase, code, ms }),
-      onLost: () => conversation().succession.lost(),
+      onLost: () => {
+        options.timing?.heldBy(undefined);
+        conversation().succession.lost();
+      },
       onNothingLeft: (error) => this.#nobodyLeft(error),
       mayRenew: () => conversation().succession.mayRenew,
     });
@@ -92,6 +99,7 @@ export class CallProvider {
 
   #onReady(ready: Ready): void {
     const { candidate, session, why, request, connectMs } = ready;
+    this.#options.timing?.heldBy(candidate.provider.name);
     const { succession } = this.#options.conversation();
     const replayedMs = succession.connect(session, candidate.provider.capabilities, request.history);
     const resumed = request.resume !== undefined;

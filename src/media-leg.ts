@@ -50,6 +50,8 @@ export class MediaLeg implements CallLeg, WireListener {
   readonly #roundTrips: number[] = [];
   #missedPongs = 0;
   #badMessages = 0;
+  /** When the message came that is worked off; of `CallTiming.now`. */
+  #cameAt = 0;
   #leg: { streamId: string; output: AudioFormat };
   #started = false;
   #closing = false;
@@ -90,6 +92,7 @@ export class MediaLeg implements CallLeg, WireListener {
 
   play(bytes: Uint8Array): void {
     this.#command({ type: 'audio', bytes });
+    this.#session.timing?.played();
     if (this.#socket.bufferedAmount <= MAX_BUFFERED_BYTES) return;
     this.#deps.log.error({ callId: this.#session.callId }, 'the carrier has stopped reading');
     this.terminate();
@@ -101,6 +104,7 @@ export class MediaLeg implements CallLeg, WireListener {
 
   clear(): void {
     this.#command({ type: 'clear' });
+    this.#session.timing?.cleared();
   }
 
   sendDigits(digits: string): void {
@@ -133,6 +137,7 @@ export class MediaLeg implements CallLeg, WireListener {
 
   message(text: string, isBinary: boolean): void {
     if (this.#closing || this.#foreign) return;
+    this.#cameAt = this.#session.timing?.now() ?? 0;
     const events = this.#decode(text, isBinary);
     for (const event of events) this.#onEvent(event);
   }
@@ -169,6 +174,7 @@ export class MediaLeg implements CallLeg, WireListener {
     this.#byteOrder?.apply(event.bytes);
     if (this.#order === undefined) this.#session.onLegEvent(event);
     else this.#order.push(event);
+    this.#session.timing?.heard(this.#cameAt);
   }
 
   /** What still waits for its place was said before. */

@@ -3,11 +3,12 @@ import type { ToolOutcome } from './call-events.ts';
 import { type CallBill, tokensOf } from './cost/call-bill.ts';
 import type { LedgerTrouble } from './cost/day-book.ts';
 import { createFallbackMetrics, type FallbackMetrics } from './metrics/fallback.ts';
+import { createLatencies, type LatencyMetrics } from './metrics/latencies.ts';
 import { createRecordingMetrics, type RecordingMetrics } from './metrics/recordings.ts';
 import type { Usage } from './provider.ts';
 
 /** What the service counts. Calls add their frame counts once, when they end: nothing here runs per frame. */
-export interface Metrics extends FallbackMetrics, RecordingMetrics {
+export interface Metrics extends FallbackMetrics, RecordingMetrics, LatencyMetrics {
   callStarted(): void;
   callEnded(
     labels: { readonly reason: string; readonly carrier: string; readonly provider: string },
@@ -117,6 +118,7 @@ export function createMetrics(): Metrics {
   return {
     ...createFallbackMetrics(registers),
     ...createRecordingMetrics(registers),
+    ...createLatencies(registers),
     callStarted: () => active.inc(),
     callEnded(labels, counts) {
       active.dec();

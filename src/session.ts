@@ -5,6 +5,7 @@ import type { Transcoder } from './audio/transcode.ts';
 import { type CallEventBody, type CallObserver, type EndReason, tellObserver } from './call-events.ts';
 import { callHandle } from './call-handle.ts';
 import { CallProvider } from './call-provider.ts';
+import type { CallTiming } from './call-timing.ts';
 import {
   type AnswerPlan,
   type CallOutcome,
@@ -52,6 +53,8 @@ export interface SessionDeps {
   readonly urls: CallUrls;
   /** Undefined: the call is not recorded. */
   readonly tape?: Tape | undefined;
+  /** Undefined: nobody wants to know how long things take. */
+  readonly timing?: CallTiming | undefined;
   /** A plan for one more media stream of this call, with a token of its own. */
   plan(plainCodec: boolean): AnswerPlan;
   /** The call is over, and what becomes of its stream is for somebody else to say; see `LineOptions.part`. */
@@ -67,6 +70,7 @@ export interface SessionDeps {
 export class Session {
   readonly callId: string;
   readonly carrier: Carrier;
+  readonly timing: CallTiming | undefined;
   readonly #deps: SessionDeps;
   readonly #startedAt: number;
   readonly #abort = new AbortController();
@@ -87,6 +91,7 @@ export class Session {
     this.#deps = deps;
     this.callId = call.callId;
     this.carrier = deps.carrier;
+    this.timing = deps.timing;
     this.#startedAt = clock.now();
     this.lastWord = new LastWord(call.control, deps.agent.lastResort);
     const { needsSilenceWhenIdle, machineDetection, defaultFormat } = capabilitiesFor(deps.carrier, call);

@@ -82,6 +82,7 @@ class Webhook {
   readonly #place: WebhookPlace;
   readonly #request: WebhookRequest;
   readonly #respond: Respond;
+  readonly #since: number;
   #exchange: WebhookExchange | undefined;
   /** When what was to be done at the carrier cannot be done. */
   #whenFailed: (() => void) | undefined;
@@ -94,6 +95,7 @@ class Webhook {
     respond: Respond,
   ) {
     this.#deps = deps;
+    this.#since = deps.clock.now();
     this.#stranded = stranded;
     this.#place = place;
     this.#request = request;
@@ -350,6 +352,8 @@ class Webhook {
 
   #reply(carrier: Carrier, { answer, action }: Reply): void {
     this.#answer(answer);
+    const { clock, metrics } = this.#deps;
+    metrics.webhookAnswered(carrier.name, this.#place.route, clock.now() - this.#since);
     // After the answer: a carrier may not take a command for a call whose webhook is still open.
     if (action !== undefined) this.#act(carrier, action);
   }

@@ -272,6 +272,10 @@ function count(metrics: Metrics, session: Session | undefined, event: CallEvent)
       metrics.functionCalled(known ? event.name : '[unknown]', event.outcome);
       break;
     }
+    case 'firstAudio':
+      if (session !== undefined)
+        metrics.latencies(session.carrier.name, session.provider).firstAudio.observe(event.atMs);
+      break;
     case 'providerReady':
       metrics.providerReady(event);
       break;
