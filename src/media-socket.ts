@@ -72,7 +72,7 @@ export class MediaSockets {
       return;
     }
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      this.join(entry, (listener) => wireOf(webSocket, listener));
+      this.join(entry, (listener) => wireOf(webSocket, socket, MAX_MESSAGE_BYTES, listener));
     });
   };
 

@@ -1,4 +1,7 @@
+import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
+import { FrameReader } from './wire/frame-reader.ts';
+import { type FrameWriter, MaskedFrames, MaskingDesk, PlainFrames } from './wire/frame-writer.ts';
 
 /**
  * CONTRACT of the network as sessions and media streams see it, so that a call can be recorded at its edges and played
@@ -88,12 +91,22 @@ const LIMITS = {
 } as const;
 const MOST_BODY_BYTES = 4_096;
 
+const maskingDesk = new MaskingDesk();
+
 /** The network of this machine. */
 export const systemNetwork: Network = {
   dial(url, { headers, maxPayload }, listener) {
-    const socket = new WebSocket(url, { ...LIMITS, maxPayload, headers: { ...headers } });
-    socket.on('open', () => listener.opened());
-    socket.on('unexpected-response', (request, response) => {
+    const webSocket = new WebSocket(url, { ...LIMITS, maxPayload, headers: { ...headers } });
+    const wire = new SystemSocket(webSocket, listener);
+    let socket: Duplex | undefined;
+    webSocket.on('upgrade', (response) => {
+      socket = response.socket;
+    });
+    webSocket.on('open', () => {
+      if (socket !== undefined) wire.shorten(socket, 'client', maxPayload);
+      listener.opened();
+    });
+    webSocket.on('unexpected-response', (request, response) => {
       let body = '';
       let isOver = false;
       const finish = (): void => {
@@ -101,7 +114,7 @@ export const systemNetwork: Network = {
         isOver = true;
         listener.refused(response.statusCode ?? 0, body);
         request.destroy();
-        socket.terminate();
+        webSocket.terminate();
       };
       response.setEncoding('utf8');
       response.on('data', (piece: string) => {
@@ -111,49 +124,76 @@ export const systemNetwork: Network = {
       response.on('end', finish);
       response.on('error', finish);
     });
-    return wireOf(socket, listener);
+    return wire;
   },
   stream: (_what, open, body, listener) => open(body, listener),
 };
 
-/** A socket that is there, such as one that a carrier has opened. */
-export function wireOf(socket: WebSocket, listener: WireListener): WireSocket {
-  socket.on('message', (data, isBinary) => listener.message(String(data), isBinary));
-  socket.on('ping', () => listener.pinged());
-  socket.on('pong', (data) => listener.pong(String(data)));
-  socket.on('error', (error) => listener.failed(error));
-  socket.on('close', (code, reason) => listener.closed(code, String(reason)));
-  return new SystemSocket(socket);
+/**
+ * A socket that somebody else has opened and that was just accepted, such as a carrier's.
+ * @param socket what it was accepted on, and of which nothing was read
+ * @param maxPayload longest message that is taken, in bytes
+ */
+export function wireOf(
+  webSocket: WebSocket,
+  socket: Duplex,
+  maxPayload: number,
+  listener: WireListener,
+): WireSocket {
+  const wire = new SystemSocket(webSocket, listener);
+  wire.shorten(socket, 'server', maxPayload);
+  return wire;
 }
 
 class SystemSocket implements WireSocket {
-  readonly #socket: WebSocket;
+  readonly #webSocket: WebSocket;
+  readonly #listener: WireListener;
+  #socket: Duplex | undefined;
+  #writer: FrameWriter | undefined;
 
-  constructor(socket: WebSocket) {
+  constructor(webSocket: WebSocket, listener: WireListener) {
+    this.#webSocket = webSocket;
+    this.#listener = listener;
+    webSocket.on('message', (data, isBinary) => listener.message(String(data), isBinary));
+    webSocket.on('ping', () => listener.pinged());
+    webSocket.on('pong', (data) => listener.pong(String(data)));
+    webSocket.on('error', (error) => listener.failed(error));
+    webSocket.on('close', (code, reason) => listener.closed(code, String(reason)));
+  }
+
+  /** From here on frequent messages go by a shorter way than through the library, both ways. */
+  shorten(socket: Duplex, side: 'client' | 'server', most: number): void {
+    const listener = this.#listener;
+    const onText = (text: string): void => listener.message(text, false);
+    FrameReader.install(this.#webSocket, socket, { masked: side === 'server', most, onText });
+    // With an extension the library may hold a message back for a moment, and another one must not overtake it.
+    if (this.#webSocket.extensions !== '') return;
     this.#socket = socket;
+    this.#writer = side === 'server' ? new PlainFrames(socket) : new MaskedFrames(socket, maskingDesk);
   }
 
   get isOpen(): boolean {
-    return this.#socket.readyState === WebSocket.OPEN;
+    return this.#webSocket.readyState === WebSocket.OPEN;
   }
 
   get bufferedAmount(): number {
-    return this.#socket.bufferedAmount;
+    return this.#socket?.writableLength ?? this.#webSocket.bufferedAmount;
   }
 
   send(text: string, flushed?: () => void): void {
-    if (this.isOpen) this.#socket.send(text, flushed);
+    if (!this.isOpen) return;
+    if (this.#writer?.write(text, flushed) !== true) this.#webSocket.send(text, flushed);
   }
 
   ping(data?: string): void {
-    if (this.isOpen) this.#socket.ping(data);
+    if (this.isOpen) this.#webSocket.ping(data);
   }
 
   close(code?: number, reason?: string): void {
-    this.#socket.close(code, reason);
+    this.#webSocket.close(code, reason);
   }
 
   terminate(): void {
-    this.#socket.terminate();
+    this.#webSocket.terminate();
   }
 }
