@@ -10,7 +10,7 @@ import { BridgeError } from './errors.ts';
 import { FAILOVER, type FailoverPolicy } from './fallback/policy.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
 import { RECORDED_BY, type RecordedBy } from './recording-terms.ts';
-import { CALL_ADDRESS } from './schema-parts.ts';
+import { CALL_ADDRESS } from './text-forms.ts';
 
 export type { Env } from './config/reader.ts';
 

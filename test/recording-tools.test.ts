@@ -4,7 +4,6 @@ import { BridgeError } from '../src/errors.ts';
 import { agentFrom, type RecordedAgent, recordAgent } from '../src/recording/agent-record.ts';
 import { ToolRunner } from '../src/tool-runner.ts';
 import {
-  builtInTool,
   collectDigits,
   currentTime,
   endCall,
@@ -13,6 +12,7 @@ import {
   sendDigits,
   transferCall,
 } from '../src/tools/built-in.ts';
+import { builtInTool } from '../src/tools/remade.ts';
 import { type CallHandle, defineTool, type Tool } from '../src/tools.ts';
 import { callStub } from './support/call-stub.ts';
 import { KNOWN_SECRET, nextTurn, TapedCall } from './support/taped-call.ts';

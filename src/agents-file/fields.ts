@@ -1,13 +1,6 @@
 import { z } from 'zod';
-import {
-  CALL_ADDRESS,
-  MAX_VARIABLE_CHARS,
-  matching,
-  SAYABLE,
-  text,
-  VARIABLE_NAME,
-  whole,
-} from '../schema-parts.ts';
+import { matching, text, whole } from '../schema-parts.ts';
+import { CALL_ADDRESS, MAX_VARIABLE_CHARS, SAYABLE, VARIABLE_NAME } from '../text-forms.ts';
 
 /** Building blocks of the schema of the agents file. The message of every rule is what was wanted. */
 

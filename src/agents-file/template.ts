@@ -1,5 +1,5 @@
-import { MAX_VARIABLE_CHARS } from '../schema-parts.ts';
 import { beginningOf } from '../short-text.ts';
+import { MAX_VARIABLE_CHARS } from '../text-forms.ts';
 
 /** Texts with `{{variables}}`. */
 

@@ -5,7 +5,8 @@ import type { CallView, RecordedEvent } from '../call-records.ts';
 import { CALL_OUTCOMES, CARRIERS, MACHINE_RESULTS } from '../carrier.ts';
 import { ERRORS, type ErrorCode } from '../errors.ts';
 import { RECORDED_BY } from '../recording-terms.ts';
-import { CALL_ADDRESS, MAX_VARIABLE_CHARS, matching, text, VARIABLE_NAME, whole } from '../schema-parts.ts';
+import { matching, text, whole } from '../schema-parts.ts';
+import { CALL_ADDRESS, MAX_VARIABLE_CHARS, VARIABLE_NAME } from '../text-forms.ts';
 
 /**
  * Everything that goes in and out of the operators' interface. Requests are read by these schemas, answers have their

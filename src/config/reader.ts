@@ -1,5 +1,5 @@
 import { likeASecret, suggestion } from '../agents-file/words.ts';
-import { SAYABLE } from '../schema-parts.ts';
+import { SAYABLE } from '../text-forms.ts';
 import type { PROVIDER_SETTINGS } from './provider-settings.ts';
 import type { SETTINGS } from './settings.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { RECORDED_BY, type RecordedBy } from '../recording-terms.ts';
-import { MAX_VARIABLE_CHARS, VARIABLE_NAME } from '../schema-parts.ts';
+import { MAX_VARIABLE_CHARS, VARIABLE_NAME } from '../text-forms.ts';
 
 /** Why a call is not taken, as carriers can say it. */
 export type RejectReason = 'busy' | 'rejected';

@@ -1,8 +1,8 @@
 import type { Agent, Clip } from '../agents.ts';
 import type { MachinePolicy } from '../answering-machine.ts';
 import type { ToolDefinition } from '../provider.ts';
-import { builtInTool } from '../tools/built-in.ts';
 import { readParameters } from '../tools/parameters.ts';
+import { builtInTool } from '../tools/remade.ts';
 import type { BuiltIn, Tool } from '../tools.ts';
 
 /** A function as a call had it; `builtIn`: it is one of the bridge itself, and runs for real in a replay. */

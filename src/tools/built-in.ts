@@ -1,7 +1,17 @@
-import * as z from 'zod';
 import type { ControlResult, Transfer } from '../carrier.ts';
 import { assertNever, BridgeError } from '../errors.ts';
-import { type BuiltIn, type DigitWish, defineTool, type Tool } from '../tools.ts';
+import { type DigitWish, defineTool, type Tool, type ToolContext, type ToolOptions } from '../tools.ts';
+import {
+  described,
+  matching,
+  oneOf,
+  optional,
+  type PlainParameters,
+  plainParameters,
+  textOf,
+  whole,
+} from './plain-parameters.ts';
+import { secretNames } from './redaction.ts';
 
 /** For what waits for the caller, and for the carrier after that. */
 const LONG_MS = 180_000;
@@ -20,11 +30,11 @@ export const endCall = builtIn(
 
 /** The time, so that every agent has one function that really runs. */
 export const currentTime = builtIn(
-  defineTool({
+  withParameters({
     name: 'current_time',
     description: 'The current date and time.',
-    parameters: z.object({
-      time_zone: z.string().optional().describe('IANA name such as Europe/Berlin; the default is UTC'),
+    parameters: plainParameters({
+      time_zone: optional(textOf(), 'IANA name such as Europe/Berlin; the default is UTC'),
     }),
     run({ time_zone: zone = 'UTC' }, call) {
       const now = new Date(call.epoch());
@@ -59,12 +69,12 @@ export interface Destination extends Transfer {
 export function transferCall(destinations: readonly Destination[]): Tool {
   const names = destinations.map(({ name }) => name);
   const list = destinations.map(({ name, description }) => (description ? `${name} (${description})` : name));
-  const tool = defineTool({
+  const tool = withParameters({
     name: 'transfer_call',
     description:
       `Puts the caller through to somebody else: ${list.join('; ')}. Tell the caller first that you do so. ` +
       'If nobody answers there, the caller comes back to you.',
-    parameters: z.object({ destination: z.enum(names) }),
+    parameters: plainParameters({ destination: oneOf(names) }),
     // A caller who speaks up before they are put through may not want it.
     cancelOnInterrupt: true,
     fillerAfterMs: 0,
@@ -83,13 +93,13 @@ export function transferCall(destinations: readonly Destination[]): Tool {
 
 /** Presses keys for whoever is at the other end: menus, extensions, door openers. */
 export const sendDigits = builtIn(
-  defineTool({
+  withParameters({
     name: 'send_digits',
     description:
       'Presses telephone keys for the other end of the line, for example to get through a menu. ' +
       'Keys: 0-9 * # A-D; w waits half a second, W a second.',
-    parameters: z.object({
-      digits: z.string().regex(/^[0-9*#A-DwW]{1,64}$/, 'wanted 1 to 64 of 0-9 * # A-D w W'),
+    parameters: plainParameters({
+      digits: matching(/^[0-9*#A-DwW]{1,64}$/, 'wanted 1 to 64 of 0-9 * # A-D w W'),
     }),
     // The caller's card number as likely as the choice of a menu.
     redact: ['digits'],
@@ -105,14 +115,14 @@ export const sendDigits = builtIn(
 
 /** Has the caller type something in: a card number, a date, a choice. What the model says of keys goes before the defaults. */
 export function collectDigits(defaults: DigitWish): Tool {
-  const tool = defineTool({
+  const tool = withParameters({
     name: 'collect_digits',
     description:
       'Waits for the caller to type on the telephone keypad and returns the keys. ' +
       'Ask for them in the same turn, and say how to finish.',
-    parameters: z.object({
-      max_digits: z.int().min(1).max(64).optional().describe('so many keys are enough'),
-      end_key: z.enum(['#', '*', 'none']).optional().describe('the key that finishes the input'),
+    parameters: plainParameters({
+      max_digits: optional(whole(1, 64), 'so many keys are enough'),
+      end_key: optional(oneOf(['#', '*', 'none']), 'the key that finishes the input'),
     }),
     fillerAfterMs: 0,
     timeoutMs: LONG_MS,
@@ -147,9 +157,9 @@ export function leaveMessage(text: string | undefined): Tool {
     });
     return builtIn(fixed, { text });
   }
-  const tool = defineTool({
+  const tool = withParameters({
     ...traits,
-    parameters: z.object({ message: z.string().min(1).max(2000).describe('what is said after the beep') }),
+    parameters: plainParameters({ message: described(textOf(1, 2000), 'what is said after the beep') }),
     // Whoever may read what is said has it in the transcript.
     redact: ['message'],
     run({ message }, call) {
@@ -178,63 +188,21 @@ function builtIn(tool: Tool, options?: Readonly<Record<string, unknown>>): Tool 
   return { ...tool, builtIn: { name: tool.definition.name, options } };
 }
 
-const DESTINATION = z.object({
-  name: z.string(),
-  to: z.string(),
-  description: z.string().optional(),
-  callerId: z.string().optional(),
-  ringS: z.number(),
-  announce: z.string().optional(),
-  language: z.string().optional(),
-});
-const WISH = z.object({
-  max: z.number(),
-  endKey: z.string().optional(),
-  firstMs: z.number(),
-  nextMs: z.number(),
-});
-
-/** The function that a recording names, made again. Throws BAD_INPUT for one that there is not, or that lacks something. */
-export function builtInTool({ name, options = {} }: BuiltIn): Tool {
-  switch (name) {
-    case 'end_call':
-      return endCall;
-    case 'current_time':
-      return currentTime;
-    case 'line_status':
-      return lineStatus;
-    case 'send_digits':
-      return sendDigits;
-    case 'transfer_call': {
-      const found = z.array(DESTINATION).min(1).safeParse(options['destinations']);
-      if (found.success) return transferCall(found.data.map(completeDestination));
-      throw lacking(name, 'destinations');
-    }
-    case 'collect_digits': {
-      const found = WISH.safeParse(options['defaults']);
-      if (found.success) return collectDigits({ ...found.data, endKey: found.data.endKey });
-      throw lacking(name, 'defaults');
-    }
-    case 'leave_message': {
-      const { text } = options;
-      return leaveMessage(typeof text === 'string' ? text : undefined);
-    }
-    default:
-      throw new BridgeError(
-        'BAD_INPUT',
-        `there is no built-in function ${JSON.stringify(name.slice(0, 64))}`,
-      );
-  }
-}
-
-function completeDestination(found: z.output<typeof DESTINATION>): Destination {
-  const { description, callerId, announce, language } = found;
-  return { ...found, description, callerId, announce, language };
-}
-
-function lacking(name: string, what: string): BridgeError {
-  return new BridgeError(
-    'BAD_INPUT',
-    `the built-in function ${name} has no ${what}, or such that it cannot use`,
-  );
+/** A function with parameters of its own kind, and otherwise like any other. */
+function withParameters<A>({
+  parameters: { schema, check },
+  run,
+  ...traits
+}: Omit<ToolOptions, 'parameters' | 'run'> & {
+  readonly parameters: PlainParameters<A>;
+  run(args: A, call: ToolContext): unknown;
+}): Tool {
+  // What `check` has let through is an A.
+  const tool = defineTool({ ...traits, run: (args, call) => run(args as A, call) });
+  const isSecret = secretNames(tool.redact);
+  return {
+    ...tool,
+    definition: { ...tool.definition, parameters: schema },
+    check: (args) => check(args, isSecret),
+  };
 }

@@ -1,5 +1,5 @@
-import { Ajv, type ValidateFunction } from 'ajv';
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { createRequire } from 'node:module';
+import type { Ajv, Options, ValidateFunction } from 'ajv';
 import type { JsonSchema } from '../provider.ts';
 
 const OPTIONS = {
@@ -13,10 +13,43 @@ const OPTIONS = {
   ownProperties: true,
 } as const;
 
-/** Compiling the schema of schemas takes ten times as long as a function's own, so that is done once. */
-const DRAFT_2020 = new Ajv2020(OPTIONS);
-const DRAFT_7 = new Ajv(OPTIONS);
 const COMPILING = { ...OPTIONS, meta: false, validateSchema: false } as const;
+
+/** A version of the standard: whoever checks schemas, and whoever compiles one. */
+interface Draft {
+  readonly checker: Ajv;
+  compiler(): Ajv;
+}
+
+/**
+ * Loaded when the first schema comes, and at once, as functions are defined without waiting for anything: a service whose
+ * functions have no schema would load a hundred modules for nothing. Compiling the schema of schemas takes ten times as
+ * long as a function's own, so that is done once.
+ */
+const draft2020 = once(() => {
+  const { Ajv2020 } = load<typeof import('ajv/dist/2020.js')>('ajv/dist/2020.js');
+  return draftOf((options) => new Ajv2020(options));
+});
+const draft7 = once(() => {
+  const { Ajv } = load<typeof import('ajv')>('ajv');
+  return draftOf((options) => new Ajv(options));
+});
+
+function draftOf(make: (options: Options) => Ajv): Draft {
+  return { checker: make(OPTIONS), compiler: () => make(COMPILING) };
+}
+
+function load<T>(name: string): T {
+  return createRequire(import.meta.url)(name);
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
 
 /**
  * Compiles a JSON Schema (2020-12, or draft 7 if it says so) into its check, whose errors are verbose. Keywords and
@@ -28,9 +61,9 @@ export function compileSchema(schema: JsonSchema): ValidateFunction {
   // Its check would return a promise, which lets everything pass.
   if ('$async' in plain) throw new Error('$async is not taken');
   const isOld = typeof version === 'string' && /draft-0[67]/.test(version);
-  const draft = isOld ? DRAFT_7 : DRAFT_2020;
-  if (draft.validateSchema(plain) !== true) {
-    throw new Error(draft.errorsText(draft.errors?.slice(0, 1), { dataVar: 'parameters' }));
+  const { checker, compiler } = isOld ? draft7() : draft2020();
+  if (checker.validateSchema(plain) !== true) {
+    throw new Error(checker.errorsText(checker.errors?.slice(0, 1), { dataVar: 'parameters' }));
   }
-  return (isOld ? new Ajv(COMPILING) : new Ajv2020(COMPILING)).compile(plain);
+  return compiler().compile(plain);
 }

@@ -1,4 +1,5 @@
-import * as z from 'zod';
+import { createRequire } from 'node:module';
+import type * as z from 'zod';
 import { BridgeError } from '../errors.ts';
 import { isRecord } from '../is-record.ts';
 import type { JsonSchema } from '../provider.ts';
@@ -33,7 +34,9 @@ export function readParameters(
   redact: readonly string[] = [],
 ): Parameters {
   const isSecret = secretNames(redact);
-  const schema = given ?? NO_PARAMETERS;
+  // Not compiled, which would load a compiler: whatever is written there is let through, and not read.
+  if (given === undefined) return { schema: NO_PARAMETERS, check: (args) => ({ ok: true, args }) };
+  const schema = given;
   if (isZod(schema)) return zodParameters(name, schema, isSecret);
   checkIsJsonSchema(name, schema);
   checkIsObject(name, schema);
@@ -76,21 +79,34 @@ function checkIsJsonSchema(name: string, given: object): void {
 function zodParameters(name: string, type: z.ZodType, isSecret: (key: string) => boolean): Parameters {
   const { $schema: _version, ...schema } = jsonSchemaOf(name, type);
   checkIsObject(name, schema);
+  const safeParse = parserOf(type);
   return {
     schema,
     check(args) {
-      const result = z.safeParse(type, args, { reportInput: true });
+      const result = safeParse(args);
       if (result.success) return { ok: true, args: result.data };
       return { ok: false, problems: zodProblems(result.error.issues, isSecret) };
     },
   };
 }
 
+/** Whoever brings such a schema has loaded a zod of their own; only one without methods, of `zod/mini`, needs ours. */
+function parserOf(type: z.ZodType): (args: unknown) => z.ZodSafeParseResult<unknown> {
+  if (typeof type.safeParse === 'function') return (args) => type.safeParse(args, { reportInput: true });
+  const zod = ownZod();
+  return (args) => zod.safeParse(type, args, { reportInput: true });
+}
+
+/** Loaded when it is needed, and at once: functions are defined without waiting for anything. */
+function ownZod(): typeof z {
+  return createRequire(import.meta.url)('zod');
+}
+
 function jsonSchemaOf(name: string, type: z.ZodType): JsonSchema {
   try {
     // Its own copy of zod knows the descriptions that were given to it; the first versions have no such method.
     if (typeof type.toJSONSchema === 'function') return type.toJSONSchema({ io: 'input' });
-    return z.toJSONSchema(type, { io: 'input' });
+    return ownZod().toJSONSchema(type, { io: 'input' });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new BridgeError('BAD_INPUT', `tool ${name}: the parameters have no JSON Schema: ${why}`, { cause });
