@@ -9,7 +9,7 @@ import {
   rejectDocument,
   streamDocument,
 } from './plivo/documents.ts';
-import { decodeMessage, encodeCommand } from './plivo/media.ts';
+import { createMedia } from './plivo/media.ts';
 import { createNonceCache } from './plivo/nonces.ts';
 import { createControl } from './plivo/rest.ts';
 import { readSigned, verifyUpgrade, verifyWebhook } from './plivo/signature.ts';
@@ -106,8 +106,7 @@ export function createPlivo(options: PlivoOptions): Carrier {
     document: (next, urls) => nextDocument(next, urls, format),
     announcement: announcementDocument,
     acknowledge: emptyDocument,
-    decode: (text) => decodeMessage(text, format),
-    encode: encodeCommand,
+    ...createMedia(format),
     ...control,
   };
 }

@@ -9,7 +9,7 @@ import type { ControlEvent, Steps } from './telnyx/events.ts';
 import { parseEvent, readEvent } from './telnyx/events.ts';
 import { parseForm, readFlat, readForm } from './telnyx/form.ts';
 import type { L16ByteOrder } from './telnyx/media.ts';
-import { decodeMessage, encodeCommand } from './telnyx/media.ts';
+import { createMedia } from './telnyx/media.ts';
 import { Seen } from './telnyx/seen.ts';
 import { isJson, readPublicKey, streamToken, verifyUpgrade, verifyWebhook } from './telnyx/signature.ts';
 import { createTexml } from './telnyx/texml.ts';
@@ -112,8 +112,7 @@ export function createTelnyx(options: TelnyxOptions): Carrier {
     announcement: texml.announcement,
     // A document without a verb: TeXML wants one, and for events every answer of 200 is as good as another.
     acknowledge: texml.nothing,
-    decode: (text) => decodeMessage(media, text),
-    encode: (command, leg) => encodeCommand(media, command, leg),
+    ...createMedia(media),
     ...rest,
   };
 }

@@ -1,7 +1,7 @@
 import { MULAW_8K } from '../src/audio/format.ts';
 import type { Carrier, CarrierCapabilities } from '../src/carrier.ts';
 import { type Fetch, restBase } from '../src/carrier-rest.ts';
-import { decodeMessage, encodeCommand } from './twilio/media.ts';
+import { createMedia } from './twilio/media.ts';
 import { createControl } from './twilio/rest.ts';
 import { readSigned, verifyUpgrade, verifyWebhook } from './twilio/signature.ts';
 import {
@@ -75,8 +75,7 @@ export function createTwilio(options: TwilioOptions): Carrier {
     document: nextDocument,
     announcement: announcementDocument,
     acknowledge: emptyDocument,
-    decode: decodeMessage,
-    encode: encodeCommand,
+    ...createMedia(),
     ...control,
   };
 }

@@ -361,6 +361,13 @@ export interface Carrier extends CallControl {
   /** One media message. Unknown events give nothing; throws BAD_FRAME for nonsense. */
   decode(text: string): readonly LegEvent[];
   encode(command: LegCommand, leg: LegContext): string;
+  /**
+   * What `decode` gives for a media message that looks as usual, at less cost: they are nearly all that comes. Undefined
+   * for everything else, nonsense included, which `decode` is then asked about. Whoever asks may keep the bytes.
+   */
+  decodeAudio?(text: string): Extract<LegEvent, { type: 'audio' }> | undefined;
+  /** What `encode` gives for audio, for one stream that has begun: what is the same in all its messages is made once. */
+  mediaEncoder?(leg: LegContext): (bytes: Uint8Array) => string;
 }
 
 /** What a carrier can do with this call. */

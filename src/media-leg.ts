@@ -62,6 +62,7 @@ export class MediaLeg implements CallLeg, WireListener {
   #cancelForeign: Cancel | undefined;
   readonly #order: ReorderWindow | undefined;
   #byteOrder: ByteOrder | undefined;
+  #encodeAudio: ((bytes: Uint8Array) => string) | undefined;
 
   /** @param connect gives the socket, which tells everything to its listener */
   constructor(deps: MediaLegDeps, connect: (listener: WireListener) => WireSocket) {
@@ -91,7 +92,8 @@ export class MediaLeg implements CallLeg, WireListener {
   }
 
   play(bytes: Uint8Array): void {
-    this.#command({ type: 'audio', bytes });
+    if (this.#encodeAudio === undefined) this.#command({ type: 'audio', bytes });
+    else if (this.#socket.isOpen) this.#socket.send(this.#encodeAudio(bytes));
     this.#session.timing?.played();
     if (this.#socket.bufferedAmount <= MAX_BUFFERED_BYTES) return;
     this.#deps.log.error({ callId: this.#session.callId }, 'the carrier has stopped reading');
@@ -138,8 +140,15 @@ export class MediaLeg implements CallLeg, WireListener {
   message(text: string, isBinary: boolean): void {
     if (this.#closing || this.#foreign) return;
     this.#cameAt = this.#session.timing?.now() ?? 0;
-    const events = this.#decode(text, isBinary);
-    for (const event of events) this.#onEvent(event);
+    const audio = isBinary ? undefined : this.#carrier.decodeAudio?.(text);
+    if (audio === undefined) for (const event of this.#decode(text, isBinary)) this.#onEvent(event);
+    else this.#onUsualAudio(audio);
+  }
+
+  /** Nearly all that comes: no list is made of it. */
+  #onUsualAudio(audio: Extract<LegEvent, { type: 'audio' }>): void {
+    this.#badMessages = 0;
+    if (this.#started) this.#onAudio(audio);
   }
 
   #decode(text: string, isBinary: boolean): readonly LegEvent[] {
@@ -194,6 +203,7 @@ export class MediaLeg implements CallLeg, WireListener {
     this.#started = true;
     this.#cancelStart();
     this.#leg = { streamId: event.streamId, output: event.output };
+    this.#encodeAudio = this.#carrier.mediaEncoder?.(this.#leg);
     if (event.input === undefined) {
       this.#onForeignCodec(event.codec);
       return;

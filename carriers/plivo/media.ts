@@ -1,8 +1,17 @@
 import type { AudioFormat, Encoding } from '../../src/audio/format.ts';
 import { MULAW_8K, RATES } from '../../src/audio/format.ts';
+import type { Carrier } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 import type { LegCommand, LegContext, LegEvent } from '../../src/leg.ts';
-import { isRecord, kindOf, MediaFields, type MediaMessage, textEntries } from '../../src/media-fields.ts';
+import {
+  base64Writer,
+  isRecord,
+  kindOf,
+  MediaFields,
+  type MediaMessage,
+  textEntries,
+  UsualMedia,
+} from '../../src/media-fields.ts';
 
 /** One message of Plivo's media socket. */
 
@@ -13,15 +22,32 @@ const NOTHING: readonly LegEvent[] = [];
 const CLEARED: readonly LegEvent[] = [{ type: 'cleared' }];
 const STOPPED: readonly LegEvent[] = [{ type: 'stopped' }];
 
+/** The media side of the carrier. @param held what a stream holds whose `start` does not say */
+export function createMedia(
+  held: AudioFormat,
+): Pick<Carrier, 'decode' | 'decodeAudio' | 'encode' | 'mediaEncoder'> {
+  const usual = new UsualMedia({});
+  return {
+    decode: (text) => decodeMessage(usual, held, text),
+    decodeAudio: (text) => usual.read(text),
+    encode: encodeCommand,
+    mediaEncoder: (leg) => {
+      const head = audioHead(leg);
+      const base64 = base64Writer();
+      return (bytes) => `${head}${base64(bytes)}${AUDIO_TAIL}`;
+    },
+  };
+}
+
 /**
- * Reads one text frame; `usual` is what a stream holds whose `start` does not say. Gives nothing for events and tracks
+ * Reads one text frame; `held` is what a stream holds whose `start` does not say. Gives nothing for events and tracks
  * that are not ours to act on. Throws BAD_FRAME for nonsense; its message never holds what the caller said or typed.
  */
-export function decodeMessage(text: string, usual: AudioFormat): readonly LegEvent[] {
+function decodeMessage(usual: UsualMedia, held: AudioFormat, text: string): readonly LegEvent[] {
   const message = FIELDS.read(text);
   switch (message['event']) {
     case 'media':
-      return decodeMedia(message);
+      return decodeMedia(usual, message);
     case 'playedStream':
     case 'played':
       return [{ type: 'mark', name: FIELDS.text(message, 'name', 'name') }];
@@ -30,7 +56,7 @@ export function decodeMessage(text: string, usual: AudioFormat): readonly LegEve
     case 'dtmf':
       return decodeDtmf(FIELDS.inner(message, 'dtmf'));
     case 'start':
-      return [decodeStart(message, usual)];
+      return [decodeStart(message, held)];
     case 'stop':
       return STOPPED;
     case 'playFailed':
@@ -42,10 +68,10 @@ export function decodeMessage(text: string, usual: AudioFormat): readonly LegEve
 }
 
 /** One text frame for Plivo. Throws BAD_INPUT for digits that it has not. */
-export function encodeCommand(command: LegCommand, leg: LegContext): string {
+function encodeCommand(command: LegCommand, leg: LegContext): string {
   switch (command.type) {
     case 'audio':
-      return `{"event":"playAudio","media":{"contentType":"${mediaName(leg.output)}","sampleRate":${leg.output.rate},"payload":"${base64(command.bytes)}"}}`;
+      return `${audioHead(leg)}${base64Writer()(command.bytes)}${AUDIO_TAIL}`;
     case 'mark':
       return `{"event":"checkpoint","streamId":${JSON.stringify(leg.streamId)},"name":${JSON.stringify(command.name)}}`;
     case 'clear':
@@ -70,11 +96,14 @@ function keys(digits: string): string {
   );
 }
 
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+/** Around the base64 text of a media message. */
+const AUDIO_TAIL = '"}}';
+
+function audioHead({ output }: LegContext): string {
+  return `{"event":"playAudio","media":{"contentType":"${mediaName(output)}","sampleRate":${output.rate},"payload":"`;
 }
 
-function decodeMedia(message: MediaMessage): readonly LegEvent[] {
+function decodeMedia(usual: UsualMedia, message: MediaMessage): readonly LegEvent[] {
   const media = FIELDS.inner(message, 'media');
   // The agent's own voice, if somebody asks for both tracks.
   if (media['track'] === 'outbound') return NOTHING;
@@ -82,6 +111,7 @@ function decodeMedia(message: MediaMessage): readonly LegEvent[] {
   if (bytes === undefined) return NOTHING;
   // No time. One page has `timestamp` count from the start of the stream, another show the time of day, at which a
   // message that was only late would look like a hole. `chunk` counts messages, and how long one is is promised nowhere.
+  usual.learn(message);
   return [{ type: 'audio', bytes, atMs: undefined }];
 }
 
@@ -90,13 +120,13 @@ function decodeDtmf(dtmf: MediaMessage): readonly LegEvent[] {
   return [{ type: 'dtmf', digit: FIELDS.digit(dtmf['digit']) }];
 }
 
-function decodeStart(message: MediaMessage, usual: AudioFormat): LegEvent {
+function decodeStart(message: MediaMessage, held: AudioFormat): LegEvent {
   const start = FIELDS.inner(message, 'start');
   const streamId = start['streamId'] ?? message['streamId'];
   if (typeof streamId !== 'string' || streamId === '')
     throw FIELDS.wrong('start.streamId', streamId, 'the id of a stream');
   const callId = FIELDS.text(start, 'callId', 'start.callId');
-  const { input, codec } = mediaFormat(start['mediaFormat'], usual);
+  const { input, codec } = mediaFormat(start['mediaFormat'], held);
   return {
     type: 'started',
     streamId,
@@ -120,14 +150,14 @@ interface Codec {
   readonly codec: string;
 }
 
-function mediaFormat(value: unknown, usual: AudioFormat): Codec {
-  if (value === undefined || value === null) return { input: usual, codec: 'not said' };
+function mediaFormat(value: unknown, held: AudioFormat): Codec {
+  if (value === undefined || value === null) return { input: held, codec: 'not said' };
   if (!isRecord(value)) throw FIELDS.wrong('start.mediaFormat', value, 'an object');
-  const { encoding: name = mediaName(usual), sampleRate } = value;
+  const { encoding: name = mediaName(held), sampleRate } = value;
   if (typeof name !== 'string') throw FIELDS.wrong('start.mediaFormat.encoding', name, 'the name of a codec');
   // Some write the rate behind the name, as in the document.
   const [media = '', inName] = name.split(/;\s*rate=/, 2);
-  const rate = sampleRate ?? inName ?? usual.rate;
+  const rate = sampleRate ?? inName ?? held.rate;
   const codec = `${media}/${shown(rate)}`;
   const encoding = ENCODING_NAMES.get(media.trim().toLowerCase());
   const known = RATES.find((one) => one === Number(rate));

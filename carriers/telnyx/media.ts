@@ -1,8 +1,15 @@
 import type { AudioFormat, Encoding } from '../../src/audio/format.ts';
 import { MULAW_8K, RATES } from '../../src/audio/format.ts';
+import type { Carrier } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 import type { LegCommand, LegContext, LegEvent } from '../../src/leg.ts';
-import { isRecord, MediaFields, type MediaMessage } from '../../src/media-fields.ts';
+import {
+  base64Writer,
+  isRecord,
+  MediaFields,
+  type MediaMessage,
+  UsualMedia,
+} from '../../src/media-fields.ts';
 
 /** Telnyx does not document the byte order of L16; `detect` is for what comes in. */
 export type L16ByteOrder = 'little' | 'big' | 'detect';
@@ -17,15 +24,32 @@ export interface MediaOptions {
 const FIELDS = new MediaFields('Telnyx');
 const NOTHING: readonly LegEvent[] = [];
 
+/** The media side of the carrier. */
+export function createMedia(
+  options: MediaOptions,
+): Pick<Carrier, 'decode' | 'decodeAudio' | 'encode' | 'mediaEncoder'> {
+  const usual = new UsualMedia({ atMs: 'timestamp', order: 'chunk' });
+  return {
+    decode: (text) => decodeMessage(usual, options, text),
+    decodeAudio: (text) => usual.read(text),
+    encode: (command, leg) => encodeCommand(options, command, leg),
+    mediaEncoder: (leg) => {
+      const head = audioHead(leg);
+      const base64 = payloadWriter(options);
+      return (bytes) => `${head}${base64(bytes)}${AUDIO_TAIL}`;
+    },
+  };
+}
+
 /**
  * Reads one text frame. Gives nothing for events and tracks that are not ours to act on.
  * Throws BAD_FRAME for nonsense; its message never holds what the caller said or typed.
  */
-export function decodeMessage(options: MediaOptions, text: string): readonly LegEvent[] {
+function decodeMessage(usual: UsualMedia, options: MediaOptions, text: string): readonly LegEvent[] {
   const message = FIELDS.read(text);
   switch (message['event']) {
     case 'media':
-      return decodeMedia(message);
+      return decodeMedia(usual, message);
     case 'mark':
       return [{ type: 'mark', name: FIELDS.text(FIELDS.inner(message, 'mark'), 'name', 'mark.name') }];
     case 'dtmf':
@@ -47,10 +71,10 @@ export function decodeMessage(options: MediaOptions, text: string): readonly Leg
  * One text frame for Telnyx: raw audio of 20 ms to 30 s, without RTP headers. Throws BAD_INPUT for digits, which it
  * takes by request only.
  */
-export function encodeCommand(options: MediaOptions, command: LegCommand, leg: LegContext): string {
+function encodeCommand(options: MediaOptions, command: LegCommand, leg: LegContext): string {
   switch (command.type) {
     case 'audio':
-      return `{"event":"media",${streamField(leg)}"media":{"payload":"${payload(options, command.bytes)}"}}`;
+      return `${audioHead(leg)}${payloadWriter(options)(command.bytes)}${AUDIO_TAIL}`;
     case 'mark':
       return `{"event":"mark",${streamField(leg)}"mark":{"name":${JSON.stringify(command.name)}}}`;
     case 'clear':
@@ -69,21 +93,28 @@ function streamField(leg: LegContext): string {
   return leg.streamId === '' ? '' : `"stream_id":${JSON.stringify(leg.streamId)},`;
 }
 
-function payload({ output, l16ByteOrder }: MediaOptions, bytes: Uint8Array): string {
-  // With `detect` little-endian is sent: what the other direction turns out to be is not known here, and the only
-  // integration that states an order for this socket, and not for RTP, states this one.
-  if (output.encoding === 'pcm16' && l16ByteOrder === 'big') {
-    return Buffer.from(bytes).swap16().toString('base64');
-  }
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+/** Around the base64 text of a media message. */
+const AUDIO_TAIL = '"}}';
+
+function audioHead(leg: LegContext): string {
+  return `{"event":"media",${streamField(leg)}"media":{"payload":"`;
 }
 
-function decodeMedia(message: MediaMessage): readonly LegEvent[] {
+function payloadWriter({ output, l16ByteOrder }: MediaOptions): (bytes: Uint8Array) => string {
+  // With `detect` little-endian is sent: what the other direction turns out to be is not known here, and the only
+  // integration that states an order for this socket, and not for RTP, states this one.
+  return output.encoding === 'pcm16' && l16ByteOrder === 'big'
+    ? (bytes) => Buffer.from(bytes).swap16().toString('base64')
+    : base64Writer();
+}
+
+function decodeMedia(usual: UsualMedia, message: MediaMessage): readonly LegEvent[] {
   const media = FIELDS.inner(message, 'media');
   // The agent's own voice, if somebody asks for both tracks.
   if (isOutbound(media['track'])) return NOTHING;
   const bytes = FIELDS.audio(media['payload']);
   if (bytes === undefined) return NOTHING;
+  usual.learn(message);
   const atMs = count(media['timestamp']);
   const order = count(media['chunk']);
   return order === undefined ? [{ type: 'audio', bytes, atMs }] : [{ type: 'audio', bytes, atMs, order }];

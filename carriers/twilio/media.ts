@@ -1,23 +1,47 @@
 import type { AudioFormat, Encoding, Rate } from '../../src/audio/format.ts';
 import { formatName, MULAW_8K, RATES } from '../../src/audio/format.ts';
+import type { Carrier } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 import type { LegCommand, LegContext, LegEvent } from '../../src/leg.ts';
-import { isRecord, kindOf, MediaFields, type MediaMessage, textEntries } from '../../src/media-fields.ts';
+import {
+  base64Writer,
+  isRecord,
+  kindOf,
+  MediaFields,
+  type MediaMessage,
+  textEntries,
+  UsualMedia,
+} from '../../src/media-fields.ts';
 
 /** One message of Twilio's media socket. */
 
 const FIELDS = new MediaFields('Twilio');
 const NOTHING: readonly LegEvent[] = [];
 
+/** The media side of the carrier. */
+export function createMedia(): Pick<Carrier, 'decode' | 'decodeAudio' | 'encode' | 'mediaEncoder'> {
+  const usual = new UsualMedia({ atMs: 'timestamp' });
+  return {
+    decode: (text) => decodeMessage(usual, text),
+    decodeAudio: (text) => usual.read(text),
+    encode: encodeCommand,
+    mediaEncoder: (leg) => {
+      const head = audioHead(leg);
+      const base64 = base64Writer();
+      return (bytes) => `${head}${base64(bytes)}${AUDIO_TAIL}`;
+    },
+  };
+}
+
 /**
  * Reads one text frame. Gives nothing for events and tracks that are not ours to act on.
  * Throws BAD_FRAME for nonsense; its message never holds what the caller said or typed.
  */
-export function decodeMessage(text: string): readonly LegEvent[] {
+function decodeMessage(usual: UsualMedia, text: string): readonly LegEvent[] {
   const message = FIELDS.read(text);
   switch (message['event']) {
     case 'media':
-      return decodeMedia(message);
+      return decodeMedia(usual, message);
     case 'mark':
       return [{ type: 'mark', name: FIELDS.text(FIELDS.inner(message, 'mark'), 'name', 'mark.name') }];
     case 'dtmf':
@@ -34,15 +58,14 @@ export function decodeMessage(text: string): readonly LegEvent[] {
 }
 
 /** One text frame for Twilio, which tells streams apart by the id in every frame. Throws BAD_INPUT for digits. */
-export function encodeCommand(command: LegCommand, leg: LegContext): string {
-  const stream = JSON.stringify(leg.streamId);
+function encodeCommand(command: LegCommand, leg: LegContext): string {
   switch (command.type) {
     case 'audio':
-      return `{"event":"media","streamSid":${stream},"media":{"payload":"${base64(command.bytes)}"}}`;
+      return `${audioHead(leg)}${base64Writer()(command.bytes)}${AUDIO_TAIL}`;
     case 'mark':
-      return `{"event":"mark","streamSid":${stream},"mark":{"name":${JSON.stringify(command.name)}}}`;
+      return `{"event":"mark","streamSid":${JSON.stringify(leg.streamId)},"mark":{"name":${JSON.stringify(command.name)}}}`;
     case 'clear':
-      return `{"event":"clear","streamSid":${stream}}`;
+      return `{"event":"clear","streamSid":${JSON.stringify(leg.streamId)}}`;
     case 'digits':
       // Twilio would warn of an unknown event (31951) and the keys would be lost without a word.
       throw new BridgeError(
@@ -54,17 +77,22 @@ export function encodeCommand(command: LegCommand, leg: LegContext): string {
   }
 }
 
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+/** Around the base64 text of a media message. */
+const AUDIO_TAIL = '"}}';
+
+function audioHead(leg: LegContext): string {
+  return `{"event":"media","streamSid":${JSON.stringify(leg.streamId)},"media":{"payload":"`;
 }
 
-function decodeMedia(message: MediaMessage): readonly LegEvent[] {
+function decodeMedia(usual: UsualMedia, message: MediaMessage): readonly LegEvent[] {
   const media = FIELDS.inner(message, 'media');
   // The agent's own voice, if somebody asks for both tracks.
   if (isOutbound(media['track'])) return NOTHING;
   const bytes = FIELDS.audio(media['payload']);
   if (bytes === undefined) return NOTHING;
-  return [{ type: 'audio', bytes, atMs: milliseconds(media['timestamp']) }];
+  const atMs = milliseconds(media['timestamp']);
+  usual.learn(message);
+  return [{ type: 'audio', bytes, atMs }];
 }
 
 function isOutbound(track: unknown): boolean {
