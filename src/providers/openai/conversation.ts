@@ -297,7 +297,7 @@ export class Conversation {
     const item = this.#responses.item(response, event.itemId, event.outputIndex);
     if (item === undefined) return;
     if (event.type === 'audio') {
-      const bytes = Buffer.from(event.delta, 'base64');
+      const { bytes } = event;
       if (item.received === 0) item.contentIndex = event.contentIndex;
       if (item.received === 0 && response.bornAt > this.#speechAt) this.#heard.answered();
       if (bytes.length > 0) this.#responses.audio(response, item, bytes);

@@ -10,6 +10,7 @@ import { type Random, systemRandom } from '../../random.ts';
 import { withoutHandles } from '../common/handles.ts';
 import { connectError } from '../common/network.ts';
 import { type OptionChecks, optionsOf } from '../common/options.ts';
+import { SpeechDecoder } from '../common/speech-decoder.ts';
 import { type Access, admit, type Ticket } from './access.ts';
 import type { Dialect } from './dialect.ts';
 import { OpenAiSession, type SessionSetup } from './session.ts';
@@ -77,6 +78,7 @@ export function familyProvider(
     expiryMarginMs: check.ms('expiryMarginMs', options.expiryMarginMs, 5 * 60_000),
     maxSessionMs,
     unsaidSessionMs: member.endsUnsaid ? maxSessionMs : undefined,
+    decoder: new SpeechDecoder(),
   });
   // A wrong address is told now and not to the first caller.
   member.address(undefined, undefined, systemRandom);

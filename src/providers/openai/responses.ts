@@ -24,7 +24,7 @@ export interface Spoken {
   readonly finals: Map<number, string>;
   fate: 'kept' | 'cut' | 'deleted';
   /** Audio that has to wait for an earlier message of the same response. */
-  readonly held: Buffer[];
+  readonly held: Uint8Array[];
 }
 
 export interface Response {
@@ -62,7 +62,8 @@ export type Correction =
   | { readonly type: 'delete'; readonly itemId: string };
 
 export interface ResponsesSink {
-  audio(item: Spoken, bytes: Buffer): void;
+  /** `bytes` is only valid during the call. */
+  audio(item: Spoken, bytes: Uint8Array): void;
   audioDone(item: Spoken): void;
   /** A piece of a transcript, or with `final` the whole of it. */
   words(item: Spoken, text: string, final: boolean): void;
@@ -184,11 +185,12 @@ export class Responses {
   }
 
   /** Audio of one message; it is handed on at once unless an earlier message of the response is still open. */
-  audio(response: Response, item: Spoken, bytes: Buffer): void {
+  audio(response: Response, item: Spoken, bytes: Uint8Array): void {
     if (response.discarded) {
       item.dropped += bytes.length;
     } else if (this.#blocked(response, item)) {
-      item.held.push(bytes);
+      // They are only lent.
+      item.held.push(Uint8Array.from(bytes));
       response.heldBytes += bytes.length + PIECE_BYTES;
       if (response.heldBytes > MOST_HELD_BYTES) this.#letPass(response);
     } else {
@@ -288,7 +290,7 @@ export class Responses {
     return false;
   }
 
-  #hand(item: Spoken, bytes: Buffer): void {
+  #hand(item: Spoken, bytes: Uint8Array): void {
     // A second part of the same message may come after the first was done.
     item.told = false;
     item.received += bytes.length;

@@ -14,6 +14,7 @@ import { errorOfBody, type Fields, isFields, settingsText } from '../common/fiel
 import { guardedSink } from '../common/guarded-sink.ts';
 import { abortError, networkError, type Scrub } from '../common/network.ts';
 import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
+import type { SpeechDecoder } from '../common/speech-decoder.ts';
 import { openingMove } from '../common/told.ts';
 import { WholeSamples } from '../common/whole-samples.ts';
 import { buildSession, readExpiry, readSession, type SessionShape } from './config.ts';
@@ -21,7 +22,8 @@ import { Conversation } from './conversation.ts';
 import type { SessionChoice } from './dialect.ts';
 import { closeCode, connectCode, statusCode } from './errors.ts';
 import { historyItems, type Topic } from './messages.ts';
-import { type ServerEvent, ServerEventReader, TOKEN_KEY, wireError } from './wire.ts';
+import { ServerEventReader } from './reader.ts';
+import { type ServerEvent, TOKEN_KEY, wireError } from './wire.ts';
 
 /** Everything that a session needs to know beside the request. */
 export interface SessionSetup extends SessionChoice {
@@ -36,6 +38,8 @@ export interface SessionSetup extends SessionChoice {
   /** Counted from the beginning where the server names no end; undefined: then there is none to announce. */
   readonly unsaidSessionMs: number | undefined;
   readonly scrub: Scrub;
+  /** Of all sessions of the provider. */
+  readonly decoder: SpeechDecoder;
 }
 
 /** `ending`: what is open is told to its end. */
@@ -52,7 +56,7 @@ export class OpenAiSession implements ProviderSession {
   readonly #sink: (event: ProviderEvent) => void;
   readonly #socket: ProviderSocket;
   readonly #conversation: Conversation;
-  readonly #reader = new ServerEventReader();
+  readonly #reader: ServerEventReader;
   readonly #ready: Promise<void>;
   #settle: { resolve: () => void; reject: (error: BridgeError) => void } | undefined;
   #stage: Stage = 'connecting';
@@ -73,6 +77,7 @@ export class OpenAiSession implements ProviderSession {
     this.#setup = setup;
     this.#request = request;
     this.#clock = request.clock;
+    this.#reader = new ServerEventReader(setup.decoder);
     this.#expiry = new Expiry(request.clock, setup.expiryMarginMs, (event) => this.#emit(event));
     this.#sink = guardedSink(sink, (error) => this.#fail(error));
     this.#shape = readSession(session, setup.dialect);
@@ -197,11 +202,15 @@ export class OpenAiSession implements ProviderSession {
   // A mistake of ours in one session must not take the process and all other calls with it.
   #onText(text: string): void {
     if (this.#stage !== 'connecting' && this.#stage !== 'open') return;
+    const { decoder } = this.#setup;
+    decoder.begin();
     try {
       const event = this.#parse(text);
       if (event) this.#handle(event);
     } catch (thrown) {
       this.#fail(BridgeError.from(thrown));
+    } finally {
+      decoder.end();
     }
   }
 

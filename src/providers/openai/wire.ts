@@ -70,7 +70,7 @@ export type ServerEvent =
       readonly call: WireCall;
       readonly draft: boolean;
     }
-  | ({ readonly type: 'audio'; readonly contentIndex: number; readonly delta: string } & OfItem)
+  | ({ readonly type: 'audio'; readonly contentIndex: number; readonly bytes: Uint8Array } & OfItem)
   | ({ readonly type: 'audioDone' } & OfItem)
   | ({
       readonly type: 'spoken';
@@ -94,7 +94,8 @@ const MOST_PARTS = 64;
 /** Under this key of a response's metadata travels the event id of the `response.create` that asked for it. */
 export const TOKEN_KEY = 'patchcord';
 
-function required(message: Fields, key: string): string {
+/** A field that has to be text. Throws BAD_FRAME for anything else. */
+export function required(message: Fields, key: string): string {
   const value = message[key];
   if (typeof value === 'string') return value;
   throw new BridgeError(
@@ -258,7 +259,7 @@ const audio: Parse = (message) => ({
   type: 'audio',
   ...ofItem(message),
   contentIndex: contentIndexOf(message),
-  delta: required(message, 'delta'),
+  bytes: Buffer.from(required(message, 'delta'), 'base64'),
 });
 
 const audioDone: Parse = (message) => ({ type: 'audioDone', ...ofItem(message) });
@@ -353,27 +354,3 @@ export const SERVER_EVENTS: ReadonlyMap<string, Parse> = new Map<string, Parse>(
   ['mcp_list_tools.failed', ignored],
   ['rate_limits.updated', ignored],
 ]);
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new BridgeError('BAD_FRAME', `a message of ${text.length} characters is not JSON`, { cause });
-  }
-}
-
-/** Reads the messages of one session. */
-export class ServerEventReader {
-  #last = '';
-
-  /** One message; undefined for news that nobody needs, or told just before. Throws BAD_FRAME for nonsense. */
-  read(text: string): ServerEvent | undefined {
-    const message = parseJson(text);
-    if (!isFields(message)) throw new BridgeError('BAD_FRAME', 'a message is not an object');
-    const type = required(message, 'type');
-    // The same id with other contents is a compatible server that counts badly; word for word the same is an echo.
-    if (message['event_id'] !== undefined && text === this.#last) return undefined;
-    this.#last = text;
-    return SERVER_EVENTS.get(type)?.(message);
-  }
-}
