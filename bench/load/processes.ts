@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { setPriority } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { GeneratorOrder } from '../calls-generator.ts';
+import type { ProbeFigures } from '../calls-probe.ts';
+import type { EndFigures, LoadFigures, LoadPlan, RampFigures } from './generator.ts';
+import type { ServerIdentity } from './provider-server.ts';
+
+const LISTENING = /listening on (\S+)/;
+const STOP_WITHIN_MS = 5_000;
+const PRIORITY = -15;
+
+/** Whether processes can be given a core of their own. */
+function canPin(): boolean {
+  return spawnSync('taskset', ['--version']).status === 0;
+}
+
+function built(script: string): string {
+  return fileURLToPath(new URL(`../${script}`, import.meta.url));
+}
+
+function start(core: number, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  const command = canPin() ? ['taskset', '-c', String(core), process.execPath] : [process.execPath];
+  const [first = process.execPath, ...rest] = [...command, ...args];
+  const child = spawn(first, rest, { env, stdio: ['ignore', 'pipe', 'ignore', 'ipc'] });
+  if (child.pid !== undefined) hurry(child.pid);
+  return child;
+}
+
+/** Other programs are to disturb as little as they can. */
+function hurry(pid: number): void {
+  try {
+    setPriority(pid, PRIORITY);
+  } catch {
+    // Not everybody may; then the machine has to be quiet.
+  }
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
+  await exited;
+  clearTimeout(timer);
+}
+
+/** How to start what is measured. */
+export interface SubjectCommand {
+  /** After `node`, from the folder of the bench; the script first. */
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** A process that is measured, on the first core. */
+export class SubjectProcess implements AsyncDisposable {
+  readonly url: string;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, url: string) {
+    this.#child = child;
+    this.url = url;
+  }
+
+  /** Resolves when it listens. Rejects when it ends before that. */
+  static async start({ args: [script = '', ...args], env }: SubjectCommand): Promise<SubjectProcess> {
+    const node = ['--expose-gc', '--enable-source-maps', '--import', built('calls-probe.js'), built(script)];
+    const child = start(0, [...node, ...args], { ...process.env, ...env });
+    return new SubjectProcess(child, await addressOf(child));
+  }
+
+  /** What it has used so far; `collect` has it collect garbage before its memory is looked at. */
+  async figures(collect = false): Promise<ProbeFigures> {
+    const answer = once(this.#child, 'message');
+    this.#child.send(collect ? 'collect' : 'figures');
+    const [figures] = (await answer) as [ProbeFigures];
+    return figures;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await stop(this.#child);
+  }
+}
+
+function addressOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      const url = LISTENING.exec(text)?.[1];
+      if (url !== undefined) resolve(url);
+    });
+    child.once('exit', () => reject(new Error(`what is to be measured did not start: ${text}`)));
+  });
+}
+
+/** The generator in its process, on the second core. */
+export class GeneratorProcess implements AsyncDisposable {
+  readonly #child: ChildProcess;
+
+  constructor() {
+    this.#child = start(1, [built('calls-generator.js')], process.env);
+  }
+
+  /** Resolves to the provider's address. */
+  listen(identity: ServerIdentity | undefined): Promise<string> {
+    return this.#ask({ do: 'listen', identity });
+  }
+
+  up(plan: LoadPlan): Promise<RampFigures> {
+    return this.#ask({ do: 'up', plan });
+  }
+
+  measure(seconds: number): Promise<LoadFigures> {
+    return this.#ask({ do: 'measure', seconds });
+  }
+
+  down(): Promise<EndFigures> {
+    return this.#ask({ do: 'down' });
+  }
+
+  async #ask<T>(order: GeneratorOrder): Promise<T> {
+    const answer = once(this.#child, 'message');
+    this.#child.send(order);
+    const [message] = (await answer) as [{ readonly answer?: T; readonly error?: string }];
+    if (message.answer === undefined) throw new Error(`the generator failed: ${message.error}`);
+    return message.answer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await stop(this.#child);
+  }
+}

@@ -1,0 +1,64 @@
+import { FLOOR_DELAY } from '../floor/fir.ts';
+import { RESAMPLER_DELAY_MS } from './codec-delay.ts';
+import type { SubjectCommand } from './processes.ts';
+
+/** Everything that can be measured. */
+export const SUBJECTS = ['bridge', 'bridge-24k', 'bridge-recorded', 'floor', 'floor-fir'] as const;
+export type SubjectName = (typeof SUBJECTS)[number];
+
+/** One of them, ready to be started. */
+export interface Subject {
+  readonly name: SubjectName;
+  readonly command: SubjectCommand;
+  /** Of its webhook. */
+  readonly path: string;
+  /** By how much resampled audio comes out late, in samples at 8 kHz. */
+  readonly codecDelay: number;
+}
+
+/** What signs webhooks. */
+export const SECRET = 'c0ffee00c0ffee00c0ffee00c0ffee00';
+
+const PATH = '/voice/twilio';
+
+/** How to start a subject. `folder` is for what it writes; `calls` what it has to take at once. */
+export function subjectOf(
+  name: SubjectName,
+  {
+    providerUrl,
+    folder,
+    calls,
+  }: { readonly providerUrl: string; readonly folder: string; readonly calls: number },
+): Subject {
+  const env = {
+    OPENAI_BASE_URL: providerUrl,
+    NODE_TLS_REJECT_UNAUTHORIZED: providerUrl.startsWith('wss') ? '0' : '1',
+  };
+  if (name === 'floor' || name === 'floor-fir') {
+    const args = name === 'floor' ? ['calls-floor.js'] : ['calls-floor.js', 'fir'];
+    return { name, command: { args, env }, path: PATH, codecDelay: name === 'floor' ? 0 : FLOOR_DELAY };
+  }
+  const isWide = name === 'bridge-24k';
+  return {
+    name,
+    command: {
+      // What is run in production, as it is run there.
+      args: ['../src/cli.js', 'serve', '--port', '0', '--host', '127.0.0.1'],
+      env: {
+        ...env,
+        PROVIDER: 'openai',
+        OPENAI_API_KEY: 'sk-bench',
+        AUDIO_PATH: isWide ? 'wideband' : 'passthrough',
+        TWILIO_ACCOUNT_SID: `AC${'5'.repeat(32)}`,
+        TWILIO_AUTH_TOKEN: SECRET,
+        API_TOKEN: 'bench-token-bench-token',
+        MAX_CALLS: String(calls + 10),
+        DATA_DIR: `${folder}/${name}`,
+        DRAIN_SECONDS: '0',
+        ...(name === 'bridge-recorded' ? { RECORDING: 'bridge' } : {}),
+      },
+    },
+    path: PATH,
+    codecDelay: isWide ? RESAMPLER_DELAY_MS * 8 : 0,
+  };
+}
