@@ -5,30 +5,27 @@ import express, {
   type Response,
   type Router,
 } from 'express';
-import { createTokenCheck } from './calls-api/access.ts';
 import { createHandlers, type Handler, type HandlersDeps } from './calls-api/handlers.ts';
 import { CALL_OPERATIONS, type CallOperation, type Operation } from './calls-api/operations.ts';
-import { failure, problem, type Reply, unknownCall } from './calls-api/replies.ts';
+import { failure, problem, type Reply, send, unknownCall } from './calls-api/replies.ts';
 import { BridgeError } from './errors.ts';
 import type { Log } from './log.ts';
-import type { Metrics } from './metrics.ts';
 
 export interface CallsApiDeps extends HandlersDeps {
   readonly log: Log;
-  readonly metrics: Metrics;
-  /** Undefined: every route answers 404. */
-  readonly token: string | undefined;
 }
 
 const MAX_BODY = '64kb';
 /** How much of a header comes back in a message. */
 const MAX_SHOWN = 60;
 
-/** Operators' HTTP over the calls: `CALL_OPERATIONS` says what there is. Mounted at the root; knows only `/calls…`. */
+/**
+ * Operators' HTTP over the calls: `CALL_OPERATIONS` says what there is. Mounted at the root; knows only `/calls…`, and lets
+ * everybody in: see `guard`.
+ */
 export function createCallsApi(deps: CallsApiDeps): Router {
   const router = express.Router();
   const handlers = createHandlers(deps);
-  router.use('/calls', guard(deps));
   for (const [name, operation] of Object.entries(CALL_OPERATIONS) as [CallOperation, Operation][]) {
     const reading = operation.request === undefined ? [] : [jsonOnly, express.json({ limit: MAX_BODY })];
     router.route(operation.path)[operation.method](...reading, answering(deps, name, handlers[name]));
@@ -44,39 +41,6 @@ export function createCallsApi(deps: CallsApiDeps): Router {
     else send(response, unreadable(error, deps.log));
   });
   return router;
-}
-
-/** Sends an answer; nothing of it may be kept on the way. */
-export function send(response: Response, { status, body, headers = {} }: Reply): void {
-  response
-    .status(status)
-    .set({ 'cache-control': 'no-store', ...headers })
-    .json(body);
-}
-
-/** The answer to a request without the right token. */
-export function unauthorized(access: 'missing' | 'wrong'): Reply {
-  const found = access === 'missing' ? 'none' : 'another one';
-  const hint = access === 'wrong' ? ', error="invalid_token"' : '';
-  return problem(401, 'UNAUTHORIZED', `the bearer token: found ${found}, wanted that of API_TOKEN`, {
-    headers: { 'www-authenticate': `Bearer realm="patchcord"${hint}` },
-  });
-}
-
-function guard({ token, log, metrics }: CallsApiDeps): RequestHandler {
-  const check = createTokenCheck(token);
-  return (request, response, next) => {
-    const access = check(request.headers.authorization);
-    if (access === 'granted') {
-      next();
-    } else if (access === 'not-set') {
-      send(response, problem(404, 'API_OFF', 'calls cannot be controlled here: API_TOKEN is not set'));
-    } else {
-      metrics.refused('api', access);
-      log.warn({ reason: access }, 'a request of an operator was refused');
-      send(response, unauthorized(access));
-    }
-  };
 }
 
 /** A body of another type is not read at all, and would look like none. */

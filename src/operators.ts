@@ -1,35 +1,62 @@
 import express, { type RequestHandler, type Router } from 'express';
 import { createTokenCheck } from './calls-api/access.ts';
-import { describeApi } from './calls-api/openapi.ts';
+import { type GuardDeps, guard } from './calls-api/guard.ts';
 import { type Operation, SERVICE_OPERATIONS, type ServiceOperation } from './calls-api/operations.ts';
-import { failure } from './calls-api/replies.ts';
+import { failure, send, unauthorized } from './calls-api/replies.ts';
 import type { AnswerOf } from './calls-api/shapes.ts';
-import { type CallsApiDeps, createCallsApi, send, unauthorized } from './calls-api.ts';
+import type { CallsApiDeps } from './calls-api.ts';
 import { BridgeError } from './errors.ts';
 import type { BreakerReport, Breakers } from './fallback/breakers.ts';
+import type { Metrics } from './metrics.ts';
 import type { SessionManager } from './session-manager.ts';
 
-export interface OperatorsDeps extends CallsApiDeps {
+export interface OperatorsDeps extends CallsApiDeps, GuardDeps {
+  readonly metrics: Metrics;
   readonly manager: Pick<SessionManager, 'size' | 'draining'>;
   readonly maxCalls: number;
   readonly breakers: Pick<Breakers, 'report'>;
 }
 
+/** What operators' requests are answered by. */
+export interface Operators {
+  readonly router: Router;
+  /** Loads what the first request about calls would wait for, if there can be one. Rejects when it cannot be loaded. */
+  prepare(): Promise<void>;
+}
+
 /** Everything that operators ask for: how the service is, what it has counted, and the calls. */
-export function createOperators(deps: OperatorsDeps): Router {
+export function createOperators(deps: OperatorsDeps): Operators {
   const router = express.Router();
   const handlers = createHandlers(deps);
   for (const [name, operation] of Object.entries(SERVICE_OPERATIONS) as [ServiceOperation, Operation][]) {
     router.route(operation.path)[operation.method](handlers[name]);
   }
-  router.use(createCallsApi(deps));
-  return router;
+  // The schemas of requests about calls take longer to load than everything else here, and no caller needs them.
+  let loading: Promise<Router> | undefined;
+  const calls = (): Promise<Router> => {
+    loading ??= import('./calls-api.ts').then(({ createCallsApi }) => createCallsApi(deps));
+    return loading;
+  };
+  const enter = guard(deps);
+  router.use((request, response, next) => {
+    if (!CALLS.test(request.path)) next();
+    else enter(request, response, () => calls().then((api) => api(request, response, next), next));
+  });
+  return {
+    router,
+    async prepare() {
+      if (deps.token !== undefined) await calls();
+    },
+  };
 }
+
+/** The paths of requests about calls, as a router knows them: in any case. */
+const CALLS = /^\/calls(?:\/|$)/i;
 
 function createHandlers(deps: OperatorsDeps): Readonly<Record<ServiceOperation, RequestHandler>> {
   const { manager, maxCalls, metrics, token, log, breakers } = deps;
   const check = createTokenCheck(token);
-  let description: ReturnType<typeof describeApi> | undefined;
+  let description: Promise<unknown> | undefined;
   return {
     health: (_request, response) => {
       send(response, { status: 200, body: { status: 'ok' } });
@@ -58,9 +85,9 @@ function createHandlers(deps: OperatorsDeps): Readonly<Record<ServiceOperation, 
           send(response, failure(error));
         });
     },
-    describe: (_request, response) => {
-      description ??= describeApi();
-      response.json(description);
+    describe: (_request, response, next) => {
+      description ??= import('./calls-api/openapi.ts').then(({ describeApi }) => describeApi());
+      description.then((text) => response.json(text), next);
     },
   };
 }

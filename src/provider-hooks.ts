@@ -42,6 +42,9 @@ export function withHooks(provider: RealtimeProvider, ...hooks: readonly Provide
         throw thrown;
       }
     },
+    async prepare() {
+      await provider.prepare?.();
+    },
     async close() {
       await provider.close?.();
     },

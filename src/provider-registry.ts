@@ -156,6 +156,19 @@ export class ProviderRegistry {
     return await made;
   }
 
+  /**
+   * Has those that have been made load what their first session would wait for, one after the other: whoever calls
+   * meanwhile is answered in between. Never rejects.
+   */
+  async prepare(): Promise<void> {
+    for (const one of [...this.#given.values(), ...this.#made.values()]) {
+      await Promise.resolve(one).then(
+        (provider) => provider.prepare?.(),
+        () => undefined,
+      );
+    }
+  }
+
   /** Closes those that have been made. Never rejects. */
   async close(): Promise<void> {
     await Promise.allSettled([...this.#made.values()].map(async (made) => (await made).close?.()));
@@ -186,6 +199,9 @@ function underName(name: string, provider: RealtimeProvider): RealtimeProvider {
     capabilities: provider.capabilities,
     usesNetwork: provider.usesNetwork,
     connect: (request, sink, signal) => provider.connect(request, sink, signal),
+    async prepare() {
+      await provider.prepare?.();
+    },
     async close() {
       await provider.close?.();
     },

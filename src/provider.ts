@@ -139,6 +139,11 @@ export interface RealtimeProvider {
     sink: (event: ProviderEvent) => void,
     signal: AbortSignal,
   ): Promise<ProviderSession>;
+  /**
+   * Loads what the first session would otherwise wait for, such as a large SDK; called when the service has opened its
+   * port. Never rejects: what cannot be loaded fails in `connect`.
+   */
+  prepare?(): Promise<void>;
   /** Gives back what sessions share; those that are open end with PROVIDER_CLOSED. Idempotent, never rejects. */
   close?(): Promise<void>;
 }

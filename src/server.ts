@@ -7,7 +7,7 @@ import type { CarrierName } from './carrier.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { BridgeError } from './errors.ts';
-import { createLog } from './log.ts';
+import { createLog, type Log } from './log.ts';
 import { createOperators } from './operators.ts';
 import { systemRandom } from './random.ts';
 import type { Outlook } from './roster.ts';
@@ -56,7 +56,18 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   app.disable('x-powered-by');
   app.disable('etag');
   const { apiToken: token, maxCalls, maxCallMs } = config;
-  app.use(createOperators({ desk, manager, breakers, clock, log, metrics, token, maxCalls, maxCallMs }));
+  const operators = createOperators({
+    desk,
+    manager,
+    breakers,
+    clock,
+    log,
+    metrics,
+    token,
+    maxCalls,
+    maxCallMs,
+  });
+  app.use(operators.router);
   const webhooks = createWebhooks(service.webhooks);
   // A proxy may pass the path of PUBLIC_URL on, or strip it.
   if (config.publicUrl !== undefined) app.use(new URL(config.publicUrl).pathname, webhooks);
@@ -65,6 +76,11 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   http.on('request', app);
   http.on('upgrade', media.onUpgrade);
   http.requestTimeout = 15_000;
+  let preparing: Promise<void> | undefined;
+  // Not before the port is open: nobody calls yet, and to be there soon is what counts.
+  http.once('listening', () => {
+    preparing = prepare([service.prepare, operators.prepare], log);
+  });
   let closing: Promise<void> | undefined;
   const closeHttp = async (): Promise<void> => {
     if (!http.listening) return;
@@ -76,7 +92,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     await closed;
   };
   const close = (): Promise<void> => {
-    closing ??= service.close(closeHttp);
+    closing ??= Promise.all([service.close(closeHttp), preparing]).then(() => undefined);
     return closing;
   };
   return {
@@ -95,6 +111,19 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Loads one thing after the other, so that whoever asks for something meanwhile is answered in between. */
+async function prepare(parts: readonly (() => Promise<void>)[], log: Log): Promise<void> {
+  for (const part of parts) {
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    await part().catch((thrown: unknown) => {
+      // It is loaded, or fails, where it is needed.
+      log.warn({ err: thrown }, 'something could not be loaded ahead of its use');
+    });
+  }
 }
 
 function listen(http: Server, config: Config): Promise<string> {

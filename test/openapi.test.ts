@@ -1,10 +1,10 @@
-import type { Router } from 'express';
 import { describe, expect, it } from 'vitest';
 import { CallDesk } from '../src/call-desk.ts';
 import { PublicAddresses } from '../src/call-urls.ts';
 import { describeApi } from '../src/calls-api/openapi.ts';
 import { CALL_OPERATIONS, SERVICE_OPERATIONS } from '../src/calls-api/operations.ts';
 import { ANSWERS, REQUESTS } from '../src/calls-api/shapes.ts';
+import { createCallsApi } from '../src/calls-api.ts';
 import { createLog } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { createOperators } from '../src/operators.ts';
@@ -34,8 +34,8 @@ function operations(): (readonly [path: string, method: string, operation: Descr
   );
 }
 
-/** The router as the service has it, without a service around it. */
-function router(): Router {
+/** The routers as the service has them, without a service around them. */
+function routers(): readonly Layer[] {
   const clock = new VirtualClock();
   const log = createLog('silent');
   const metrics = createMetrics();
@@ -52,7 +52,9 @@ function router(): Router {
   });
   const breakers = { report: () => [] };
   const limits = { maxCalls: 1, maxCallMs: 60_000 };
-  return createOperators({ desk, manager, breakers, clock, log, metrics, token: 'x', ...limits });
+  const deps = { desk, manager, breakers, clock, log, metrics, token: 'x', ...limits };
+  const all = [createOperators(deps).router, createCallsApi(deps)];
+  return all.map((router) => ({ handle: router as unknown as NonNullable<Layer['handle']> }));
 }
 
 interface Layer {
@@ -72,7 +74,7 @@ function routesOf(stack: readonly Layer[]): string[] {
 describe('the description', () => {
   it('has the routes that there are, no more and no fewer', () => {
     const described = operations().map(([path, method]) => `${method} ${path}`);
-    const there = routesOf(router().stack as unknown as readonly Layer[]);
+    const there = routesOf(routers());
     expect(there).toHaveLength(13);
     expect(there.toSorted()).toEqual(described.toSorted());
   });

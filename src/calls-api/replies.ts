@@ -1,3 +1,4 @@
+import type { Response } from 'express';
 import type { CallRecord } from '../call-records.ts';
 import type { ControlResult } from '../carrier.ts';
 import { assertNever, BridgeError } from '../errors.ts';
@@ -8,6 +9,23 @@ export interface Reply {
   readonly status: number;
   readonly body: AnswerOf<Exclude<AnswerName, 'Description'>>;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Sends an answer; nothing of it may be kept on the way. */
+export function send(response: Response, { status, body, headers = {} }: Reply): void {
+  response
+    .status(status)
+    .set({ 'cache-control': 'no-store', ...headers })
+    .json(body);
+}
+
+/** The answer to a request without the right token. */
+export function unauthorized(access: 'missing' | 'wrong'): Reply {
+  const found = access === 'missing' ? 'none' : 'another one';
+  const hint = access === 'wrong' ? ', error="invalid_token"' : '';
+  return problem(401, 'UNAUTHORIZED', `the bearer token: found ${found}, wanted that of API_TOKEN`, {
+    headers: { 'www-authenticate': `Bearer realm="patchcord"${hint}` },
+  });
 }
 
 /** A mistake of the one who asks, or of the state that the call is in. */

@@ -65,6 +65,9 @@ export function createLocalProvider(options: LocalOptions = {}): LocalProvider {
       session.begin();
       return session;
     },
+    async prepare() {
+      if (closing === undefined) await engine.prepare?.();
+    },
     close,
     [Symbol.asyncDispose]: close,
   };

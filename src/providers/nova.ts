@@ -235,6 +235,7 @@ export function createNovaProvider(given: NovaOptions = {}): NovaProvider {
       }
       return NovaSession.connect(model === undefined ? setup : { ...setup, model }, request, sink, signal);
     },
+    prepare: () => link.prepare(),
     close,
     [Symbol.asyncDispose]: close,
   };

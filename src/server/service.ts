@@ -59,6 +59,8 @@ export interface Service {
   readonly webhooks: WebhookDoorDeps;
   /** Of the first provider of agents that name none. */
   readonly providerName: string;
+  /** Loads what the first call would otherwise wait for. To be called when the port is open; never rejects. */
+  prepare(): Promise<void>;
   /** Ends every call; then, after `between`, gives everything back. To be called once. */
   close(between: () => Promise<void>): Promise<void>;
 }
@@ -234,6 +236,7 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
     roster,
     webhooks,
     providerName: providers.usual[0],
+    prepare: () => providers.registry.prepare(),
     close,
   };
 }

