@@ -13,6 +13,7 @@ const ECHO_MS = 700;
 const LATE_MS = 300;
 /** What is weaker is silence, which nobody is greeted with. */
 const AUDIBLE_RMS = ZERO_DBM0_RMS * 10 ** (-50 / 20);
+const NOTHING = new Float64Array(0);
 
 /**
  * How loud what the caller hears is, and was lately: what comes back of it as an echo is weaker than that. Times are those
@@ -20,7 +21,8 @@ const AUDIBLE_RMS = ZERO_DBM0_RMS * 10 ** (-50 / 20);
  */
 export class PlayedLevel {
   readonly #decoder: Transcoder;
-  readonly #rms = new Float64Array(SLOTS);
+  /** Empty as long as nothing was played: most calls are heard by their provider alone. */
+  #rms = NOTHING;
   /** The newest slot that has a value, counted from time 0. */
   #newest = -1;
   /** When the last of what was given will have been played. */
@@ -68,6 +70,7 @@ export class PlayedLevel {
   }
 
   #note(rms: number): void {
+    if (this.#rms.length === 0) this.#rms = new Float64Array(SLOTS);
     const slot = slotOf(this.#end);
     // Between two pieces there was silence.
     const from = Math.max(this.#newest + 1, slot - SLOTS + 1);

@@ -53,9 +53,8 @@ export class Uplink implements Paced {
   readonly #silence: number;
   readonly #onFailed: (error: unknown) => void;
   readonly #ring: SpeechRing;
-  readonly #piece: Uint8Array;
   /** Silence, as long as the longest message that was not for the provider. */
-  #quiet = new Uint8Array(0);
+  #quiet = NOTHING;
   /** What a new provider is told of the past; it comes before everything that waits in the ring. */
   #replay: Uint8Array = NOTHING;
   #session: UplinkSession | undefined;
@@ -81,7 +80,6 @@ export class Uplink implements Paced {
       this.counts.lostBeforeReadyMs += bytes / this.#perMs;
     });
     this.#silence = silenceByte(options.format);
-    this.#piece = new Uint8Array(this.#perMs * CATCH_UP_MS);
     this.#onFailed = options.onFailed;
     this.#lastMediaAt = options.clock.now();
   }
@@ -239,11 +237,13 @@ export class Uplink implements Paced {
 
   #catchUp(): void {
     if (this.#session === undefined || !this.#behind) return;
+    const most = this.#perMs * CATCH_UP_MS;
     if (this.#replay.length === 0) {
-      this.#deliver(this.#piece.subarray(0, this.#ring.read(this.#piece)));
+      const waiting = new Uint8Array(Math.min(most, this.#ring.pending));
+      this.#deliver(waiting.subarray(0, this.#ring.read(waiting)));
       return;
     }
-    const piece = this.#replay.subarray(0, this.#piece.length);
+    const piece = this.#replay.subarray(0, most);
     this.#replay = this.#replay.subarray(piece.length);
     this.#deliver(piece);
   }

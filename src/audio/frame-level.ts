@@ -9,11 +9,20 @@ export type FrameMeter = (bytes: Uint8Array, from: number, to: number) => number
 export function createFrameMeter(format: AudioFormat): FrameMeter {
   return format.encoding === 'pcm16'
     ? pcmMeter((format.rate / 8000) * bytesPerSample(format))
-    : lawMeter(lawTables(format.encoding).decode);
+    : lawMeter(SQUARES[format.encoding]);
 }
 
-function lawMeter(decode: Int16Array): FrameMeter {
-  const squares = Float64Array.from(decode, (sample) => sample * sample);
+/** Shared by all calls. */
+const SQUARES = {
+  mulaw: squaresOf(lawTables('mulaw').decode),
+  alaw: squaresOf(lawTables('alaw').decode),
+};
+
+function squaresOf(decode: Int16Array): Float64Array {
+  return Float64Array.from(decode, (sample) => sample * sample);
+}
+
+function lawMeter(squares: Float64Array): FrameMeter {
   return (bytes, from, to) => {
     let sum = 0;
     for (let i = from; i < to; i++) sum += squares[bytes[i] ?? 0] ?? 0;

@@ -28,6 +28,10 @@ const TRIM_AGAIN_MS = 1000;
 /** At the end of what is known, where nothing is trimmed yet: it shows the noise of the line. */
 const UNTOUCHED = 1500 / FRAME_MS;
 const FIRST_SLOTS = 64;
+/** As long as all of it was delivered, what is of no more use goes before the ring becomes longer than this: 3.8 s. */
+const COMFORTABLE = 192;
+/** Of what is of no more use so much stays, for the noise of the line: 2 s. */
+const USELESS_KEPT = 2000 / FRAME_MS;
 /** The loudest frames of an agent's speech are at about -10 dBm0, and its echo is 17 dB weaker at least. */
 const LOUDEST_ECHO_DBM0 = -27;
 /** A detector knows a noise by so much of it. */
@@ -95,7 +99,7 @@ export class SpeechRing {
     return this.#end - this.#cursor;
   }
 
-  /** Copies `bytes` in, behind what is there. Allocates nothing, but for the few times that the ring grows. */
+  /** Copies `bytes` in, behind what is there. Allocates nothing, but for the few times that the ring grows or shrinks. */
   push(bytes: Uint8Array): void {
     let taken = 0;
     while (taken < bytes.length) taken += this.#put(bytes, taken);
@@ -121,7 +125,9 @@ export class SpeechRing {
 
   /** What was said before this position is never given by `speech`. It only moves on. */
   accountFor(position: number): void {
-    if (position > this.#accounted) this.#accounted = Math.min(position, this.#end);
+    if (!(position > this.#accounted)) return;
+    this.#accounted = Math.min(position, this.#end);
+    if (this.#size.length > COMFORTABLE && this.trims) this.#shrink();
   }
 
   /** Gives what comes next in the stream, holes as silence; returns how much there was, at most `into.length`. */
@@ -155,8 +161,8 @@ export class SpeechRing {
 
   /** How much of what is not accounted for is speech. */
   unanswered(): Unanswered {
-    const { voicedMs, speaking } = this.#look();
-    return { spokenMs: voicedMs, speaking };
+    const { voicedMs: spokenMs, speaking } = this.#look();
+    return { spokenMs, speaking };
   }
 
   /** The speech that is not accounted for. */
@@ -164,8 +170,8 @@ export class SpeechRing {
     const { keep, voicedMs, speaking } = this.#look();
     const bytes = this.#copy(keep);
     // Half a sample at the end comes with its other half.
-    const { length } = bytes;
-    return { bytes: bytes.subarray(0, length - (length % this.#sampleBytes)), spokenMs: voicedMs, speaking };
+    const whole = bytes.length - (bytes.length % this.#sampleBytes);
+    return { bytes: bytes.subarray(0, whole), spokenMs: voicedMs, speaking };
   }
 
   /** Some of what was heard of the line when nobody spoke, the newest there is; it may be nothing. */
@@ -206,8 +212,7 @@ export class SpeechRing {
     const slot = this.#openSlot();
     const size = this.#size[slot] ?? 0;
     const at = slot * this.#slotBytes + size;
-    const left = bytes.length - from;
-    const part = Math.min(left, this.#slotBytes - size);
+    const part = Math.min(bytes.length - from, this.#slotBytes - size);
     if (part === bytes.length) this.#bytes.set(bytes, at);
     // Byte by byte, because a view would be garbage of every frame that is not cut as the slots are.
     else for (let i = 0; i < part; i++) this.#bytes[at + i] = bytes[from + i] ?? 0;
@@ -229,7 +234,7 @@ export class SpeechRing {
       if (size < this.#slotBytes && (this.#at[slot] ?? 0) + size === this.#end) return slot;
     }
     if (this.#count === this.#most) this.#makeRoom();
-    else if (this.#count === this.#size.length) this.#grow();
+    else if (this.#count === this.#size.length) this.#makeRoomOrGrow();
     const slot = this.#slotAt(this.#count);
     this.#count += 1;
     this.#at[slot] = this.#end;
@@ -299,11 +304,37 @@ export class SpeechRing {
   #makeRoom(): void {
     // What is accounted for is of no more use than the noise in it.
     const useless = (this.#at[this.#head] ?? 0) < Math.min(this.#accounted, this.#cursor);
-    if (this.trims && !useless && this.#end >= this.#trimAt) {
-      this.#dropSilence();
-      if (this.#count > this.#most - WORTHWHILE) this.#trimAt = this.#end + TRIM_AGAIN_MS * this.#perMs;
-    }
+    if (this.trims && !useless) this.#dropSilence();
     if (this.#count === this.#most) this.#dropOldest();
+    else if (this.#count <= COMFORTABLE - WORTHWHILE) this.#resize(COMFORTABLE);
+  }
+
+  /** Whoever is delivered everything at once, and answers, leaves little that somebody else may have to be told. */
+  #makeRoomOrGrow(): void {
+    const size = this.#size.length;
+    // What waits for a provider is dropped only when there is no other way.
+    if (this.trims && this.#cursor === this.#end && size >= COMFORTABLE) {
+      this.#dropUseless();
+      if (this.#count === size) this.#dropSilence();
+      if (this.#count < size) return;
+    }
+    this.#resize(Math.min(size < COMFORTABLE ? COMFORTABLE : 2 * size, this.#most));
+  }
+
+  /** Drops what was read and is accounted for, but for the newest of it. */
+  #dropUseless(): void {
+    const useless = Math.min(this.#accounted, this.#cursor);
+    let i = USELESS_KEPT;
+    while (i < this.#count && (this.#at[this.#slotAt(i)] ?? 0) < useless) i += 1;
+    if (i <= USELESS_KEPT) return;
+    this.#head = this.#slotAt(i - USELESS_KEPT);
+    this.#count -= i - USELESS_KEPT;
+  }
+
+  /** Gives the memory back that a long wait or a long speech has taken. */
+  #shrink(): void {
+    this.#dropUseless();
+    if (this.#count <= COMFORTABLE - WORTHWHILE) this.#resize(COMFORTABLE);
   }
 
   #dropOldest(): void {
@@ -312,12 +343,13 @@ export class SpeechRing {
     this.#head = this.#slotAt(1);
     this.#count -= 1;
     const from = Math.max(this.#cursor, this.#accounted, this.#at[slot] ?? 0);
-    if (this.#cursor < end) this.#cursor = end;
+    this.#cursor = Math.max(this.#cursor, end);
     if (end > from) this.#onLost(end - from);
   }
 
-  /** Drops what nobody will ask for, but for the newest. */
+  /** Drops what nobody will ask for, but for the newest; does nothing where there was little of it a moment ago. */
   #dropSilence(): void {
+    if (this.#end < this.#trimAt) return;
     // By level alone: whether it is a voice is asked when somebody wants to know.
     const { keep } = planTrim(this.#levels(), this.#firstToTell, this.#most, () => true);
     keep.fill(1, Math.max(0, this.#count - UNTOUCHED));
@@ -328,6 +360,7 @@ export class SpeechRing {
       kept += 1;
     }
     this.#count = kept;
+    if (kept > this.#size.length - WORTHWHILE) this.#trimAt = this.#end + TRIM_AGAIN_MS * this.#perMs;
   }
 
   #move(from: number, to: number): void {
@@ -340,8 +373,8 @@ export class SpeechRing {
     this.#echo[to] = this.#echo[from] ?? 0;
   }
 
-  #grow(): void {
-    const slots = Math.min(2 * this.#count, this.#most);
+  /** @param slots at least as many as are in use */
+  #resize(slots: number): void {
     const bytes = new Uint8Array(slots * this.#slotBytes);
     const at = new Float64Array(slots);
     const size = new Uint16Array(slots);
@@ -349,10 +382,8 @@ export class SpeechRing {
     const echo = new Uint8Array(slots);
     for (let i = 0; i < this.#count; i++) {
       const slot = this.#slotAt(i);
-      bytes.set(
-        this.#bytes.subarray(slot * this.#slotBytes, (slot + 1) * this.#slotBytes),
-        i * this.#slotBytes,
-      );
+      const was = slot * this.#slotBytes;
+      bytes.set(this.#bytes.subarray(was, was + this.#slotBytes), i * this.#slotBytes);
       at[i] = this.#at[slot] ?? 0;
       size[i] = this.#size[slot] ?? 0;
       level[i] = this.#level[slot] ?? 0;
