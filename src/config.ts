@@ -40,6 +40,8 @@ export interface Config extends ProviderSections {
   /** Keys and tokens, which nobody may write down. */
   readonly secrets: readonly string[];
   readonly maxCalls: number;
+  /** Processes that calls are spread over; `auto`: as many as there are cores. */
+  readonly workers: number | 'auto';
   readonly maxCallMs: number;
   readonly silenceMs: number;
   readonly drainMs: number;
@@ -100,6 +102,7 @@ export function loadConfig(env: Env): Config {
     given: givenSettings(read),
     secrets: secretValues(read),
     maxCalls: read.whole('MAX_CALLS', 200, 1, 100_000),
+    workers: readWorkers(read),
     maxCallMs: read.whole('MAX_CALL_SECONDS', 3600, 1, 86_400) * 1000,
     silenceMs: read.whole('SILENCE_SECONDS', 15, 0, 3600) * 1000,
     drainMs: read.whole('DRAIN_SECONDS', 300, 0, 86_400) * 1000,
@@ -152,6 +155,11 @@ export function loadConfig(env: Env): Config {
   read.together('PLIVO_AUTH_TOKEN', ['PLIVO_AUTH_ID']);
   if (read.bad.length > 0) throw new BridgeError('BAD_CONFIG', read.bad.join('; '));
   return deepFreeze(config);
+}
+
+function readWorkers(read: Reader): Config['workers'] {
+  const text = read.matching('WORKERS', /^(?:auto|[1-9]\d{0,2})$/, '"auto" or a whole number from 1 to 999');
+  return text === 'auto' ? text : Number(text ?? 1);
 }
 
 const DAY_MS = 86_400_000;

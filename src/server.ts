@@ -1,18 +1,14 @@
-import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import express from 'express';
 import type { BridgeOptions } from './bridge-options.ts';
 import type { CarrierName } from './carrier.ts';
 import { systemClock } from './clock.ts';
-import type { Config } from './config.ts';
-import { BridgeError } from './errors.ts';
 import { createLog, type Log } from './log.ts';
 import { createOperators } from './operators.ts';
 import { systemRandom } from './random.ts';
 import type { Outlook } from './roster.ts';
-import { hasCarrier } from './server/carriers.ts';
-import { assembleService } from './server/service.ts';
+import { listenOn, localUrl, newLocalAuthToken } from './server/port.ts';
+import { assembleService, type Service, type ServiceParts } from './server/service.ts';
 import { settleWithin } from './settle.ts';
 import { createWebhooks } from './webhooks.ts';
 
@@ -41,16 +37,40 @@ export interface Bridge extends AsyncDisposable {
 
 const CLOSE_GRACE_MS = 500;
 
+/** What a bridge is given that shares its port with others: it listens on a local socket, and is known by another address. */
+export interface Seat extends Pick<ServiceParts, 'localAuthToken' | 'watch' | 'shared'> {
+  readonly socketPath: string;
+  /** Where the port is. */
+  readonly localUrl: string;
+}
+
+/** A bridge and what it is made of. */
+export interface AssembledBridge {
+  readonly bridge: Bridge;
+  readonly http: Server;
+  readonly service: Service;
+}
+
 /** Builds the service and its HTTP server. */
 export async function createBridge(options: BridgeOptions): Promise<Bridge> {
+  return (await assembleBridge(options)).bridge;
+}
+
+/** The same with its parts; `seat`: of a bridge that is one of several. */
+export async function assembleBridge(options: BridgeOptions, seat?: Seat): Promise<AssembledBridge> {
   const { config } = options;
   const log = options.log ?? createLog(config.logLevel);
   const clock = options.clock ?? systemClock;
-  const localAuthToken = hasCarrier(config) ? undefined : randomBytes(16).toString('hex');
+  const { localAuthToken } = seat ?? { localAuthToken: newLocalAuthToken(config) };
   const http = createServer();
-  const publicUrl = (): string => config.publicUrl ?? localUrl(http);
-  const random = systemRandom;
-  const service = await assembleService({ ...options, log, clock, random, localAuthToken, publicUrl });
+  const publicUrl = (): string => config.publicUrl ?? seat?.localUrl ?? localUrl(http);
+  const parts = { log, clock, random: systemRandom, localAuthToken, publicUrl };
+  const service = await assembleService({
+    ...options,
+    ...parts,
+    watch: seat?.watch,
+    shared: seat?.shared,
+  });
   const { manager, desk, breakers, metrics, roster, media, carriers } = service;
   const app = express();
   app.disable('x-powered-by');
@@ -95,7 +115,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     closing ??= Promise.all([service.close(closeHttp), preparing]).then(() => undefined);
     return closing;
   };
-  return {
+  const bridge: Bridge = {
     localAuthToken,
     get agents() {
       return roster.agents;
@@ -106,11 +126,12 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     get calls() {
       return manager.size;
     },
-    listen: () => listen(http, config),
+    listen: () => (seat === undefined ? listenOn(http, config) : listenAt(http, seat.socketPath)),
     drain: () => manager.drain(config.drainMs),
     close,
     [Symbol.asyncDispose]: close,
   };
+  return { bridge, http, service };
 }
 
 /** Loads one thing after the other, so that whoever asks for something meanwhile is answered in between. */
@@ -126,21 +147,9 @@ async function prepare(parts: readonly (() => Promise<void>)[], log: Log): Promi
   }
 }
 
-function listen(http: Server, config: Config): Promise<string> {
+function listenAt(http: Server, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    http.once('error', (cause) => {
-      const place = `${config.host}:${config.port}`;
-      reject(new BridgeError('BAD_CONFIG', `cannot listen on ${place}: ${cause.message}`, { cause }));
-    });
-    http.listen(config.port, config.host, () => resolve(localUrl(http)));
+    http.once('error', reject);
+    http.listen(path, () => resolve(path));
   });
-}
-
-/** The address by which this machine itself reaches the server. */
-function localUrl(http: Server): string {
-  const address = http.address() as AddressInfo | null;
-  if (address === null) throw new BridgeError('INTERNAL', 'the server does not listen yet');
-  const any = address.address === '0.0.0.0' || address.address === '::';
-  const host = any ? '127.0.0.1' : address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `http://${host}:${address.port}`;
 }

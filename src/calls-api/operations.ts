@@ -1,5 +1,4 @@
-import type { z } from 'zod';
-import { type AnswerName, EventsQuery, ListQuery, type RequestName } from './shapes.ts';
+import type { AnswerName, RequestName } from './shapes.ts';
 
 /** One way in which a request may be answered. */
 export interface AnswerTerms {
@@ -21,7 +20,8 @@ export interface Operation {
   /** Who may ask: everybody, only with the token, or with the token once there is one. */
   readonly access: 'open' | 'token' | 'token-if-set';
   readonly request?: RequestName;
-  readonly query?: z.ZodObject;
+  /** What the query may say. */
+  readonly query?: 'ListQuery' | 'EventsQuery';
   /** Request headers that mean something, with their meaning. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly answers: Readonly<Record<number, AnswerTerms>>;
@@ -102,7 +102,7 @@ export const CALL_OPERATIONS = {
     summary: 'List calls, the newest first',
     text: 'All that are being placed or are up, and those that ended within the last ten minutes.',
     access: 'token',
-    query: ListQuery,
+    query: 'ListQuery',
     answers: {
       ...GUARDED,
       200: { text: 'The calls.', schema: 'CallList' },
@@ -122,7 +122,7 @@ export const CALL_OPERATIONS = {
     summary: 'Follow what happens in a call',
     text: 'Server-sent events: `id` is the number of the event, `event` its type, `data` a CallEvent. At the end of the call comes an event `end` with the Call. A connection that ends without it may be opened again with Last-Event-ID. Whoever reads too slowly is cut off.',
     access: 'token',
-    query: EventsQuery,
+    query: 'EventsQuery',
     headers: { 'Last-Event-ID': 'Only events with a higher number; goes before `after`.' },
     answers: {
       ...OF_A_CALL,

@@ -248,13 +248,25 @@ const ProviderState = z.object({
 });
 const Readiness = z
   .object({
-    status: z.enum(['ready', 'full', 'draining']),
+    status: z
+      .enum(['ready', 'full', 'draining', 'starting'])
+      .describe('starting: of several worker processes none is up at the moment.'),
     calls: z.int().min(0).describe('Calls that are up.'),
     maxCalls: z.int().min(1),
     providers: z
       .array(ProviderState)
       .describe(
         'Providers that were dialled since the service started; the state of an open one changes with a call.',
+      ),
+    workers: z
+      .object({
+        wanted: z.int().min(1),
+        up: z.int().min(0),
+        restarts: z.int().min(0).describe('How many took the place of one that had died.'),
+      })
+      .optional()
+      .describe(
+        'Worker processes; not there for a service that is one process. Of a provider it is told what the worker says that has the most trouble with it.',
       ),
   })
   .meta({

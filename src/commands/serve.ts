@@ -1,11 +1,12 @@
+import { availableParallelism } from 'node:os';
 import type { AfterStream } from '../carrier.ts';
 import { type BegunProvider, begunProviders, unusedProviders } from '../config/provider-choice.ts';
 import { type Config, type Env, loadConfig } from '../config.ts';
 import { assertNever } from '../errors.ts';
-import { createLog } from '../log.ts';
+import { createLog, type Log } from '../log.ts';
 import { bridgeRecords } from '../recording-terms.ts';
 import type { Outlook } from '../roster.ts';
-import { type Bridge, createBridge } from '../server.ts';
+import type { Bridge } from '../server.ts';
 import { type Command, readArguments, type Terminal } from './command.ts';
 
 const DAY_MS = 86_400_000;
@@ -15,13 +16,14 @@ const MOST_NAMES = 8;
 export const serve: Command = {
   name: 'serve',
   summary: 'answers phone calls',
-  help: `patchcord serve [--agents FILE] [--port N] [--host ADDRESS] [--insecure]
+  help: `patchcord serve [--agents FILE] [--port N] [--host ADDRESS] [--workers N] [--insecure]
 
 Answers calls until it is told to stop. Settings come from the environment; the README lists them.
 --port 0 lets the system choose; the first line on standard output is "listening on URL".
 On SIGTERM or SIGINT it takes no new calls and lets live ones finish (DRAIN_SECONDS); a second signal ends them.
 
   --agents FILE  agents and their numbers; the same as AGENTS_FILE. A changed file is used for new calls at once
+  --workers N    processes that calls are spread over, or auto for one per core; the same as WORKERS (default 1)
   --insecure     accepts webhooks and media without a signature; anybody who finds the address can call
 `,
   async run(argv, terminal) {
@@ -29,31 +31,69 @@ On SIGTERM or SIGINT it takes no new calls and lets live ones finish (DRAIN_SECO
       agents: { type: 'string' },
       port: { type: 'string' },
       host: { type: 'string' },
+      workers: { type: 'string' },
       insecure: { type: 'boolean', default: false },
     });
-    const config = loadConfig({
+    const env = {
       ...terminal.env,
       ...(values.agents === undefined ? {} : { AGENTS_FILE: values.agents }),
       ...(values.port === undefined ? {} : { PORT: values.port }),
       ...(values.host === undefined ? {} : { HOST: values.host }),
-    });
+      ...(values.workers === undefined ? {} : { WORKERS: values.workers }),
+    };
+    const config = loadConfig(env);
     const log = createLog(config.logLevel);
     // A mistake in one function handler must not end everybody's call.
     terminal.onStray((error) =>
       log.fatal({ err: error }, 'an exception that nobody caught; live calls go on'),
     );
-    await using bridge = await createBridge({ config, log, env: terminal.env, insecure: values.insecure });
+    const { insecure } = values;
+    await using service = await begin({ config, log, env, insecure }, terminal.env);
     const stopped = untilInterrupted(terminal);
-    const url = await bridge.listen();
+    const { url } = service;
     terminal.out(`listening on ${url}\n`);
-    terminal.err(introduction({ config, bridge, url, insecure: values.insecure, env: terminal.env }));
+    terminal.err(introduction({ config, bridge: service, url, insecure, env: terminal.env }));
     await stopped;
     terminal.err('draining: no new calls; send the signal again to end the live ones\n');
     const again = untilInterrupted(terminal);
-    await Promise.race([bridge.drain(), again]);
+    await Promise.race([service.drain(), again]);
     return 0;
   },
 };
+
+/** Who takes the calls, of one process or of several. */
+interface Running
+  extends Pick<Bridge, 'agents' | 'carriers' | 'providerName' | 'outlook' | 'localAuthToken' | 'drain'>,
+    AsyncDisposable {
+  readonly url: string;
+  /** Worker processes; undefined: there are none. */
+  readonly count?: number;
+}
+
+interface Beginning {
+  readonly config: Config;
+  readonly log: Log;
+  /** With what the command line says. */
+  readonly env: Env;
+  readonly insecure: boolean;
+}
+
+/** Listens. What only one kind of service needs is loaded for that kind only. */
+async function begin({ config, log, env, insecure }: Beginning, given: Env): Promise<Running> {
+  const count = config.workers === 'auto' ? availableParallelism() : config.workers;
+  if (count > 1) {
+    const { startWorkers } = await import('../workers/workers.ts');
+    return await startWorkers({ config, env, log, insecure, count });
+  }
+  const { createBridge } = await import('../server.ts');
+  const bridge = await createBridge({ config, log, env: given, insecure });
+  try {
+    return Object.assign(bridge, { url: await bridge.listen() });
+  } catch (thrown) {
+    await bridge.close();
+    throw thrown;
+  }
+}
 
 function untilInterrupted(terminal: Terminal): Promise<void> {
   return new Promise((resolve) => {
@@ -63,7 +103,7 @@ function untilInterrupted(terminal: Terminal): Promise<void> {
 
 interface Started {
   readonly config: Config;
-  readonly bridge: Bridge;
+  readonly bridge: Running;
   readonly url: string;
   readonly insecure: boolean;
   readonly env: Env;
@@ -73,6 +113,7 @@ interface Started {
 function introduction({ config, bridge, url, insecure, env }: Started): string {
   const lines = [
     whoAnswers(config, bridge),
+    ...(bridge.count === undefined ? [] : [`calls are spread over ${bridge.count} worker processes`]),
     ...whatIfItFails(config, bridge, env),
     ...aboutProviders(config, bridge, env),
     ...aboutRecordings(config),
@@ -107,7 +148,7 @@ function aboutRecordings({ recordings: { by, folder, maxAgeMs } }: Config): read
 }
 
 /** Why it is not the provider that somebody may have meant. */
-function aboutProviders(config: Config, bridge: Bridge, env: Env): readonly string[] {
+function aboutProviders(config: Config, bridge: Running, env: Env): readonly string[] {
   // Who names one has been told already what that one lacks.
   const begun = (env['PROVIDER'] ?? '').trim() === '' ? begunProviders(env, config) : [];
   const lines = begun.map(({ name, lacks }) => `${name} is begun: lacks ${listed(lacks)}`);
@@ -129,14 +170,14 @@ function listed(names: readonly string[]): string {
   return names.join(' and ');
 }
 
-function whoAnswers({ agentsFile }: Config, { agents, outlook }: Bridge): string {
+function whoAnswers({ agentsFile }: Config, { agents, outlook }: Running): string {
   const [first = ''] = agents;
   if (agentsFile === undefined) return `agent ${first} on provider ${inOrder(outlook(first))}`;
   return `agents of ${agentsFile}: ${few(agents)}; "patchcord check ${agentsFile}" says who answers which number`;
 }
 
 /** Whom callers get when a provider fails. */
-function whatIfItFails({ agentsFile, ...config }: Config, bridge: Bridge, env: Env): readonly string[] {
+function whatIfItFails({ agentsFile, ...config }: Config, bridge: Running, env: Env): readonly string[] {
   const groups = grouped(bridge);
   const [group] = groups;
   if (agentsFile !== undefined) return ofTheFile(groups);
@@ -168,7 +209,7 @@ interface Group {
 }
 
 /** Agents of which the same is to be said, together. */
-function grouped({ agents, outlook: of }: Bridge): readonly Group[] {
+function grouped({ agents, outlook: of }: Running): readonly Group[] {
   const groups = new Map<string, Group>();
   for (const agent of agents) {
     const outlook = of(agent);

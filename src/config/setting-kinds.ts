@@ -26,6 +26,7 @@ export const SETTING_KINDS: Readonly<Record<Setting, Kind>> = {
   RECORDINGS_MAX_GB: 'place',
   RECORDINGS_MIN_FREE_GB: 'place',
   MAX_CALLS: 'place',
+  WORKERS: 'place',
   MAX_CALL_SECONDS: 'call',
   SILENCE_SECONDS: 'call',
   DRAIN_SECONDS: 'place',

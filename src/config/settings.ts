@@ -57,6 +57,11 @@ export const SETTINGS = [
     text: 'nothing is recorded while less is free on the disk; calls go on',
   },
   { name: 'MAX_CALLS', fallback: '200', text: 'calls at once; one more is answered busy' },
+  {
+    name: 'WORKERS',
+    fallback: '1',
+    text: 'processes that calls are spread over: a number, or `auto` for one per core; see [docs/workers.md](docs/workers.md)',
+  },
   { name: 'MAX_CALL_SECONDS', fallback: '3600', text: 'longest call' },
   { name: 'SILENCE_SECONDS', fallback: '15', text: 'quiet line after which the caller is asked; 0: never' },
   { name: 'DRAIN_SECONDS', fallback: '300', text: 'how long live calls may go on after SIGTERM' },

@@ -2,7 +2,7 @@ import type { Cancel, Clock } from '../clock.ts';
 import { BridgeError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { Day } from './day.ts';
-import { DayFiles, type KeptDay } from './day-files.ts';
+import { DayFiles, type DayStore, type KeptDay } from './day-files.ts';
 import type { Money } from './money.ts';
 
 /**
@@ -16,6 +16,8 @@ export interface DayBookOptions {
   readonly log: Log;
   /** Undefined: days are not kept. */
   readonly folder: string | undefined;
+  /** In the place of files in `folder`. */
+  readonly days?: DayStore | undefined;
   readonly count: (trouble: LedgerTrouble) => void;
   /** Called when other processes turn out to have spent something, too. */
   readonly grown: () => void;
@@ -32,7 +34,8 @@ const GLITCH_MS = 2 * DAY_MS;
 /** The days of a ledger, in memory and on disk. */
 export class DayBook {
   readonly #options: DayBookOptions;
-  readonly #files: DayFiles | undefined;
+  readonly #files: DayStore | undefined;
+  readonly #writeMs: number;
   readonly #days = new Map<string, Day>();
   readonly #unwritten = new Set<Day>();
   #currency: string | undefined;
@@ -45,7 +48,9 @@ export class DayBook {
 
   constructor(options: DayBookOptions, currency: string | undefined, timeZone: string) {
     this.#options = options;
-    this.#files = options.folder === undefined ? undefined : new DayFiles(options.folder);
+    this.#files = options.days ?? (options.folder === undefined ? undefined : new DayFiles(options.folder));
+    this.#writeMs = this.#files?.writeMs ?? WRITE_MS;
+    this.#files?.watch?.(() => this.#onWritten());
     this.#currency = currency;
     this.#calendar = calendarOf(timeZone);
     this.#lastName = this.#nameOf(0);
@@ -76,7 +81,7 @@ export class DayBook {
     day.add(key, amount);
     if (this.#files === undefined) return;
     this.#unwritten.add(day);
-    this.#writeSoon(WRITE_MS);
+    this.#writeSoon(this.#writeMs);
   }
 
   /** What was spent stays, unless it was in another currency. */
@@ -87,7 +92,7 @@ export class DayBook {
     for (const day of [...this.#days.values()]) {
       if (day.currency !== currency) this.#beginAgain(day);
     }
-    if (this.#unwritten.size > 0) this.#writeSoon(WRITE_MS);
+    if (this.#unwritten.size > 0) this.#writeSoon(this.#writeMs);
   }
 
   /** Resolves when everything that was put down so far has been written, or has failed to be; never rejects. */
@@ -154,6 +159,14 @@ export class DayBook {
     }
   }
 
+  /** Somebody else has: what they have spent counts here too. */
+  #onWritten(): void {
+    const today = this.#days.get(this.#lastName);
+    if (today === undefined || this.#isClosed) return;
+    this.#unwritten.add(today);
+    this.#writing = this.#writing.then(() => this.#syncAll());
+  }
+
   #writeSoon(ms: number): void {
     if (this.#isClosed) return;
     this.#writeTimer ??= this.#options.clock.after(ms, () => {
@@ -178,11 +191,11 @@ export class DayBook {
   }
 
   /** Reads first, for another process may share the folder, as when a new version takes over from an old one. */
-  async #sync(files: DayFiles, day: Day): Promise<void> {
+  async #sync(files: DayStore, day: Day): Promise<void> {
     const found = this.#comparable(day, await this.#read(files, day.name));
     const before = day.total;
     const draft = day.draft(found);
-    if (day.isFresh) await files.write(day.name, { ...draft.all, currency: day.currency });
+    if (day.isFresh) await files.write(day.name, { ...draft.all, currency: day.currency }, draft.own);
     day.keep(draft);
     if (draft.all.total > before) this.#options.grown();
   }
@@ -198,7 +211,7 @@ export class DayBook {
     return undefined;
   }
 
-  async #read(files: DayFiles, day: string): Promise<KeptDay | undefined> {
+  async #read(files: DayStore, day: string): Promise<KeptDay | undefined> {
     try {
       return await files.read(day);
     } catch (err) {

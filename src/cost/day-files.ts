@@ -13,6 +13,24 @@ export interface KeptDay extends Spending {
   readonly currency: string | undefined;
 }
 
+/** Where days are kept. */
+export interface DayStore {
+  /** How long changes may wait to be written together; default: as long as for a disk. In ms. */
+  readonly writeMs?: number | undefined;
+  /** Throws BAD_CONFIG when no day can be kept there. */
+  check(): Promise<void>;
+  /** Undefined: nothing was written on that day. Throws BAD_INPUT for one that cannot be read. */
+  read(day: string): Promise<KeptDay | undefined>;
+  /** Keeps `kept` in the place of what was read. `own`: what of it this process has put down since it last wrote. */
+  write(day: string, kept: KeptDay, own: Spending): Promise<void>;
+  /** Puts a day that cannot be read where it is not read again. */
+  putAside(day: string): Promise<void>;
+  /** Removes what is older than that day. */
+  removeBefore(day: string): Promise<void>;
+  /** Calls `changed` when somebody else has written; asked once. */
+  watch?(changed: () => void): void;
+}
+
 const VERSION = 1;
 const NAME = /^spending-(\d{4}-\d{2}-\d{2})\.json(?:\.unreadable|(?:\.[0-9a-f-]{36})?\.tmp)?$/;
 
@@ -52,7 +70,7 @@ function dayOf(day: string, text: string): KeptDay {
 }
 
 /** The days as files of a folder, one small JSON each; it is made when there is something to write. */
-export class DayFiles {
+export class DayFiles implements DayStore {
   readonly #folder: string;
   /** Another process may write the same day, and processes of containers have the same number. */
   readonly #draft = randomUUID();

@@ -2,6 +2,7 @@ import type { Cancel, Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Day } from './day.ts';
 import { DayBook, type LedgerTrouble } from './day-book.ts';
+import type { DayStore } from './day-files.ts';
 import type { CallMeter } from './meter.ts';
 import { decimal, type Money, moneyOf } from './money.ts';
 
@@ -26,6 +27,8 @@ export interface LedgerOptions {
   readonly log: Log;
   /** Where days are kept across restarts, made when there is something to keep; undefined: nowhere. */
   readonly folder: string | undefined;
+  /** In the place of files in `folder`, for several processes that are one service. */
+  readonly days?: DayStore | undefined;
   readonly rules: LedgerRules;
   readonly count?: (trouble: LedgerTrouble) => void;
 }
@@ -86,10 +89,10 @@ export class Ledger {
   #pullTimer: Cancel | undefined;
   #pulledMs = Number.NEGATIVE_INFINITY;
 
-  private constructor({ clock, log, folder, rules, count = () => undefined }: LedgerOptions) {
+  private constructor({ clock, log, folder, days, rules, count = () => undefined }: LedgerOptions) {
     this.#clock = clock;
     this.#log = log;
-    const options = { clock, log, folder, count, grown: () => this.#tellAll(this.#book.today()) };
+    const options = { clock, log, folder, days, count, grown: () => this.#tellAll(this.#book.today()) };
     this.#book = new DayBook(options, rules.currency, rules.timeZone);
     this.#rules = rules;
     this.#perDay = limitOf(rules.perDay);

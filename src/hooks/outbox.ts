@@ -31,6 +31,8 @@ export interface OutboxDeps extends Sender {
   readonly random: () => number;
   /** What may lie in the folder, in bytes; default 1 GiB. */
   readonly maxBytes?: number | undefined;
+  /** False: what others have left in the folder is for somebody else to deliver; default true. */
+  readonly adopts?: boolean | undefined;
   /** For metrics. */
   readonly count?: ((outcome: DeliveryOutcome) => void) | undefined;
 }
@@ -330,7 +332,8 @@ export class Outbox {
   }
 
   async #look(): Promise<void> {
-    for (const id of await this.#shelf.look()) {
+    const left = this.#deps.adopts === false ? [] : await this.#shelf.look();
+    for (const id of left) {
       if (this.#closing !== undefined) return;
       if (!this.#jobs.has(id)) await this.#adopt(id);
     }

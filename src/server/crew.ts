@@ -5,6 +5,7 @@ import { type AgentsFile, endHooksOf, readAgentsFile } from '../agents-file.ts';
 import { CallAccounts } from '../call-accounts.ts';
 import type { CallRecords } from '../call-records.ts';
 import type { Env } from '../config.ts';
+import type { DayStore } from '../cost/day-files.ts';
 import { Ledger } from '../cost/ledger.ts';
 import { checkDataDir } from '../data-dir.ts';
 import { BridgeError } from '../errors.ts';
@@ -16,6 +17,14 @@ import { Staff, type StaffDeps } from '../staff.ts';
 import { createGuardedClient } from '../tools/http/guarded-client.ts';
 import { McpPool } from '../tools/mcp/pool.ts';
 import type { ServiceProviders } from './providers.ts';
+
+/** What several processes that are one service have together. */
+export interface SharedParts {
+  /** Of what is spent. */
+  readonly days: DayStore;
+  /** This process alone delivers reports that others have left. */
+  readonly keepsOutbox: boolean;
+}
 
 export interface CrewOptions
   extends Pick<
@@ -29,6 +38,7 @@ export interface CrewOptions
   readonly onFile?: ((file: AgentsFile) => Promise<void>) | undefined;
   /** Where reports and spending are kept. */
   readonly dataDir: string;
+  readonly shared?: SharedParts | undefined;
   readonly providers: ServiceProviders;
 }
 
@@ -47,7 +57,7 @@ const MOST_MISTAKES = 20;
 
 /** Rejects with BAD_CONFIG when the file has mistakes, or its agents cannot work here. */
 export async function assembleCrew(options: CrewOptions): Promise<Crew> {
-  const { path, env, clock, log, metrics, dataDir, providers, tools } = options;
+  const { path, env, clock, log, metrics, dataDir, providers, tools, shared } = options;
   const { registry, usual } = providers;
   const fileOptions = { providers: registry.known, toolNames: tools.map((tool) => tool.definition.name) };
   const file = await readAgentsFile(path, env, fileOptions);
@@ -64,6 +74,7 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
     clock,
     log,
     folder: join(dataDir, 'spending'),
+    days: shared?.days,
     count: (trouble) => metrics.ledgerTrouble(trouble),
     rules: {
       currency: file.prices?.currency,
@@ -76,6 +87,7 @@ export async function assembleCrew(options: CrewOptions): Promise<Crew> {
     clock,
     log,
     folder: join(dataDir, 'outbox'),
+    adopts: shared?.keepsOutbox,
     random: Math.random,
     secretFor: (url, id) => secrets.secretFor(url, id),
     count: (outcome) => metrics.report(outcome),

@@ -28,6 +28,7 @@ import type { Tool } from '../tools.ts';
 import type { WebhookDoorDeps } from '../webhook-door.ts';
 import { tellBreaker } from './breaker-news.ts';
 import { makeCarriers } from './carriers.ts';
+import type { SharedParts } from './crew.ts';
 import { candidatesFor, providersOf } from './providers.ts';
 import type { Recordings } from './recordings.ts';
 
@@ -42,8 +43,18 @@ export interface ServiceParts extends BridgeOptions {
   readonly publicUrl: () => string;
   /** What is done when a machine answers; default: what was said when the call was ordered. */
   readonly machineFor?: ((call: IncomingCall) => MachinePolicy) | undefined;
+  /** Told of calls before anything happens in them, and when they have ended. */
+  readonly watch?: CallWatch | undefined;
+  /** What is shared with other processes of the same service; undefined: there are none. */
+  readonly shared?: SharedParts | undefined;
   /** Has calls of the only agent wait to be let in, as a start webhook does. */
   readonly ask?: Assignment['ask'];
+}
+
+/** Whoever has to know which calls a service has. Must not throw. */
+export interface CallWatch {
+  begun(carrier: CarrierName, callId: string): void;
+  ended(carrier: CarrierName, callId: string): void;
 }
 
 /** A service without its HTTP server. */
@@ -57,6 +68,8 @@ export interface Service {
   readonly roster: Roster;
   /** What `createWebhooks` or a `WebhookDoor` is made with. */
   readonly webhooks: WebhookDoorDeps;
+  /** Calls that are about to be let in and need room then. */
+  readonly pending: () => number;
   /** Of the first provider of agents that name none. */
   readonly providerName: string;
   /** Loads what the first call would otherwise wait for. To be called when the port is open; never rejects. */
@@ -134,10 +147,12 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
     callsToCome: () => desk.pending + reception.pending,
     callOff: () => desk.callOff(),
     onBegin(session, { account }) {
+      options.watch?.begun(session.carrier.name, session.callId);
       desk.begun(session, recordings?.takeFolder(session.carrier.name, session.callId));
       accounts?.begin(session, account);
     },
     onEnded(session, reason) {
+      options.watch?.ended(session.carrier.name, session.callId);
       desk.ended(session, reason);
       accounts?.ended(session);
     },
@@ -162,6 +177,7 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
           path: config.agentsFile,
           env: options.env ?? {},
           dataDir: config.dataDir,
+          shared: options.shared,
           base: agent,
           tools,
           providers,
@@ -235,6 +251,7 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
     metrics,
     roster,
     webhooks,
+    pending: () => desk.pending + reception.pending,
     providerName: providers.usual[0],
     prepare: () => providers.registry.prepare(),
     close,
