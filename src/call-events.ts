@@ -128,6 +128,28 @@ export type CallEvent =
       readonly by: InterruptedBy;
       readonly heard: readonly HeardItem[];
     }
+  /**
+   * An answer to the caller is over, or will not come any more. Ms since the end of the caller's speech, undefined where
+   * nobody has told or it has not happened: `commitMs` until the provider took the turn as over, `firstDeltaMs` until the
+   * first of its speech came, `firstFrameMs` until that was handed to the carrier, `firstMarkMs` until the carrier had said
+   * that it plays. `functions`: called before the agent spoke. `interrupted`: it was cut off, or the caller spoke on.
+   */
+  | {
+      readonly type: 'turn';
+      readonly atMs: number;
+      /** Who answered, or should have. */
+      readonly provider: string;
+      /** When the caller's speech ended. */
+      readonly speechEndMs: number;
+      /** By whose ear: the provider tells only that the turn is over, which is some time after its end. */
+      readonly heardBy: 'bridge' | 'provider';
+      readonly commitMs: number | undefined;
+      readonly firstDeltaMs: number | undefined;
+      readonly firstFrameMs: number | undefined;
+      readonly firstMarkMs: number | undefined;
+      readonly functions: number;
+      readonly interrupted: boolean;
+    }
   | {
       readonly type: 'tool';
       readonly atMs: number;

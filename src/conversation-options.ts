@@ -29,6 +29,8 @@ export interface ConversationOptions extends ProviderNewsOptions {
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
   /** Ms since the call began. */
   atMs(): number;
+  /** Name of who holds the call, or had it last. */
+  provider(): string;
   emit(event: CallEventBody): void;
   /** The conversation is over by its own course. */
   onOver(reason: EndReason): void;

@@ -20,6 +20,7 @@ import { Succession } from './succession.ts';
 import { ToolDesk } from './tool-desk.ts';
 import type { CollectedDigits, DigitWish } from './tools.ts';
 import { Transcript } from './transcript.ts';
+import { TurnClock } from './turn-clock.ts';
 
 /**
  * What is said in a call: the caller's speech on its way to the provider, the agent's on its way to the caller's ear,
@@ -39,6 +40,7 @@ export class Conversation {
   /** Who speaks for the agent. */
   readonly succession: Succession;
   readonly #partings: Partings;
+  readonly #turns: TurnClock;
   #leadIn: LeadIn | undefined;
   #leg: CallLeg | undefined;
   #hadLeg = false;
@@ -49,6 +51,7 @@ export class Conversation {
     this.#options = options;
     this.#downlink = new Downlink({
       ...options,
+      onSpeech: (responseId) => this.#turns.spoken(responseId),
       onDrained: () => this.succession.drained(),
       onHeard: (itemId) => this.transcript.heard(itemId),
     });
@@ -82,7 +85,7 @@ export class Conversation {
       },
       working: () => this.#desk.working,
       aheadMs: () => this.#downlink.aheadMs,
-      say: (text) => this.succession.momentary?.say(text),
+      say: (text) => this.succession.prompt(text),
       onSilent: (goodbye) => this.takeLeave('caller-silent', goodbye, false),
       // A message that nobody has heard to its end was not left.
       onGoodbyeOver: (reason, whole) =>
@@ -134,8 +137,15 @@ export class Conversation {
       },
       cut: () => this.#voice.cut(),
     });
+    this.#turns = new TurnClock({
+      ...options,
+      voiceAt: () => (ownEar.on ? ownEar.voiceAt : this.succession.voiceAt),
+      agentSpeaks: () => !this.#downlink.idle,
+      openResponses: () => this.#floor.openResponses,
+    });
     this.succession = new Succession({
       ...options,
+      turns: this.#turns,
       transcript: this.transcript,
       downlink: this.#downlink,
       floor: this.#floor,
@@ -183,7 +193,7 @@ export class Conversation {
     const line = this.#hearing.attach(leg);
     // It may have come out that it is a machine, and that this is the end.
     if (this.#closed) return;
-    this.#downlink.attach(line);
+    this.#downlink.attach(this.#turns.watch(line));
     this.succession.line(leg.input);
     if (this.#options.leadIn) this.#leadIn = new LeadIn(leg, this.#options.pacer, () => !this.#downlink.idle);
     this.#partings.makeGood();
@@ -197,6 +207,7 @@ export class Conversation {
   detach(broken: boolean): void {
     if (this.#closed) return;
     this.#leadIn?.close();
+    this.#turns.cut();
     this.succession.hold('no-stream', true);
     const spoke = !this.#downlink.idle;
     if (spoke) this.#partings.cutOff(broken);
@@ -249,7 +260,9 @@ export class Conversation {
   }
 
   acknowledge(mark: string): void {
-    if (!this.#closed) this.#downlink.acknowledge(mark);
+    if (this.#closed) return;
+    this.#turns.acknowledged(mark);
+    this.#downlink.acknowledge(mark);
   }
 
   /** The caller pressed a key: it cuts in like speech, and the agent is told when the input is complete. */

@@ -55,6 +55,7 @@ export class CutIn {
   #decoder: Transcoder | undefined;
   #played: PlayedLevel | undefined;
   #heardAt = 0;
+  #voiceAt: number | undefined;
   /** The caller speaks, and it was told. */
   #open = false;
   #agentSpoke = false;
@@ -69,6 +70,11 @@ export class CutIn {
   /** Whether what the bridge hears itself counts. */
   get on(): boolean {
     return this.#on;
+  }
+
+  /** When the caller's voice was heard last, of the clock; undefined: never, or nobody listens. */
+  get voiceAt(): number | undefined {
+    return this.#on ? this.#voiceAt : undefined;
   }
 
   /** The caller hears the agent, or is about to. */
@@ -122,6 +128,7 @@ export class CutIn {
     const loudest = this.#played?.loudestDbm0(now, this.#leg?.roundTripMs ?? 0) ?? Number.NEGATIVE_INFINITY;
     this.#detector.leastDbm0 = loudest - ECHO_MARGIN_DB;
     this.#push(this.#detector, this.#decoder.push(bytes));
+    if (this.#open && this.#detector.hears) this.#voiceAt = now;
   }
 
   /** Whoever is on the line is not listened to any more; if they spoke, they have stopped. */

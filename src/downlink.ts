@@ -13,6 +13,8 @@ export interface DownlinkOptions {
   /** Is told what the caller hears, for a recording. */
   readonly ear?: EarTape | undefined;
   readonly createTranscoder: (from: AudioFormat, to: AudioFormat) => Transcoder;
+  /** Speech has come that is not refused, before any of it is sent. */
+  onSpeech?(responseId: string): void;
   onDrained(): void;
   onHeard(itemId: string): void;
   onFailed(error: unknown): void;
@@ -125,6 +127,7 @@ export class Downlink {
       this.#refusedMs += this.#format === undefined ? 0 : bytes.length / bytesPerMs(this.#format);
       return false;
     }
+    this.#options.onSpeech?.(responseId);
     this.#spoken.add(responseId);
     this.stopClip();
     if (this.#transcoder === undefined) this.#keep(responseId, itemId, bytes);

@@ -119,6 +119,7 @@ export class Session {
         onCutOff: (run) => tellOfRun(run, deps.log, (event) => this.#emit(event)),
       }),
       atMs: () => this.#at(),
+      provider: () => this.#provider.name,
       emit: (event) => this.#emit(event),
       onUsage: (event) => this.#provider.used(event),
       onOver: (reason) => this.#endQuietly(reason),
@@ -313,9 +314,8 @@ export class Session {
     if (event.type === 'machine') this.#conversation.machine(event.result, event.greetingOver);
     else if (event.type === 'digit') this.#conversation.digit(event.digit, 'webhook');
     else if (event.type === 'transfer') this.#line.switchboard.transferNews(event);
-    else if (event.type === 'recording') {
+    else if (event.type === 'recording')
       this.#emit({ type: 'recording', url: event.url, durationS: event.durationS });
-    }
   }
 
   /** Takes leave of the caller in words, whatever they want: the process has to stop, or the call has cost enough. */

@@ -16,6 +16,7 @@ import { FRAME_MS } from './pacer.ts';
 import type { HistoryItem, ProviderCapabilities, ProviderEvent, ProviderSession } from './provider.ts';
 import type { ToolDesk } from './tool-desk.ts';
 import type { Transcript } from './transcript.ts';
+import type { TurnClock } from './turn-clock.ts';
 
 /** Those who speak with the provider, and what they are made of. */
 export interface SuccessionOptions {
@@ -29,6 +30,7 @@ export interface SuccessionOptions {
   readonly keypad: Keypad;
   readonly desk: ToolDesk;
   readonly briefing: Briefing;
+  readonly turns: TurnClock;
   /** The bridge hears for itself when the caller speaks. */
   ownEarOn(): boolean;
   emit(event: CallEventBody): void;
@@ -198,6 +200,7 @@ export class Succession {
   /** Everything that the provider says, before anybody else hears of it. */
   on(event: ProviderEvent): void {
     this.#handover.on(event);
+    this.#options.turns.on(event);
     this.#watch.sign(event);
     if (event.type === 'audio') this.#gapFiller.end();
   }
@@ -215,6 +218,11 @@ export class Succession {
     if (!this.#options.ownEarOn() && !this.#options.hearing.deaf) this.#watch.hear(bytes);
   }
 
+  /** When the caller's voice was heard last, of the clock, while the bridge's own ear is off; undefined: never. */
+  get voiceAt(): number | undefined {
+    return this.#watch.voiceAt;
+  }
+
   /** The bridge's own ear hears the caller, or does not any more. */
   heardByOwnEar(speaks: boolean): void {
     if (speaks) this.#watch.callerSpeaks();
@@ -222,19 +230,28 @@ export class Succession {
   }
 
   callerSpeaks(): void {
+    this.#options.turns.callerSpeaks();
     this.#handover.callerSpeaks();
     this.#gapFiller.busy();
   }
 
   callerStopped(): void {
+    this.#options.turns.callerStopped();
     if (!this.#handover.turn.speaking) return;
     this.#handover.callerStopped();
     if (this.#provider === undefined && this.#hadProvider && this.#handover.owes) this.#fillGap();
     this.#gapFiller.soundEnded();
   }
 
+  /** The caller is asked whether they are there. */
+  prompt(text: string): void {
+    this.#options.turns.prompted();
+    this.#momentary?.say(text);
+  }
+
   /** The caller has cut in. */
   interrupted(): void {
+    this.#options.turns.cut();
     this.#handover.interrupted();
   }
 
@@ -250,7 +267,8 @@ export class Succession {
 
   /** The caller has heard all that the agent has said. */
   drained(): void {
-    const { downlink, floor } = this.#options;
+    const { downlink, floor, turns } = this.#options;
+    turns.drained();
     // Whoever hears a clip waits all the same.
     if (!downlink.playsClip) this.#handover.gap.soundEnded();
     this.#gapFiller.soundEnded();
@@ -278,6 +296,7 @@ export class Succession {
 
   close(): void {
     this.#closed = true;
+    this.#options.turns.close();
     this.#look?.();
     this.#limit?.();
     this.#watch.end();

@@ -45,6 +45,7 @@ function make() {
     tools: new ToolRunner({ tools: agent.tools, clock, call: callStub(), signal: over.signal, atOnce: 4 }),
     createTranscoder,
     atMs: () => clock.now(),
+    provider: () => 'manual',
     emit: (event) => events.push(event),
     onUsage: () => undefined,
     onOver: () => undefined,

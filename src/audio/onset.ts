@@ -84,6 +84,11 @@ export class OnsetDetector {
     return this.#speaking;
   }
 
+  /** Between these, the last frame may have been speech. */
+  get hears(): boolean {
+    return this.#speaking && this.#quietFrames === 0;
+  }
+
   /** Until it is called again, what is weaker may be an echo of our own speech; -Infinity: nothing is. */
   set leastDbm0(level: number) {
     this.#leastDbm0 = level;

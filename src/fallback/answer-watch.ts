@@ -168,6 +168,11 @@ export class AnswerWatch {
     }
   }
 
+  /** When `hear` was given something that may be voice last, of the clock; undefined: never. */
+  get voiceAt(): number | undefined {
+    return this.#voiceAt === 0 ? undefined : this.#voiceAt;
+  }
+
   /** Every message of the caller, in the format that was set. Only for calls in which our own ear is off: see `CutIn.on`. */
   hear(bytes: Uint8Array): void {
     const level = this.#level;

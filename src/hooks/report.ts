@@ -187,6 +187,7 @@ export class ReportWriter {
       case 'firstAudio':
       case 'transcript':
       case 'digit':
+      case 'turn':
         return;
       default:
         assertNever(event);

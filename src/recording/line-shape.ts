@@ -80,6 +80,7 @@ const CALL_EVENTS = {
   firstAudio: true,
   transcript: true,
   bargeIn: true,
+  turn: true,
   tool: true,
   digit: true,
   transfer: true,

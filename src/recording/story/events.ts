@@ -256,6 +256,18 @@ function json(value: unknown): string {
   return value === undefined ? '' : JSON.stringify(value);
 }
 
+/** How long the caller waited, and for what. */
+function tellTurn(event: Extract<CallEvent, { type: 'turn' }>): string {
+  const stages = [
+    ['turn over', event.commitMs],
+    ['first delta', event.firstDeltaMs],
+    ['first frame', event.firstFrameMs],
+    ['first mark', event.firstMarkMs],
+  ] as const;
+  const told = stages.flatMap(([name, ms]) => (ms === undefined ? [] : [`${name} ${Math.round(ms)} ms`]));
+  return [event.provider, ...told, ...(event.interrupted ? ['cut off'] : [])].join(', ');
+}
+
 function tellCall(event: CallEvent): Told {
   const kind = 'call';
   switch (event.type) {
@@ -286,6 +298,8 @@ function tellCall(event: CallEvent): Told {
       return { kind: 'text', label: event.role === 'user' ? 'caller says' : 'agent says', note: event.text };
     case 'bargeIn':
       return { kind, label: 'caller cuts in', note: `noticed by ${event.by}` };
+    case 'turn':
+      return { kind, label: 'answered', note: tellTurn(event) };
     case 'tool':
       return {
         kind,

@@ -15,6 +15,7 @@ const OF_EVENTS: TimesOf<CallEvent['type']> = {
   firstAudio: ['atMs'],
   transcript: ['atMs'],
   bargeIn: ['atMs', 'heard.*.playedMs', 'heard.*.receivedMs'],
+  turn: ['atMs', 'speechEndMs', 'commitMs', 'firstDeltaMs', 'firstFrameMs', 'firstMarkMs'],
   tool: ['atMs', 'ms'],
   digit: ['atMs'],
   transfer: ['atMs'],
