@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { CALL_OPERATIONS, type Operation, SERVICE_OPERATIONS } from './operations.ts';
-import { ANSWERS, REQUESTS } from './shapes.ts';
+import { ANSWERS, EventsQuery, ListQuery, REQUESTS } from './shapes.ts';
+
+const QUERIES = { ListQuery, EventsQuery };
 
 type Json = { readonly [key: string]: unknown };
 
@@ -79,7 +81,8 @@ function parametersOf({ path, query, headers = {} }: Operation): Json[] {
     required: true,
     ...described('The id of the call.', TEXT),
   }));
-  const fields = query === undefined ? {} : (z.toJSONSchema(query, { io: 'input' }).properties ?? {});
+  const fields =
+    query === undefined ? {} : (z.toJSONSchema(QUERIES[query], { io: 'input' }).properties ?? {});
   const inQuery = Object.entries(fields).map(([name, schema]) => ({
     name,
     in: 'query',
