@@ -35,3 +35,5 @@ process.on('message', (order: GeneratorOrder) => {
     (error: unknown) => process.send?.({ error: String(error) }),
   );
 });
+// It is in a session of its own, so nobody else would end it.
+process.on('disconnect', () => process.exit());

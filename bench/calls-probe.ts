@@ -43,5 +43,7 @@ process.on('message', (message) => {
   delay.reset();
   process.send?.(figures);
 });
+// It is in a session of its own, so nobody else would end it.
+process.on('disconnect', () => process.exit());
 // Whoever is measured ends when it wants to.
 process.channel?.unref();

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { GeneratorOrder } from '../calls-generator.ts';
@@ -23,7 +24,7 @@ function built(script: string): string {
 function start(core: number, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
   const command = canPin() ? ['taskset', '-c', String(core), process.execPath] : [process.execPath];
   const [first = process.execPath, ...rest] = [...command, ...args];
-  const child = spawn(first, rest, { env, stdio: ['ignore', 'pipe', 'ignore', 'ipc'] });
+  const child = spawn(first, rest, { env, stdio: ['ignore', 'pipe', 'ignore', 'ipc'], detached: true });
   if (child.pid !== undefined) hurry(child.pid);
   return child;
 }
@@ -32,6 +33,8 @@ function start(core: number, args: readonly string[], env: NodeJS.ProcessEnv): C
 function hurry(pid: number): void {
   try {
     setPriority(pid, PRIORITY);
+    // Linux may share the processor among sessions first; these processes are each in one of their own.
+    writeFileSync(`/proc/${pid}/autogroup`, String(PRIORITY));
   } catch {
     // Not everybody may; then the machine has to be quiet.
   }
