@@ -43,8 +43,8 @@ const MUTANTS: readonly Mutant[] = [
     fixture: 'twilio-barge-in',
     first: {
       edge: 'call',
-      says: /ended: msg\.transcript\[2\]\.heardText/,
-      after: { on: 'call', kind: 'ended' },
+      says: /turn: msg\.firstMarkMs differs/,
+      after: { on: 'call', kind: 'turn' },
     },
   },
   {
