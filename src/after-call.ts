@@ -12,14 +12,15 @@ import type {
 import { type Cancel, type Clock, deadline } from './clock.ts';
 import type { HangUpWatch } from './hang-up-watch.ts';
 import type { Act } from './insist.ts';
+import type { KnownCall } from './known-call.ts';
+import type { LastWord } from './last-word.ts';
 import type { CallLeg } from './leg.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import type { Session } from './session.ts';
 
 /** A call that is over for the bridge, and not yet for the carrier. */
 export interface Ending {
-  readonly session: Session;
+  readonly session: KnownCall;
   readonly urls: CallUrls;
   /** Of its newest stream. */
   readonly plan: AnswerPlan;
@@ -55,7 +56,7 @@ export class AfterCall {
   /** Streams that are kept open, because the document behind them must not go on. */
   readonly #held = new Map<string, { readonly cancel: Cancel; close(): void }>();
   /** Those whose callers were given the last resort. */
-  readonly #resorted = new WeakSet<Session>();
+  readonly #resorted = new WeakSet<LastWord>();
   #closed = false;
 
   constructor(deps: AfterCallDeps) {
@@ -75,9 +76,9 @@ export class AfterCall {
   }
 
   /** The caller gets this. Counted once, though they may be given it again. */
-  given(session: Session, { type }: Next): void {
-    if (type === 'hang-up' || type === 'nothing' || this.#resorted.has(session)) return;
-    this.#resorted.add(session);
+  given({ lastWord }: KnownCall, { type }: Next): void {
+    if (type === 'hang-up' || type === 'nothing' || this.#resorted.has(lastWord)) return;
+    this.#resorted.add(lastWord);
     this.#deps.metrics.lastResort(type);
   }
 
@@ -171,7 +172,7 @@ export class AfterCall {
     order().catch(close);
   }
 
-  #hold({ carrier, callId }: Session, close: () => void, then: () => void, ms = AGAIN_MS): void {
+  #hold({ carrier, callId }: KnownCall, close: () => void, then: () => void, ms = AGAIN_MS): void {
     if (this.#closed) return;
     const key = callKey(carrier.name, callId);
     const cancel = this.#deps.clock.after(ms, () => {
@@ -201,7 +202,7 @@ export class AfterCall {
     this.#hangUps.now(carrier, callId, remind, otherwise);
   }
 
-  #hangUp({ carrier, call }: Session): void {
+  #hangUp({ carrier, call }: KnownCall): void {
     this.#hangUps.now(carrier, call.callId, (signal) => carrier.hangUp(call, signal));
   }
 

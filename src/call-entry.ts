@@ -11,6 +11,7 @@ import {
 } from './carrier.ts';
 import type { Cancel } from './clock.ts';
 import { BridgeError } from './errors.ts';
+import { rememberedOf } from './known-call.ts';
 import type { Log } from './log.ts';
 import { Pacer } from './pacer.ts';
 import { newToken, type Random } from './random.ts';
@@ -42,21 +43,39 @@ export interface EntryTerms extends Pick<SessionDeps, 'plan' | 'part' | 'onEndin
   readonly cancelMedia: Cancel;
 }
 
-/** One call, as all calls of the process are kept. */
-export interface CallEntry extends Ending {
+/** One call that is up or was lately. */
+export interface KnownEntry extends Ending {
   readonly afterToken: string;
   /** Of the newest media stream. */
   plan: AnswerPlan;
-  parting: Ending['parting'];
   streamOver: boolean;
+  /** How often the media token may still be used. */
+  tokenUses: number;
+}
+
+/** One call that is up, as all calls of the process are kept. */
+export interface CallEntry extends KnownEntry {
+  readonly session: Session;
+  parting: Ending['parting'];
   /** Of the call's tokens. */
   readonly random: Random;
   mediaToken: string;
   /** Media streams that were planned. */
   streams: number;
-  /** How often the media token may still be used. */
-  tokenUses: number;
   cancelMedia: Cancel;
+}
+
+/** What is left of a call that is over: nobody asks for its stream any more. */
+export function remembered({ session, afterToken, urls, plan, streamOver }: CallEntry): KnownEntry {
+  return {
+    session: rememberedOf(session),
+    afterToken,
+    urls,
+    plan,
+    streamOver,
+    tokenUses: 0,
+    parting: undefined,
+  };
 }
 
 /** What a stream is to be like. */

@@ -4,9 +4,16 @@ import type { MachinePolicy } from './answering-machine.ts';
 import type { AudioFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { AccountTerms } from './call-accounts.ts';
-import { type CallEntry, type CallNames, enterCall, mintStream } from './call-entry.ts';
+import {
+  type CallEntry,
+  type CallNames,
+  enterCall,
+  type KnownEntry,
+  mintStream,
+  remembered,
+} from './call-entry.ts';
 import type { CallEvent, EndReason } from './call-events.ts';
-import { callKey } from './call-key.ts';
+import { callKey, NewestKeys } from './call-key.ts';
 import { KEYS_STEP, type PublicAddresses, readAfter, afterToken as tokenFor, withStep } from './call-urls.ts';
 import type {
   AnswerPlan,
@@ -21,6 +28,7 @@ import type { Cancel, Clock } from './clock.ts';
 import type { Breakers } from './fallback/breakers.ts';
 import type { Candidate } from './fallback/candidate.ts';
 import { HangUpWatch } from './hang-up-watch.ts';
+import type { KnownCall } from './known-call.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { carryOut, RESTART } from './orders.ts';
@@ -78,8 +86,6 @@ export interface Admission {
 const MEDIA_DEADLINE_MS = 30_000;
 /** How long the end of a call is remembered, for the carrier to ask what comes after the stream. */
 const REMEMBER_MS = 60_000;
-/** A webhook of a call that is over is not a new call, however well it is signed. */
-const MAX_ENDED = 10_000;
 /** A hang-up that was overtaken by the end of the stream has arrived by then. */
 const OVERTAKEN_MS = 1500;
 
@@ -89,11 +95,11 @@ export class SessionManager {
   readonly #calls = new Map<string, CallEntry>();
   readonly #byMedia = new Map<string, CallEntry>();
   /** Calls that are up or have just ended, by their id and by the token of their after-stream address. */
-  readonly #recent = new Map<string, CallEntry>();
-  readonly #byAfter = new Map<string, CallEntry>();
+  readonly #recent = new Map<string, KnownEntry>();
+  readonly #byAfter = new Map<string, KnownEntry>();
   readonly #forget = new Set<Cancel>();
-  /** Calls that are over, oldest first. */
-  readonly #ended = new Set<string>();
+  /** A webhook of a call that is over is not a new call, however well it is signed. */
+  readonly #ended = new NewestKeys(10_000);
   readonly #endings = new Set<Promise<void>>();
   readonly #hangUps: HangUpWatch;
   readonly #afterCall: AfterCall;
@@ -190,7 +196,7 @@ export class SessionManager {
     carrier: CarrierName,
     token: string | undefined,
     event: Extract<CarrierEvent, { type: 'after-stream' }>,
-  ): { readonly next: Next; readonly urls: CallUrls; readonly session: Session } | undefined {
+  ): { readonly next: Next; readonly urls: CallUrls; readonly session: KnownCall } | undefined {
     const asked = token === undefined ? undefined : readAfter(token);
     const entry =
       asked === undefined ? this.#recent.get(callKey(carrier, event.callId)) : this.#byAfter.get(asked.token);
@@ -214,7 +220,7 @@ export class SessionManager {
    * Events travel apart from the media socket: that a stream is over may be known before the caller's hang-up, which
    * ended it, or long after it has had a successor.
    */
-  #onCommandStreamOver(entry: CallEntry, event: Extract<CarrierEvent, { type: 'after-stream' }>): void {
+  #onCommandStreamOver(entry: KnownEntry, event: Extract<CarrierEvent, { type: 'after-stream' }>): void {
     const { session, plan } = entry;
     if (session.endReason !== undefined || event.ended) {
       this.#afterCall.lead(entry, session.next(event));
@@ -239,7 +245,7 @@ export class SessionManager {
     if (session.endReason !== undefined) this.#hangUps.confirmed(carrier, callId);
     // Nobody asks about a stream that could not be opened, and the caller hears the last resort already.
     else if (kind === 'failed' && !session.hadLeg && entry.tokenUses <= 1)
-      void session.end('media-never-came');
+      void this.find(carrier, callId)?.end('media-never-came');
   }
 
   /** The bridge does not want the stream that the carrier has opened; nobody asks about it. */
@@ -265,7 +271,7 @@ export class SessionManager {
   }
 
   /** The call whose after-stream address holds this token. */
-  byAfterToken(carrier: CarrierName, token: string): Session | undefined {
+  byAfterToken(carrier: CarrierName, token: string): KnownCall | undefined {
     const session = this.#byAfter.get(token)?.session;
     return session?.carrier.name === carrier ? session : undefined;
   }
@@ -275,7 +281,7 @@ export class SessionManager {
     const session = this.find(carrier, callId);
     if (session !== undefined) void session.end('caller-hung-up');
     // Where webhooks may overtake each other, the first word of a call can be its last.
-    else this.#remember(callKey(carrier, callId));
+    else this.#ended.add(callKey(carrier, callId));
     // Last, because the end of the session may have begun to wait for this.
     this.#hangUps.confirmed(carrier, callId);
     this.#afterCall.over(carrier, callId);
@@ -355,8 +361,11 @@ export class SessionManager {
     const entry = this.#calls.get(key);
     if (entry === undefined) return;
     this.#calls.delete(key);
-    this.#remember(key);
-    const ending = session.end(reason).finally(() => this.#endings.delete(ending));
+    this.#ended.add(key);
+    const ending = session.end(reason).finally(() => {
+      this.#endings.delete(ending);
+      this.#lighten(key, entry);
+    });
     this.#endings.add(ending);
     this.#byMedia.delete(entry.mediaToken);
     entry.cancelMedia();
@@ -374,16 +383,18 @@ export class SessionManager {
     if (this.#calls.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
   }
 
+  /** What is said in a call takes much memory, and nobody asks about it for the minute that its end is remembered. */
+  #lighten(key: string, entry: CallEntry): void {
+    if (this.#recent.get(key) !== entry) return;
+    const light = remembered(entry);
+    this.#recent.set(key, light);
+    this.#byAfter.set(entry.afterToken, light);
+  }
+
   /** Sessions are closed, and the carriers know of it. */
   async #settled(): Promise<void> {
     await Promise.all(this.#endings);
     await this.#hangUps.settled();
-  }
-
-  #remember(key: string): void {
-    this.#ended.add(key);
-    const [oldest] = this.#ended;
-    if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
   }
 }
 
