@@ -2,6 +2,7 @@ import { type AudioFormat, RATES, type Rate } from '../audio/format.ts';
 import { BridgeError } from '../errors.ts';
 import type { ProviderCapabilities, RealtimeProvider } from '../provider.ts';
 import { optionsOf } from './common/options.ts';
+import { SpeechDecoder } from './common/speech-decoder.ts';
 import { type AddressOptions, addressOf, type Platform } from './gemini/address.ts';
 import { DEFAULT_MODEL, GEMINI, INPUT } from './gemini/facts.ts';
 import { GENERATIONS, type GenerationName, generation, generationOf } from './gemini/generations.ts';
@@ -103,6 +104,7 @@ function settingsOf(given: GeminiOptions): Omit<SessionSettings, 'model' | 'gene
     streamEndMs: options.ms('streamEndMs', given.streamEndMs, 1_000),
     correctHeard: given.correctHeard ?? true,
     quietResults: given.quietToolResults ?? true,
+    decoder: new SpeechDecoder(),
   };
 }
 

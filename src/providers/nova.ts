@@ -5,6 +5,7 @@ import type { ProviderCapabilities, RealtimeProvider } from '../provider.ts';
 import { discreet } from './common/discreet.ts';
 import { type Scrub, scrubber } from './common/network.ts';
 import { optionsOf } from './common/options.ts';
+import { SpeechDecoder } from './common/speech-decoder.ts';
 import { type AwsCredentials, AwsLink } from './nova/aws.ts';
 import { type EndpointingSensitivity, type ToolChoice, WAITS_MS, type WaitsMs } from './nova/config.ts';
 import {
@@ -154,7 +155,7 @@ function waitsOf(given: Partial<WaitsMs> = {}): WaitsMs {
   throw options.bad(`waitsMs are ${found} for HIGH, MEDIUM and LOW, wanted the shortest first`);
 }
 
-type SessionOptions = Omit<SessionSetup, 'link' | 'sessions' | 'scrub'>;
+type SessionOptions = Omit<SessionSetup, 'link' | 'sessions' | 'scrub' | 'decoder'>;
 
 function sessionOptions(given: NovaOptions): SessionOptions {
   const { historyLimits = {} } = given;
@@ -211,7 +212,13 @@ export function createNovaProvider(given: NovaOptions = {}): NovaProvider {
     profile: given.profile,
     idleMs: Math.min(choice.maxSessionMs + 60_000, LONGEST_TIMER_MS),
   });
-  const setup: SessionSetup = Object.freeze({ ...choice, link, sessions, scrub: scrubberOf(credentials) });
+  const setup: SessionSetup = Object.freeze({
+    ...choice,
+    link,
+    sessions,
+    scrub: scrubberOf(credentials),
+    decoder: new SpeechDecoder(),
+  });
   let closed = false;
   const close = (): Promise<void> => {
     closed = true;

@@ -1,6 +1,7 @@
 import type { ProviderCapabilities, RealtimeProvider } from '../provider.ts';
 import { connectError, scrubber } from './common/network.ts';
 import { optionsOf } from './common/options.ts';
+import { SpeechDecoder } from './common/speech-decoder.ts';
 import type { Delegation } from './openai-live/config.ts';
 import { historyLimits, MAX_SESSION_MS, MOST_HISTORY_TOKENS, OPENAI_LIVE } from './openai-live/facts.ts';
 import { OpenAiLiveSession, type SessionSetup } from './openai-live/session.ts';
@@ -118,6 +119,7 @@ export function createOpenAiLiveProvider(given: OpenAiLiveOptions): RealtimeProv
     keepAwakeMs: options.ms('keepAwakeMs', given.keepAwakeMs, 400, 20),
     stallMs: options.ms('stallMs', given.stallMs, 8_000),
     scrub: scrubber(apiKey),
+    decoder: new SpeechDecoder(),
   });
   return {
     name: 'openai-live',

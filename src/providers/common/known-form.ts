@@ -13,6 +13,7 @@ export class KnownForm<T> {
   readonly #decoder: SpeechDecoder;
   #stencil: Stencil | undefined;
   #says: T | undefined;
+  #written: readonly string[] = [];
   #inVain = 0;
 
   constructor(decoder: SpeechDecoder) {
@@ -24,6 +25,11 @@ export class KnownForm<T> {
     return this.#says;
   }
 
+  /** The base64 of what `speechIn` gave last. */
+  get written(): readonly string[] {
+    return this.#written;
+  }
+
   /**
    * The speech in a text of the known form, piece by piece; undefined: it has to be read as JSON, whatever it is. The bytes
    * are lent, see `SpeechDecoder`.
@@ -32,6 +38,7 @@ export class KnownForm<T> {
     const pieces = this.#stencil?.match(text);
     if (pieces === undefined) return undefined;
     this.#inVain = 0;
+    this.#written = pieces;
     return this.#decoder.decode(pieces);
   }
 

@@ -3,6 +3,7 @@ import type { Cancel, Clock } from '../../clock.ts';
 import { type Network, systemNetwork, type WireSocket } from '../../wire.ts';
 import { AudioBacklog } from './audio-backlog.ts';
 import { Heartbeat } from './heartbeat.ts';
+import type { SpeechDecoder } from './speech-decoder.ts';
 
 /** How a socket came to its end. */
 export type SocketEnd =
@@ -33,6 +34,8 @@ export interface SocketSettings {
   readonly highWaterMs: number;
   /** Audio that may wait outside before the oldest of it is dropped. */
   readonly backlogMs: number;
+  /** By which the listener reads its texts: what it decodes is needed for as long as one is told. */
+  readonly decoder: SpeechDecoder;
 }
 
 const CLOSE_WITHIN_MS = 2_000;
@@ -207,7 +210,14 @@ export class ProviderSocket {
 
   #onMessage(text: string): void {
     this.#heartbeat.sign();
-    if (!this.#ended) this.#listener.text(text);
+    if (this.#ended) return;
+    const { decoder } = this.#settings;
+    decoder.begin();
+    try {
+      this.#listener.text(text);
+    } finally {
+      decoder.end();
+    }
   }
 
   #ping(): void {

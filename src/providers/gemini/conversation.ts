@@ -109,7 +109,7 @@ export class Conversation {
   handle(event: Conversational): void {
     switch (event.type) {
       case 'audio':
-        this.#onAudio(event.delta, event.rate);
+        this.#onAudio(event.bytes, event.rate);
         return;
       case 'written':
         this.#warnOnce('answered_in_text', 'the model wrote its answer instead of speaking it');
@@ -242,11 +242,10 @@ export class Conversation {
     return origin;
   }
 
-  #onAudio(delta: string, rate: number | undefined): void {
+  #onAudio(bytes: Uint8Array, rate: number | undefined): void {
     if (rate !== undefined && rate !== OUTPUT.rate) {
       throw new BridgeError('PROVIDER_CONFIG', `the model speaks at ${rate} Hz, wanted ${OUTPUT.rate} Hz`);
     }
-    const bytes = Buffer.from(delta, 'base64');
     if (bytes.length > 0) this.#turns.audio(bytes);
   }
 

@@ -16,16 +16,16 @@ import { guardedSink } from '../common/guarded-sink.ts';
 import { withoutHandles } from '../common/handles.ts';
 import { abortError, connectError, networkError, type Scrub } from '../common/network.ts';
 import { type AudioEnvelope, ProviderSocket, type SocketEnd } from '../common/socket.ts';
+import type { SpeechDecoder } from '../common/speech-decoder.ts';
 import { openingMove } from '../common/told.ts';
 import { type Address, type Dial, dialWithin } from './address.ts';
 import { Conversation } from './conversation.ts';
 import { type Circumstances, closeCode, mayBeHandle, statusCode, wordsOfBody } from './errors.ts';
 import { MAX_CONNECTION_MS, OUTPUT } from './facts.ts';
-
 import { buildSetup, readSetup, type SetupChoice, type SetupShape } from './setup.ts';
 import { historyTurns } from './texts.ts';
 import { Uplink } from './uplink.ts';
-import { readMessage, type ServerEvent } from './wire.ts';
+import { MessageReader, type ServerEvent } from './wire.ts';
 
 /** Everything that a session needs to know beside the request. Times are in ms. */
 export interface SessionSettings extends SetupChoice {
@@ -40,6 +40,8 @@ export interface SessionSettings extends SetupChoice {
   readonly streamEndMs: number;
   readonly correctHeard: boolean;
   readonly quietResults: boolean;
+  /** Of all sessions of the provider. */
+  readonly decoder: SpeechDecoder;
 }
 
 /** What a session begins with. */
@@ -68,6 +70,7 @@ export class GeminiSession implements ProviderSession {
   readonly #sink: (event: ProviderEvent) => void;
   readonly #socket: ProviderSocket;
   readonly #uplink: Uplink;
+  readonly #reader: MessageReader;
   readonly #conversation: Conversation;
   readonly #expiry: Expiry;
   readonly #scrub: Scrub;
@@ -91,6 +94,7 @@ export class GeminiSession implements ProviderSession {
     const { clock, network } = request;
     this.input = settings.input;
     this.#settings = settings;
+    this.#reader = new MessageReader(settings.decoder);
     this.#request = request;
     this.#clock = clock;
     this.#sink = guardedSink(sink, (error) => this.#fail(error));
@@ -220,7 +224,7 @@ export class GeminiSession implements ProviderSession {
 
   #parse(text: string): readonly ServerEvent[] {
     try {
-      return readMessage(text);
+      return this.#reader.read(text);
     } catch (thrown) {
       this.#warn('bad_frame', BridgeError.from(thrown, 'BAD_FRAME').message);
       return [];

@@ -2,7 +2,9 @@ import { LONGEST_TIMER_MS } from '../../clock.ts';
 import { BridgeError } from '../../errors.ts';
 import type { Usage } from '../../provider.ts';
 import { type Fields, fieldsOf, isFields, textOf } from '../common/fields.ts';
+import { KnownForm } from '../common/known-form.ts';
 import { codeWord, MOST_ID } from '../common/limits.ts';
+import type { SpeechDecoder } from '../common/speech-decoder.ts';
 import { readUsage } from './usage.ts';
 
 export interface WireCall {
@@ -18,7 +20,7 @@ export type ServerEvent =
   | { readonly type: 'ready' }
   | { readonly type: 'error'; readonly words: string }
   /** `rate` in Hz; undefined: not said. */
-  | { readonly type: 'audio'; readonly delta: string; readonly rate: number | undefined }
+  | { readonly type: 'audio'; readonly bytes: Uint8Array; readonly rate: number | undefined }
   /** The model writes instead of speaking. */
   | { readonly type: 'written' }
   | { readonly type: 'words'; readonly role: 'user' | 'assistant'; readonly text: string }
@@ -47,7 +49,7 @@ function rateOf(mimeType: string): number | undefined {
   return rate === undefined ? undefined : Number(rate);
 }
 
-function readPart(part: Fields, events: ServerEvent[]): void {
+function readPart(part: Fields, events: ServerEvent[], speech: string[]): void {
   // What the model thinks is neither said nor heard.
   if (part['thought'] === true) return;
   const blob = part['inlineData'];
@@ -56,7 +58,8 @@ function readPart(part: Fields, events: ServerEvent[]): void {
     if (!mimeType.startsWith('audio/')) return;
     const delta = blob['data'];
     if (typeof delta !== 'string') throw new BridgeError('BAD_FRAME', 'a part has audio without data');
-    events.push({ type: 'audio', delta, rate: rateOf(mimeType) });
+    speech.push(delta);
+    events.push({ type: 'audio', bytes: Buffer.from(delta, 'base64'), rate: rateOf(mimeType) });
   } else if (textOf(part['text']) !== undefined && part['text'] !== '') {
     events.push({ type: 'written' });
   }
@@ -67,18 +70,18 @@ function readWords(role: 'user' | 'assistant', value: unknown, events: ServerEve
   if (text !== undefined && text !== '') events.push({ type: 'words', role, text });
 }
 
-function readParts(value: unknown, events: ServerEvent[]): void {
+function readParts(value: unknown, events: ServerEvent[], speech: string[]): void {
   if (value === undefined || value === null) return;
   const parts: unknown = fieldsOf(value)['parts'];
   if (parts === undefined) return;
   if (!Array.isArray(parts)) throw new BridgeError('BAD_FRAME', 'modelTurn has parts that are no list');
-  for (const part of parts) readPart(fieldsOf(part), events);
+  for (const part of parts) readPart(fieldsOf(part), events, speech);
 }
 
 // What the caller said comes before the answer to it, and what ends a turn after all that belongs to it.
-function readContent(content: Fields, events: ServerEvent[], ends: ServerEvent[]): void {
+function readContent(content: Fields, events: ServerEvent[], ends: ServerEvent[], speech: string[]): void {
   readWords('user', content['inputTranscription'], events);
-  readParts(content['modelTurn'], events);
+  readParts(content['modelTurn'], events, speech);
   readWords('assistant', content['outputTranscription'], events);
   if (content['generationComplete'] === true) ends.push({ type: 'generated' });
   if (content['interrupted'] === true) ends.push({ type: 'interrupted' });
@@ -165,27 +168,57 @@ function parseJson(text: string): Fields {
   throw new BridgeError('BAD_FRAME', 'a message is not an object');
 }
 
-/**
- * One message, in the order in which it is to be taken; empty for news that nobody needs. Throws BAD_FRAME for
- * nonsense.
- */
-export function readMessage(text: string): readonly ServerEvent[] {
-  const message = parseJson(text);
-  const events: ServerEvent[] = [];
-  const ends: ServerEvent[] = [];
-  const strange: string[] = [];
-  const content = message['serverContent'];
-  if (content !== undefined && content !== null) readContent(fieldsOf(content), events, ends);
-  for (const key of Object.keys(message)) {
-    const value = message[key];
-    if (key === 'serverContent' || value === undefined || value === null) continue;
-    const read = MESSAGES.get(key);
-    if (read === undefined) strange.push(key);
-    else read(value, events);
+/** What the speech of a message is, piece by piece. */
+interface Known {
+  readonly rates: readonly (number | undefined)[];
+}
+
+/** Reads the messages of one session. */
+export class MessageReader {
+  readonly #form: KnownForm<Known> | undefined;
+
+  /** @param decoder undefined: every message is read as JSON, which gives the same, and costs more */
+  constructor(decoder?: SpeechDecoder) {
+    this.#form = decoder && new KnownForm(decoder);
   }
-  for (const end of ends) events.push(end);
-  if (strange.length > 0) events.push({ type: 'unknown', names: namesOf(strange) });
-  return events;
+
+  /**
+   * One message, in the order in which it is to be taken; empty for news that nobody needs. Bytes of audio are lent, see
+   * `SpeechDecoder`. Throws BAD_FRAME for nonsense.
+   */
+  read(text: string): readonly ServerEvent[] {
+    const speech = this.#form?.speechIn(text);
+    const rates = this.#form?.says?.rates;
+    if (speech === undefined || rates === undefined) return this.#any(text);
+    return speech.map((bytes, i) => ({ type: 'audio', bytes, rate: rates[i] }));
+  }
+
+  #any(text: string): readonly ServerEvent[] {
+    const message = parseJson(text);
+    const events: ServerEvent[] = [];
+    const ends: ServerEvent[] = [];
+    const strange: string[] = [];
+    const speech: string[] = [];
+    const content = message['serverContent'];
+    if (content !== undefined && content !== null) readContent(fieldsOf(content), events, ends, speech);
+    for (const key of Object.keys(message)) {
+      const value = message[key];
+      if (key === 'serverContent' || value === undefined || value === null) continue;
+      const read = MESSAGES.get(key);
+      if (read === undefined) strange.push(key);
+      else read(value, events);
+    }
+    for (const end of ends) events.push(end);
+    if (strange.length > 0) events.push({ type: 'unknown', names: namesOf(strange) });
+    if (speech.length > 0) this.#learn(text, events, speech);
+    return events;
+  }
+
+  /** Only what brings speech and nothing else comes so often. */
+  #learn(text: string, events: readonly ServerEvent[], speech: readonly string[]): void {
+    const rates = events.flatMap((event) => (event.type === 'audio' ? [event.rate] : []));
+    if (rates.length === events.length) this.#form?.learn(text, { rates }, speech, {});
+  }
 }
 
 /** Names out of a message may be anything; only what looks like one is repeated. */

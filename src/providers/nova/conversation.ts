@@ -64,7 +64,7 @@ export class Conversation {
   handle(event: ServerEvent): void {
     switch (event.type) {
       case 'audio':
-        this.#onAudio(event.contentId, event.base64);
+        this.#onAudio(event.contentId, event.bytes);
         return;
       case 'words':
         this.#onWords(event);
@@ -264,13 +264,12 @@ export class Conversation {
     });
   }
 
-  #onAudio(contentId: string, base64: string): void {
+  #onAudio(contentId: string, bytes: Uint8Array): void {
     const sentence = this.#turns.bySpeech(contentId) ?? this.#turns.spoken(this.#turn(), contentId);
     const { turn } = sentence;
     this.#requests.alive();
     // Speech of a turn that is over, or was cut off, may still come for a moment.
     if (turn.discarded || turn.done) return;
-    const bytes = Buffer.from(base64, 'base64');
     if (bytes.length === 0) return;
     sentence.received += bytes.length;
     this.#ports.emit({ type: 'audio', responseId: turn.id, itemId: sentence.id, bytes });

@@ -15,6 +15,7 @@ import { Expiry } from '../common/expiry.ts';
 import { settingsText } from '../common/fields.ts';
 import { guardedSink } from '../common/guarded-sink.ts';
 import { abortError, connectError, type Scrub } from '../common/network.ts';
+import type { SpeechDecoder } from '../common/speech-decoder.ts';
 import { OPENING_WORDS, openingMove } from '../common/told.ts';
 import { WholeSamples } from '../common/whole-samples.ts';
 import type { AwsLink } from './aws.ts';
@@ -42,6 +43,8 @@ export interface SessionSetup extends SessionChoice {
   readonly scrub: Scrub;
   /** Of the provider, which ends what is still open. */
   readonly sessions: Set<NovaSession>;
+  /** Of all sessions of the provider. */
+  readonly decoder: SpeechDecoder;
 }
 
 type Stage = 'connecting' | 'open' | 'closing' | 'closed';
@@ -64,7 +67,7 @@ export class NovaSession implements ProviderSession {
   readonly #writer: PromptWriter;
   readonly #uplink: Uplink;
   readonly #conversation: Conversation;
-  readonly #reader = new ServerEventReader();
+  readonly #reader: ServerEventReader;
   readonly #samples = new WholeSamples();
   readonly #expiry: Expiry;
   readonly #startedAt: number;
@@ -83,6 +86,7 @@ export class NovaSession implements ProviderSession {
   private constructor(setup: SessionSetup, request: ConnectRequest, sink: (event: ProviderEvent) => void) {
     const { clock, network, random = systemRandom } = request;
     this.#setup = setup;
+    this.#reader = new ServerEventReader(setup.decoder);
     this.#clock = clock;
     this.#network = network;
     this.#sink = guardedSink(sink, (error) => this.#fail(error));
@@ -263,11 +267,15 @@ export class NovaSession implements ProviderSession {
   // A mistake of ours in one session must not take the process and all other calls with it.
   #onBytes(bytes: Uint8Array): void {
     if (this.#stage !== 'open') return;
+    const { decoder } = this.#setup;
+    decoder.begin();
     try {
       const event = this.#parse(bytes);
       if (event) this.#conversation.handle(event);
     } catch (thrown) {
       this.#fail(BridgeError.from(thrown));
+    } finally {
+      decoder.end();
     }
   }
 

@@ -1,7 +1,9 @@
 import { BridgeError } from '../../errors.ts';
 import type { Usage } from '../../provider.ts';
 import { type Fields, fieldsOf, isFields, jsonOf, textOf } from '../common/fields.ts';
+import { KnownForm } from '../common/known-form.ts';
 import { MOST_ID } from '../common/limits.ts';
+import type { SpeechDecoder } from '../common/speech-decoder.ts';
 import { UsageReader } from './usage.ts';
 
 /** What one block of output is: words of the caller, words planned or spoken by the agent, speech, a function call. */
@@ -15,7 +17,7 @@ export type ServerEvent =
   | { readonly type: 'completionStart' }
   | { readonly type: 'contentStart'; readonly contentId: string; readonly kind: ContentKind }
   | { readonly type: 'words'; readonly contentId: string; readonly kind: ContentKind; readonly text: string }
-  | { readonly type: 'audio'; readonly contentId: string; readonly base64: string }
+  | { readonly type: 'audio'; readonly contentId: string; readonly bytes: Uint8Array }
   | {
       readonly type: 'call';
       readonly contentId: string;
@@ -94,18 +96,49 @@ export function callArguments(content: unknown): string {
   return isFields(jsonOf(once)) ? once : content;
 }
 
+function unwrap(text: string, length: number): [string, Fields] {
+  const message = jsonOf(text);
+  if (!isFields(message)) {
+    throw new BridgeError('BAD_FRAME', `an event of ${length} bytes is not a JSON object`);
+  }
+  const { event } = message;
+  if (!isFields(event)) throw new BridgeError('BAD_FRAME', 'an event has no field event');
+  for (const [name, body] of Object.entries(event)) return [name, fieldsOf(body)];
+  throw new BridgeError('BAD_FRAME', 'an event has no name');
+}
+
 /** Reads what the service sends on one stream, and drops what it sends twice. */
 export class ServerEventReader {
   /** The newest blocks; a duplicate comes soon or never. */
   readonly #blocks = new Map<string, { readonly kind: ContentKind; ended: boolean; last: string }>();
   readonly #usage = new UsageReader();
+  /** Says to which block its speech belongs. */
+  readonly #form: KnownForm<string> | undefined;
 
-  /** One event; undefined for news that nobody needs, or told just before. Throws BAD_FRAME for nonsense. */
+  /** @param decoder undefined: every event is read as JSON, which gives the same, and costs more */
+  constructor(decoder?: SpeechDecoder) {
+    this.#form = decoder && new KnownForm(decoder);
+  }
+
+  /**
+   * One event; undefined for news that nobody needs, or told just before. Bytes of audio are lent, see `SpeechDecoder`.
+   * Throws BAD_FRAME for nonsense.
+   */
   read(bytes: Uint8Array): ServerEvent | undefined {
-    const [name, body] = this.#unwrap(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+    const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const form = this.#form;
+    // A known form has nothing but ASCII, which is cheaper to read so.
+    const speech = form?.speechIn(view.toString('latin1'))?.[0];
+    if (speech === undefined || form?.says === undefined) return this.#any(view);
+    return this.#audio(form.says, form.written[0] ?? '', speech);
+  }
+
+  #any(bytes: Buffer): ServerEvent | undefined {
+    const text = bytes.toString();
+    const [name, body] = unwrap(text, bytes.length);
     switch (name) {
       case 'audioOutput':
-        return this.#audio(body);
+        return this.#anyAudio(text, body);
       case 'textOutput':
         return this.#words(body);
       case 'contentStart':
@@ -127,17 +160,6 @@ export class ServerEventReader {
     }
   }
 
-  #unwrap(bytes: Buffer): [string, Fields] {
-    const message = jsonOf(bytes.toString());
-    if (!isFields(message)) {
-      throw new BridgeError('BAD_FRAME', `an event of ${bytes.length} bytes is not a JSON object`);
-    }
-    const { event } = message;
-    if (!isFields(event)) throw new BridgeError('BAD_FRAME', 'an event has no field event');
-    for (const [name, body] of Object.entries(event)) return [name, fieldsOf(body)];
-    throw new BridgeError('BAD_FRAME', 'an event has no name');
-  }
-
   #start(body: Fields): ServerEvent | undefined {
     const contentId = required('contentStart', body, 'contentId');
     const kind = kindOf(body);
@@ -146,13 +168,18 @@ export class ServerEventReader {
     return { type: 'contentStart', contentId, kind };
   }
 
-  #audio(body: Fields): ServerEvent | undefined {
+  #anyAudio(text: string, body: Fields): ServerEvent | undefined {
     const contentId = required('audioOutput', body, 'contentId');
     const base64 = required('audioOutput', body, 'content', Number.POSITIVE_INFINITY);
+    if (Buffer.byteLength(text) === text.length) this.#form?.learn(text, contentId, [base64], {});
+    return this.#audio(contentId, base64, Buffer.from(base64, 'base64'));
+  }
+
+  #audio(contentId: string, base64: string, bytes: Uint8Array): ServerEvent | undefined {
     const block = this.#block(contentId, 'speech');
     if (block.ended || (base64 === block.last && !SILENCE.test(base64))) return undefined;
     block.last = base64.length > MOST_LAST ? '' : base64;
-    return { type: 'audio', contentId, base64 };
+    return { type: 'audio', contentId, bytes };
   }
 
   #words(body: Fields): ServerEvent | undefined {

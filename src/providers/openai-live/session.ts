@@ -15,6 +15,7 @@ import { guardedSink } from '../common/guarded-sink.ts';
 import { codeWord } from '../common/limits.ts';
 import { abortError, networkError, type Scrub } from '../common/network.ts';
 import { ProviderSocket, type SocketEnd } from '../common/socket.ts';
+import type { SpeechDecoder } from '../common/speech-decoder.ts';
 import { WholeSamples } from '../common/whole-samples.ts';
 import { backendModel, buildSession, readExpiry, readFormat, type SessionChoice } from './config.ts';
 import { Dialogue } from './dialogue.ts';
@@ -38,6 +39,8 @@ export interface SessionSetup extends SessionChoice {
   /** See `OpenAiLiveOptions`. */
   readonly stallMs: number;
   readonly scrub: Scrub;
+  /** Of all sessions of the provider. */
+  readonly decoder: SpeechDecoder;
 }
 
 /** `ending`: what is open is told to its end. */
@@ -55,7 +58,7 @@ export class OpenAiLiveSession implements ProviderSession {
   readonly #clock: Clock;
   readonly #sink: (event: ProviderEvent) => void;
   readonly #socket: ProviderSocket;
-  readonly #reader = new ServerEventReader();
+  readonly #reader: ServerEventReader;
   readonly #samples = new WholeSamples();
   readonly #expiry: Expiry;
   readonly #ready: Promise<void>;
@@ -79,6 +82,7 @@ export class OpenAiLiveSession implements ProviderSession {
     this.#setup = setup;
     this.#request = request;
     this.#clock = request.clock;
+    this.#reader = new ServerEventReader(setup.decoder);
     this.#expiry = new Expiry(request.clock, setup.expiryMarginMs, (event) => this.#emit(event));
     this.#sink = guardedSink(sink, (error) => this.#fail(error));
     this.#format = readFormat(session);

@@ -202,15 +202,11 @@ export class OpenAiSession implements ProviderSession {
   // A mistake of ours in one session must not take the process and all other calls with it.
   #onText(text: string): void {
     if (this.#stage !== 'connecting' && this.#stage !== 'open') return;
-    const { decoder } = this.#setup;
-    decoder.begin();
     try {
       const event = this.#parse(text);
       if (event) this.#handle(event);
     } catch (thrown) {
       this.#fail(BridgeError.from(thrown));
-    } finally {
-      decoder.end();
     }
   }
 
