@@ -73,6 +73,18 @@ const SERVICES: readonly Service[] = [
         type: 'response.audio.delta',
         event_id: `${at}`,
       }),
+      // What is no speech looks like the speech beside it.
+      (random, at) => ({
+        more: { x: at % 2 === 0 ? 'AAAA' : base64(random) },
+        type: 'response.audio.delta',
+        ...OF_ITEM,
+        delta: 'AAAA',
+      }),
+      (random, at) => {
+        const x = at % 2 === 0 ? 'AAAA' : base64(random);
+        const rest = JSON.stringify({ type: 'response.audio.delta', ...OF_ITEM, more: { x } });
+        return `${rest.slice(0, -1)},"delta":"\\u0041AAA"}`;
+      },
     ],
     others: [
       { type: 'response.output_audio.done', event_id: 'event_x', ...OF_ITEM },
