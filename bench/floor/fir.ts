@@ -2,22 +2,24 @@ import type { AudioPath } from './relay.ts';
 
 /**
  * A careful conversion between mu-law at 8 kHz and PCM16 at 24 kHz, such as one writes who knows how: a windowed sinc of
- * 97 taps at 24 kHz (Kaiser, beta 7.4, -6 dB at 4 kHz), in three phases going up, so 32 taps for each output there and 97
- * for each output going down. Rejection 74 dB from 15 % above the cutoff, delay 2 ms each way: the filter that the bridge
- * has as well, without its tricks.
+ * 97 taps at 24 kHz (Kaiser, beta 7.4, -6 dB at 4 kHz), of which every third but the middle one is 0 and left out, so 32
+ * taps for two of three outputs going up, and 65 for each output going down. Rejection 74 dB from 15 % above the cutoff,
+ * delay 2 ms each way: the filter that the bridge has as well. Tables for mu-law, no memory allocated for filtering, four
+ * sums at a time.
  */
 const TIMES = 3;
 const HALF = 48;
 const TAPS = 2 * HALF + 1;
 const BETA = 7.4;
-/** Inputs that an output going up is made of, beside the newest. */
-const UP_HISTORY = Math.floor((TAPS - 1) / TIMES);
-const DOWN_HISTORY = TAPS - 1;
-/** Samples of the longest message at 24 kHz that is taken without making new buffers. */
-const ROOM = 4_800;
+/** Taps of a phase that is not the pure delay, and inputs that have to be kept for them. */
+const LENGTH = 32;
+/** The middle tap, counted in inputs at 8 kHz. */
+const MIDDLE = HALF / TIMES;
+/** Samples of the longest message that is taken, at 8 kHz. */
+const ROOM = 1_600;
 
 /** By how much audio comes out late, in samples at 8 kHz. */
-export const FLOOR_DELAY = HALF / TIMES;
+export const FLOOR_DELAY = MIDDLE;
 
 function bessel(x: number): number {
   let sum = 1;
@@ -40,16 +42,21 @@ function lowPass(): Float64Array {
   return taps.map((tap) => tap / sum);
 }
 
-/** It is symmetric, so oldest first is newest first. */
 const LOW_PASS = lowPass();
 
-/** The taps of each phase, oldest input first. */
-const PHASES = Array.from({ length: TIMES }, (_, phase) =>
-  Float64Array.from(
-    { length: UP_HISTORY + 1 },
-    (_, i) => TIMES * (LOW_PASS[phase + (UP_HISTORY - i) * TIMES] ?? 0),
-  ),
-);
+/** The taps of a phase, for the oldest input first. */
+function phase(of: number, gain: number, isUp: boolean): Float64Array {
+  return Float64Array.from({ length: LENGTH }, (_, i) => {
+    const tap = of + TIMES * (isUp ? LENGTH - 1 - i : i);
+    return gain * (LOW_PASS[tap] ?? 0);
+  });
+}
+
+const UP_FIRST = phase(1, TIMES, true);
+const UP_SECOND = phase(2, TIMES, true);
+const DOWN_FIRST = phase(1, 1, false);
+const DOWN_SECOND = phase(2, 1, false);
+const DOWN_MIDDLE = LOW_PASS[HALF] ?? 0;
 
 const EXPAND = Int16Array.from({ length: 256 }, (_, code) => {
   const bits = ~code & 0xff;
@@ -77,43 +84,61 @@ function toInt16(value: number): number {
 }
 
 function dot(taps: Float64Array, input: Float64Array, from: number): number {
-  let sum = 0;
-  for (let i = 0; i < taps.length; i++) sum += at(taps, i) * at(input, from + i);
-  return sum;
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  for (let i = 0; i < LENGTH; i += 4) {
+    a += at(taps, i) * at(input, from + i);
+    b += at(taps, i + 1) * at(input, from + i + 1);
+    c += at(taps, i + 2) * at(input, from + i + 2);
+    d += at(taps, i + 3) * at(input, from + i + 3);
+  }
+  return a + b + (c + d);
 }
 
 class Up {
-  readonly #input = new Float64Array(UP_HISTORY + ROOM / TIMES);
-  readonly #output = new Int16Array(ROOM);
+  readonly #input = new Float64Array(LENGTH + ROOM);
+  readonly #output = new Int16Array(TIMES * ROOM);
 
   process(codes: Buffer): Buffer {
     const input = this.#input;
     const output = this.#output;
-    for (let i = 0; i < codes.length; i++) input[UP_HISTORY + i] = at(EXPAND, at(codes, i));
-    for (let phase = 0; phase < TIMES; phase++) {
-      const taps = PHASES[phase] ?? LOW_PASS;
-      for (let i = 0; i < codes.length; i++) output[i * TIMES + phase] = toInt16(dot(taps, input, i));
+    for (let i = 0; i < codes.length; i++) input[LENGTH + i] = at(EXPAND, at(codes, i));
+    for (let i = 0; i < codes.length; i++) {
+      output[TIMES * i] = at(input, LENGTH + i - MIDDLE);
+      output[TIMES * i + 1] = toInt16(dot(UP_FIRST, input, i + 1));
+      output[TIMES * i + 2] = toInt16(dot(UP_SECOND, input, i + 1));
     }
-    input.copyWithin(0, codes.length, codes.length + UP_HISTORY);
+    input.copyWithin(0, codes.length, codes.length + LENGTH);
     return Buffer.from(output.buffer, 0, 2 * TIMES * codes.length);
   }
 }
 
 class Down {
-  readonly #input = new Float64Array(DOWN_HISTORY + ROOM);
-  readonly #output = Buffer.alloc(ROOM / TIMES);
+  readonly #middle = new Float64Array(LENGTH + ROOM);
+  readonly #first = new Float64Array(LENGTH + ROOM);
+  readonly #second = new Float64Array(LENGTH + ROOM);
+  readonly #output = Buffer.alloc(ROOM);
 
   /** Whole groups of three samples only. */
   process(bytes: Buffer): Buffer {
-    const input = this.#input;
-    const output = this.#output;
-    const count = bytes.length >> 1;
-    for (let i = 0; i < count; i++) input[DOWN_HISTORY + i] = bytes.readInt16LE(2 * i);
-    const outputs = count / TIMES;
+    const samples = new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length >> 1);
+    const outputs = samples.length / TIMES;
     for (let i = 0; i < outputs; i++) {
-      output[i] = at(COMPRESS, 32_768 + toInt16(dot(LOW_PASS, input, i * TIMES)));
+      this.#middle[LENGTH + i] = at(samples, TIMES * i);
+      this.#first[LENGTH + i] = at(samples, TIMES * i + 1);
+      this.#second[LENGTH + i] = at(samples, TIMES * i + 2);
     }
-    input.copyWithin(0, count, count + DOWN_HISTORY);
+    const output = this.#output;
+    for (let i = 0; i < outputs; i++) {
+      const middle = DOWN_MIDDLE * at(this.#middle, LENGTH + i - MIDDLE);
+      const sum = middle + dot(DOWN_FIRST, this.#first, i) + dot(DOWN_SECOND, this.#second, i);
+      output[i] = at(COMPRESS, 32_768 + toInt16(sum));
+    }
+    for (const stream of [this.#middle, this.#first, this.#second]) {
+      stream.copyWithin(0, outputs, outputs + LENGTH);
+    }
     return output.subarray(0, outputs);
   }
 }
