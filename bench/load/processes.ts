@@ -29,8 +29,8 @@ function start(core: number, args: readonly string[], env: NodeJS.ProcessEnv): C
   return child;
 }
 
-/** Other programs are to disturb as little as they can. */
-function hurry(pid: number): void {
+/** Has a process go before others: they are to disturb as little as they can. */
+export function hurry(pid: number): void {
   try {
     setPriority(pid, PRIORITY);
     // Linux may share the processor among sessions first; these processes are each in one of their own.
