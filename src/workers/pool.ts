@@ -195,7 +195,7 @@ export class Pool {
   }
 
   #start(slot: Slot): WorkerProcess {
-    const { entry, folder, env, insecure, localAuthToken, clock } = this.#options;
+    const { entry, folder, env, insecure, localAuthToken, clock, log } = this.#options;
     this.#started += 1;
     slot.since = clock.now();
     const worker = new WorkerProcess(
@@ -218,6 +218,11 @@ export class Pool {
       },
     );
     slot.worker = worker;
+    const { pid } = worker;
+    worker.ready.then(
+      () => log.info({ worker: slot.number, pid }, 'a worker process takes calls'),
+      (error: unknown) => log.error({ worker: slot.number, pid, err: error }, 'a worker process cannot begin'),
+    );
     return worker;
   }
 
@@ -240,12 +245,8 @@ export class Pool {
   }
 
   #replace(slot: Slot): void {
-    const { log } = this.#options;
     this.#restarts += 1;
-    this.#start(slot).ready.then(
-      () => log.info({ worker: slot.number }, 'a worker process has taken the place of one that had died'),
-      (error: unknown) => log.error({ worker: slot.number, err: error }, 'a worker process cannot begin'),
-    );
+    this.#start(slot);
   }
 
   async #onDay(
