@@ -116,7 +116,7 @@ export interface MediaNumbers {
 
 /** A text without a quote, a backslash or a control character, which stands in JSON as it is. */
 const PLAIN = '"[ !#-[\\]-\\uffff]*"';
-/** Few enough digits that no number is rounded. */
+/** Few enough digits that it is a number like any other. */
 const DIGITS = '\\d{1,15}';
 const NUMBER = '(?:0|[1-9]\\d{0,14})';
 /** Carriers have one or two shapes, and another one after they have changed something. */

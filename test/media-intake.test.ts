@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { type AudioFormat, MULAW_8K } from '../src/audio/format.ts';
-import type { AnswerPlan, CarrierCapabilities } from '../src/carrier.ts';
+import type { AnswerPlan, Carrier, CarrierCapabilities } from '../src/carrier.ts';
 import type { LegEvent } from '../src/leg.ts';
 import { MediaSockets } from '../src/media-socket.ts';
 import { STREAM_BROKE } from '../src/notices.ts';
@@ -132,6 +132,89 @@ describe('media that may come out of order', () => {
     }
     await expect.poll(() => kit.provider.audio.length).toBe(little.length);
     expect(Buffer.from(kit.provider.audio).equals(little)).toBe(true);
+  });
+});
+
+describe('media of a carrier that has a short way for it', () => {
+  /** `~` and a digit is a message of audio. What is asked of the carrier is kept. */
+  const shortcut = () => {
+    const asked: string[] = [];
+    const parts: Partial<Carrier> = {
+      decode: (text) => {
+        asked.push(text);
+        return decode(text);
+      },
+      decodeAudio: (text) => {
+        if (text.startsWith('!')) throw new Error('never asked of what is binary');
+        if (!text.startsWith('~')) return undefined;
+        return { type: 'audio', bytes: new Uint8Array(160).fill(Number(text.slice(1))), atMs: undefined };
+      },
+      mediaEncoder: (leg) => (bytes) =>
+        JSON.stringify({ type: `audio for ${leg.streamId}`, bytes: [...bytes] }),
+    };
+    return { asked, parts };
+  };
+
+  it('goes that way, and everything else the other one', async () => {
+    const { asked, parts } = shortcut();
+    const { kit, connect } = await serve({}, { parts });
+    const call = kit.admit();
+    await kit.provider.ready();
+    const { socket, send } = await connect(call.plan);
+    // Before the stream has begun there is nobody who would hear it.
+    socket.send('~1');
+    send(started());
+    for (const text of ['~2', '~3']) socket.send(text);
+    send(audio(4));
+    socket.send('~5');
+    send({ type: 'stopped' });
+    await expect.poll(() => call.endReason).toBe('caller-hung-up');
+    expect(kit.provider.audio.filter((_, i) => i % 160 === 0)).toEqual([2, 3, 4, 5]);
+    expect(asked.map((text) => (JSON.parse(text) as LegEvent).type)).toEqual(['started', 'audio', 'stopped']);
+  });
+
+  it('is put in order as well, and keeps its place', async () => {
+    const { parts } = shortcut();
+    const decodeAudio = (text: string) => {
+      const read = parts.decodeAudio?.(text);
+      return read === undefined ? undefined : { ...read, order: Number(text.slice(1)) };
+    };
+    const { kit, connect } = await serve({ orderedMedia: false }, { parts: { ...parts, decodeAudio } });
+    const call = kit.admit();
+    await kit.provider.ready();
+    const { socket, send } = await connect(call.plan);
+    send(started());
+    for (const text of ['~1', '~3', '~2', '~2', '~4']) socket.send(text);
+    send({ type: 'stopped' });
+    await expect.poll(() => call.endReason).toBe('caller-hung-up');
+    expect(kit.provider.audio.filter((_, i) => i % 160 === 0)).toEqual([1, 2, 3, 4]);
+  });
+
+  it('makes good for messages before it that could not be read', async () => {
+    const { asked, parts } = shortcut();
+    const { kit, connect } = await serve({}, { parts });
+    const call = kit.admit();
+    await kit.provider.ready();
+    const { socket, closed, send } = await connect(call.plan);
+    send(started());
+    for (const text of [...Array(49).fill('?'), '~1', ...Array(49).fill('?'), '~2']) socket.send(text);
+    await expect.poll(() => kit.provider.audio.length).toBe(320);
+    for (let i = 0; i < 50; i++) socket.send(Buffer.from('!'));
+    expect(await closed).toBe(1008);
+    expect(asked).toHaveLength(99);
+  });
+
+  it('is written in the way that was made for its stream, and commands are not', async () => {
+    const { kit, connect } = await serve({}, shortcut());
+    const call = kit.admit();
+    await kit.provider.ready();
+    const { send, commands } = await connect(call.plan);
+    send(started({ streamId: 'MZ7' }));
+    await expect.poll(() => kit.events.map(({ type }) => type)).toContain('mediaStarted');
+    kit.provider.speak('r', 'a', 100);
+    await expect.poll(() => commands.map(({ type }) => type)).toContain('mark');
+    const kinds = new Set(commands.map(({ type }) => type));
+    expect([...kinds].sort()).toEqual(['audio for MZ7', 'mark']);
   });
 });
 
