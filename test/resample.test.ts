@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { RATES, type Rate } from '../src/audio/format.ts';
+import { BLOCK } from '../src/audio/kernel.ts';
 import { resampleWhole } from '../src/audio/offline.ts';
-import { createResampler, FLUSH_CAPACITY } from '../src/audio/resample.ts';
+import { createResampler } from '../src/audio/resample.ts';
+import { Resampling } from './support/resampling.ts';
 import { dB, fitTone, noise, rms, seeded, toInt16, tone } from './support/signal.ts';
 
 const PAIRS = RATES.flatMap((from) =>
@@ -12,18 +14,14 @@ const DOWN = PAIRS.filter(([from, to]) => to < from);
 
 /** Converts all of it, `cut()` samples at a time, and flushes. */
 function convert(from: Rate, to: Rate, input: Int16Array, cut: () => number = () => from / 50): Int16Array {
-  const resampler = createResampler(from, to);
+  const resampling = new Resampling(from, to);
   const parts: number[] = [];
   for (let at = 0; at < input.length; ) {
     const piece = input.slice(at, at + cut());
-    const output = new Int16Array(resampler.capacityFor(piece.length));
-    const count = resampler.process(piece, piece.length, output);
-    for (const sample of output.subarray(0, count)) parts.push(sample);
+    for (const sample of resampling.push(piece)) parts.push(sample);
     at += piece.length;
   }
-  const rest = new Int16Array(FLUSH_CAPACITY);
-  const count = resampler.flush(rest);
-  return Int16Array.from([...parts, ...rest.subarray(0, count)]);
+  return Int16Array.from([...parts, ...resampling.finish()]);
 }
 
 /** One second of a tone through the converter; the part without the ends. */
@@ -102,10 +100,9 @@ describe.each(PAIRS)('resampling %i to %i', (from, to) => {
   });
 
   it('gives 20 ms for every 20 ms, from the first frame on', () => {
-    const resampler = createResampler(from, to);
-    const output = new Int16Array(to / 50 + 8);
+    const resampling = new Resampling(from, to);
     const frame = toInt16(noise(from / 50));
-    const counts = new Set(Array.from({ length: 50 }, () => resampler.process(frame, frame.length, output)));
+    const counts = new Set(Array.from({ length: 50 }, () => resampling.push(frame).length));
     expect([...counts]).toEqual([to / 50]);
   });
 
@@ -165,15 +162,18 @@ describe.each(PAIRS)('resampling %i to %i', (from, to) => {
   });
 
   it('has not drifted by a thousandth of a sample after ten minutes', () => {
-    const resampler = createResampler(from, to);
+    const resampling = new Resampling(from, to);
     const hz = 1000;
     // A whole number of periods in each frame, so that one frame can be sent over and over.
     const frame = toInt16(tone(from / 50, { hz, rate: from }));
-    const output = new Int16Array(to / 50);
+    let output: Int16Array = new Int16Array(0);
     let total = 0;
-    for (let i = 0; i < 30_000; i++) total += resampler.process(frame, frame.length, output);
+    for (let i = 0; i < 30_000; i++) {
+      output = resampling.push(frame);
+      total += output.length;
+    }
     const { phase } = fitTone(output, hz, to);
-    const turns = phase / (2 * Math.PI) + (hz * resampler.delaySamples) / to;
+    const turns = phase / (2 * Math.PI) + (hz * resampling.resampler.delaySamples) / to;
     expect(total).toBe(600 * to);
     expect(Math.abs(((turns - Math.round(turns)) * to) / hz)).toBeLessThan(0.001);
   });
@@ -181,52 +181,51 @@ describe.each(PAIRS)('resampling %i to %i', (from, to) => {
   it('is as fresh after reset and after flush', () => {
     const input = toInt16(noise(1_001, 20_000));
     const fresh = convert(from, to, input);
-    const resampler = createResampler(from, to);
-    const output = new Int16Array(resampler.capacityFor(input.length) + FLUSH_CAPACITY);
-    const run = (): number[] => {
-      const count = resampler.process(input, input.length, output);
-      return [...output.subarray(0, count)];
-    };
-    run();
-    resampler.reset();
-    const first = run();
-    resampler.flush(output);
-    const second = run();
-    expect(first).toEqual([...fresh.subarray(0, first.length)]);
+    const resampling = new Resampling(from, to);
+    resampling.push(input);
+    resampling.resampler.reset();
+    const first = resampling.push(input);
+    resampling.finish();
+    const second = resampling.push(input);
+    expect(first).toEqual(fresh.slice(0, first.length));
     expect(second).toEqual(first);
   });
 
-  it('does not mix two calls, nor touch their input', () => {
-    const one = toInt16(noise(960, 20_000, 1));
-    const two = toInt16(noise(960, 20_000, 2));
-    const copies = [one.slice(), two.slice()];
-    const a = createResampler(from, to);
-    const b = createResampler(from, to);
-    const room = new Int16Array(a.capacityFor(960));
-    const mixed: number[] = [];
-    a.process(one, 960, room);
-    mixed.push(...room);
-    b.process(two, 960, room);
-    mixed.push(...room);
-    expect(mixed).toEqual(
-      [one, two].flatMap((input) => [...convert(from, to, input).subarray(0, room.length)]),
-    );
-    expect([one, two]).toEqual(copies);
+  it('does not mix two calls', () => {
+    const inputs = [toInt16(noise(4_807, 20_000, 1)), toInt16(noise(4_807, 20_000, 2))];
+    const calls = inputs.map(() => ({ resampling: new Resampling(from, to), heard: [] as number[] }));
+    const random = seeded(5);
+    for (let at = 0; at < 4_807; ) {
+      const count = 1 + Math.floor(random() * 400);
+      for (const [i, { resampling, heard }] of calls.entries()) {
+        heard.push(...resampling.push(inputs[i]?.subarray(at, at + count) ?? new Int16Array(0)));
+      }
+      at += count;
+    }
+    for (const { resampling, heard } of calls) heard.push(...resampling.finish());
+    expect(calls.map(({ heard }) => heard)).toEqual(inputs.map((input) => [...convert(from, to, input)]));
   });
 
-  it('takes an empty input, and has nothing to flush when nothing came', () => {
-    const resampler = createResampler(from, to);
-    const output = new Int16Array(FLUSH_CAPACITY).fill(99);
-    expect(resampler.process(new Int16Array(0), 0, output)).toBe(0);
-    expect(resampler.flush(output)).toBe(0);
-    expect(new Set(output)).toEqual(new Set([99]));
+  it('takes an empty input, and has nothing to finish when nothing came', () => {
+    const resampling = new Resampling(from, to);
+    expect(resampling.push(new Int16Array(0))).toHaveLength(0);
+    expect(resampling.finish()).toHaveLength(0);
   });
 
-  it('refuses an output that is too small instead of losing samples', () => {
+  it('has lost nothing when a block was begun for nothing', () => {
+    const input = toInt16(noise(1_001, 20_000));
+    const resampling = new Resampling(from, to);
+    const first = resampling.push(input.subarray(0, 401));
+    resampling.resampler.open();
+    const second = resampling.push(input.subarray(401));
+    const whole = [...first, ...second, ...resampling.finish()];
+    expect(whole).toEqual([...convert(from, to, input)]);
+  });
+
+  it('refuses a block that its memory does not hold', () => {
     const resampler = createResampler(from, to);
-    expect(() => resampler.process(new Int16Array(960), 960, new Int16Array(100))).toThrow(
-      /holds 100 samples/,
-    );
+    resampler.open();
+    expect(() => resampler.convert(BLOCK + 1)).toThrow(/has 961 samples, wanted at most 960/);
   });
 });
 

@@ -1,6 +1,7 @@
 import waveResampler from 'wave-resampler';
 import { AudioError } from './audio-error.ts';
-import { convolve, greatestCommonDivisor, kaiser, roundToInt16, sinc } from './resample.ts';
+import { greatestCommonDivisor, kaiser, sinc } from './filter-bank.ts';
+import { convolve, roundToInt16 } from './kernel.ts';
 
 /** Zero crossings of the kernels to each side. */
 const LOBES = 16;
