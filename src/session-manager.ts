@@ -369,18 +369,23 @@ export class SessionManager {
     this.#endings.add(ending);
     this.#byMedia.delete(entry.mediaToken);
     entry.cancelMedia();
-    const forget = this.#deps.clock.after(REMEMBER_MS, () => {
-      this.#forget.delete(forget);
-      this.#recent.delete(key);
-      this.#byAfter.delete(entry.afterToken);
-    });
-    this.#forget.add(forget);
+    this.#forgetLater(key, entry.afterToken);
     const labels = { reason, carrier: session.carrier.name, provider: session.provider };
     this.#deps.metrics.callEnded(labels, session.counts);
     this.#afterCall.begin(entry, reason);
     this.#deps.onEnded?.(session, reason);
     session.tape?.ended();
     if (this.#calls.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
+  }
+
+  /** Knows no more of the call than this: whoever waits a minute must not hold on to a session. */
+  #forgetLater(key: string, afterToken: string): void {
+    const forget = this.#deps.clock.after(REMEMBER_MS, () => {
+      this.#forget.delete(forget);
+      this.#recent.delete(key);
+      this.#byAfter.delete(afterToken);
+    });
+    this.#forget.add(forget);
   }
 
   /** What is said in a call takes much memory, and nobody asks about it for the minute that its end is remembered. */

@@ -1,10 +1,15 @@
+/** The first that is taken: a quarter of a second of a telephone line, enough for speech that comes in real time. */
+const FIRST = 2_048;
+/** What is larger than this is not kept by a queue that is empty. */
+const SMALL = 4_096;
+const NOTHING = new Uint8Array(0);
+
 /**
  * First in, first out, for bytes. Grows by doubling, keeps its memory while it is in use and gives it back once it is
- * empty after having been large.
+ * empty after having been large: of hundreds of agents that could speak only few have seconds of speech to say.
  */
 export class ByteQueue {
-  static readonly #SMALL = 16_384;
-  #ring = new Uint8Array(ByteQueue.#SMALL);
+  #ring: Uint8Array = NOTHING;
   #head = 0;
   #length = 0;
 
@@ -49,9 +54,7 @@ export class ByteQueue {
     const dropped = Math.min(count, this.#length);
     this.#length -= dropped;
     this.#head = this.#length === 0 ? 0 : (this.#head + dropped) % this.#ring.length;
-    if (this.#length === 0 && this.#ring.length > 4 * ByteQueue.#SMALL) {
-      this.#ring = new Uint8Array(ByteQueue.#SMALL);
-    }
+    if (this.#length === 0 && this.#ring.length > SMALL) this.#ring = NOTHING;
   }
 
   clear(): void {
@@ -59,7 +62,7 @@ export class ByteQueue {
   }
 
   #grow(needed: number): void {
-    let size = this.#ring.length;
+    let size = Math.max(FIRST, this.#ring.length);
     while (size < needed) size *= 2;
     const ring = new Uint8Array(size);
     const first = Math.min(this.#length, this.#ring.length - this.#head);

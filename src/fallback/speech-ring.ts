@@ -28,7 +28,7 @@ const TRIM_AGAIN_MS = 1000;
 /** At the end of what is known, where nothing is trimmed yet: it shows the noise of the line. */
 const UNTOUCHED = 1500 / FRAME_MS;
 const FIRST_SLOTS = 64;
-/** As long as all of it was delivered, what is of no more use goes before the ring becomes longer than this: 3.8 s. */
+/** As long as nothing waits, what is of no more use goes before the ring becomes longer than this: 3.8 s. */
 const COMFORTABLE = 192;
 /** Of what is of no more use so much stays, for the noise of the line: 2 s. */
 const USELESS_KEPT = 2000 / FRAME_MS;
@@ -312,8 +312,9 @@ export class SpeechRing {
   /** Whoever is delivered everything at once, and answers, leaves little that somebody else may have to be told. */
   #makeRoomOrGrow(): void {
     const size = this.#size.length;
-    // What waits for a provider is dropped only when there is no other way.
-    if (this.trims && this.#cursor === this.#end && size >= COMFORTABLE) {
+    // What waits for a provider is dropped only when there is no other way; the newest is dropped in no case.
+    const waits = this.pending > UNTOUCHED * this.#slotBytes;
+    if (this.trims && !waits && size >= COMFORTABLE) {
       this.#dropUseless();
       if (this.#count === size) this.#dropSilence();
       if (this.#count < size) return;
