@@ -183,6 +183,7 @@ describe('media of a carrier that has a short way for it', () => {
     const call = kit.admit();
     await kit.provider.ready();
     const { socket, send } = await connect(call.plan);
+    socket.send('~9');
     send(started());
     for (const text of ['~1', '~3', '~2', '~2', '~4']) socket.send(text);
     send({ type: 'stopped' });
