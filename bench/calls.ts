@@ -1,46 +1,72 @@
 import { parseArgs } from 'node:util';
+import { type Capacity, findCapacity } from './load/capacity.ts';
+import { FLOORS, figuresOf } from './load/figures.ts';
 import { complaints, describe, summaries } from './load/report.ts';
-import { runRounds } from './load/rounds.ts';
+import { Bench, runRounds } from './load/rounds.ts';
 import { SUBJECTS, type SubjectName } from './load/subjects.ts';
-import { BENCH_OPTIONS } from './results.ts';
+import { BENCH_OPTIONS, finish } from './results.ts';
 
 /**
- * What calls cost, and how long audio is under way, beside the smallest relay that one can write. See bench/README.md.
+ * What calls cost, and how long audio is under way, beside the smallest relay that one can write; see bench/README.md.
+ * `node dist/bench/calls.js [--calls N] [--seconds S] [--rounds N] [--subject A,B] [--talk A,B] [--tls] [--capacity]`
  */
 const { values } = parseArgs({
   options: {
     ...BENCH_OPTIONS,
     calls: { type: 'string', default: '100' },
-    seconds: { type: 'string', default: '8' },
-    rounds: { type: 'string', default: '3' },
-    subject: { type: 'string', default: 'bridge,floor,bridge-24k,floor-fir' },
+    /** Of each round. */
+    seconds: { type: 'string' },
+    rounds: { type: 'string' },
+    subject: { type: 'string', default: 'bridge,floor,bridge-24k,floor-fir,bridge-recorded' },
+    /** Measured once more, with callers who cut in. */
+    talk: { type: 'string', default: 'bridge' },
+    /** Calls that begin within a second. */
     'per-second': { type: 'string', default: '100' },
-    talk: { type: 'boolean', default: false },
+    /** Between what is measured and the provider. */
+    tls: { type: 'boolean', default: false },
+    /** How many calls a core carries; done for `npm run bench` unless it is to be quick. */
+    capacity: { type: 'boolean' },
+    /** Calls that the search never exceeds. */
+    most: { type: 'string', default: '700' },
   },
 });
 
-const FLOORS: ReadonlyMap<SubjectName, SubjectName> = new Map<SubjectName, SubjectName>([
-  ['bridge', 'floor'],
-  ['bridge-recorded', 'bridge'],
-  ['bridge-24k', 'floor-fir'],
-]);
-
 function subjects(text: string): readonly SubjectName[] {
-  return text.split(',').map((name) => {
+  const names = text.split(',').filter((name) => name !== '' && name !== 'none');
+  return names.map((name) => {
     const found = SUBJECTS.find((one) => one === name);
-    if (found === undefined) throw new Error(`there is no subject ${name}; there are ${SUBJECTS.join(', ')}`);
+    if (found === undefined) throw new RangeError(`there is no ${name}, wanted ${SUBJECTS.join(', ')}`);
     return found;
   });
 }
 
-const rounds = await runRounds({
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+const quick = values.quick ?? false;
+const calls = Number(values.calls);
+const most = Number(values.most);
+const wantsCapacity = values.capacity ?? (values.results !== undefined && !quick);
+await using bench = await Bench.start(Math.max(calls, wantsCapacity ? most : 0), values.tls, say);
+const rounds = await runRounds(bench, {
   subjects: subjects(values.subject),
-  calls: Number(values.calls),
-  seconds: Number(values.seconds),
-  rounds: Number(values.rounds),
+  talking: subjects(values.talk),
+  calls,
+  seconds: Number(values.seconds ?? (quick ? 3 : 6)),
+  rounds: Number(values.rounds ?? (quick ? 1 : 3)),
   perSecond: Number(values['per-second']),
-  talk: values.talk,
-  onStep: (text) => void process.stderr.write(`${text}\n`),
+  onStep: say,
 });
-process.stdout.write(`${describe(summaries(rounds), FLOORS)}\n`);
-for (const text of complaints(rounds)) process.stdout.write(`${text}\n`);
+const all = summaries(rounds);
+let capacity: readonly Capacity[] = [];
+if (wantsCapacity) {
+  const alone = all.filter(({ subject, talk }) => !talk && subject !== 'bridge-recorded');
+  capacity = await findCapacity(bench, new Map(alone.map((one) => [one.subject, one.cpuMs])), most, say);
+}
+say(describe(all, FLOORS));
+for (const { subject, calls: carried, stoppedBy } of capacity) {
+  say(`${subject}: ${carried} calls per core, then ${stoppedBy}`);
+}
+const wrong = complaints(rounds);
+for (const text of wrong) say(text);
+finish('calls', figuresOf(all, capacity), values);
+// A figure that cannot be believed is none.
+if (wrong.length > 0) process.exitCode = 1;

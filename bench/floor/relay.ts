@@ -56,7 +56,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 }
 
 function relay(carrier: WebSocket, { providerUrl, format, audioPath }: RelayOptions): void {
-  const provider = new WebSocket(providerUrl, { perMessageDeflate: false, rejectUnauthorized: false });
+  const provider = new WebSocket(providerUrl, { perMessageDeflate: false });
   const path = audioPath?.();
   let streamSid = '';
   let isReady = false;

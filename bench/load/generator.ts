@@ -188,6 +188,7 @@ export class LoadGenerator {
     return {
       counts: this.counts,
       codecDelay: this.#plan?.codecDelay ?? 0,
+      talk: this.#plan?.talk ?? false,
       onReady: (session) => {
         this.#sessions.add(session);
         this.#beat?.add(2 * session.id + 1, session);

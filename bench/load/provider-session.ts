@@ -19,12 +19,21 @@ export interface ProviderHost {
   readonly counts: Counts;
   /** By how much audio at 24 kHz is late in its own stream when it has been resampled, in samples at 8 kHz. */
   readonly codecDelay: number;
+  /** Callers cut in and are answered; otherwise the agent speaks without end. */
+  readonly talk?: boolean;
   /** The session may speak. */
   onReady(session: ProviderSession): void;
   /** The call in this slot is the one whose audio comes here. */
   onLinked(session: ProviderSession, slot: number): void;
   onGone(session: ProviderSession): void;
 }
+
+/** Turns in frames of 20 ms: how long the agent speaks, at least, and how long the caller. */
+const FIRST_TURN = 50;
+const AGENT_TURN = 40;
+const CALLER_TURN = 15;
+/** The agent's turns differ by up to so much, so that not all calls do the same at once. */
+const SPREAD = 37;
 
 /** Stands in for the digits of an event's number, of which there are always as many. */
 const EVENT_DIGITS = 12;
@@ -49,6 +58,9 @@ export class ProviderSession implements Sender {
   #responses = 0;
   #speaking = false;
   #metadata: unknown = null;
+  /** Frames until the turn changes, and whether the next change is a caller who cuts in. */
+  #turnIn = FIRST_TURN;
+  #cutsIn = true;
   /** When `speech_started` was sent and no `clear` has come yet; 0: it is not waited for. */
   speechStartedAt = 0;
 
@@ -87,6 +99,7 @@ export class ProviderSession implements Sender {
 
   /** Sends 20 ms of speech, if there is a response. */
   beat(now: number): void {
+    if (this.#host.talk) this.#takeTurns(now);
     if (!this.#speaking || this.#delta === undefined || this.#writer === undefined) return;
     let delta = this.#delta;
     if (this.#socket.writableLength > 0) {
@@ -113,15 +126,32 @@ export class ProviderSession implements Sender {
     this.#send('response.done', { response: this.#response(status, details) });
   }
 
+  /** Two of three responses are cut off by the caller, the others go to their end. */
+  #takeTurns(now: number): void {
+    this.#turnIn -= 1;
+    if (this.#turnIn > 0) return;
+    if (this.#speaking) {
+      this.#cutsIn = (this.#responses + this.id) % 3 !== 0;
+      if (this.#cutsIn) this.#speechStarts(now);
+      else this.finish();
+      this.#turnIn = CALLER_TURN;
+    } else {
+      if (!this.#cutsIn)
+        this.#send('input_audio_buffer.speech_started', { audio_start_ms: 0, item_id: this.#userItem });
+      if (this.#responses > 0) this.#speechStops();
+      this.#turnIn = AGENT_TURN + ((this.id * 7 + this.#responses * 11) % SPREAD);
+    }
+  }
+
   /** The caller is heard while the agent speaks. */
-  speechStarts(now: number): void {
+  #speechStarts(now: number): void {
     this.speechStartedAt = now;
     this.#send('input_audio_buffer.speech_started', { audio_start_ms: 0, item_id: this.#userItem });
     this.finish('cancelled');
   }
 
   /** The caller has finished, and is answered. */
-  speechStops(): void {
+  #speechStops(): void {
     const item = { id: this.#userItem, object: 'realtime.item', type: 'message', role: 'user' };
     this.#send('input_audio_buffer.speech_stopped', { audio_end_ms: 0, item_id: this.#userItem });
     this.#send('input_audio_buffer.committed', { previous_item_id: null, item_id: this.#userItem });

@@ -14,15 +14,20 @@ export function median(values: readonly number[]): number {
 /** The figures of one subject: of all its rounds the median, of losses the sum. */
 export interface Summary {
   readonly subject: SubjectName;
+  /** Rounds in which callers cut in. */
+  readonly talk: boolean;
   readonly rounds: readonly Round[];
   readonly cpuMs: number;
 }
 
 /** Puts the rounds of each subject together. */
 export function summaries(rounds: readonly Round[]): readonly Summary[] {
-  return [...new Set(rounds.map(({ subject }) => subject))].map((subject) => {
-    const own = rounds.filter((round) => round.subject === subject);
-    return { subject, rounds: own, cpuMs: median(own.map(({ cpuMs }) => cpuMs)) };
+  return [false, true].flatMap((talk) => {
+    const kind = rounds.filter((round) => round.talk === talk);
+    return [...new Set(kind.map(({ subject }) => subject))].map((subject) => {
+      const own = kind.filter((round) => round.subject === subject);
+      return { subject, talk, rounds: own, cpuMs: median(own.map(({ cpuMs }) => cpuMs)) };
+    });
   });
 }
 
@@ -60,7 +65,7 @@ export function describe(all: readonly Summary[], floors: ReadonlyMap<SubjectNam
       max: mid(summary, (round) => of(round).max),
     });
   const ratio = (summary: Summary, against: SubjectName | undefined): string => {
-    const floor = all.find(({ subject }) => subject === against);
+    const floor = all.find(({ subject, talk }) => subject === against && !talk);
     return floor === undefined ? '' : `${(summary.cpuMs / floor.cpuMs).toFixed(2)} x`;
   };
   const kib = (bytes: number | undefined): string =>
@@ -71,7 +76,7 @@ export function describe(all: readonly Summary[], floors: ReadonlyMap<SubjectNam
     '',
   ];
   return columns([
-    row('', ({ subject }) => subject),
+    row('', ({ subject, talk }) => (talk ? `${subject} (turns)` : subject)),
     row('CPU, ms per call-second', ({ cpuMs }) => ms(cpuMs)),
     row('  of rounds', ({ rounds }) => rounds.map(({ cpuMs }) => cpuMs.toFixed(2)).join(' ')),
     row('  against its floor', (summary) => ratio(summary, floors.get(summary.subject))),

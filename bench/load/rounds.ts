@@ -1,29 +1,32 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ProbeFigures } from '../calls-probe.ts';
-import type { EndFigures, LoadFigures, RampFigures } from './generator.ts';
+import type { EndFigures, LoadFigures, LoadPlan, RampFigures } from './generator.ts';
+import { IDENTITY } from './identity.ts';
 import { GeneratorProcess, SubjectProcess } from './processes.ts';
-import type { ServerIdentity } from './provider-server.ts';
-import { SECRET, type Subject, type SubjectName, subjectOf } from './subjects.ts';
+import { SECRET, type Subject, type SubjectName, type SubjectPlace, subjectOf } from './subjects.ts';
 
 /** What is measured, and for how long. */
 export interface RoundsPlan {
+  /** Measured one after the other, again and again. */
   readonly subjects: readonly SubjectName[];
+  /** Of these: measured in rounds of their own, in which callers cut in. */
+  readonly talking: readonly SubjectName[];
   readonly calls: number;
   /** Of each round of each subject. */
   readonly seconds: number;
   readonly rounds: number;
   readonly perSecond: number;
-  readonly talk: boolean;
-  readonly identity?: ServerIdentity | undefined;
   /** Told of everything that is done, for whoever waits. */
-  readonly onStep?: ((text: string) => void) | undefined;
+  readonly onStep: (text: string) => void;
 }
 
 /** One round of one subject. */
 export interface Round {
   readonly subject: SubjectName;
+  /** Callers cut in. */
+  readonly talk: boolean;
   readonly calls: number;
   readonly ramp: RampFigures;
   readonly load: LoadFigures;
@@ -48,81 +51,114 @@ interface Running {
   readonly process: SubjectProcess;
 }
 
-/** Measures the subjects one after the other, round by round. */
-export async function runRounds(plan: RoundsPlan): Promise<readonly Round[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'patchcord-bench-'));
-  const processes: AsyncDisposable[] = [];
-  try {
+/** Processes that can be measured, until they are disposed of. */
+export class Bench implements AsyncDisposable {
+  readonly #generator: GeneratorProcess;
+  readonly #running = new Map<SubjectName, Running>();
+  readonly #place: SubjectPlace;
+  readonly #onStep: (text: string) => void;
+
+  private constructor(generator: GeneratorProcess, place: SubjectPlace, onStep: (text: string) => void) {
+    this.#generator = generator;
+    this.#place = place;
+    this.#onStep = onStep;
+  }
+
+  /**
+   * @param calls the most that there will be at once
+   * @param tls the provider speaks TLS
+   */
+  static async start(calls: number, tls: boolean, onStep: (text: string) => void): Promise<Bench> {
+    const folder = await mkdtemp(join(tmpdir(), 'patchcord-bench-'));
+    const certificate = tls ? join(folder, 'provider.pem') : undefined;
+    if (certificate !== undefined) await writeFile(certificate, IDENTITY.cert);
     const generator = new GeneratorProcess();
-    processes.push(generator);
-    const providerUrl = await generator.listen(plan.identity);
-    const running: Running[] = [];
-    for (const name of plan.subjects) {
-      const subject = subjectOf(name, { providerUrl, folder, calls: plan.calls });
-      const process = await SubjectProcess.start(subject.command);
-      processes.push(process);
-      running.push({ subject, process });
-    }
-    const rounds: Round[] = [];
-    for (const one of running) await warmUp(one, generator, plan);
-    for (let round = 1; round <= plan.rounds; round++) {
-      for (const one of running) {
-        plan.onStep?.(`${one.subject.name}, round ${round} of ${plan.rounds}`);
-        rounds.push(await measure(one, generator, plan, round === 1));
-      }
-    }
-    return rounds;
-  } finally {
+    const providerUrl = await generator.listen(tls ? IDENTITY : undefined);
+    return new Bench(generator, { providerUrl, folder, calls, certificate }, onStep);
+  }
+
+  /** Starts a subject and warms it up, unless it runs. */
+  async ready(name: SubjectName): Promise<void> {
+    if (this.#running.has(name)) return;
+    this.#onStep(`${name} warms up`);
+    const subject = subjectOf(name, this.#place);
+    const one = { subject, process: await SubjectProcess.start(subject.command) };
+    this.#running.set(name, one);
+    const lap = { name, calls: Math.min(WARM_CALLS, this.#place.calls), perSecond: 100, talk: false };
+    await this.#generator.up(loadPlan(one, lap));
+    await this.#generator.measure(WARM_SECONDS);
+    await this.#generator.down();
+  }
+
+  /** Measures once. `memory`: also what a call keeps in memory. */
+  async measure(lap: Lap, seconds: number, memory = false): Promise<Round> {
+    await this.ready(lap.name);
+    const one = this.#running.get(lap.name);
+    if (one === undefined) throw new Error(`${lap.name} does not run`);
+    const none = memory ? await one.process.figures(true) : undefined;
+    const ramp = await this.#generator.up(loadPlan(one, lap));
+    await later(SETTLE_MS);
+    const from = await one.process.figures();
+    const load = await this.#generator.measure(seconds);
+    const to = await one.process.figures();
+    const all = memory ? await one.process.figures(true) : undefined;
+    const end = await this.#generator.down();
+    const cpu = to.cpuMs - from.cpuMs;
+    const ms = to.at - from.at;
+    return {
+      subject: lap.name,
+      talk: lap.talk,
+      calls: lap.calls,
+      ramp,
+      load,
+      end,
+      cpuMs: (1000 * cpu) / ms / lap.calls,
+      coreShare: cpu / ms,
+      loopDelayP99Ms: to.loopDelayP99Ms,
+      loopDelayMaxMs: to.loopDelayMaxMs,
+      heapPerCall: perCall(none, all, 'heap', lap.calls),
+      rssPerCall: perCall(none, all, 'rss', lap.calls),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const processes = [this.#generator, ...[...this.#running.values()].map((one) => one.process)];
     await Promise.all(processes.map((one) => one[Symbol.asyncDispose]()));
-    await rm(folder, { recursive: true, force: true });
+    await rm(this.#place.folder, { recursive: true, force: true });
   }
 }
 
-async function warmUp(one: Running, generator: GeneratorProcess, plan: RoundsPlan): Promise<void> {
-  const calls = Math.min(WARM_CALLS, plan.calls);
-  plan.onStep?.(`${one.subject.name} warms up`);
-  await generator.up(loadPlan(one, { ...plan, calls }));
-  await generator.measure(Math.min(WARM_SECONDS, plan.seconds));
-  await generator.down();
+/** What is done in one round. */
+export interface Lap {
+  readonly name: SubjectName;
+  readonly calls: number;
+  /** Calls that begin within a second. */
+  readonly perSecond: number;
+  /** Callers cut in; otherwise the agent speaks without end. */
+  readonly talk: boolean;
 }
 
-function loadPlan(
-  { subject, process: { url } }: Running,
-  { calls, perSecond, talk }: RoundsPlan,
-): Parameters<GeneratorProcess['up']>[0] {
+function loadPlan({ subject, process: { url } }: Running, { calls, perSecond, talk }: Lap): LoadPlan {
   const { codecDelay, path } = subject;
   return { webhookUrl: `${url}${path}`, secret: SECRET, calls, perSecond, codecDelay, talk };
 }
 
-async function measure(
-  one: Running,
-  generator: GeneratorProcess,
-  plan: RoundsPlan,
-  isFirst: boolean,
-): Promise<Round> {
-  const none = isFirst ? await one.process.figures(true) : undefined;
-  const ramp = await generator.up(loadPlan(one, plan));
-  await later(SETTLE_MS);
-  const from = await one.process.figures();
-  const load = await generator.measure(plan.seconds);
-  const to = await one.process.figures();
-  const all = isFirst ? await one.process.figures(true) : undefined;
-  const end = await generator.down();
-  const cpu = to.cpuMs - from.cpuMs;
-  const ms = to.at - from.at;
-  return {
-    subject: one.subject.name,
-    calls: plan.calls,
-    ramp,
-    load,
-    end,
-    cpuMs: (1000 * cpu) / ms / plan.calls,
-    coreShare: cpu / ms,
-    loopDelayP99Ms: to.loopDelayP99Ms,
-    loopDelayMaxMs: to.loopDelayMaxMs,
-    heapPerCall: perCall(none, all, 'heap', plan.calls),
-    rssPerCall: perCall(none, all, 'rss', plan.calls),
-  };
+/** Measures the subjects one after the other, round by round. */
+export async function runRounds(bench: Bench, plan: RoundsPlan): Promise<readonly Round[]> {
+  const { calls, perSecond, seconds, subjects, talking } = plan;
+  for (const name of [...subjects, ...talking]) await bench.ready(name);
+  const rounds: Round[] = [];
+  for (let round = 1; round <= plan.rounds; round++) {
+    for (const name of subjects) {
+      plan.onStep(`${name}, round ${round} of ${plan.rounds}`);
+      rounds.push(await bench.measure({ name, calls, perSecond, talk: false }, seconds, round === 1));
+    }
+  }
+  for (const name of talking) {
+    plan.onStep(`${name}, callers cut in`);
+    rounds.push(await bench.measure({ name, calls, perSecond, talk: true }, seconds));
+  }
+  return rounds;
 }
 
 function perCall(

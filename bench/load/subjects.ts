@@ -21,18 +21,25 @@ export const SECRET = 'c0ffee00c0ffee00c0ffee00c0ffee00';
 
 const PATH = '/voice/twilio';
 
-/** How to start a subject. `folder` is for what it writes; `calls` what it has to take at once. */
+/** Where a subject runs. */
+export interface SubjectPlace {
+  readonly providerUrl: string;
+  /** File with the certificate of the provider, if it speaks TLS. */
+  readonly certificate: string | undefined;
+  /** For what it writes. */
+  readonly folder: string;
+  /** What it has to take at once. */
+  readonly calls: number;
+}
+
+/** How to start a subject. */
 export function subjectOf(
   name: SubjectName,
-  {
-    providerUrl,
-    folder,
-    calls,
-  }: { readonly providerUrl: string; readonly folder: string; readonly calls: number },
+  { providerUrl, folder, calls, certificate }: SubjectPlace,
 ): Subject {
   const env = {
     OPENAI_BASE_URL: providerUrl,
-    NODE_TLS_REJECT_UNAUTHORIZED: providerUrl.startsWith('wss') ? '0' : '1',
+    ...(certificate === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificate }),
   };
   if (name === 'floor' || name === 'floor-fir') {
     const args = name === 'floor' ? ['calls-floor.js'] : ['calls-floor.js', 'fir'];

@@ -1,0 +1,81 @@
+import { LATE_MS } from './ledger.ts';
+import type { Bench, Round } from './rounds.ts';
+import type { SubjectName } from './subjects.ts';
+
+/** How many calls one core carries. */
+export interface Capacity {
+  readonly subject: SubjectName;
+  /** The most calls of which nothing was lost, and 99 of 100 frames were under way for less than 20 ms. */
+  readonly calls: number;
+  /** What stopped the search at the next step. */
+  readonly stoppedBy: string;
+}
+
+interface Search {
+  readonly subject: SubjectName;
+  calls: number;
+  good: number;
+  stoppedBy: string;
+}
+
+const STEP = 1.07;
+/** The search begins with so much of what the cost of a call allows. */
+const FIRST_SHARE = 0.75;
+const SECONDS = 4;
+const PER_SECOND = 100;
+
+/** Why a round is too much; empty: it is not. */
+export function tooMuch({ load, ramp, calls, end }: Round): string {
+  if (load.saturated !== '') return `the generator: ${load.saturated}`;
+  if (ramp.up < calls) return `only ${ramp.up} of ${calls} calls came up`;
+  if (load.lost + end.lostAtEnd > 0) return `${load.lost + end.lostAtEnd} frames lost`;
+  const worst = Math.max(load.up.p99, load.down.p99);
+  return worst > LATE_MS ? `p99 ${worst.toFixed(1)} ms` : '';
+}
+
+/**
+ * Adds calls, 7 % at a time, until it is too much; all subjects in turns, so that they meet the same machine.
+ * @param cpuMs what each subject has used for each second of each call, which says where to begin
+ * @param most calls that are never exceeded
+ */
+export async function findCapacity(
+  bench: Bench,
+  cpuMs: ReadonlyMap<SubjectName, number>,
+  most: number,
+  onStep: (text: string) => void,
+): Promise<readonly Capacity[]> {
+  const searches = [...cpuMs].map(([subject, ms]): Search => {
+    const calls = Math.min(most, Math.max(1, Math.round((FIRST_SHARE * 1000) / ms)));
+    return { subject, calls, good: 0, stoppedBy: '' };
+  });
+  while (searches.some(({ stoppedBy }) => stoppedBy === '')) {
+    for (const search of searches.filter(({ stoppedBy }) => stoppedBy === '')) {
+      await step(bench, search, most, onStep);
+    }
+  }
+  return searches.map(({ subject, good, stoppedBy }) => ({ subject, calls: good, stoppedBy }));
+}
+
+async function step(
+  bench: Bench,
+  search: Search,
+  most: number,
+  onStep: (text: string) => void,
+): Promise<void> {
+  const { subject, calls } = search;
+  const found = tooMuch(
+    await bench.measure({ name: subject, calls, perSecond: PER_SECOND, talk: false }, SECONDS),
+  );
+  onStep(`${subject}, ${calls} calls: ${found === '' ? 'carried' : found}`);
+  if (found === '') {
+    search.good = calls;
+    if (calls === most) search.stoppedBy = 'the end of the search';
+    search.calls = Math.min(most, Math.ceil(calls * STEP));
+  } else if (search.good > 0) {
+    search.stoppedBy = found;
+  } else {
+    // It began too high.
+    search.calls = Math.floor(calls / STEP);
+    if (search.calls < 2) search.stoppedBy = found;
+  }
+}
