@@ -12,6 +12,8 @@ export class Generation {
   readonly #first: boolean;
   /** Calls of this session, by the names that the call knows them by: only the newest can still be answered. */
   readonly #calls = new Map<string, string>();
+  /** What speech came of last: it goes on and on with the same two ids. */
+  readonly #speech = { responseId: '', itemId: '', ourResponseId: '', ourItemId: '' };
 
   /** @param count of the sessions of this call before it */
   constructor(count: number) {
@@ -26,7 +28,14 @@ export class Generation {
     switch (event.type) {
       case 'audio': {
         const { responseId, itemId, bytes } = event;
-        return { type: 'audio', responseId: this.#ours(responseId), itemId: this.#ours(itemId), bytes };
+        const speech = this.#speech;
+        if (responseId !== speech.responseId || itemId !== speech.itemId) {
+          speech.responseId = responseId;
+          speech.itemId = itemId;
+          speech.ourResponseId = this.#ours(responseId);
+          speech.ourItemId = this.#ours(itemId);
+        }
+        return { type: 'audio', responseId: speech.ourResponseId, itemId: speech.ourItemId, bytes };
       }
       case 'audioDone':
         return { ...event, responseId: this.#ours(event.responseId), itemId: this.#ours(event.itemId) };

@@ -46,6 +46,8 @@ const MOST_APPEND_MS = 200;
 const MOST_BURST_MS = 12_000;
 /** Frame header and base64 padding, for each 20 ms of audio. */
 const FRAMING_BYTES = 10;
+/** The most that a WebSocket puts before a message. */
+const HEADER_BYTES = 14;
 
 /** Text around the base64 of the audio in a message that brings it. */
 export interface AudioEnvelope {
@@ -53,10 +55,8 @@ export interface AudioEnvelope {
   readonly tail: string;
 }
 
-/** Written by hand because escaping base64 is a waste of time, fifty times a second. */
-function envelop(bytes: Uint8Array, { head, tail }: AudioEnvelope): string {
-  const view = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return `${head}${view.toString('base64')}${tail}`;
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /**
@@ -81,6 +81,9 @@ export class ProviderSocket {
   #chunk = 1;
   #backlog: AudioBacklog | undefined;
   #droppedBytes = 0;
+  /** Whoever converts audio gives the same memory again and again. */
+  #lent: Uint8Array | undefined;
+  #view: Buffer = Buffer.alloc(0);
   // One function for all sends, so that a frame makes no closure.
   readonly #onFlushed = (): void => this.#drain();
 
@@ -143,6 +146,17 @@ export class ProviderSocket {
   sendAudio(bytes: Uint8Array): boolean {
     const backlog = this.#backlog;
     if (backlog === undefined || !this.#wire.isOpen) return false;
+    if (backlog.bytes === 0 && bytes.length <= this.#chunk) {
+      const before = this.#wire.bufferedAmount;
+      if (before < this.#highWater) {
+        this.#put(bytes, before);
+        return true;
+      }
+    }
+    return this.#sendPatiently(bytes, backlog);
+  }
+
+  #sendPatiently(bytes: Uint8Array, backlog: AudioBacklog): boolean {
     const most = bytes.length > this.#chunk ? this.#burstHighWater : this.#highWater;
     this.#flush(backlog, most);
     if (backlog.bytes === 0 && this.#wire.bufferedAmount < most) {
@@ -168,17 +182,34 @@ export class ProviderSocket {
   }
 
   #append(bytes: Uint8Array): void {
-    const { envelope } = this.#settings;
-    if (bytes.length <= this.#chunk) {
-      this.#wire.send(envelop(bytes, envelope), this.#onFlushed);
-      return;
-    }
-    for (let at = 0; at < bytes.length; at += this.#chunk) {
-      this.#wire.send(envelop(bytes.subarray(at, at + this.#chunk), envelope), this.#onFlushed);
-    }
+    let at = 0;
+    do {
+      this.#put(bytes.subarray(at, at + this.#chunk), this.#wire.bufferedAmount);
+      at += this.#chunk;
+    } while (at < bytes.length);
   }
 
-  // Runs each time a message has left for the kernel; sends above the mark always have such a moment ahead of them.
+  /**
+   * Sends a piece of at most 200 ms. @param before what lies in the socket: only a message behind another one, or one that
+   * reaches the mark by itself, tells when it has left, so that of all that lies there above the mark at least one does.
+   */
+  #put(bytes: Uint8Array, before: number): void {
+    const text = this.#envelop(bytes);
+    const fills = before > 0 || text.length + HEADER_BYTES >= this.#highWater;
+    this.#wire.send(text, fills ? this.#onFlushed : undefined);
+  }
+
+  /** Written by hand because escaping base64 is a waste of time, fifty times a second. */
+  #envelop(bytes: Uint8Array): string {
+    if (bytes !== this.#lent) {
+      this.#lent = bytes;
+      this.#view = bufferOf(bytes);
+    }
+    const { head, tail } = this.#settings.envelope;
+    return `${head}${this.#view.toString('base64')}${tail}`;
+  }
+
+  // Runs when messages have left for the kernel; sends above the mark always have such a moment ahead of them.
   #drain(): void {
     const backlog = this.#backlog;
     if (backlog !== undefined) this.#flush(backlog, this.#highWater);

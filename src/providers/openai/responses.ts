@@ -136,8 +136,8 @@ export class Responses {
 
   /** The message of this name, which may be a new one; undefined: the response has too many. */
   item(response: Response, itemId: string, outputIndex: number | undefined): Spoken | undefined {
-    const own = response.items.find((item) => item.id === itemId);
-    if (own) return own;
+    // For every delta: no closure.
+    for (const item of response.items) if (item.id === itemId) return item;
     const known = this.#items.get(itemId);
     // Some servers count their messages anew in every response.
     if (known && this.#responses.get(known.responseId)?.done === false) return known;
