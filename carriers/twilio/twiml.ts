@@ -1,6 +1,7 @@
-import VoiceResponse from 'twilio/lib/twiml/VoiceResponse.js';
+import type VoiceResponse from 'twilio/lib/twiml/VoiceResponse.js';
 import type { AfterStream, Answer, AnswerPlan, CallUrls, Next, Transfer } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
+import { type Attributes, Verb } from './verbs.ts';
 
 /** Twilio takes less than this many characters of a parameter's name and value together. */
 const PARAMETER_LIMIT = 500;
@@ -10,39 +11,39 @@ const PARAMETER_LIMIT = 500;
  * Throws BAD_INPUT for URLs and parameters that Twilio would refuse or cut.
  */
 export function streamDocument(plan: AnswerPlan): Answer {
-  const response = new VoiceResponse();
+  const response = new Verb('Response');
   appendStream(response, plan);
   return document(response);
 }
 
 /** Refuses the call without answering it, so it costs nothing. */
 export function rejectDocument(reason: 'busy' | 'rejected'): Answer {
-  const response = new VoiceResponse();
-  response.reject({ reason });
+  const response = new Verb('Response');
+  response.add('Reject', { reason });
   return document(response);
 }
 
 /** What happens to the call next. Throws BAD_INPUT for a target that cannot be dialled and digits that are none. */
 export function nextDocument(next: Next, urls: CallUrls): Answer {
-  const response = new VoiceResponse();
+  const response = new Verb('Response');
   appendNext(response, next, urls);
   return document(response);
 }
 
 /** What the other end of a transfer hears; it is connected when the document ends. */
 export function announcementDocument(text: string, language: string | undefined): Answer {
-  const response = new VoiceResponse();
+  const response = new Verb('Response');
   appendSay(response, text, language);
   return document(response);
 }
 
 /** No verb at all. A document and not 204, because the same answer may go to an address that must give TwiML. */
 export function emptyDocument(): Answer {
-  return document(new VoiceResponse());
+  return document(new Verb('Response'));
 }
 
-function document(response: VoiceResponse): Answer {
-  return { status: 200, contentType: 'text/xml', body: response.toString() };
+function document(response: Verb): Answer {
+  return { status: 200, contentType: 'text/xml', body: response.toDocument() };
 }
 
 function checkMediaUrl(url: string): void {
@@ -66,7 +67,7 @@ function checkParameter(name: string, value: string): void {
   );
 }
 
-function appendNext(response: VoiceResponse, next: Next, urls: CallUrls): void {
+function appendNext(response: Verb, next: Next, urls: CallUrls): void {
   switch (next.type) {
     case 'hang-up':
     case 'say':
@@ -77,8 +78,8 @@ function appendNext(response: VoiceResponse, next: Next, urls: CallUrls): void {
       appendDial(response, next, urls);
       return;
     case 'digits':
-      response.play({ digits: keys(next.digits) });
-      response.redirect({ method: 'POST' }, clean(urls.afterUrl));
+      response.add('Play', { digits: keys(next.digits) });
+      response.add('Redirect', { method: 'POST' }, clean(urls.afterUrl));
       return;
     case 'stream':
       appendStream(response, next.plan);
@@ -90,10 +91,10 @@ function appendNext(response: VoiceResponse, next: Next, urls: CallUrls): void {
   }
 }
 
-function appendStream(response: VoiceResponse, plan: AnswerPlan): void {
+function appendStream(response: Verb, plan: AnswerPlan): void {
   checkMediaUrl(plan.mediaUrl);
-  const after = plan.standsAlone === true ? {} : { action: clean(plan.afterUrl), method: 'POST' };
-  const stream = response.connect(after).stream({
+  const after: Attributes = plan.standsAlone === true ? {} : { action: clean(plan.afterUrl), method: 'POST' };
+  const stream = response.add('Connect', after).add('Stream', {
     url: plan.mediaUrl,
     name: 'patchcord',
     statusCallback: clean(plan.streamStatusUrl),
@@ -101,23 +102,23 @@ function appendStream(response: VoiceResponse, plan: AnswerPlan): void {
   });
   for (const [name, value] of Object.entries(plan.params)) {
     checkParameter(name, value);
-    stream.parameter({ name: clean(name), value: clean(value) });
+    stream.add('Parameter', { name: clean(name), value: clean(value) });
   }
   appendFallback(response, plan.fallback, plan);
 }
 
 /** It has to work when the bridge is gone, so nothing of it waits for the bridge. */
-function appendFallback(response: VoiceResponse, fallback: AfterStream, urls: CallUrls): void {
+function appendFallback(response: Verb, fallback: AfterStream, urls: CallUrls): void {
   if (fallback.type === 'transfer') appendDial(response, fallback, undefined);
   else appendEnd(response, fallback, urls);
 }
 
 type End = Exclude<AfterStream, { readonly type: 'transfer' }>;
 
-function appendEnd(response: VoiceResponse, end: End, urls: CallUrls): void {
+function appendEnd(response: Verb, end: End, urls: CallUrls): void {
   if (end.type !== 'hang-up') appendSay(response, end.text, end.language);
   if (end.type === 'message') appendRecord(response, end.maxS, urls);
-  response.hangup();
+  response.add('Hangup');
 }
 
 /** Somebody who thinks for a moment has not finished. */
@@ -126,8 +127,8 @@ const MESSAGE_SILENCE_S = 10;
 const LONGEST_MESSAGE_S = 86_400;
 
 /** The verbs behind it are for a message that was never begun. */
-function appendRecord(response: VoiceResponse, maxS: number, urls: CallUrls): void {
-  response.record({
+function appendRecord(response: Verb, maxS: number, urls: CallUrls): void {
+  response.add('Record', {
     // Without an action Twilio asks for the document once more that this stands in, and the caller hears it again.
     ...(urls.afterUrl === '' ? {} : { action: clean(urls.afterUrl), method: 'POST' }),
     maxLength: wholeSeconds('longest message', maxS, LONGEST_MESSAGE_S),
@@ -153,11 +154,11 @@ function keys(digits: string): string {
   );
 }
 
-function appendSay(response: VoiceResponse, text: string, language: string | undefined): void {
+function appendSay(response: Verb, text: string, language: string | undefined): void {
   const words = clean(text).trim();
   if (words === '') return;
   const tag = sayLanguage(language);
-  response.say(tag === undefined ? {} : { language: tag }, words);
+  response.add('Say', tag === undefined ? {} : { language: tag }, words);
 }
 
 type SayLanguage = NonNullable<VoiceResponse.SayAttributes['language']>;
@@ -281,9 +282,9 @@ function sayLanguage(language: string | undefined): SayLanguage | undefined {
 const LONGEST_RING_S = 600;
 
 /** Without `urls`, nobody is told how it goes, nor asked what comes next. */
-function appendDial(response: VoiceResponse, transfer: Transfer, urls: CallUrls | undefined): void {
+function appendDial(response: Verb, transfer: Transfer, urls: CallUrls | undefined): void {
   const target = clean(transfer.to).trim();
-  const dial = response.dial({
+  const dial = response.add('Dial', {
     // A caller who has not been answered yet goes on hearing the ring, and pays only when somebody picks up.
     answerOnBridge: true,
     timeout: wholeSeconds('ring time of a transfer', transfer.ringS, LONGEST_RING_S),
@@ -291,12 +292,12 @@ function appendDial(response: VoiceResponse, transfer: Transfer, urls: CallUrls 
     ...(urls === undefined ? {} : { action: clean(urls.afterUrl), method: 'POST' }),
   });
   const reports = urls === undefined ? {} : otherEnd(transfer, urls);
-  if (/^sips?:\S+$/i.test(target)) dial.sip(reports, target);
-  else if (/^client:\S+$/i.test(target)) dial.client(reports, target.slice('client:'.length));
-  else dial.number(reports, phoneNumber(target));
+  if (/^sips?:\S+$/i.test(target)) dial.add('Sip', reports, target);
+  else if (/^client:\S+$/i.test(target)) dial.add('Client', reports, target.slice('client:'.length));
+  else dial.add('Number', reports, phoneNumber(target));
 }
 
-function otherEnd({ announce }: Transfer, urls: CallUrls): VoiceResponse.NumberAttributes {
+function otherEnd({ announce }: Transfer, urls: CallUrls): Attributes {
   return {
     ...(announce?.trim() ? { url: clean(urls.announceUrl), method: 'POST' } : {}),
     statusCallback: clean(urls.statusUrl),
