@@ -16,6 +16,7 @@ declare module '@echogarden/speex-resampler-wasm/simd' {
     ): number;
   }
   const create: () => Promise<SpeexModule>;
+
   // biome-ignore lint/style/noDefaultExport: that is how the package exports it
   export { create as default };
 }
