@@ -90,14 +90,17 @@ export interface StreamTerms {
 export function enterCall(
   deps: SessionManagerDeps,
   { carrier, call, terms, names }: LetIn,
-  { standsAlone, cancelMedia, ...tasks }: EntryTerms,
+  { standsAlone, cancelMedia, plan, part, onEnding }: EntryTerms,
 ): CallEntry {
   const { log, leadMs, createTranscoder, observe, breakers, metrics } = deps;
   const { afterToken, urls, random, tape } = names;
   const { agent, machine, providers } = tape === undefined ? terms : taped(terms, tape);
   const clock = tape?.clock ?? deps.clock;
+  // Named one by one: what is made of the rest of an object has a shape of its own in every call, and so has all that is made of it.
   const session = new Session({
-    ...tasks,
+    plan,
+    part,
+    onEnding,
     call,
     carrier,
     agent,

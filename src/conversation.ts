@@ -2,6 +2,7 @@ import { AgentVoice } from './agent-voice.ts';
 import { Briefing } from './briefing.ts';
 import type { EndReason } from './call-events.ts';
 import type { MachineResult } from './carrier.ts';
+import type { Clock } from './clock.ts';
 import type { ConversationOptions } from './conversation-options.ts';
 import { CutIn } from './cut-in.ts';
 import type { DigitSource } from './digits.ts';
@@ -12,7 +13,7 @@ import { Interruptions } from './interruptions.ts';
 import { Keypad } from './keypad.ts';
 import { LeadIn } from './lead-in.ts';
 import type { CallLeg } from './leg.ts';
-import type { CallCounts } from './metrics.ts';
+import type { CallCounts } from './metrics/calls.ts';
 import { Partings } from './partings.ts';
 import type { ProviderEvent } from './provider.ts';
 import { onProviderNews } from './provider-news.ts';
@@ -22,14 +23,20 @@ import type { CollectedDigits, DigitWish } from './tools.ts';
 import { Transcript } from './transcript.ts';
 import { TurnClock } from './turn-clock.ts';
 
+/** How long more of the agent's speech is taken for nothing but that; whoever counts on its signs looks less often. */
+const FLOW_MS = 200;
+
 /**
  * What is said in a call: the caller's speech on its way to the provider, the agent's on its way to the caller's ear,
  * interruptions, keys and function calls. It does not know how calls begin and end; that is the session's.
  */
 export class Conversation {
   readonly transcript = new Transcript();
-  readonly #counts = { providerErrors: 0 };
+  readonly #counts = { providerErrors: 0, providerWarnings: 0 };
   readonly #options: ConversationOptions;
+  readonly #clock: Clock;
+  /** Until then, more of the agent's speech is only that; see `#isMore`. */
+  #flowsUntil = 0;
   readonly #downlink: Downlink;
   readonly #floor: Floor;
   readonly #voice: AgentVoice;
@@ -49,6 +56,7 @@ export class Conversation {
 
   constructor(options: ConversationOptions) {
     this.#options = options;
+    this.#clock = options.clock;
     this.#downlink = new Downlink({
       ...options,
       onSpeech: (responseId) => this.#turns.spoken(responseId),
@@ -174,9 +182,17 @@ export class Conversation {
 
   get counts(): Omit<CallCounts, 'seconds'> {
     const { refused: refusedFrames, ...uplink } = this.#hearing.counts;
-    const refusedDownlinkMs = this.#downlink.refusedMs;
+    const { refusedMs: refusedDownlinkMs, droppedMs: droppedDownlinkMs, ...line } = this.#downlink.counts;
     const bargeIns = this.#interruptions.count;
-    return { ...this.#counts, bargeIns, ...uplink, refusedFrames, refusedDownlinkMs };
+    return {
+      ...this.#counts,
+      bargeIns,
+      ...uplink,
+      refusedFrames,
+      refusedDownlinkMs,
+      droppedDownlinkMs,
+      ...line,
+    };
   }
 
   /** When the last media message came; undefined while there is no stream, or nobody to hear it. */
@@ -241,6 +257,7 @@ export class Conversation {
   /** Silence is not asked about as long as there is a reason for it. */
   hold(reason: HoldReason, on: boolean): void {
     if (this.#closed) return;
+    this.#flowsUntil = 0;
     this.succession.hold(reason, on);
     if (reason === 'transfer' && on) this.#keypad.giveUp();
   }
@@ -294,20 +311,24 @@ export class Conversation {
 
   /** See `Partings`. */
   leaveAfterGoodbye(reason: EndReason): void {
+    this.#flowsUntil = 0;
     if (!this.#closed) this.#partings.leaveAfterGoodbye(reason);
   }
 
   /** See `Partings`. */
   takeLeave(reason: EndReason, goodbye: string, final: boolean): void {
+    this.#flowsUntil = 0;
     if (!this.#closed) this.#partings.takeLeave(reason, goodbye, final);
   }
 
   onProviderEvent(event: ProviderEvent): void {
-    if (this.#closed) return;
+    if (this.#closed || (event.type === 'audio' && this.#isMore(event))) return;
+    this.#flowsUntil = 0;
     this.succession.on(event);
     switch (event.type) {
       case 'audio':
         this.#voice.speech(event);
+        if (!this.#floor.goodbye.leaving) this.#flowsUntil = this.#clock.now() + FLOW_MS;
         break;
       case 'audioDone':
         break;
@@ -345,6 +366,17 @@ export class Conversation {
     }
   }
 
+  /**
+   * Speech of the agent that comes fifty times a second, with nothing else in between, changes nothing that the last of it
+   * has not changed already; to look everywhere whether it does costs more than to play it.
+   */
+  #isMore({ responseId, itemId, bytes }: Extract<ProviderEvent, { type: 'audio' }>): boolean {
+    const now = this.#clock.now();
+    if (now >= this.#flowsUntil || !this.#downlink.more(responseId, itemId, bytes)) return false;
+    this.succession.more(bytes.length, now);
+    return true;
+  }
+
   close(): void {
     // Whoever hangs up in the middle of a sentence has not heard its end.
     if (!this.#closed) for (const item of this.#downlink.unfinished()) this.transcript.interrupted(item);
@@ -371,6 +403,7 @@ export class Conversation {
   }
 
   #callerSpeaks(): void {
+    this.#flowsUntil = 0;
     this.#hearing.speechStarted();
     // What is left of a machine's speech is about to end.
     if (this.#hearing.deaf) return;
@@ -379,6 +412,7 @@ export class Conversation {
   }
 
   #callerStopped(): void {
+    this.#flowsUntil = 0;
     this.#hearing.speechStopped();
     this.succession.callerStopped();
     this.#floor.callerStopped();

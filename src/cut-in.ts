@@ -47,6 +47,7 @@ function silencesAgent(policy: BargeInPolicy, { speech }: ProviderCapabilities):
  */
 export class CutIn {
   readonly #options: CutInOptions;
+  readonly #agentSpeaks: () => boolean;
   readonly #samples = new Int16Array(160);
   #on = false;
   #silences = false;
@@ -65,6 +66,7 @@ export class CutIn {
 
   constructor(options: CutInOptions) {
     this.#options = options;
+    this.#agentSpeaks = options.agentSpeaks;
   }
 
   /** Whether what the bridge hears itself counts. */
@@ -79,7 +81,7 @@ export class CutIn {
 
   /** The caller hears the agent, or is about to. */
   get agentSpeaks(): boolean {
-    return this.#options.agentSpeaks();
+    return this.#agentSpeaks();
   }
 
   /** Whoever speaks from now on has these capabilities. A caller who speaks on is told anew. */

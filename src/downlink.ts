@@ -2,7 +2,7 @@ import { type AudioFormat, bytesPerMs, sameFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { Clock } from './clock.ts';
 import type { Pacer } from './pacer.ts';
-import { Playout, type PlayoutLeg, START_MS } from './playout.ts';
+import { Playout, type PlayoutCounts, type PlayoutLeg, START_MS } from './playout.ts';
 import type { HeardItem } from './provider.ts';
 import type { EarTape } from './tape.ts';
 
@@ -18,6 +18,14 @@ export interface DownlinkOptions {
   onDrained(): void;
   onHeard(itemId: string): void;
   onFailed(error: unknown): void;
+}
+
+/** What of the agent's speech did not reach the caller as it should have. */
+export interface DownlinkCounts extends Readonly<PlayoutCounts> {
+  /** Late speech of interrupted responses that was kept from the caller. */
+  readonly refusedMs: number;
+  /** Speech that no queue could hold. */
+  readonly droppedMs: number;
 }
 
 type Early =
@@ -50,6 +58,8 @@ export class Downlink {
   readonly #spoken = new Set<string>();
   #early: Early[] = [];
   #earlyMs = 0;
+  /** Bytes of `#format` in a millisecond. */
+  #sourcePerMs = 1;
   #format: AudioFormat | undefined;
   #leg: PlayoutLeg | undefined;
   #transcoder: Transcoder | undefined;
@@ -57,11 +67,15 @@ export class Downlink {
   #startMs = START_MS;
   #itemId: string | undefined;
   #responseId = '';
+  /** Nothing but speech of that item has come since some of it did. */
+  #flows = false;
   #refusedMs = 0;
   #clips = 0;
   #playsClip = false;
-  /** Of legs that are gone. */
+  /** What no queue could hold, on legs that are gone or before there was one. */
   #lostMs = 0;
+  /** Of legs that are gone. */
+  #past: PlayoutCounts = { underruns: 0, marksLost: 0 };
 
   constructor(options: DownlinkOptions) {
     this.#options = options;
@@ -72,9 +86,14 @@ export class Downlink {
     return (this.#playout?.idle ?? true) && this.#early.length === 0;
   }
 
-  /** Late speech of interrupted responses that was kept from the caller, plus what no queue could hold. */
-  get refusedMs(): number {
-    return this.#refusedMs + this.#lostMs + (this.#playout?.droppedMs ?? 0);
+  get counts(): DownlinkCounts {
+    const { underruns = 0, marksLost = 0 } = this.#playout?.counts ?? {};
+    return {
+      refusedMs: this.#refusedMs,
+      droppedMs: this.#lostMs + (this.#playout?.droppedMs ?? 0),
+      underruns: this.#past.underruns + underruns,
+      marksLost: this.#past.marksLost + marksLost,
+    };
   }
 
   /** Speech on its way to the caller's ear. */
@@ -114,7 +133,9 @@ export class Downlink {
   detach(open: Iterable<string>): HeardItem[] {
     const heard = this.interrupt(open);
     this.#playout?.close();
-    this.#lostMs += this.#playout?.droppedMs ?? 0;
+    const { droppedMs, underruns, marksLost } = this.counts;
+    this.#lostMs = droppedMs;
+    this.#past = { underruns, marksLost };
     this.#playout = undefined;
     this.#transcoder = undefined;
     this.#leg = undefined;
@@ -136,11 +157,23 @@ export class Downlink {
   }
 
   /**
+   * More speech of the item of which some was given to `audio` last. False when something else has happened since, or
+   * there is no line: then it is for `audio`.
+   */
+  more(responseId: string, itemId: string, bytes: Uint8Array): boolean {
+    if (!this.#flows || itemId !== this.#itemId || responseId !== this.#responseId) return false;
+    if (this.#transcoder === undefined || this.#playout === undefined) return false;
+    this.#playout.more(this.#transcoder.push(bytes), bytes.length / this.#sourcePerMs);
+    return true;
+  }
+
+  /**
    * Lets the caller hear something that is not the agent's: it is known to no provider. Plays only on an idle line, so
    * that it stands in nobody's way; false when it was not played.
    */
   clip(bytes: Uint8Array, format: AudioFormat): boolean {
     if (this.#leg === undefined || this.#playout === undefined || !this.idle) return false;
+    this.#flows = false;
     this.#clips += 1;
     this.#playsClip = true;
     const id = `${CLIP}${this.#clips}`;
@@ -160,7 +193,10 @@ export class Downlink {
   /** The clip that plays is cut off. */
   stopClip(): void {
     // A clip plays alone, so nothing else is lost.
-    if (this.#playsClip && !this.idle) this.#playout?.interrupt();
+    if (this.#playsClip && !this.idle) {
+      this.#flows = false;
+      this.#playout?.interrupt();
+    }
     this.#playsClip = false;
   }
 
@@ -178,6 +214,7 @@ export class Downlink {
 
   /** The provider has finished with a response, whichever way. */
   endResponse(responseId: string): void {
+    this.#flows = false;
     this.#retire(responseId);
     if (!this.#spoken.delete(responseId)) return;
     if (this.#transcoder === undefined) this.#early.push({ type: 'end', responseId });
@@ -191,6 +228,7 @@ export class Downlink {
   /** The caller cuts in; speech of `open` responses that still comes is refused. */
   interrupt(open: Iterable<string>): HeardItem[] {
     for (const responseId of open) this.#retire(responseId);
+    this.#flows = false;
     this.#early = [];
     this.#earlyMs = 0;
     this.#transcoder?.reset();
@@ -208,6 +246,7 @@ export class Downlink {
   }
 
   close(): void {
+    this.#flows = false;
     this.#early = [];
     this.#playout?.close();
   }
@@ -228,7 +267,8 @@ export class Downlink {
     this.#itemId = itemId;
     this.#responseId = responseId;
     const out = this.#transcoder.push(bytes);
-    this.#playout?.push(responseId, itemId, out, bytes.length / bytesPerMs(this.#format));
+    this.#sourcePerMs = bytesPerMs(this.#format);
+    this.#flows = this.#playout?.push(responseId, itemId, out, bytes.length / this.#sourcePerMs) === true;
   }
 
   #finish(responseId: string): void {
@@ -255,11 +295,11 @@ export class Downlink {
     if (format === undefined) return;
     const ms = bytes.length / bytesPerMs(format);
     if (this.#earlyMs + ms > MAX_EARLY_MS) {
-      this.#refusedMs += ms;
+      this.#lostMs += ms;
       return;
     }
     this.#earlyMs += ms;
-    this.#early.push({ type: 'audio', responseId, itemId, bytes: bytes.slice(), format });
+    this.#early.push({ type: 'audio', responseId, itemId, bytes: new Uint8Array(bytes), format });
   }
 
   #flow(): void {
@@ -284,6 +324,7 @@ export class Downlink {
   }
 
   #convert(format: AudioFormat, leg: PlayoutLeg): void {
+    this.#flows = false;
     this.#finishItem();
     this.#format = format;
     this.#transcoder = this.#options.createTranscoder(format, leg.output);

@@ -3,7 +3,7 @@ import type { CallEventBody } from './call-events.ts';
 import type { Clock } from './clock.ts';
 import { type AskedBy, Asks, type OpenAsk, restOf } from './handover/asks.ts';
 import { Gap } from './handover/gap.ts';
-import type { OpenResponse } from './handover/open-response.ts';
+import type { OpenItem, OpenResponse } from './handover/open-response.ts';
 import { Pace } from './handover/pace.ts';
 import { Turn } from './handover/turn.ts';
 import {
@@ -80,6 +80,8 @@ export class Handover {
   /** Of these, what the one in use was told, and was not told better. */
   #promised = new Map<string, string>();
   #session: ProviderSession | undefined;
+  /** Of which audio came last. */
+  #speaks: OpenItem | undefined;
 
   constructor(options: HandoverOptions) {
     this.#options = options;
@@ -304,10 +306,16 @@ export class Handover {
     }
   }
 
+  /** Audio of the item that the last event was of. */
+  more(bytes: number): void {
+    if (this.#speaks !== undefined) this.#speaks.bytes += bytes;
+  }
+
   #onAudio(responseId: string, itemId: string, bytes: number): void {
     const response = this.#responses.get(responseId) ?? this.#open(responseId, false);
     const item = response.items.get(itemId) ?? { bytes: 0, done: false, characters: 0, writtenAt: 0 };
     response.items.set(itemId, item);
+    this.#speaks = item;
     const { length } = this.#options.transcript.textOf(itemId);
     if (length > item.characters) item.writtenAt = item.bytes;
     item.characters = length;

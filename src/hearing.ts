@@ -28,6 +28,9 @@ const NOTHING_HANDED_OVER: HandedOver = { replayedMs: 0, speaking: false };
 /** What the agent hears of the other end of the line, over all the legs that the call has one after the other. */
 export class Hearing {
   readonly #options: HearingOptions;
+  // What every frame needs is at hand.
+  readonly #ear: EarTape | undefined;
+  readonly #cutIn: CutIn;
   readonly #machine: AnsweringMachine;
   /** Of legs that are gone. */
   readonly #past: UplinkCounts = { framesIn: 0, filledMs: 0, lostBeforeReadyMs: 0, refused: 0 };
@@ -42,6 +45,8 @@ export class Hearing {
 
   constructor(options: HearingOptions) {
     this.#options = options;
+    this.#ear = options.ear;
+    this.#cutIn = options.cutIn;
     this.#machine = new AnsweringMachine({
       ...options,
       onMachine: () => {
@@ -133,14 +138,14 @@ export class Hearing {
 
   /** One media message of the caller. */
   hear(bytes: Uint8Array, atMs: number | undefined): void {
-    this.#options.ear?.said(bytes, this.#options.clock.now(), atMs);
+    this.#ear?.said(bytes, this.#options.clock.now(), atMs);
     this.#machine.hear(bytes);
     if (this.#deaf) {
       this.#uplink?.mute(bytes, atMs);
       return;
     }
-    this.#uplink?.receive(bytes, atMs, this.#options.cutIn.agentSpeaks);
-    this.#options.cutIn.hear(bytes);
+    this.#uplink?.receive(bytes, atMs, this.#cutIn.agentSpeaks);
+    this.#cutIn.hear(bytes);
   }
 
   /** What answering-machine detection has found. */

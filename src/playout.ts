@@ -41,6 +41,14 @@ const MARK_GRACE_MS = 1000;
 /** Longest speech that is kept waiting; a provider that goes on beyond it is at fault. */
 const MAX_QUEUED_MS = 600_000;
 
+/** What went wrong on the way to the caller's ear. */
+export interface PlayoutCounts {
+  /** Times that the line ran dry in the middle of an item: the caller heard a gap. */
+  underruns: number;
+  /** Times that marks stayed away, and the clock was believed instead. */
+  marksLost: number;
+}
+
 interface Item {
   readonly responseId: string;
   readonly itemId: string;
@@ -70,7 +78,14 @@ interface PendingMark {
 export class Playout implements Paced {
   /** Speech that is kept until there is so much of it, or for so long, before an idle line begins with it, in ms. */
   startMs = START_MS;
+  readonly counts: PlayoutCounts = { underruns: 0, marksLost: 0 };
   readonly #options: PlayoutOptions;
+  // What every frame needs is at hand.
+  readonly #leg: PlayoutLeg;
+  readonly #clock: Clock;
+  readonly #leadMs: number;
+  readonly #ear: EarTape | undefined;
+  readonly #markEvery: number;
   readonly #queue = new ByteQueue();
   readonly #perMs: number;
   readonly #frameBytes: number;
@@ -98,7 +113,12 @@ export class Playout implements Paced {
 
   constructor(options: PlayoutOptions) {
     this.#options = options;
+    this.#leg = options.leg;
+    this.#clock = options.clock;
+    this.#leadMs = options.leadMs;
+    this.#ear = options.ear;
     this.#perMs = bytesPerMs(options.leg.output);
+    this.#markEvery = MARK_EVERY_MS * this.#perMs;
     this.#frameBytes = this.#perMs * FRAME_MS;
     this.#message = new Uint8Array(this.#perMs * MESSAGE_MS);
     this.#silence = silenceByte(options.leg.output);
@@ -117,27 +137,59 @@ export class Playout implements Paced {
 
   /** Speech sent or queued that has not been heard. */
   get aheadMs(): number {
-    return (this.#sent - this.#heardBytes(this.#options.clock.now()) + this.#queue.length) / this.#perMs;
+    return (this.#sent - this.#heardBytes(this.#clock.now()) + this.#queue.length) / this.#perMs;
   }
 
   /**
-   * Appends speech of `itemId` in the leg's output format.
+   * Appends speech of `itemId` in the leg's output format. False: it was refused, because too much waits already.
    * @param receivedMs how much of the provider's own audio this is
    */
-  push(responseId: string, itemId: string, bytes: Uint8Array, receivedMs: number): void {
+  push(responseId: string, itemId: string, bytes: Uint8Array, receivedMs: number): boolean {
     if (this.#queue.length + bytes.length > MAX_QUEUED_MS * this.#perMs) {
+      this.#droppedMs += bytes.length / this.#perMs;
+      return false;
+    }
+    const item = this.#itemFor(responseId, itemId);
+    this.#openResponses.add(responseId);
+    this.#wake();
+    this.#append(item, bytes, receivedMs);
+    return true;
+  }
+
+  /** The same for more of the item that was pushed last, as long as its response has not ended and nothing was cut off. */
+  more(bytes: Uint8Array, receivedMs: number): void {
+    const item = this.#items[this.#items.length - 1];
+    if (item === undefined || this.#queue.length + bytes.length > MAX_QUEUED_MS * this.#perMs) {
       this.#droppedMs += bytes.length / this.#perMs;
       return;
     }
-    const item = this.#itemFor(responseId, itemId);
-    const now = this.#options.clock.now();
-    if (this.#queue.length === 0) this.#queuedAt = now;
-    this.#openResponses.add(responseId);
-    this.#queue.push(bytes);
+    this.#append(item, bytes, receivedMs);
+  }
+
+  #append(item: Item, bytes: Uint8Array, receivedMs: number): void {
+    const now = this.#clock.now();
     item.end += bytes.length;
     item.receivedMs += receivedMs;
-    this.#wake();
+    if (this.#mayPass(bytes.length, now)) {
+      this.#give(bytes, now);
+      return;
+    }
+    if (this.#queue.length === 0) this.#queuedAt = now;
+    this.#queue.push(bytes);
     this.#pump(now);
+  }
+
+  /** Whether so much would leave the queue at once. It is that way with most of what comes in real time. */
+  #mayPass(length: number, now: number): boolean {
+    if (this.#queue.length > 0 || length === 0 || length % this.#frameBytes !== 0) return false;
+    const { length: most } = this.#message;
+    const ahead = this.#sent - this.#heardBytes(now);
+    if (length > most || (ahead <= 0 && !this.#starting)) return false;
+    const leadMs = ahead / this.#perMs;
+    return (
+      Math.floor((this.#leadMs - leadMs) / FRAME_MS) * this.#frameBytes >= length &&
+      (length === most || leadMs <= URGENT_LEAD_MS)
+    );
   }
 
   /** No more audio of this response will come: its tail is filled up to a whole frame and marked. */
@@ -148,7 +200,7 @@ export class Playout implements Paced {
     const rest = this.#queue.length % this.#frameBytes;
     if (rest > 0 && this.#openResponses.size === 0)
       this.#queue.pushValue(this.#silence, this.#frameBytes - rest);
-    this.#pump(this.#options.clock.now());
+    this.#pump(this.#clock.now());
   }
 
   /** The carrier has played everything before this mark. */
@@ -161,8 +213,8 @@ export class Playout implements Paced {
     this.#marksLost = false;
     this.#starting = false;
     this.#anchor = mark.position;
-    this.#anchorAt = this.#options.clock.now();
-    this.#options.ear?.heard(this.#anchor, this.#anchorAt);
+    this.#anchorAt = this.#clock.now();
+    this.#ear?.heard(this.#anchor, this.#anchorAt);
     this.#settle(this.#anchorAt);
   }
 
@@ -172,12 +224,12 @@ export class Playout implements Paced {
    * @returns what was heard of every item that was not heard to its end, in order of play
    */
   interrupt(): HeardItem[] {
-    const now = this.#options.clock.now();
+    const now = this.#clock.now();
     const { heard, cut, position } = this.#soFar(now);
-    this.#options.ear?.cleared(position, now);
+    this.#ear?.cleared(position, now);
     this.#queue.clear();
     this.#generation += 1;
-    this.#options.leg.clear();
+    this.#leg.clear();
     for (const itemId of heard) this.#options.onHeard(itemId);
     this.#items = [];
     this.#marks = [];
@@ -192,14 +244,14 @@ export class Playout implements Paced {
 
   /** What was heard of every item that was not heard to its end, in order of play, if nothing more is heard. */
   unfinished(): HeardItem[] {
-    return this.#soFar(this.#options.clock.now()).cut;
+    return this.#soFar(this.#clock.now()).cut;
   }
 
   /** Milliseconds of an item heard so far; 0 for one that is unknown or was heard to its end and forgotten. */
   heardMs(itemId: string): number {
     const item = this.#items.find((candidate) => candidate.itemId === itemId);
     if (item === undefined) return 0;
-    const position = Math.min(this.#reportedBytes(this.#options.clock.now()), item.end);
+    const position = Math.min(this.#reportedBytes(this.#clock.now()), item.end);
     return Math.max(0, position - item.start) / this.#perMs;
   }
 
@@ -268,7 +320,7 @@ export class Playout implements Paced {
   /** Where the caller's ear will be when a `clear` that is sent now arrives. */
   #reportedBytes(now: number): number {
     // Speech under way for the first time is heard one way late, and the clear takes the same way.
-    const roundTripMs = this.#starting ? 0 : this.#options.leg.roundTripMs;
+    const roundTripMs = this.#starting ? 0 : this.#leg.roundTripMs;
     return Math.min(this.#sent, this.#anchor + (now - this.#anchorAt + roundTripMs) * this.#perMs);
   }
 
@@ -278,7 +330,7 @@ export class Playout implements Paced {
     if (this.#isLeftOver(now)) this.#fillFrame();
     while (this.#queue.length >= this.#frameBytes) {
       const lead = (this.#sent - this.#heardBytes(now)) / this.#perMs;
-      const room = Math.floor((this.#options.leadMs - lead) / FRAME_MS) * this.#frameBytes;
+      const room = Math.floor((this.#leadMs - lead) / FRAME_MS) * this.#frameBytes;
       const whole = this.#queue.length - (this.#queue.length % this.#frameBytes);
       const size = Math.min(room, whole, this.#message.length);
       const ending = this.#openResponses.size === 0 && whole <= room;
@@ -314,6 +366,8 @@ export class Playout implements Paced {
     const begins = !this.#starting && this.#heardBytes(now) >= this.#sent;
     if (begins) {
       // The line is idle (or ran dry): the position stands still until this mark's echo.
+      if (this.#items.some(({ start, end }) => start < this.#sent && end > this.#sent))
+        this.counts.underruns += 1;
       this.#anchor = this.#sent;
       this.#anchorAt = now;
       this.#starting = !this.#marksLost;
@@ -321,13 +375,17 @@ export class Playout implements Paced {
     }
     const bytes = size === this.#message.length ? this.#message : this.#message.subarray(0, size);
     this.#queue.shift(bytes);
-    this.#options.leg.play(bytes);
-    this.#options.ear?.sent(bytes, now);
+    const at = this.#sent;
+    this.#give(bytes, now);
     // Nothing will come back that says so.
-    if (begins && this.#marksLost)
-      this.#options.ear?.assumed(this.#sent, now + this.#options.leg.roundTripMs);
-    this.#sent += size;
-    if (this.#sent - this.#marked >= MARK_EVERY_MS * this.#perMs) this.#mark(now);
+    if (begins && this.#marksLost) this.#ear?.assumed(at, now + this.#leg.roundTripMs);
+  }
+
+  #give(bytes: Uint8Array, now: number): void {
+    this.#leg.play(bytes);
+    this.#ear?.sent(bytes, now);
+    this.#sent += bytes.length;
+    if (this.#sent - this.#marked >= this.#markEvery) this.#mark(now);
   }
 
   #mark(now: number): void {
@@ -335,7 +393,7 @@ export class Playout implements Paced {
     const name = `g${this.#generation}.m${this.#markNumber}`;
     this.#marked = this.#sent;
     this.#marks.push({ name, position: this.#sent, sentAt: now });
-    this.#options.leg.mark(name);
+    this.#leg.mark(name);
   }
 
   /** Draws the conclusions from the position: lost marks, items heard, all heard. */
@@ -358,11 +416,12 @@ export class Playout implements Paced {
     if (oldest === undefined || this.#marksLost) return;
     const dueIn = this.#starting ? 0 : (oldest.position - this.#anchor) / this.#perMs;
     const dueAt = Math.max(oldest.sentAt, this.#anchorAt + dueIn);
-    if (now < dueAt + MARK_GRACE_MS + this.#options.leg.roundTripMs) return;
+    if (now < dueAt + MARK_GRACE_MS + this.#leg.roundTripMs) return;
     this.#marksLost = true;
+    this.counts.marksLost += 1;
     if (!this.#starting) return;
     this.#starting = false;
     this.#anchorAt = oldest.sentAt;
-    this.#options.ear?.assumed(this.#anchor, this.#anchorAt + this.#options.leg.roundTripMs);
+    this.#ear?.assumed(this.#anchor, this.#anchorAt + this.#leg.roundTripMs);
   }
 }

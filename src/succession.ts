@@ -50,6 +50,9 @@ const HEARD_LIMIT_MS = 5000;
 /** Who speaks for the agent: one provider after the other, each of which goes on where the one before it ended. */
 export class Succession {
   readonly #options: SuccessionOptions;
+  // What every frame needs is at hand.
+  readonly #ownEarOn: () => boolean;
+  readonly #hearing: Hearing;
   readonly #handover: Handover;
   readonly #watch: AnswerWatch;
   readonly #gapFiller: GapFiller;
@@ -65,6 +68,8 @@ export class Succession {
   constructor(options: SuccessionOptions) {
     this.#options = options;
     const { agent, clock, downlink, hearing } = options;
+    this.#ownEarOn = options.ownEarOn;
+    this.#hearing = hearing;
     this.#handover = new Handover({
       ...options,
       positionMs: () => hearing.positionMs,
@@ -205,6 +210,12 @@ export class Succession {
     if (event.type === 'audio') this.#gapFiller.end();
   }
 
+  /** The event before was audio of the same item, nothing else has happened since, and this is more of it, at `now`. */
+  more(bytes: number, now: number): void {
+    this.#handover.more(bytes);
+    this.#watch.more(now);
+  }
+
   /** @param format undefined: the line is gone */
   line(format: AudioFormat | undefined): void {
     this.#watch.setFormat(format);
@@ -215,7 +226,7 @@ export class Succession {
 
   /** One media message of the caller. */
   hear(bytes: Uint8Array): void {
-    if (!this.#options.ownEarOn() && !this.#options.hearing.deaf) this.#watch.hear(bytes);
+    if (!this.#ownEarOn() && !this.#hearing.deaf) this.#watch.hear(bytes);
   }
 
   /** When the caller's voice was heard last, of the clock, while the bridge's own ear is off; undefined: never. */

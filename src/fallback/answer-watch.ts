@@ -49,6 +49,7 @@ const HELD_UP_MS = 500;
 /** Decides that a session which is open is of no use, because it keeps still when it is its turn. */
 export class AnswerWatch {
   readonly #options: AnswerWatchOptions;
+  readonly #agentSpeaks: () => boolean;
   #inUse = false;
   #waiting = false;
   /** The provider answers each turn; one that speaks in real time may choose to say nothing. */
@@ -73,6 +74,7 @@ export class AnswerWatch {
 
   constructor(options: AnswerWatchOptions) {
     this.#options = options;
+    this.#agentSpeaks = options.agentSpeaks;
   }
 
   /** A session is in use from now on: what the one before it owed is no matter any more. */
@@ -178,7 +180,7 @@ export class AnswerWatch {
     const level = this.#level;
     if (level === undefined || !this.#inUse || this.#waiting) return;
     // What comes back of the agent's own speech is no turn of the caller's.
-    if (this.#options.agentSpeaks()) {
+    if (this.#agentSpeaks()) {
       level.forget();
       return;
     }
@@ -241,6 +243,12 @@ export class AnswerWatch {
     this.#dueAt = this.#options.clock.now();
     this.#from = this.#dueAt;
     if (this.#timer === undefined) this.#arm();
+  }
+
+  /** More audio of the response of which the last event brought some. */
+  more(now: number): void {
+    this.#dueAt = now;
+    this.#from = now;
   }
 
   #onText(role: 'user' | 'assistant', final: boolean): void {

@@ -1,5 +1,5 @@
 /** One piece of the agent's speech, as far as it has come. */
-interface Item {
+export interface OpenItem {
   bytes: number;
   /** All of its audio has come. */
   done: boolean;
@@ -13,7 +13,7 @@ interface Item {
 export interface OpenResponse {
   /** The bridge asked for it for reasons of its own: it answers nothing that the caller said. */
   readonly asked: boolean;
-  readonly items: Map<string, Item>;
+  readonly items: Map<string, OpenItem>;
   /** The caller did not want it. */
   over: boolean;
 }
