@@ -9,3 +9,5 @@ const relay = await startRelay({
   audioPath: isFir ? firPath : undefined,
 });
 process.stdout.write(`listening on ${relay.url} delay ${isFir ? FLOOR_DELAY : 0}\n`);
+// So that a profile of it is written.
+process.on('SIGTERM', () => process.exit());

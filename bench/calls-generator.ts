@@ -37,3 +37,5 @@ process.on('message', (order: GeneratorOrder) => {
 });
 // It is in a session of its own, so nobody else would end it.
 process.on('disconnect', () => process.exit());
+// So that a profile of it is written.
+process.on('SIGTERM', () => process.exit());

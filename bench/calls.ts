@@ -26,6 +26,8 @@ const { values } = parseArgs({
     tls: { type: 'boolean', default: false },
     /** How many calls a core carries; done for `npm run bench` unless it is to be quick. */
     capacity: { type: 'boolean' },
+    /** Folder for profiles (`.cpuprofile`) of what is measured and of the generator. */
+    profile: { type: 'string' },
     /** Calls that the search never exceeds. */
     most: { type: 'string', default: '700' },
   },
@@ -45,7 +47,12 @@ const quick = values.quick ?? false;
 const calls = Number(values.calls);
 const most = Number(values.most);
 const wantsCapacity = values.capacity ?? (values.results !== undefined && !quick);
-await using bench = await Bench.start(Math.max(calls, wantsCapacity ? most : 0), values.tls, say);
+await using bench = await Bench.start({
+  calls: Math.max(calls, wantsCapacity ? most : 0),
+  tls: values.tls,
+  profile: values.profile,
+  onStep: say,
+});
 const rounds = await runRounds(bench, {
   subjects: subjects(values.subject),
   talking: subjects(values.talk),

@@ -21,6 +21,10 @@ function built(script: string): string {
   return fileURLToPath(new URL(`../${script}`, import.meta.url));
 }
 
+function profiling(folder: string | undefined): readonly string[] {
+  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`];
+}
+
 function start(core: number, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
   const command = canPin() ? ['taskset', '-c', String(core), process.execPath] : [process.execPath];
   const [first = process.execPath, ...rest] = [...command, ...args];
@@ -66,9 +70,22 @@ export class SubjectProcess implements AsyncDisposable {
     this.url = url;
   }
 
-  /** Resolves when it listens. Rejects when it ends before that. */
-  static async start({ args: [script = '', ...args], env }: SubjectCommand): Promise<SubjectProcess> {
-    const node = ['--expose-gc', '--enable-source-maps', '--import', built('calls-probe.js'), built(script)];
+  /**
+   * Resolves when it listens. Rejects when it ends before that.
+   * @param profile folder for a profile of its processor time
+   */
+  static async start(
+    { args: [script = '', ...args], env }: SubjectCommand,
+    profile: string | undefined,
+  ): Promise<SubjectProcess> {
+    const node = [
+      ...profiling(profile),
+      '--expose-gc',
+      '--enable-source-maps',
+      '--import',
+      built('calls-probe.js'),
+      built(script),
+    ];
     const child = start(0, [...node, ...args], { ...process.env, ...env });
     return new SubjectProcess(child, await addressOf(child));
   }
@@ -102,8 +119,9 @@ function addressOf(child: ChildProcess): Promise<string> {
 export class GeneratorProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
 
-  constructor() {
-    this.#child = start(1, [built('calls-generator.js')], process.env);
+  /** @param profile folder for a profile of its processor time */
+  constructor(profile: string | undefined) {
+    this.#child = start(1, [...profiling(profile), built('calls-generator.js')], process.env);
   }
 
   /** Resolves to the provider's address. */

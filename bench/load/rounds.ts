@@ -18,7 +18,6 @@ export interface RoundsPlan {
   readonly seconds: number;
   readonly rounds: number;
   readonly perSecond: number;
-  /** Told of everything that is done, for whoever waits. */
   readonly onStep: (text: string) => void;
 }
 
@@ -51,38 +50,48 @@ interface Running {
   readonly process: SubjectProcess;
 }
 
+/** How a bench is run. */
+export interface BenchOptions {
+  /** The most that there will be at once. */
+  readonly calls: number;
+  /** The provider speaks TLS. */
+  readonly tls: boolean;
+  /** Folder for profiles of all processes. */
+  readonly profile?: string | undefined;
+  /** Told of everything that is done, for whoever waits. */
+  readonly onStep: (text: string) => void;
+}
+
 /** Processes that can be measured, until they are disposed of. */
 export class Bench implements AsyncDisposable {
   readonly #generator: GeneratorProcess;
   readonly #running = new Map<SubjectName, Running>();
   readonly #place: SubjectPlace;
-  readonly #onStep: (text: string) => void;
+  readonly #options: BenchOptions;
 
-  private constructor(generator: GeneratorProcess, place: SubjectPlace, onStep: (text: string) => void) {
+  private constructor(generator: GeneratorProcess, place: SubjectPlace, options: BenchOptions) {
     this.#generator = generator;
     this.#place = place;
-    this.#onStep = onStep;
+    this.#options = options;
   }
 
-  /**
-   * @param calls the most that there will be at once
-   * @param tls the provider speaks TLS
-   */
-  static async start(calls: number, tls: boolean, onStep: (text: string) => void): Promise<Bench> {
+  /** Starts the generator. */
+  static async start(options: BenchOptions): Promise<Bench> {
+    const { tls, calls, profile } = options;
     const folder = await mkdtemp(join(tmpdir(), 'patchcord-bench-'));
     const certificate = tls ? join(folder, 'provider.pem') : undefined;
     if (certificate !== undefined) await writeFile(certificate, IDENTITY.cert);
-    const generator = new GeneratorProcess();
+    const generator = new GeneratorProcess(profile);
     const providerUrl = await generator.listen(tls ? IDENTITY : undefined);
-    return new Bench(generator, { providerUrl, folder, calls, certificate }, onStep);
+    return new Bench(generator, { providerUrl, folder, calls, certificate }, options);
   }
 
   /** Starts a subject and warms it up, unless it runs. */
   async ready(name: SubjectName): Promise<void> {
     if (this.#running.has(name)) return;
-    this.#onStep(`${name} warms up`);
+    this.#options.onStep(`${name} warms up`);
     const subject = subjectOf(name, this.#place);
-    const one = { subject, process: await SubjectProcess.start(subject.command) };
+    const one = { subject, process: await SubjectProcess.start(subject.command, this.#options.profile) };
     this.#running.set(name, one);
     const lap = { name, calls: Math.min(WARM_CALLS, this.#place.calls), perSecond: 100, talk: false };
     await this.#generator.up(loadPlan(one, lap));
