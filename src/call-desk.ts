@@ -64,7 +64,7 @@ export class CallDesk {
 
   constructor(deps: CallDeskDeps) {
     this.#deps = deps;
-    this.records = new CallRecords(deps.clock, deps.onEnd);
+    this.records = new CallRecords(deps.clock, deps.onEnd, () => deps.metrics.eventForgotten());
     this.#hangUps = new HangUpWatch(deps);
     this.#placed = new PlacedCalls({
       ...deps,

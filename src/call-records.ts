@@ -56,12 +56,15 @@ export class CallRecord {
   readonly #clock: Clock;
   readonly #events: RecordedEvent[] = [];
   readonly #listeners = new Set<RecordListener>();
+  readonly #onForgotten: (() => void) | undefined;
   #count = 0;
 
-  constructor(clock: Clock, view: CallView, ref: CallRef | undefined) {
+  /** @param onForgotten the oldest event had to make room */
+  constructor(clock: Clock, view: CallView, ref: CallRef | undefined, onForgotten?: () => void) {
     this.#clock = clock;
     this.#view = view;
     this.ref = ref;
+    this.#onForgotten = onForgotten;
   }
 
   get view(): CallView {
@@ -80,7 +83,10 @@ export class CallRecord {
     this.#count += 1;
     const event = { number: this.#count, type, at: this.#clock.epoch(), data };
     this.#events.push(event);
-    if (this.#events.length > MAX_EVENTS) this.#events.shift();
+    if (this.#events.length > MAX_EVENTS) {
+      this.#events.shift();
+      this.#onForgotten?.();
+    }
     for (const listener of this.#listeners) listener(event);
   }
 
@@ -114,15 +120,18 @@ export class CallRecords {
   readonly #released = new Map<CallRecord, Cancel>();
 
   readonly #onEnd: ((record: CallRecord) => void) | undefined;
+  readonly #onForgotten: (() => void) | undefined;
 
-  /** `onEnd` is told of every call once, when it is over. */
-  constructor(clock: Clock, onEnd?: (record: CallRecord) => void) {
+  /** `onEnd` is told of every call once, when it is over; `onForgotten` of every event that had to make room. */
+  constructor(clock: Clock, onEnd?: (record: CallRecord) => void, onForgotten?: () => void) {
     this.#clock = clock;
     this.#onEnd = onEnd;
+    this.#onForgotten = onForgotten;
   }
 
   add(view: Omit<CallView, 'createdAt'>, ref: CallRef | undefined): CallRecord {
-    const record = new CallRecord(this.#clock, { ...view, createdAt: this.#clock.epoch() }, ref);
+    const known = { ...view, createdAt: this.#clock.epoch() };
+    const record = new CallRecord(this.#clock, known, ref, this.#onForgotten);
     this.#byId.set(view.id, record);
     if (ref !== undefined) this.link(record, ref);
     return record;

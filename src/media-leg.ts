@@ -165,6 +165,7 @@ export class MediaLeg implements CallLeg, WireListener {
 
   #onBadMessage(error: BridgeError): void {
     this.#badMessages += 1;
+    this.#deps.metrics.unreadable(this.#carrier.name);
     if (this.#badMessages === 1) {
       this.#deps.log.warn({ callId: this.#session.callId, err: error }, 'media message not understood');
     }

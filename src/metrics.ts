@@ -2,18 +2,20 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { ToolOutcome } from './call-events.ts';
 import { type CallBill, tokensOf } from './cost/call-bill.ts';
 import type { LedgerTrouble } from './cost/day-book.ts';
+import { type CallMetrics, createCallMetrics } from './metrics/calls.ts';
+import { createEventLoopMetrics, type EventLoopMetrics } from './metrics/event-loop.ts';
 import { createFallbackMetrics, type FallbackMetrics } from './metrics/fallback.ts';
 import { createLatencies, type LatencyMetrics } from './metrics/latencies.ts';
 import { createRecordingMetrics, type RecordingMetrics } from './metrics/recordings.ts';
 import type { Usage } from './provider.ts';
 
 /** What the service counts. Calls add their frame counts once, when they end: nothing here runs per frame. */
-export interface Metrics extends FallbackMetrics, RecordingMetrics, LatencyMetrics {
-  callStarted(): void;
-  callEnded(
-    labels: { readonly reason: string; readonly carrier: string; readonly provider: string },
-    counts: CallCounts,
-  ): void;
+export interface Metrics
+  extends CallMetrics,
+    EventLoopMetrics,
+    FallbackMetrics,
+    LatencyMetrics,
+    RecordingMetrics {
   refused(what: 'webhook' | 'upgrade' | 'api', reason: string): void;
   hangUpFailed(carrier: string): void;
   /** A call was refused because the budget of the day, or of its number, is spent. */
@@ -41,44 +43,12 @@ export interface Metrics extends FallbackMetrics, RecordingMetrics, LatencyMetri
   readonly contentType: string;
 }
 
-export interface CallCounts {
-  readonly seconds: number;
-  readonly framesIn: number;
-  readonly filledMs: number;
-  readonly lostBeforeReadyMs: number;
-  readonly refusedFrames: number;
-  readonly refusedDownlinkMs: number;
-  readonly bargeIns: number;
-  readonly providerErrors: number;
-}
-
 export function createMetrics(): Metrics {
   const registry = new Registry();
   let reportsWaiting = (): number => 0;
   const registers = [registry];
   const counter = <L extends string>(name: string, help: string, labelNames: L[]): Counter<L> =>
     new Counter({ name: `patchcord_${name}`, help, labelNames, registers });
-  const active = new Gauge({ name: 'patchcord_calls_active', help: 'Calls that are up', registers });
-  const ended = counter('calls_ended_total', 'Calls by the reason of their end', [
-    'reason',
-    'carrier',
-    'provider',
-  ]);
-  const seconds = counter('call_seconds_total', 'Seconds of calls', []);
-  const framesIn = counter('media_frames_in_total', 'Media messages from carriers', []);
-  const filled = counter('uplink_filled_ms_total', 'Silence put into holes of the carrier stream, ms', []);
-  const lost = counter('uplink_lost_ms_total', 'Caller speech lost before the provider was ready, ms', []);
-  const refusedUp = counter(
-    'uplink_refused_frames_total',
-    'Frames dropped because the provider socket was full',
-    [],
-  );
-  const refusedDown = counter(
-    'downlink_refused_ms_total',
-    'Speech of interrupted responses kept from the caller, ms',
-    [],
-  );
-  const bargeIns = counter('barge_ins_total', 'Interruptions by the caller', []);
   const tools = counter('tool_calls_total', 'Function calls and what became of them', ['tool', 'outcome']);
   const reloads = counter('agents_file_reloads_total', 'Changes of the agents file', ['result']);
   const asked = counter('start_webhooks_total', 'Answers of start webhooks', ['answer']);
@@ -91,7 +61,6 @@ export function createMetrics(): Metrics {
     },
   });
   waiting.set(0);
-  const errors = counter('provider_errors_total', 'Errors reported by providers', []);
   const refused = counter(
     'refused_requests_total',
     'Webhooks, upgrades and requests of operators that were refused',
@@ -119,19 +88,8 @@ export function createMetrics(): Metrics {
     ...createFallbackMetrics(registers),
     ...createRecordingMetrics(registers),
     ...createLatencies(registers),
-    callStarted: () => active.inc(),
-    callEnded(labels, counts) {
-      active.dec();
-      ended.inc(labels);
-      seconds.inc(counts.seconds);
-      framesIn.inc(counts.framesIn);
-      filled.inc(counts.filledMs);
-      lost.inc(counts.lostBeforeReadyMs);
-      refusedUp.inc(counts.refusedFrames);
-      refusedDown.inc(counts.refusedDownlinkMs);
-      bargeIns.inc(counts.bargeIns);
-      errors.inc(counts.providerErrors);
-    },
+    ...createCallMetrics(registers),
+    ...createEventLoopMetrics(registers),
     refused: (what, reason) => refused.inc({ what, reason }),
     budgetRefused: (budget) => budgets.inc({ budget }),
     functionCalled: (tool, outcome) => tools.inc({ tool, outcome }),

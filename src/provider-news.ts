@@ -18,7 +18,7 @@ export interface ProviderNewsOptions {
 export function onProviderNews(
   event: ProviderNews,
   options: ProviderNewsOptions,
-  counts: { providerErrors: number },
+  counts: { providerErrors: number; providerWarnings: number },
 ): void {
   const { log } = options;
   switch (event.type) {
@@ -27,6 +27,7 @@ export function onProviderNews(
       options.onUsage(event);
       break;
     case 'warning':
+      counts.providerWarnings += 1;
       log.warn({ code: event.code, pii: { detail: event.message } }, 'provider warning');
       break;
     case 'error':

@@ -101,6 +101,7 @@ export async function assembleBridge(options: BridgeOptions, seat?: Seat): Promi
   http.once('listening', () => {
     preparing = prepare([service.prepare, operators.prepare], log);
   });
+  const unwatch = metrics.watchEventLoop();
   let closing: Promise<void> | undefined;
   const closeHttp = async (): Promise<void> => {
     if (!http.listening) return;
@@ -112,7 +113,7 @@ export async function assembleBridge(options: BridgeOptions, seat?: Seat): Promi
     await closed;
   };
   const close = (): Promise<void> => {
-    closing ??= Promise.all([service.close(closeHttp), preparing]).then(() => undefined);
+    closing ??= Promise.all([service.close(closeHttp), preparing]).then(unwatch);
     return closing;
   };
   const bridge: Bridge = {

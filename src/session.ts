@@ -28,7 +28,7 @@ import { LeaveTaking } from './leave-taking.ts';
 import type { CallLeg, LegEvent } from './leg.ts';
 import { Line, type LineOptions } from './line.ts';
 import type { Log } from './log.ts';
-import type { CallCounts } from './metrics.ts';
+import type { CallCounts } from './metrics/calls.ts';
 import { transferFailed } from './notices.ts';
 import type { Pacer } from './pacer.ts';
 import type { Tape } from './tape.ts';

@@ -36,6 +36,36 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 describe('playout', () => {
+  it('counts how often the line ran dry in the middle of an item, and nothing else', () => {
+    const { clock, playout, leg } = start();
+    playout.push('r', 'a', speech(200), 200);
+    clock.advance(150);
+    expect(playout.counts).toEqual({ underruns: 0, marksLost: 0 });
+    clock.advance(300);
+    playout.push('r', 'a', speech(200), 200);
+    clock.advance(400);
+    expect(playout.counts.underruns).toBe(1);
+    // Another item, and another response, begin when they are there.
+    playout.push('r', 'b', speech(200), 200);
+    clock.advance(100);
+    playout.endResponse('r');
+    clock.advance(1000);
+    playout.push('s', 'c', speech(200), 200);
+    playout.endResponse('s');
+    clock.advance(1000);
+    expect(playout.counts).toEqual({ underruns: 1, marksLost: 0 });
+    expect(leg.holes).toBe(3);
+  });
+
+  it('counts how often marks stayed away', () => {
+    const { clock, playout, leg } = start();
+    leg.echoesMarks = false;
+    playout.push('r', 'a', speech(500), 500);
+    playout.endResponse('r');
+    clock.advance(5000);
+    expect(playout.counts).toEqual({ underruns: 0, marksLost: 1 });
+  });
+
   it('gives the carrier at most the lead, and everything in order in the end', () => {
     const { clock, leg, playout } = start(1000);
     const all = speech(5000);

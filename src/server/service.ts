@@ -3,12 +3,10 @@ import type { MachinePolicy } from '../answering-machine.ts';
 import { createTranscoder } from '../audio/transcode.ts';
 import type { BridgeOptions } from '../bridge-options.ts';
 import { CallDesk } from '../call-desk.ts';
-import type { CallEvent } from '../call-events.ts';
 import { PublicAddresses } from '../call-urls.ts';
 import type { Carrier, CarrierName, IncomingCall } from '../carrier.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
-import { modelName } from '../cost/call-bill.ts';
 import { BridgeError } from '../errors.ts';
 import { limitsFor } from '../fallback/breaker-limits.ts';
 import { Breakers } from '../fallback/breakers.ts';
@@ -21,12 +19,12 @@ import type { Random } from '../random.ts';
 import { Reception } from '../reception.ts';
 import { bridgeRecords, type RecordedBy, type RecordingPlan } from '../recording-terms.ts';
 import { type Assignment, type Roster, soleAgent } from '../roster.ts';
-import type { Session } from '../session.ts';
 import { SessionManager } from '../session-manager.ts';
 import { Stranded } from '../stranded.ts';
 import type { Tool } from '../tools.ts';
 import type { WebhookDoorDeps } from '../webhook-door.ts';
 import { tellBreaker } from './breaker-news.ts';
+import { countEvent } from './call-figures.ts';
 import { makeCarriers } from './carriers.ts';
 import type { SharedParts } from './crew.ts';
 import { candidatesFor, providersOf } from './providers.ts';
@@ -163,7 +161,7 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
       desk.observe(carrier, callId, event);
       const session = manager.find(carrier, callId);
       accounts?.on(session, event);
-      count(metrics, session, event);
+      countEvent(metrics, session, event);
       options.observe?.(callId, event);
     },
   });
@@ -278,35 +276,6 @@ async function recordingsOf(options: ServiceParts, metrics: Metrics): Promise<Re
   });
   if (isWanted) await recordings.prepare();
   return recordings;
-}
-
-/** What is counted while a call is up. */
-function count(metrics: Metrics, session: Session | undefined, event: CallEvent): void {
-  switch (event.type) {
-    case 'usage':
-      metrics.tokensUsed(modelName(event), event.usage);
-      break;
-    case 'tool': {
-      // By names that there are: those that a model makes up may be anything.
-      const known = session?.agent.tools.some(({ definition }) => definition.name === event.name) === true;
-      metrics.functionCalled(known ? event.name : '[unknown]', event.outcome);
-      break;
-    }
-    case 'firstAudio':
-      if (session !== undefined)
-        metrics.latencies(session.carrier.name, session.provider).firstAudio.observe(event.atMs);
-      break;
-    case 'providerReady':
-      metrics.providerReady(event);
-      break;
-    case 'providerFailed':
-      metrics.providerFailed(event);
-      break;
-    case 'failover':
-      metrics.failedOver(event);
-      break;
-    default:
-  }
 }
 
 function withDigits(agent: Agent, digits: Partial<AgentDigits> | undefined): Agent {
