@@ -164,6 +164,7 @@ describe('every page', () => {
     'docs/webhooks.md',
     'docs/recordings.md',
     'docs/cost.md',
+    'docs/workers.md',
     'examples/booking/README.md',
   ])('%s has no dead link', (path) => {
     const targets = [...read(path).matchAll(/\]\(([^)#\s]+)\)/g)].map(([, target]) => target ?? '');

@@ -31,6 +31,8 @@ export type Order =
   | { readonly type: 'ask'; readonly id: number; readonly names: readonly string[] }
   /** Comes with the socket: a request to open a media stream, as it was sent, and what followed it. */
   | { readonly type: 'upgrade'; readonly id: number; readonly bytes: Uint8Array }
+  /** Whether it still gets to anything. */
+  | { readonly type: 'beat' }
   | { readonly type: 'drain' }
   | { readonly type: 'close' }
   /** The answer to what the worker has asked with this id. */
@@ -56,6 +58,7 @@ export type Word =
   | { readonly type: 'answer'; readonly id: number; readonly mine: boolean }
   /** The socket is here. */
   | { readonly type: 'taken'; readonly id: number }
+  | { readonly type: 'beat' }
   | { readonly type: 'drained' }
   /** What was spent on a day; with `own`: what was spent here is added first. */
   | {

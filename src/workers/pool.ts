@@ -59,6 +59,9 @@ const WAIT_MS = 5000;
 /** The news of a call may be slower than the answer to its request. */
 const NEWS_MS = 25;
 const CLOSE_MS = 20_000;
+/** How often workers are asked whether they get to anything, and how often in a row they may not answer. */
+const BEAT_MS = 5000;
+const MOST_MISSED = 6;
 /** As long as an `Idempotency-Key` counts. */
 const ORDERS_MS = 86_400_000;
 const MOST_ORDERS = 100_000;
@@ -78,6 +81,7 @@ export class Pool {
   #turn = 0;
   #restarts = 0;
   #draining = false;
+  #cancelBeat: Cancel = () => undefined;
 
   constructor(options: PoolOptions) {
     const { clock, count, maxCalls } = options;
@@ -124,6 +128,7 @@ export class Pool {
     try {
       const [facts] = await Promise.all(started);
       if (facts === undefined) throw new BridgeError('INTERNAL', 'there are no workers');
+      this.#beatLater();
       return facts;
     } catch (thrown) {
       await this.close();
@@ -183,6 +188,7 @@ export class Pool {
   async close(): Promise<void> {
     this.#draining = true;
     this.#closing.abort();
+    this.#cancelBeat();
     for (const slot of this.#slots) slot.cancel();
     const workers = this.#slots.flatMap(({ worker }) => worker ?? []);
     await settleWithin(
@@ -221,9 +227,27 @@ export class Pool {
     const { pid } = worker;
     worker.ready.then(
       () => log.info({ worker: slot.number, pid }, 'a worker process takes calls'),
-      (error: unknown) => log.error({ worker: slot.number, pid, err: error }, 'a worker process cannot begin'),
+      (error: unknown) =>
+        log.error({ worker: slot.number, pid, err: error }, 'a worker process cannot begin'),
     );
     return worker;
+  }
+
+  #beatLater(): void {
+    this.#cancelBeat = this.#options.clock.after(BEAT_MS, () => {
+      this.#beatLater();
+      for (const worker of this.up) this.#beat(worker);
+    });
+  }
+
+  /** Whoever gets to nothing holds on to its calls, whose callers hear nothing. By count: a machine that sleeps is no worker that hangs. */
+  #beat(worker: WorkerProcess): void {
+    if (worker.beat() < MOST_MISSED) return;
+    this.#options.log.error(
+      { worker: worker.slot },
+      'a worker process does not answer any more: it is killed',
+    );
+    worker.kill();
   }
 
   #onGone(slot: Slot, worker: WorkerProcess): void {
@@ -313,12 +337,17 @@ export class Pool {
   }
 }
 
-/** Whoever has room goes first, then whoever has fewer calls, then whose turn it is. */
+/** Whoever gets to their work goes first, then whoever has room, then whoever has fewer calls, then whose turn it is. */
 function isBetter(one: Slot, other: Slot): boolean {
   const [a, b] = [loadOf(one), loadOf(other)];
+  if (isSlow(one) !== isSlow(other)) return isSlow(other);
   const [roomOfOne, roomOfOther] = [a < one.maxCalls, b < other.maxCalls];
   if (roomOfOne !== roomOfOther) return roomOfOne;
   return a === b ? one.turn < other.turn : a < b;
+}
+
+function isSlow({ worker }: Slot): boolean {
+  return worker?.isSlow === true;
 }
 
 function loadOf({ worker }: Slot): number {

@@ -34,6 +34,8 @@ export class WorkerProcess {
   readonly exited: Promise<void>;
   /** Requests on their way that may become calls. */
   inFlight = 0;
+  /** Beats that it has not answered. */
+  #missed = 0;
   readonly #child: ChildProcess;
   readonly #news: WorkerNews;
   readonly #questions = new Map<number, (mine: boolean) => void>();
@@ -103,6 +105,19 @@ export class WorkerProcess {
     if (this.#child.connected) this.#child.send(order, () => undefined);
   }
 
+  /** It has not answered the last time that it was asked whether it gets to anything. */
+  get isSlow(): boolean {
+    return this.#missed > 0;
+  }
+
+  /** Asks whether it gets to anything; gives how often it has not answered. */
+  beat(): number {
+    const missed = this.#missed;
+    this.#missed += 1;
+    this.send({ type: 'beat' });
+    return missed;
+  }
+
   /** Whether one of these is its own; false when it is gone. */
   ask(names: readonly CallName[]): Promise<boolean> {
     if (!this.isUp) return Promise.resolve(false);
@@ -160,6 +175,9 @@ export class WorkerProcess {
       case 'taken':
         if (this.#travelling === word.id) this.#travelling = undefined;
         this.#next();
+        break;
+      case 'beat':
+        this.#missed = 0;
         break;
       case 'drained':
         this.#onDrained();

@@ -73,6 +73,9 @@ export class Worker {
         this.#channel.send({ type: 'taken', id: order.id });
         if (socket !== undefined && this.#parts !== undefined) take(this.#parts.http, socket, order.bytes);
         break;
+      case 'beat':
+        this.#channel.send({ type: 'beat' });
+        break;
       case 'drain':
         void this.#drain();
         break;

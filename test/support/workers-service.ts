@@ -115,11 +115,12 @@ export class WorkersService implements AsyncDisposable {
     };
   }
 
-  /** The value of a series; 0 when there is none. */
-  async figure(series: string): Promise<number> {
+  /** The value of a series, or the sum of all series of a figure. */
+  async figure(name: string): Promise<number> {
     const response = await fetch(`${this.url}/metrics`, { headers: { authorization: 'Bearer operator' } });
-    const line = (await response.text()).split('\n').find((one) => one.startsWith(`${series} `));
-    return Number(line?.slice(series.length + 1) ?? 0);
+    const found = (await response.text()).split('\n').filter((line) => /^[ {]/.test(line.slice(name.length)));
+    const own = found.filter((line) => line.startsWith(name));
+    return own.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
   }
 
   /** Resolves when there is a line of the log that begins with a text. */
