@@ -90,12 +90,13 @@ export class CarrierCall implements Sender {
       throw new Error(`the webhook was answered with HTTP ${answer.status} and no stream`);
     }
     const headers = { 'X-Twilio-Signature': signatureOf(secret, order.url) };
-    const { socket, rest } = await upgrade(new URL(order.url), headers);
+    const { socket, listen } = await upgrade(new URL(order.url), headers);
     this.#socket = socket;
-    this.#listen(socket);
     socket.write(frameOf('{"event":"connected","protocol":"Call","version":"1.0.0"}', CLIENT_MASK).bytes);
     socket.write(frameOf(startMessage(this.#ids, order.parameters), CLIENT_MASK).bytes);
-    if (rest.length > 0) this.#onData(rest);
+    this.#watch(socket);
+    const reader = this.#reader(socket);
+    listen((chunk) => reader.push(chunk));
   }
 
   /** Sends 20 ms of the caller, and the marks that were reached. */
@@ -136,8 +137,8 @@ export class CarrierCall implements Sender {
     if (this.session !== undefined) this.#counts.spoilt += 1;
   }
 
-  #listen(socket: Socket): void {
-    const reader = new FrameReader(
+  #reader(socket: Socket): FrameReader {
+    return new FrameReader(
       {
         onText: (data, at, end, mask) => this.#onText(data, at, end, mask),
         onAnswer: (frame) => socket.write(frame),
@@ -148,17 +149,17 @@ export class CarrierCall implements Sender {
       },
       CLIENT_MASK,
     );
-    this.#onData = (chunk) => reader.push(chunk);
-    socket.on('data', this.#onData);
+  }
+
+  #watch(socket: Socket): void {
     socket.on('error', () => socket.destroy());
+    socket.on('end', () => socket.end());
     socket.on('close', () => {
       // Only the caller ends calls here.
       if (!this.#gone) this.#counts.nonsense += 1;
       this.#gone = true;
     });
   }
-
-  #onData: (chunk: Buffer) => void = () => undefined;
 
   #onText(data: Buffer, at: number, end: number, mask: Uint8Array): void {
     const until = this.#finder.find(data, at, end, mask);

@@ -52,10 +52,14 @@ function wholeAnswer(read: string): RawAnswer | undefined {
   return { status: Number(head.split(' ', 2)[1]), body: body.slice(0, length) };
 }
 
-/** An open WebSocket, and what had come by then. */
+/** Bytes that are read at once; a carrier's message has 300. */
+const READ_BYTES = 16_384;
+
+/** An open WebSocket. */
 export interface Upgraded {
   readonly socket: Socket;
-  readonly rest: Buffer;
+  /** From now on everything that comes goes there; the bytes are only there during the call. */
+  listen(onData: (chunk: Buffer) => void): void;
 }
 
 /** Opens a WebSocket. Rejects with the status when it is refused. */
@@ -71,26 +75,42 @@ export function upgrade(address: URL, headers: Readonly<Record<string, string>>)
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ];
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: address.hostname, port: Number(address.port), noDelay: true });
     let read = '';
-    const onClose = (): void => reject(new Error('the connection closed during the upgrade'));
-    const onData = (chunk: Buffer): void => {
+    let onData = (chunk: Buffer): void => {
       read += chunk.toString('latin1');
       const end = read.indexOf(HEAD_END);
       if (end < 0) return;
-      socket.off('data', onData);
       socket.off('error', reject);
       socket.off('close', onClose);
       const status = Number(read.split(' ', 2)[1]);
-      if (status === 101) resolve({ socket, rest: Buffer.from(read.slice(end + HEAD_END.length), 'latin1') });
-      else {
-        socket.destroy();
-        reject(new Error(`the media socket was answered with HTTP ${status}`));
+      if (status === 101) {
+        resolve({ socket, listen });
+        return;
       }
+      socket.destroy();
+      reject(new Error(`the media socket was answered with HTTP ${status}`));
     };
+    const listen = (listener: (chunk: Buffer) => void): void => {
+      onData = listener;
+      const rest = read.slice(read.indexOf(HEAD_END) + HEAD_END.length);
+      if (rest !== '') listener(Buffer.from(rest, 'latin1'));
+    };
+    const onClose = (): void => reject(new Error('the connection closed during the upgrade'));
+    const socket = connect({
+      host: address.hostname,
+      port: Number(address.port),
+      noDelay: true,
+      // Without streams, and without a new buffer for every message.
+      onread: {
+        buffer: Buffer.alloc(READ_BYTES),
+        callback: (count, buffer) => {
+          onData(buffer.subarray(0, count) as Buffer);
+          return true;
+        },
+      },
+    });
     socket.on('error', reject);
     socket.on('close', onClose);
-    socket.on('data', onData);
     socket.write(`${lines.join('\r\n')}${HEAD_END}`);
   });
 }
