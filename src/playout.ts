@@ -95,6 +95,8 @@ export class Playout implements Paced {
   #marks: PendingMark[] = [];
   #generation = 0;
   #markNumber = 0;
+  /** Until then no beat has anything to do, unless something else happens. */
+  #stillUntil = 0;
   /** Bytes given to the carrier so far, and the position of the newest mark. */
   #sent = 0;
   #marked = 0;
@@ -174,6 +176,7 @@ export class Playout implements Paced {
       this.#give(bytes, now);
       return;
     }
+    this.#stillUntil = 0;
     if (this.#queue.length === 0) this.#queuedAt = now;
     this.#queue.push(bytes);
     this.#pump(now);
@@ -194,6 +197,7 @@ export class Playout implements Paced {
 
   /** No more audio of this response will come: its tail is filled up to a whole frame and marked. */
   endResponse(responseId: string): void {
+    this.#stillUntil = 0;
     this.#openResponses.delete(responseId);
     for (const item of this.#items) if (item.responseId === responseId) item.closed = true;
     if (!this.#busy) return;
@@ -209,6 +213,7 @@ export class Playout implements Paced {
     const mark = this.#marks[index];
     // Echoes of an older generation are the carrier emptying its buffer: that audio was not heard.
     if (mark === undefined) return;
+    this.#stillUntil = 0;
     this.#marks.splice(0, index + 1);
     this.#marksLost = false;
     this.#starting = false;
@@ -224,6 +229,7 @@ export class Playout implements Paced {
    * @returns what was heard of every item that was not heard to its end, in order of play
    */
   interrupt(): HeardItem[] {
+    this.#stillUntil = 0;
     const now = this.#clock.now();
     const { heard, cut, position } = this.#soFar(now);
     this.#ear?.cleared(position, now);
@@ -256,8 +262,16 @@ export class Playout implements Paced {
   }
 
   tick(now: number): void {
+    // What comes in real time leaves at once: then there is nothing to do until a mark is overdue.
+    if (now < this.#stillUntil) return;
     this.#pump(now);
     this.#settle(now);
+    this.#stillUntil = this.#flows ? this.#overdueAt() : 0;
+  }
+
+  /** All that came has gone, and the response goes on. */
+  get #flows(): boolean {
+    return this.#queue.length === 0 && this.#openResponses.size > 0 && this.#items[0]?.closed === false;
   }
 
   failed(error: unknown): void {
@@ -300,6 +314,7 @@ export class Playout implements Paced {
   }
 
   #wake(): void {
+    this.#stillUntil = 0;
     if (this.#busy) return;
     this.#busy = true;
     this.#options.pacer.add(this);
@@ -389,6 +404,7 @@ export class Playout implements Paced {
   }
 
   #mark(now: number): void {
+    this.#stillUntil = 0;
     this.#markNumber += 1;
     const name = `g${this.#generation}.m${this.#markNumber}`;
     this.#marked = this.#sent;
@@ -411,12 +427,17 @@ export class Playout implements Paced {
     this.#options.onDrained();
   }
 
+  /** When the oldest mark is taken for lost, if it does not come; Infinity: none is waited for. */
+  #overdueAt(): number {
+    const oldest = this.#marks[0];
+    if (oldest === undefined || this.#marksLost) return Number.POSITIVE_INFINITY;
+    const dueIn = this.#starting ? 0 : (oldest.position - this.#anchor) / this.#perMs;
+    return Math.max(oldest.sentAt, this.#anchorAt + dueIn) + MARK_GRACE_MS + this.#leg.roundTripMs;
+  }
+
   #checkForLostMarks(now: number): void {
     const oldest = this.#marks[0];
-    if (oldest === undefined || this.#marksLost) return;
-    const dueIn = this.#starting ? 0 : (oldest.position - this.#anchor) / this.#perMs;
-    const dueAt = Math.max(oldest.sentAt, this.#anchorAt + dueIn);
-    if (now < dueAt + MARK_GRACE_MS + this.#leg.roundTripMs) return;
+    if (oldest === undefined || now < this.#overdueAt()) return;
     this.#marksLost = true;
     this.counts.marksLost += 1;
     if (!this.#starting) return;

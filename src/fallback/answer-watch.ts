@@ -46,10 +46,16 @@ const LOOK_AGAIN_MS = 500;
 /** A timer that comes later than this: the process was held up, and what has come meanwhile was not read yet. */
 const HELD_UP_MS = 500;
 
+/** An agent that speaks does so for longer than this, of which three frames of the caller's may be lost. */
+const LOOK_MS = 60;
+
 /** Decides that a session which is open is of no use, because it keeps still when it is its turn. */
 export class AnswerWatch {
   readonly #options: AnswerWatchOptions;
   readonly #agentSpeaks: () => boolean;
+  readonly #clock: Clock;
+  /** The agent speaks, and whether it still does is looked for only then. */
+  #deafUntil = 0;
   #inUse = false;
   #waiting = false;
   /** The provider answers each turn; one that speaks in real time may choose to say nothing. */
@@ -75,6 +81,7 @@ export class AnswerWatch {
   constructor(options: AnswerWatchOptions) {
     this.#options = options;
     this.#agentSpeaks = options.agentSpeaks;
+    this.#clock = options.clock;
   }
 
   /** A session is in use from now on: what the one before it owed is no matter any more. */
@@ -113,7 +120,7 @@ export class AnswerWatch {
   callerStopped(): void {
     if (this.#callerBy !== 'local') return;
     this.#callerBy = undefined;
-    const heardMs = this.#options.clock.now() - this.#callerSince;
+    const heardMs = this.#clock.now() - this.#callerSince;
     // What was due before a cough still is, and who may choose to say nothing owes no more than before.
     if (this.#answersTurns && heardMs >= LEAST_HEARD_MS) {
       this.#open.clear();
@@ -179,13 +186,16 @@ export class AnswerWatch {
   hear(bytes: Uint8Array): void {
     const level = this.#level;
     if (level === undefined || !this.#inUse || this.#waiting) return;
+    const now = this.#clock.now();
+    if (now < this.#deafUntil) return;
     // What comes back of the agent's own speech is no turn of the caller's.
     if (this.#agentSpeaks()) {
       level.forget();
+      this.#deafUntil = now + LOOK_MS;
       return;
     }
     const before = level.turns;
-    if (level.push(bytes)) this.#voiceAt = this.#options.clock.now();
+    if (level.push(bytes)) this.#voiceAt = now;
     if (level.turns > before) this.#onTurn(level);
   }
 
@@ -206,7 +216,7 @@ export class AnswerWatch {
   }
 
   #caller(by: 'provider' | 'local'): void {
-    if (this.#callerBy === undefined) this.#callerSince = this.#options.clock.now();
+    if (this.#callerBy === undefined) this.#callerSince = this.#clock.now();
     this.#callerBy = by;
     // Whether the end of what they cut off will be told or not.
     if (by === 'provider') this.#open.clear();
@@ -240,7 +250,7 @@ export class AnswerWatch {
     this.#spokenWhole = false;
     // It may be the rest of what the caller has just cut off.
     if (this.#callerBy === undefined) this.#open.add(responseId);
-    this.#dueAt = this.#options.clock.now();
+    this.#dueAt = this.#clock.now();
     this.#from = this.#dueAt;
     if (this.#timer === undefined) this.#arm();
   }
@@ -257,12 +267,12 @@ export class AnswerWatch {
       this.#owe('answer');
       return;
     }
-    this.#from = Math.min(this.#options.clock.now(), this.#dueAt + this.#options.limitMs);
+    this.#from = Math.min(this.#clock.now(), this.#dueAt + this.#options.limitMs);
   }
 
   /** Something has changed: the time begins anew, if anything is due. */
   #step(): void {
-    this.#dueAt = this.#options.clock.now();
+    this.#dueAt = this.#clock.now();
     this.#from = this.#dueAt;
     this.#timer?.();
     this.#timer = undefined;
@@ -270,7 +280,7 @@ export class AnswerWatch {
   }
 
   #arm(): void {
-    if (this.#isDue) this.#lookAfter(this.#from + this.#patienceMs - this.#options.clock.now());
+    if (this.#isDue) this.#lookAfter(this.#from + this.#patienceMs - this.#clock.now());
   }
 
   #lookAfter(ms: number): void {
@@ -278,7 +288,7 @@ export class AnswerWatch {
   }
 
   #after(ms: number, run: (lateMs: number) => void): Cancel {
-    const { clock } = this.#options;
+    const clock = this.#clock;
     const at = clock.now() + ms;
     return clock.after(ms, () => run(clock.now() - at));
   }
@@ -292,7 +302,7 @@ export class AnswerWatch {
   #look(lateMs: number): void {
     this.#timer = undefined;
     if (!this.#isDue) return;
-    const now = this.#options.clock.now();
+    const now = this.#clock.now();
     const leftMs = Math.max(this.#from + this.#patienceMs - now, this.#graceMs(lateMs));
     if (leftMs > 0) {
       this.#lookAfter(leftMs);
@@ -313,14 +323,15 @@ export class AnswerWatch {
   /** The provider is there. */
   #heardOf(): void {
     if (this.#level === undefined || this.#level.turns === 0) return;
-    const { clock, limitMs } = this.#options;
+    const { limitMs } = this.#options;
+    const clock = this.#clock;
     // It was there all the time, and had a reason not to answer what we took for speech.
     if (clock.now() - this.#firstTurnAt > limitMs / 2) this.#doubt = Math.min(MOST_DOUBT, this.#doubt + 1);
     this.#forgetVoice();
   }
 
   #onTurn(level: TurnLevel): void {
-    if (level.turns === 1) this.#firstTurnAt = this.#options.clock.now();
+    if (level.turns === 1) this.#firstTurnAt = this.#clock.now();
     this.#levelTimer?.();
     this.#lookAtLevel(0);
   }
@@ -337,7 +348,7 @@ export class AnswerWatch {
     this.#levelTimer = undefined;
     const turns = this.#level?.turns ?? 0;
     if (!this.#inUse || turns === 0) return;
-    const now = this.#options.clock.now();
+    const now = this.#clock.now();
     const leftMs = Math.max(this.#levelDueAt(turns) - now, this.#graceMs(lateMs));
     if (leftMs > 0) {
       this.#levelTimer = this.#after(leftMs, (late) => this.#lookAtLevel(late));

@@ -18,7 +18,7 @@ import {
   type Topic,
   textFor,
 } from './messages.ts';
-import { type Correction, type Response, Responses } from './responses.ts';
+import { type Correction, type Response, Responses, type Spoken } from './responses.ts';
 import { ResponseSequencer } from './sequencer.ts';
 import { Troubles } from './troubles.ts';
 import type { Done, ServerEvent } from './wire.ts';
@@ -64,6 +64,8 @@ export class Conversation {
   readonly #models = new ModelNames();
   /** What more has come of than is kept. */
   readonly #excesses = new Set<string>();
+  /** Of what audio came last, and nothing else since. */
+  #speaks: { readonly response: Response; readonly item: Spoken } | undefined;
 
   constructor(ports: ConversationPorts) {
     this.#ports = ports;
@@ -109,6 +111,8 @@ export class Conversation {
   }
 
   handle(event: Conversational): void {
+    if (event.type === 'audio' && this.#isMore(event)) return;
+    this.#speaks = undefined;
     switch (event.type) {
       case 'error':
         this.#failures.report(event.error);
@@ -291,6 +295,16 @@ export class Conversation {
     this.#ports.emit({ type: 'speechStopped', itemId });
   }
 
+  /** Fifty times a second it is more of the item of which some came last, and changes nothing but that there is more. */
+  #isMore({ responseId, itemId, bytes }: Extract<ServerEvent, { readonly type: 'audio' }>): boolean {
+    const speaks = this.#speaks;
+    if (speaks === undefined || speaks.item.id !== itemId || speaks.response.id !== responseId) return false;
+    if (speaks.response.done || speaks.item.received === 0 || bytes.length === 0) return false;
+    this.#sequencer.alive(responseId);
+    this.#responses.audio(speaks.response, speaks.item, bytes);
+    return true;
+  }
+
   #onOutput(event: Extract<Conversational, { readonly responseId: string }>, response: Response): void {
     if (event.type === 'callWritten') this.#responses.write(response, event.call, event.draft);
     if (!('itemId' in event)) return;
@@ -301,6 +315,7 @@ export class Conversation {
       if (item.received === 0) item.contentIndex = event.contentIndex;
       if (item.received === 0 && response.bornAt > this.#speechAt) this.#heard.answered();
       if (bytes.length > 0) this.#responses.audio(response, item, bytes);
+      this.#speaks = { response, item };
     } else if (event.type === 'audioDone' || event.type === 'itemClosed') {
       this.#responses.complete(response, item);
     } else if (event.type === 'spoken') {
