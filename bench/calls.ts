@@ -42,6 +42,13 @@ function subjects(text: string): readonly SubjectName[] {
   });
 }
 
+function unknown(found: readonly Capacity[]): readonly string[] {
+  const least = found.filter(({ subject, isLeast }) => isLeast && subject.startsWith('floor'));
+  return least.map(
+    ({ subject }) => `${subject}: the generator could not do more, so there is no ratio to it`,
+  );
+}
+
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const quick = values.quick ?? false;
 const calls = Number(values.calls);
@@ -69,10 +76,10 @@ if (wantsCapacity) {
   capacity = await findCapacity(bench, new Map(alone.map((one) => [one.subject, one.cpuMs])), most, say);
 }
 say(describe(all, FLOORS));
-for (const { subject, calls: carried, stoppedBy } of capacity) {
-  say(`${subject}: ${carried} calls per core, then ${stoppedBy}`);
+for (const { subject, calls: carried, stoppedBy, isLeast } of capacity) {
+  say(`${subject}: ${isLeast ? 'at least ' : ''}${carried} calls per core, then ${stoppedBy}`);
 }
-const wrong = complaints(rounds);
+const wrong = [...complaints(rounds), ...unknown(capacity)];
 for (const text of wrong) say(text);
 finish('calls', figuresOf(all, capacity), values);
 // A figure that cannot be believed is none.

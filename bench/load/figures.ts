@@ -116,7 +116,8 @@ function bargeIn(all: readonly Summary[], subject: SubjectName): readonly Result
 function carried(all: readonly Capacity[], subject: SubjectName): readonly Result[] {
   const mine = all.find((one) => one.subject === subject);
   const floor = all.find((one) => one.subject === FLOORS.get(subject));
-  if (mine === undefined || floor === undefined || floor.calls === 0) return [];
+  // Of a floor that may carry more, nothing can be said.
+  if (mine === undefined || floor === undefined || floor.calls === 0 || floor.isLeast) return [];
   const value = mine.calls / floor.calls;
   const name = `${subject}, calls per core against ${floor.subject}`;
   const detail = {

@@ -206,6 +206,7 @@ export class LoadGenerator {
     if (call === undefined || call.session !== undefined) return;
     call.session = session;
     session.up = call.up;
+    session.down.join();
   }
 }
 

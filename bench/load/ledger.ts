@@ -59,6 +59,7 @@ export class FrameLedger {
   #startUntil = 0;
   #startsAt = -1;
   #abandoned = false;
+  #joins = false;
 
   constructor(counts: Counts, direction: 'up' | 'down') {
     this.#counts = counts;
@@ -89,6 +90,11 @@ export class FrameLedger {
     this.#outstanding = 0;
   }
 
+  /** What came so far was not told to this ledger: it counts from the next frame that comes. */
+  join(): void {
+    this.#joins = true;
+  }
+
   /** Frames that were sent and have not come. */
   get outstanding(): number {
     return this.#outstanding;
@@ -103,7 +109,8 @@ export class FrameLedger {
       this.#counts.spoilt += 1;
       return false;
     }
-    this.#counts.lost += gap;
+    if (this.#joins) this.#joins = false;
+    else this.#counts.lost += gap;
     this.#expected = (number + 1) % NUMBERS;
     this.#outstanding -= gap + 1;
     const ms = now - (this.#sentAt[number] ?? 0);
