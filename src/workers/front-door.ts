@@ -45,6 +45,15 @@ const CLOSE_GRACE_MS = 500;
 /** A worker that has died is seen to be gone by then. */
 const GONE_MS = 1000;
 
+/** An order may have been carried out: nobody should give it again without having looked. */
+const UNANSWERED: AnswerOf<'Problem'> = {
+  error: {
+    code: 'INTERNAL',
+    message: 'the process that was asked has died before it answered, or there is none',
+    retry: false,
+  },
+};
+
 /** What stands at the port of a service with several workers: gives every request to the one whose matter it is. */
 export class FrontDoor {
   readonly http: Server = createServer();
@@ -123,7 +132,8 @@ export class FrontDoor {
     }
     if (response.destroyed) return;
     log.error({ kind: subject.kind }, 'no worker could answer a request');
-    response.writeHead(503, { 'retry-after': '1' }).end();
+    if (isOrder(incoming.request)) sendJson(response, 500, UNANSWERED);
+    else response.writeHead(503, { 'retry-after': '1' }).end();
   }
 
   async #give(

@@ -153,7 +153,7 @@ export class Pool {
 
   /** A request goes to this worker. */
   claim(worker: WorkerProcess, { names, kind }: Subject): Claim {
-    const counts = kind === 'new' || kind === 'order';
+    const counts = kind === 'order' || (kind === 'new' && this.#owners.of(names) === undefined);
     if (counts) worker.inFlight += 1;
     for (const name of names) {
       const coming = this.#coming.get(name);
