@@ -21,6 +21,8 @@ export interface Config extends ProviderSections {
   readonly host: string;
   readonly publicUrl: string | undefined;
   readonly logLevel: LogLevel;
+  /** Whether calls are traced; `if-there`: where the package for it is installed. */
+  readonly traces: 'yes' | 'if-there' | 'no';
   readonly apiToken: string | undefined;
   readonly agentsFile: string | undefined;
   readonly dataDir: string;
@@ -95,6 +97,7 @@ export function loadConfig(env: Env): Config {
     host: read.text('HOST') ?? '0.0.0.0',
     publicUrl: read.publicUrl(),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
+    traces: readTraces(read),
     apiToken: read.text('API_TOKEN'),
     agentsFile: read.text('AGENTS_FILE'),
     dataDir,
@@ -155,6 +158,19 @@ export function loadConfig(env: Env): Config {
   read.together('PLIVO_AUTH_TOKEN', ['PLIVO_AUTH_ID']);
   if (read.bad.length > 0) throw new BridgeError('BAD_CONFIG', read.bad.join('; '));
   return deepFreeze(config);
+}
+
+/** Some exporter is named by what OpenTelemetry has defined, unless all of it is off. */
+function readTraces(read: Reader): Config['traces'] {
+  const traces = read.oneOf('TRACES', ['auto', 'on', 'off'], 'auto');
+  if (traces !== 'auto') return traces === 'on' ? 'yes' : 'no';
+  const exporters = read.standard('OTEL_TRACES_EXPORTER');
+  const named =
+    exporters ??
+    read.standard('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') ??
+    read.standard('OTEL_EXPORTER_OTLP_ENDPOINT');
+  const off = read.standard('OTEL_SDK_DISABLED')?.toLowerCase() === 'true' || exporters === 'none';
+  return named === undefined || off ? 'no' : 'if-there';
 }
 
 function readWorkers(read: Reader): Config['workers'] {

@@ -8,6 +8,7 @@ import type { Carrier } from '../src/carrier.ts';
 import { carrierTable } from '../src/commands/carriers.ts';
 import { SETTINGS } from '../src/config/settings.ts';
 import { ERRORS } from '../src/errors.ts';
+import { createMetrics } from '../src/metrics.ts';
 
 /** The text of a file, by its path from the root of the repository. */
 function read(path: string): string {
@@ -133,6 +134,68 @@ describe('docs/lifecycle.md', () => {
   it('has a row for every reason for which a call ends', () => {
     const rows = tableRows(read('docs/lifecycle.md'), '| reason | said by | what the caller gets |');
     expect(rows.map(([reason]) => reason?.replaceAll('`', ''))).toEqual([...END_REASONS]);
+  });
+});
+
+describe('docs/observability.md', () => {
+  const page = read('docs/observability.md');
+
+  it('has the metrics that there are, each once and with the kind that it is', async () => {
+    const text = await createMetrics().text();
+    const there = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name, kind]) => `${name} ${kind}`);
+    const sections = page.slice(page.indexOf('\n## Metrics')).split('\n### ');
+    const told = sections.flatMap((section) => {
+      const usual = section.startsWith('Latencies') ? 'histogram' : 'counter';
+      const rows = section.matchAll(/^\| `(\w+)` \|[^|]*\| (gauge: )?/gm);
+      return [...rows].map(([, name, gauge]) => `${name} ${gauge === undefined ? usual : 'gauge'}`);
+    });
+    expect(told.filter((line) => /^(patchcord|nodejs)_/.test(line)).toSorted()).toEqual(there.toSorted());
+  });
+
+  it('names the labels of those that count calls', async () => {
+    const metrics = createMetrics();
+    metrics.callStarted();
+    const counts = { framesIn: 1, filledMs: 1, lostBeforeReadyMs: 1, refusedFrames: 1, refusedDownlinkMs: 1 };
+    const lost = { droppedDownlinkMs: 1, underruns: 1, marksLost: 1, providerErrors: 1, providerWarnings: 1 };
+    metrics.callEnded(
+      { reason: 'failed', carrier: 'twilio', provider: 'openai' },
+      { ...counts, ...lost, seconds: 1, bargeIns: 1 },
+    );
+    metrics.latencies('twilio', 'openai').turn.commit.observe(1);
+    metrics.webhookAnswered('twilio', 'voice', 1);
+    metrics.unreadable('twilio');
+    const text = await metrics.text();
+    const rows = [...page.matchAll(/^\| `(patchcord_\w+)` \| (`.*?) \| /gm)];
+    for (const [, series = '', labels = ''] of text.matchAll(/^(patchcord_\w+)\{(.*)\} /gm)) {
+      const name = series.replace(/_(bucket|sum|count)$/, '');
+      const [, , told = ''] = rows.find(([, row]) => row === name) ?? [];
+      const names = [...labels.matchAll(/(\w+)="/g)].flatMap(([, label = '']) =>
+        label === 'le' ? [] : [label],
+      );
+      expect(
+        [...told.replace(/\(.*\)/, '').matchAll(/`(\w+)`/g)].map(([, label]) => label),
+        name,
+      ).toEqual(names);
+    }
+  });
+
+  it('asks in its alerts for metrics and labels that there are', async () => {
+    const there = new Set(
+      [...(await createMetrics().text()).matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name),
+    );
+    const asked = [...page.matchAll(/(?:patchcord|nodejs)_\w+/g)].map(([name]) =>
+      name.replace(/_bucket$/, ''),
+    );
+    expect(asked.length).toBeGreaterThan(60);
+    expect(asked.filter((name) => !there.has(name))).toEqual([]);
+  });
+
+  it('has every field of the event of a turn', () => {
+    const [example = ''] = /\{ "type": "turn".*?\}/s.exec(page) ?? [];
+    const fields = Object.keys(JSON.parse(example) as object).filter(
+      (field) => field !== 'type' && field !== 'atMs',
+    );
+    for (const field of fields) expect(page, field).toContain(`\n| \`${field}\` |`);
   });
 });
 

@@ -25,6 +25,12 @@ export class Reader {
     return value === '' ? undefined : value;
   }
 
+  /** One that OpenTelemetry has defined for all programs. */
+  standard(name: `OTEL_${string}`): string | undefined {
+    const value = this.#env[name]?.trim();
+    return value === '' ? undefined : value;
+  }
+
   /** As it is, also when it is empty. */
   given(name: Setting): string | undefined {
     return this.#env[name];

@@ -17,6 +17,7 @@ export const SETTING_KINDS: Readonly<Record<Setting, Kind>> = {
   HOST: 'place',
   PUBLIC_URL: 'address',
   LOG_LEVEL: 'place',
+  TRACES: 'place',
   API_TOKEN: 'secret',
   AGENTS_FILE: 'place',
   DATA_DIR: 'place',

@@ -21,6 +21,11 @@ export const SETTINGS = [
     text: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`',
   },
   {
+    name: 'TRACES',
+    fallback: 'auto',
+    text: 'spans of calls for OpenTelemetry: `on`, `off`, or `auto`: where its variables name an exporter; see [docs/observability.md](docs/observability.md)',
+  },
+  {
     name: 'API_TOKEN',
     fallback: '',
     text: 'bearer token of operators: without one there are no `/calls`, and `/metrics` is open',

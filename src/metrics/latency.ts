@@ -5,7 +5,7 @@ export type Bounds = readonly number[];
 export const OWN_MS: Bounds = [
   0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 20, 50, 100,
 ];
-/** What a carrier waits for before its caller hears anything; some give up after 5 s. */
+/** What a carrier waits for before its caller hears anything. */
 export const WEBHOOK_MS: Bounds = [0.5, 1, 2, 3, 5, 7.5, 10, 15, 25, 50, 100, 250, 500, 1000, 2500, 5000];
 /** What people wait for. */
 export const TURN_MS: Bounds = [

@@ -9,12 +9,9 @@ export function countEvent(metrics: Metrics, session: Session | undefined, event
     case 'usage':
       metrics.tokensUsed(modelName(event), event.usage);
       break;
-    case 'tool': {
-      // By names that there are: those that a model makes up may be anything.
-      const known = session?.agent.tools.some(({ definition }) => definition.name === event.name) === true;
-      metrics.functionCalled(known ? event.name : '[unknown]', event.outcome);
+    case 'tool':
+      metrics.functionCalled(hasTool(session, event.name) ? event.name : '[unknown]', event.outcome);
       break;
-    }
     case 'firstAudio':
       if (session !== undefined)
         metrics.latencies(session.carrier.name, session.provider).firstAudio.observe(event.atMs);
@@ -33,6 +30,11 @@ export function countEvent(metrics: Metrics, session: Session | undefined, event
       break;
     default:
   }
+}
+
+/** Whether there is such a function: names that a model makes up may be anything. */
+export function hasTool(session: Session | undefined, name: string): boolean {
+  return session?.agent.tools.some(({ definition }) => definition.name === name) === true;
 }
 
 /** Stages whose end or beginning nobody has told are left out; a commit that nobody has told is part of the next one. */

@@ -21,10 +21,11 @@ import { bridgeRecords, type RecordedBy, type RecordingPlan } from '../recording
 import { type Assignment, type Roster, soleAgent } from '../roster.ts';
 import { SessionManager } from '../session-manager.ts';
 import { Stranded } from '../stranded.ts';
+import type { Traces } from '../telemetry/traces.ts';
 import type { Tool } from '../tools.ts';
 import type { WebhookDoorDeps } from '../webhook-door.ts';
 import { tellBreaker } from './breaker-news.ts';
-import { countEvent } from './call-figures.ts';
+import { countEvent, hasTool } from './call-figures.ts';
 import { makeCarriers } from './carriers.ts';
 import type { SharedParts } from './crew.ts';
 import { candidatesFor, providersOf } from './providers.ts';
@@ -90,6 +91,7 @@ const OUTBOUND = {
 export async function assembleService(options: ServiceParts): Promise<Service> {
   const { config, clock, log, random, localAuthToken, publicUrl } = options;
   const metrics = createMetrics();
+  const traces = await tracesOf(options);
   const recordings = await recordingsOf(options, metrics);
   const tapes = options.tapes ?? recordings;
   const pacer = new Pacer(clock);
@@ -162,6 +164,7 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
       const session = manager.find(carrier, callId);
       accounts?.on(session, event);
       countEvent(metrics, session, event);
+      traces?.on(carrier, callId, event, (tool) => hasTool(session, tool));
       options.observe?.(callId, event);
     },
   });
@@ -254,6 +257,13 @@ export async function assembleService(options: ServiceParts): Promise<Service> {
     prepare: () => providers.registry.prepare(),
     close,
   };
+}
+
+/** Loaded only where somebody wants spans. Rejects with BAD_CONFIG when they cannot be had. */
+async function tracesOf({ config, clock, log }: ServiceParts): Promise<Traces | undefined> {
+  if (config.traces === 'no') return undefined;
+  const { loadTraces } = await import('../telemetry/traces.ts');
+  return await loadTraces(config, { clock, log });
 }
 
 /** Loaded only where somebody can want a recording. Rejects with BAD_CONFIG when one is wanted that there cannot be. */
