@@ -1,20 +1,47 @@
 import { parseArgs } from 'node:util';
+import { BENCH_OPTIONS, finish, type Result } from './results.ts';
 import { soakInMemory } from './soak/in-memory.ts';
+import { memoryPerCall, soakLive } from './soak/measures.ts';
 
-/** What calls leave behind: `node dist/bench/soak.js`. */
+/**
+ * What calls cost in memory, and what they leave behind: `npm run bench -- soak`, or
+ * `node dist/bench/soak.js [--minutes 60] [--calls 40] [--only memory,live,in-memory]`.
+ */
 const { values } = parseArgs({
   options: {
-    calls: { type: 'string', default: '20000' },
-    batch: { type: 'string', default: '500' },
-    warmup: { type: 'string', default: '12000' },
-    audio: { type: 'string', default: 'wideband' },
-    snapshot: { type: 'string' },
+    ...BENCH_OPTIONS,
+    /** How long calls come and go over real sockets. */
+    minutes: { type: 'string' },
+    /** How many of them are up at once. */
+    calls: { type: 'string', default: '40' },
+    /** How many calls in memory are looked at. */
+    'in-memory': { type: 'string' },
+    /** Of `memory`, `live` and `in-memory`, with commas; default: all of them. */
+    only: { type: 'string' },
+    /** Beginning of the names of heap snapshots. */
+    snapshots: { type: 'string' },
   },
 });
-await soakInMemory({
-  calls: Number(values.calls),
-  batch: Number(values.batch),
-  warmup: Number(values.warmup),
-  audio: values.audio === 'passthrough' ? 'passthrough' : 'wideband',
-  snapshot: values.snapshot,
-});
+const quick = values.quick;
+const parts = values.only?.split(',') ?? ['memory', 'in-memory', 'live'];
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const results: Result[] = [];
+
+if (parts.includes('memory')) {
+  for (const audio of ['passthrough', 'wideband'] as const) {
+    results.push(...(await memoryPerCall({ audio, calls: 200, upMs: quick ? 12_000 : 30_000, say })));
+  }
+}
+if (parts.includes('in-memory')) {
+  const calls = Number(values['in-memory'] ?? (quick ? 3_000 : 20_000));
+  const batch = 260;
+  for (const audio of ['wideband', 'passthrough'] as const) {
+    const warmup = quick ? 1_000 : 6_000;
+    results.push(...(await soakInMemory({ calls, batch, warmup, audio, snapshots: values.snapshots, say })));
+  }
+}
+if (parts.includes('live')) {
+  const minutes = Number(values.minutes ?? (quick ? 3 : 60));
+  results.push(...(await soakLive({ minutes, atOnce: Number(values.calls), quick, say })));
+}
+finish('soak', results, values);

@@ -72,8 +72,8 @@ export class Models {
   };
 }
 
-/** One connection. */
-class ModelLine implements WireSocket {
+/** One connection; `listener` is told what the model says. */
+export class ModelLine implements WireSocket {
   readonly bufferedAmount = 0;
   readonly #clock: Clock;
   readonly #listener: WireListener;

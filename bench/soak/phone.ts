@@ -1,8 +1,6 @@
-import type { Answer } from '../../src/carrier.ts';
+import type { Answer, WebhookRequest } from '../../src/carrier.ts';
 import type { Clock } from '../../src/clock.ts';
-import type { MediaSockets } from '../../src/media-socket.ts';
 import type { Signer } from '../../src/replay/signer.ts';
-import type { WebhookDoor } from '../../src/webhook-door.ts';
 import type { WireListener, WireSocket } from '../../src/wire.ts';
 import type { Dialect, StreamNames, Told } from './dialects.ts';
 
@@ -18,25 +16,36 @@ export type Manner =
   | 'breaks'
   /** Waits until the bridge ends the call. */
   | 'stays'
+  /** Says something once and goes on listening until `hungUp` is called. */
+  | 'stays-on'
   /** Rings and never opens a media stream. */
   | 'never-comes';
 
-/** Where calls come in. */
+/** Where calls come in: a service in this process, or one at the other end of a network. */
 export interface Entrance {
   readonly clock: Clock;
-  readonly door: WebhookDoor;
-  readonly media: MediaSockets;
   readonly signer: Signer;
+  /** How much of the caller is in one message, in ms. */
+  readonly pieceMs: number;
+  /** Sends a webhook to one of the routes. */
+  post(
+    route: 'voice' | 'status',
+    request: WebhookRequest,
+    done: (answer: Pick<Answer, 'status' | 'body'>) => void,
+  ): void;
+  /** Opens a media stream. `connect` gives the carrier's end of it; called once, unless the stream is refused. */
+  stream(request: WebhookRequest, connect: (listener: WireListener) => WireSocket, refused: () => void): void;
 }
 
-const PIECE_MS = 100;
 const RING_MS = 30;
 const SPEECH_MS = 700;
 const LISTEN_MS = 900;
 /** Whoever waits for the bridge to end the call waits no longer. */
 const PATIENCE_MS = 12_000;
-const SPEECH = Buffer.alloc(PIECE_MS * 8, 0x1d).toString('base64');
-const SILENCE = Buffer.alloc(PIECE_MS * 8, 0xff).toString('base64');
+/** Of mu-law. */
+const BYTES_PER_MS = 8;
+const LOUD = 0x1d;
+const QUIET = 0xff;
 
 /** One call, with its caller and its carrier. Ends by itself. */
 export class Phone {
@@ -46,6 +55,8 @@ export class Phone {
   readonly #manner: Manner;
   readonly #onOver: (answered: boolean) => void;
   readonly #names: StreamNames;
+  readonly #speech: string;
+  readonly #silence: string;
   #stream: PhoneStream | undefined;
   #answered = false;
   #over = false;
@@ -66,6 +77,9 @@ export class Phone {
     this.#manner = manner;
     this.#onOver = onOver;
     this.callId = dialect.callId(number);
+    const bytes = entrance.pieceMs * BYTES_PER_MS;
+    this.#speech = Buffer.alloc(bytes, LOUD).toString('base64');
+    this.#silence = Buffer.alloc(bytes, QUIET).toString('base64');
     this.#names = { callId: this.callId, streamId: `MZ${number}`, agent: 'voice-agent' };
   }
 
@@ -98,6 +112,11 @@ export class Phone {
     });
   }
 
+  /** Says no more of the call than that it is over; calls back when that is answered. */
+  tellOver(done: () => void): void {
+    this.#post('status', this.#dialect.over(this.callId), done);
+  }
+
   /** Sends its webhook with a wrong signature; calls back with the status. */
   knockInVain(done: (status: number) => void): void {
     this.#post('voice', this.#dialect.incoming(this.callId), ({ status }) => done(status), 'bad-signature');
@@ -110,10 +129,10 @@ export class Phone {
   #post(
     route: 'voice' | 'status',
     fields: Readonly<Record<string, string>>,
-    done: (answer: Answer) => void,
+    done: (answer: Pick<Answer, 'status' | 'body'>) => void,
     signed: 'valid' | 'bad-signature' = 'valid',
   ): void {
-    const { door, signer, clock } = this.#entrance;
+    const { signer, clock } = this.#entrance;
     const { carrier } = this.#dialect;
     const target = `/${route}/${carrier}`;
     const body = new URLSearchParams(fields).toString();
@@ -123,28 +142,30 @@ export class Phone {
       ...signer.headers(carrier, toSign, signed),
     };
     const request = { method: 'POST', target, headers, body: new TextEncoder().encode(body) };
-    door.receive({ route, carrier, token: undefined }, request, done);
+    this.#entrance.post(route, request, done);
   }
 
   #open(target: string): void {
     if (this.#over) return;
-    const { media, signer, clock } = this.#entrance;
+    const { signer, clock } = this.#entrance;
     const { carrier } = this.#dialect;
     const toSign = { method: 'GET', target, fields: {}, body: '', epochMs: clock.epoch() };
     const headers = signer.headers(carrier, toSign, 'valid', true);
-    const entry = media.admit({ method: 'GET', target, headers, body: new Uint8Array(0) });
-    if ('status' in entry) {
-      this.hungUp();
-      return;
-    }
-    this.#answered = true;
-    media.join(entry, (listener) => {
+    const connect = (listener: WireListener): WireSocket => {
       this.#stream = new PhoneStream(clock, listener, this.#dialect, {
         mark: (name) => this.#tell(this.#dialect.mark(this.#names, name)),
         closed: () => this.#after(20, () => this.hungUp()),
       });
+      // Not before the other end has its socket.
+      queueMicrotask(() => this.#begin());
       return this.#stream;
-    });
+    };
+    const request = { method: 'GET', target, headers, body: new Uint8Array(0) };
+    this.#entrance.stream(request, connect, () => this.hungUp());
+  }
+
+  #begin(): void {
+    this.#answered = true;
     for (const message of this.#dialect.start(this.#names)) this.#tell(message);
     this.#talk();
   }
@@ -156,12 +177,15 @@ export class Phone {
   /** One piece of what the caller's side sends, and the next one a moment later. */
   #talk(): void {
     if (this.#over) return;
+    const { pieceMs } = this.#entrance;
     const ms = this.#sentMs;
     this.#chunk += 1;
-    this.#sentMs += PIECE_MS;
-    this.#tell(this.#dialect.media(this.#names, this.#chunk, ms, this.#speaks(ms) ? SPEECH : SILENCE));
+    this.#sentMs += pieceMs;
+    this.#tell(
+      this.#dialect.media(this.#names, this.#chunk, ms, this.#speaks(ms) ? this.#speech : this.#silence),
+    );
     if (this.#leaves(ms)) this.hungUp(this.#manner !== 'breaks');
-    else this.#after(PIECE_MS, () => this.#talk());
+    else this.#after(pieceMs, () => this.#talk());
   }
 
   #speaks(ms: number): boolean {
@@ -169,12 +193,13 @@ export class Phone {
     const first = this.#manner === 'cuts-in' ? 600 : LISTEN_MS + 700;
     if (ms >= first && ms < first + SPEECH_MS) return true;
     // A goodbye is not to be cut off.
-    if (this.#manner === 'stays') return false;
+    if (this.#manner === 'stays' || this.#manner === 'stays-on') return false;
     const second = first + SPEECH_MS + LISTEN_MS;
     return ms >= second && ms < second + SPEECH_MS;
   }
 
   #leaves(ms: number): boolean {
+    if (this.#manner === 'stays-on') return false;
     if (this.#entrance.clock.now() - this.#begunAt >= PATIENCE_MS) return true;
     if (this.#manner === 'stays') return false;
     return ms >= (this.#manner === 'hangs-up' || this.#manner === 'cuts-in' ? 5500 : 3900);

@@ -5,50 +5,22 @@ import { createOpenAiProvider } from '../../src/providers/openai.ts';
 import { systemRandom } from '../../src/random.ts';
 import { Signer } from '../../src/replay/signer.ts';
 import { assembleService, type Service } from '../../src/server/service.ts';
-import { telnyxPublicKey } from '../../src/sim/phone/telnyx/signature.ts';
-import { defineTool } from '../../src/tools.ts';
 import { WebhookDoor } from '../../src/webhook-door.ts';
 import { SoakClock } from './clock.ts';
 import { DIALECTS, type Dialect } from './dialects.ts';
-import { Models, QUICK, SLOW, type Temper } from './model.ts';
-import { type Entrance, type Manner, Phone } from './phone.ts';
+import { Models } from './model.ts';
+import { KEY, NAMES, PUBLIC_URL, settings, TOOLS } from './parts.ts';
+import { type Entrance, Phone } from './phone.ts';
+import { fillWithEnded, PLOTS, type Plot } from './plots.ts';
 
 export interface WorldOptions {
   readonly audio: 'wideband' | 'passthrough';
   readonly maxCalls: number;
 }
 
-/** What becomes of one call. */
-export interface Plot {
-  readonly name: string;
-  readonly manner: Manner;
-  readonly temper: Temper;
-  /** What else the bridge is asked for in mid-call. */
-  readonly operator?: 'ends';
-  /** The call is not let in: its webhook is signed wrongly. */
-  readonly forged?: true;
-}
-
-/** Every way in which calls go here. */
-export const PLOTS: readonly Plot[] = [
-  { name: 'turns', manner: 'hangs-up', temper: 'answers' },
-  { name: 'barge-in', manner: 'cuts-in', temper: 'answers' },
-  { name: 'function', manner: 'hangs-up', temper: 'calls' },
-  { name: 'function left open', manner: 'hangs-up', temper: 'calls-slow' },
-  { name: 'agent hangs up', manner: 'stays', temper: 'ends' },
-  { name: 'failover in mid-sentence', manner: 'hangs-up', temper: 'dies' },
-  { name: 'refused dial', manner: 'hangs-up', temper: 'refuses' },
-  { name: 'mute model', manner: 'stays', temper: 'mute' },
-  { name: 'hangs up on the agent', manner: 'vanishes', temper: 'answers' },
-  { name: 'stream breaks', manner: 'breaks', temper: 'answers' },
-  { name: 'no stream', manner: 'never-comes', temper: 'answers' },
-  { name: 'ended by an operator', manner: 'stays', temper: 'answers', operator: 'ends' },
-  { name: 'forged webhook', manner: 'hangs-up', temper: 'answers', forged: true },
-];
-
-const KEY = 'soak';
-const PUBLIC_URL = 'https://bridge.example.com';
 const OPERATOR_MS = 3000;
+/** Five times what carriers send at once, which saves most of the time and none of the objects that calls are made of. */
+const PIECE_MS = 100;
 
 /** What is left of calls when all of them have ended and nothing is remembered of them: as much as at the beginning. */
 export interface Left {
@@ -87,8 +59,7 @@ export class World {
     this.clock = clock;
     this.service = service;
     this.models = models;
-    const door = new WebhookDoor(service.webhooks);
-    this.#entrance = { clock, door, media: service.media, signer: new Signer(KEY, PUBLIC_URL) };
+    this.#entrance = entranceOf(service, clock);
   }
 
   static async create({ audio, maxCalls }: WorldOptions): Promise<World> {
@@ -97,25 +68,14 @@ export class World {
     const phones = { all: new Set<Phone>() };
     const happened = new Map<string, number>();
     const service = await assembleService({
-      config: loadConfig({
-        PUBLIC_URL,
-        AUDIO_PATH: audio,
-        MAX_CALLS: String(maxCalls),
-        OPENAI_API_KEY: KEY,
-        TWILIO_ACCOUNT_SID: `AC${'0'.repeat(31)}1`,
-        TWILIO_AUTH_TOKEN: KEY,
-        TELNYX_PUBLIC_KEY: telnyxPublicKey(KEY),
-        TELNYX_API_KEY: KEY,
-        PLIVO_AUTH_ID: 'MAXXXXXXXXXXXXXXXXXX',
-        PLIVO_AUTH_TOKEN: KEY,
-      }),
+      config: loadConfig(settings(audio, maxCalls)),
       clock,
       log: createLog('info', { write: () => undefined }),
       random: systemRandom,
       localAuthToken: undefined,
       publicUrl: () => PUBLIC_URL,
-      provider: [inMemory('first', models), inMemory('second', models)],
-      tools: [lookUp, askColleague],
+      provider: NAMES.map((name) => inMemory(name, models)),
+      tools: TOOLS,
       observe: (_callId, event) => {
         const what = event.type === 'ended' ? `ended: ${event.reason}` : event.type;
         happened.set(what, (happened.get(what) ?? 0) + 1);
@@ -180,6 +140,12 @@ export class World {
     }
   }
 
+  /** As many calls are over as the service keeps in mind by number and not by time. */
+  async fillWithEnded(): Promise<void> {
+    await fillWithEnded(this.#entrance);
+    await this.pass(1000);
+  }
+
   /** `calls` calls, one every `everyMs`, and time until the last one is over. */
   async churn(calls: number, everyMs: number): Promise<void> {
     for (let i = 0; i < calls; i++) {
@@ -209,6 +175,25 @@ export class World {
   }
 }
 
+/** Without a network. */
+function entranceOf({ webhooks, media }: Service, clock: SoakClock): Entrance {
+  const door = new WebhookDoor(webhooks);
+  return {
+    clock,
+    signer: new Signer(KEY, PUBLIC_URL),
+    pieceMs: PIECE_MS,
+    post(route, request, done) {
+      const carrier = request.target.split('/').at(-1);
+      door.receive({ route, carrier, token: undefined }, request, done);
+    },
+    stream(request, connect, refused) {
+      const entry = media.admit(request);
+      if ('status' in entry) refused();
+      else media.join(entry, connect);
+    },
+  };
+}
+
 /** A provider as it is built in, which reaches these models instead of a network. */
 function inMemory(name: string, models: Models): RealtimeProvider {
   const provider = createOpenAiProvider({ apiKey: KEY, model: 'gpt-realtime', name });
@@ -218,21 +203,3 @@ function inMemory(name: string, models: Models): RealtimeProvider {
     connect: (request, sink, signal) => provider.connect({ ...request, network }, sink, signal),
   };
 }
-
-const PARAMETERS = { type: 'object', properties: { day: { type: 'integer' } }, required: ['day'] } as const;
-
-const lookUp = defineTool({
-  name: QUICK,
-  description: 'Looks a day up.',
-  parameters: PARAMETERS,
-  run: ({ day }) => ({ day, free: true }),
-});
-
-/** Answers nobody, and leaves when it is told to. */
-const askColleague = defineTool({
-  name: SLOW,
-  description: 'Asks somebody.',
-  parameters: PARAMETERS,
-  run: (_args, { signal }) =>
-    new Promise((resolve) => signal.addEventListener('abort', () => resolve('called off'), { once: true })),
-});
