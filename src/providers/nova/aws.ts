@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
@@ -93,8 +92,13 @@ function dial(authority: URL, line: Line | undefined): Socket {
  */
 export class AwsLink {
   readonly #settings: AwsSettings;
-  /** Which stream a connection is dialled for: the SDK shows neither its sockets nor whose they are. */
-  readonly #lines = new AsyncLocalStorage<Line>();
+  /**
+   * Which stream a connection is dialled for: the SDK shows neither its sockets nor whose they are. All that it hands on is
+   * the address, so the name of the stream is put there, in the place of a user that HTTP/2 does not send. AsyncLocalStorage
+   * would know as well, and makes every promise of the process dearer, in all calls.
+   */
+  readonly #lines = new Map<string, Line>();
+  #streams = 0;
   #loading: Promise<{ readonly sdk: Sdk; readonly client: BedrockRuntimeClient }> | undefined;
   #closed = false;
 
@@ -113,8 +117,12 @@ export class AwsLink {
   open(modelId: string, body: AsyncIterable<StreamChunk>, listener: StreamListener): EventStream {
     const line = new Line(() => listener.connected());
     const giveUp = new AbortController();
-    const work = this.#lines.run(line, () => this.#run(modelId, body, listener, giveUp.signal));
+    this.#streams += 1;
+    const name = `stream-${this.#streams}`;
+    this.#lines.set(name, line);
+    const work = this.#run(name, modelId, body, listener, giveUp.signal);
     const ended = (thrown: unknown): void => {
+      this.#lines.delete(name);
       line.release();
       listener.ended(thrown, line.networkCode);
     };
@@ -146,6 +154,7 @@ export class AwsLink {
   }
 
   async #run(
+    name: string,
     modelId: string,
     body: AsyncIterable<StreamChunk>,
     listener: StreamListener,
@@ -159,6 +168,7 @@ export class AwsLink {
     // silent; this is the one place that sees the head of the answer.
     command.middlewareStack.add(
       (next) => async (args) => {
+        nameConnection(args.request, name);
         const output = await next(args);
         if (limit(output.response)) listener.accepted();
         return output;
@@ -196,7 +206,7 @@ export class AwsLink {
         sessionTimeout: idleMs,
         disableConcurrentStreams: true,
         nodeHttp2ConnectOptions: {
-          createConnection: (authority: URL) => dial(authority, this.#lines.getStore()),
+          createConnection: (authority: URL) => dial(authority, this.#lines.get(authority.username)),
         },
       },
     });
@@ -207,6 +217,11 @@ function keysOf({ accessKeyId, secretAccessKey, sessionToken }: AwsCredentials) 
   return sessionToken === undefined
     ? { accessKeyId, secretAccessKey }
     : { accessKeyId, secretAccessKey, sessionToken };
+}
+
+/** After it was signed, so that nobody at the other end hears of it. */
+function nameConnection(request: unknown, name: string): void {
+  if (typeof request === 'object' && request !== null) Object.assign(request, { username: name });
 }
 
 /** Keeps what the SDK reads of an answer within bounds. True: it is a stream of events. */
