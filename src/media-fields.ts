@@ -237,18 +237,27 @@ function isWord(text: string): boolean {
   return /^\w{1,40}$/.test(text);
 }
 
+/** Audio as base64, read from its place in the buffer. */
+export function base64Of(bytes: Uint8Array): string {
+  return viewOf(bytes).toString('base64');
+}
+
 /**
- * Writes audio as base64, for one stream: whoever plays has one buffer that comes again and again, and the view of it
- * that can write base64 is made once.
+ * Does the same for one stream: whoever plays has one buffer that comes again and again, and the view of it that can
+ * write base64 is made once.
  */
 export function base64Writer(): (bytes: Uint8Array) => string {
   let last: Uint8Array | undefined;
-  let view: Buffer = Buffer.alloc(0);
+  let view: Buffer | undefined;
   return (bytes) => {
-    if (bytes !== last) {
+    if (bytes !== last || view === undefined) {
       last = bytes;
-      view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      view = viewOf(bytes);
     }
     return view.toString('base64');
   };
+}
+
+function viewOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

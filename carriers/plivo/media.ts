@@ -4,6 +4,7 @@ import type { Carrier } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 import type { LegCommand, LegContext, LegEvent } from '../../src/leg.ts';
 import {
+  base64Of,
   base64Writer,
   isRecord,
   kindOf,
@@ -71,7 +72,7 @@ function decodeMessage(usual: UsualMedia, held: AudioFormat, text: string): read
 function encodeCommand(command: LegCommand, leg: LegContext): string {
   switch (command.type) {
     case 'audio':
-      return `${audioHead(leg)}${base64Writer()(command.bytes)}${AUDIO_TAIL}`;
+      return `${audioHead(leg)}${base64Of(command.bytes)}${AUDIO_TAIL}`;
     case 'mark':
       return `{"event":"checkpoint","streamId":${JSON.stringify(leg.streamId)},"name":${JSON.stringify(command.name)}}`;
     case 'clear':

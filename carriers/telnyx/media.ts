@@ -4,6 +4,7 @@ import type { Carrier } from '../../src/carrier.ts';
 import { assertNever, BridgeError } from '../../src/errors.ts';
 import type { LegCommand, LegContext, LegEvent } from '../../src/leg.ts';
 import {
+  base64Of,
   base64Writer,
   isRecord,
   MediaFields,
@@ -35,7 +36,7 @@ export function createMedia(
     encode: (command, leg) => encodeCommand(options, command, leg),
     mediaEncoder: (leg) => {
       const head = audioHead(leg);
-      const base64 = payloadWriter(options);
+      const base64 = isSwapped(options) ? swapped : base64Writer();
       return (bytes) => `${head}${base64(bytes)}${AUDIO_TAIL}`;
     },
   };
@@ -74,7 +75,7 @@ function decodeMessage(usual: UsualMedia, options: MediaOptions, text: string): 
 function encodeCommand(options: MediaOptions, command: LegCommand, leg: LegContext): string {
   switch (command.type) {
     case 'audio':
-      return `${audioHead(leg)}${payloadWriter(options)(command.bytes)}${AUDIO_TAIL}`;
+      return `${audioHead(leg)}${payload(options, command.bytes)}${AUDIO_TAIL}`;
     case 'mark':
       return `{"event":"mark",${streamField(leg)}"mark":{"name":${JSON.stringify(command.name)}}}`;
     case 'clear':
@@ -100,12 +101,18 @@ function audioHead(leg: LegContext): string {
   return `{"event":"media",${streamField(leg)}"media":{"payload":"`;
 }
 
-function payloadWriter({ output, l16ByteOrder }: MediaOptions): (bytes: Uint8Array) => string {
+function payload(options: MediaOptions, bytes: Uint8Array): string {
+  return isSwapped(options) ? swapped(bytes) : base64Of(bytes);
+}
+
+function isSwapped({ output, l16ByteOrder }: MediaOptions): boolean {
   // With `detect` little-endian is sent: what the other direction turns out to be is not known here, and the only
   // integration that states an order for this socket, and not for RTP, states this one.
-  return output.encoding === 'pcm16' && l16ByteOrder === 'big'
-    ? (bytes) => Buffer.from(bytes).swap16().toString('base64')
-    : base64Writer();
+  return output.encoding === 'pcm16' && l16ByteOrder === 'big';
+}
+
+function swapped(bytes: Uint8Array): string {
+  return Buffer.from(bytes).swap16().toString('base64');
 }
 
 function decodeMedia(usual: UsualMedia, message: MediaMessage): readonly LegEvent[] {
