@@ -97,7 +97,7 @@ function bytesPerFrame(way: readonly Converter[], input: readonly Uint8Array[]):
     // What looking costs is in both.
     () => (batch(MEMORY_FRAMES) - batch(0)) / MEMORY_FRAMES,
   );
-  return Math.max(0, median(costs));
+  return Math.max(0, Math.round(median(costs)));
 }
 
 export function median(values: readonly number[]): number {
