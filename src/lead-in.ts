@@ -18,7 +18,7 @@ export class LeadIn implements Paced {
     pacer.add(this);
   }
 
-  tick(): void {
+  tick(): undefined {
     if (this.#isOver()) this.close();
     else this.#leg.play(this.#frame);
   }

@@ -2,7 +2,11 @@ import type { Cancel, Clock } from './clock.ts';
 
 /** Something that wants to be looked at every frame while it has work. */
 export interface Paced {
-  tick(now: number): void;
+  /**
+   * Returns the time from which it wants to be looked at again, if that is not the next frame; whoever has work before that
+   * is to be `add`ed once more.
+   */
+  tick(now: number): number | undefined;
   /** `tick` threw: the member has been taken out, so that it cannot harm the others. */
   failed(error: unknown): void;
 }
@@ -19,20 +23,31 @@ const EARLY_MS = 1;
  */
 export class Pacer {
   readonly #clock: Clock;
-  readonly #members = new Set<Paced>();
+  readonly #members: Paced[] = [];
+  /** By member. Side by side, so that a beat touches nothing of those that have nothing to do. */
+  readonly #dueAt: number[] = [];
   #cancel: Cancel | undefined;
   #next = 0;
+  /** Of the beat that runs. */
+  #index = -1;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   get size(): number {
-    return this.#members.size;
+    return this.#members.length;
   }
 
+  /** A member that is there already is looked at in the next frame. */
   add(member: Paced): void {
-    this.#members.add(member);
+    const index = this.#members.indexOf(member);
+    if (index >= 0) {
+      this.#dueAt[index] = 0;
+      return;
+    }
+    this.#members.push(member);
+    this.#dueAt.push(0);
     if (this.#cancel === undefined) {
       this.#next = this.#clock.now() + FRAME_MS;
       this.#arm();
@@ -40,14 +55,20 @@ export class Pacer {
   }
 
   remove(member: Paced): void {
-    this.#members.delete(member);
-    if (this.#members.size === 0) this.close();
+    const index = this.#members.indexOf(member);
+    if (index < 0) return;
+    this.#members.splice(index, 1);
+    this.#dueAt.splice(index, 1);
+    // Whoever comes after it moves up.
+    if (index <= this.#index) this.#index -= 1;
+    if (this.#members.length === 0) this.close();
   }
 
   close(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    this.#members.clear();
+    this.#members.length = 0;
+    this.#dueAt.length = 0;
   }
 
   #arm(): void {
@@ -61,13 +82,20 @@ export class Pacer {
     const now = this.#clock.now();
     // Members compute what is due from the time, so beats that were slept through need no repetition.
     while (this.#next < now + EARLY_MS) this.#next += FRAME_MS;
-    for (const member of this.#members) this.#tick(member, now);
-    if (this.#members.size > 0) this.#arm();
+    for (this.#index = 0; this.#index < this.#members.length; this.#index++) {
+      if ((this.#dueAt[this.#index] ?? 0) <= now) this.#tick(this.#index, now);
+    }
+    this.#index = -1;
+    if (this.#members.length > 0) this.#arm();
   };
 
-  #tick(member: Paced, now: number): void {
+  #tick(index: number, now: number): void {
+    const member = this.#members[index];
+    if (member === undefined) return;
     try {
-      member.tick(now);
+      const again = member.tick(now) ?? 0;
+      // Members come and go meanwhile.
+      if (this.#members[this.#index] === member) this.#dueAt[this.#index] = again;
     } catch (error) {
       this.remove(member);
       member.failed(error);

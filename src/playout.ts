@@ -95,8 +95,8 @@ export class Playout implements Paced {
   #marks: PendingMark[] = [];
   #generation = 0;
   #markNumber = 0;
-  /** Until then no beat has anything to do, unless something else happens. */
-  #stillUntil = 0;
+  /** No beat has anything to do before a mark is overdue. */
+  #still = false;
   /** Bytes given to the carrier so far, and the position of the newest mark. */
   #sent = 0;
   #marked = 0;
@@ -176,7 +176,7 @@ export class Playout implements Paced {
       this.#give(bytes, now);
       return;
     }
-    this.#stillUntil = 0;
+    this.#stir();
     if (this.#queue.length === 0) this.#queuedAt = now;
     this.#queue.push(bytes);
     this.#pump(now);
@@ -197,7 +197,7 @@ export class Playout implements Paced {
 
   /** No more audio of this response will come: its tail is filled up to a whole frame and marked. */
   endResponse(responseId: string): void {
-    this.#stillUntil = 0;
+    this.#stir();
     this.#openResponses.delete(responseId);
     for (const item of this.#items) if (item.responseId === responseId) item.closed = true;
     if (!this.#busy) return;
@@ -213,7 +213,7 @@ export class Playout implements Paced {
     const mark = this.#marks[index];
     // Echoes of an older generation are the carrier emptying its buffer: that audio was not heard.
     if (mark === undefined) return;
-    this.#stillUntil = 0;
+    this.#stir();
     this.#marks.splice(0, index + 1);
     this.#marksLost = false;
     this.#starting = false;
@@ -229,7 +229,7 @@ export class Playout implements Paced {
    * @returns what was heard of every item that was not heard to its end, in order of play
    */
   interrupt(): HeardItem[] {
-    this.#stillUntil = 0;
+    this.#stir();
     const now = this.#clock.now();
     const { heard, cut, position } = this.#soFar(now);
     this.#ear?.cleared(position, now);
@@ -261,12 +261,19 @@ export class Playout implements Paced {
     return Math.max(0, position - item.start) / this.#perMs;
   }
 
-  tick(now: number): void {
-    // What comes in real time leaves at once: then there is nothing to do until a mark is overdue.
-    if (now < this.#stillUntil) return;
+  tick(now: number): number | undefined {
     this.#pump(now);
     this.#settle(now);
-    this.#stillUntil = this.#flows ? this.#overdueAt() : 0;
+    // What comes in real time leaves at once: then there is nothing to do until a mark is overdue.
+    this.#still = this.#flows;
+    return this.#still ? this.#overdueAt() : undefined;
+  }
+
+  /** There is more to do at the next beat than was said at the last one. */
+  #stir(): void {
+    if (!this.#still) return;
+    this.#still = false;
+    this.#options.pacer.add(this);
   }
 
   /** All that came has gone, and the response goes on. */
@@ -314,7 +321,6 @@ export class Playout implements Paced {
   }
 
   #wake(): void {
-    this.#stillUntil = 0;
     if (this.#busy) return;
     this.#busy = true;
     this.#options.pacer.add(this);
@@ -323,6 +329,7 @@ export class Playout implements Paced {
   #rest(): void {
     if (!this.#busy) return;
     this.#busy = false;
+    this.#still = false;
     this.#options.pacer.remove(this);
   }
 
@@ -404,7 +411,7 @@ export class Playout implements Paced {
   }
 
   #mark(now: number): void {
-    this.#stillUntil = 0;
+    this.#stir();
     this.#markNumber += 1;
     const name = `g${this.#generation}.m${this.#markNumber}`;
     this.#marked = this.#sent;

@@ -177,7 +177,7 @@ export class Uplink implements Paced {
     this.#pace();
   }
 
-  tick(now: number): void {
+  tick(now: number): undefined {
     this.#catchUp();
     if (this.#speechOpen && now - this.#lastMediaAt >= STALLED_MS) {
       // Server-side voice detection only ends a turn on audio that is silent, never on audio that is missing.

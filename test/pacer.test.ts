@@ -19,7 +19,7 @@ describe('the pacer', () => {
     };
     const pacer = new Pacer(lateClock);
     const beats: number[] = [];
-    pacer.add({ tick: (now) => beats.push(now), failed });
+    pacer.add({ tick: (now): undefined => void beats.push(now), failed });
     clock.advance(2000);
     expect(beats.length).toBeGreaterThan(50);
     // A chain of relative timers would drift by the sum of the delays; here each beat is late by its own only.
@@ -34,7 +34,7 @@ describe('the pacer', () => {
     let first = 0;
     let second = 0;
     const one = {
-      tick: () => {
+      tick: (): undefined => {
         first += 1;
         pacer.remove(one);
       },
@@ -42,7 +42,7 @@ describe('the pacer', () => {
     };
     pacer.add(one);
     pacer.add({
-      tick: () => {
+      tick: (): undefined => {
         second += 1;
       },
       failed,
@@ -54,7 +54,7 @@ describe('the pacer', () => {
   it('sleeps while nobody is there, also when the last one leaves during a beat', () => {
     const clock = new VirtualClock();
     const pacer = new Pacer(clock);
-    const one = { tick: () => pacer.remove(one), failed };
+    const one = { tick: (): undefined => pacer.remove(one) as undefined, failed };
     pacer.add(one);
     clock.advance(100);
     expect(clock.pending).toBe(0);
@@ -66,13 +66,13 @@ describe('the pacer', () => {
     const pacer = new Pacer(clock);
     let ticks = 0;
     const next = {
-      tick: () => {
+      tick: (): undefined => {
         ticks += 1;
       },
       failed,
     };
     const one = {
-      tick: () => {
+      tick: (): undefined => {
         pacer.remove(one);
         pacer.add(next);
       },
@@ -91,13 +91,13 @@ describe('the pacer', () => {
     const told: unknown[] = [];
     let ticks = 0;
     pacer.add({
-      tick: () => {
+      tick: (): undefined => {
         throw new RangeError('a mistake');
       },
       failed: (error) => told.push(error),
     });
     pacer.add({
-      tick: () => {
+      tick: (): undefined => {
         ticks += 1;
       },
       failed,
@@ -123,5 +123,51 @@ describe('timers that run a fraction of a millisecond early, as those of the pla
     clock.advance(1010);
     expect(beats).toHaveLength(50);
     pacer.close();
+  });
+
+  it('leaves a member alone until the time that it has named, or until it is added once more', () => {
+    const clock = new VirtualClock();
+    const pacer = new Pacer(clock);
+    const from = clock.now();
+    const beats: number[] = [];
+    const others: number[] = [];
+    const one = {
+      tick: (now: number) => {
+        beats.push(now - from);
+        return now + 90;
+      },
+      failed,
+    };
+    pacer.add(one);
+    pacer.add({ tick: (now): undefined => void others.push(now), failed });
+    clock.advance(200);
+    expect(beats).toEqual([20, 120]);
+    pacer.add(one);
+    clock.advance(40);
+    expect(beats).toEqual([20, 120, 220]);
+    expect(others).toHaveLength(12);
+    expect(pacer.size).toBe(2);
+  });
+
+  it('goes on with whoever comes after a member that leaves during its own beat', () => {
+    const clock = new VirtualClock();
+    const pacer = new Pacer(clock);
+    const told: string[] = [];
+    const stays = (name: string) => ({ tick: (): undefined => void told.push(name), failed });
+    const leaves = (name: string, others: () => readonly Parameters<Pacer['remove']>[0][]) => ({
+      tick: (): undefined => {
+        told.push(name);
+        for (const other of others()) pacer.remove(other);
+      },
+      failed,
+    });
+    const a = stays('a');
+    const c = stays('c');
+    const b: ReturnType<typeof leaves> = leaves('b', () => [a, b]);
+    for (const member of [a, b, c]) pacer.add(member);
+    clock.advance(20);
+    expect(told).toEqual(['a', 'b', 'c']);
+    clock.advance(20);
+    expect(told).toEqual(['a', 'b', 'c', 'c']);
   });
 });

@@ -85,6 +85,8 @@ const CLOSE_LIMIT_MS = 2000;
  */
 export class Fallback {
   readonly #options: FallbackOptions;
+  // What every frame needs is at hand.
+  readonly #onLiveEvent: (event: ProviderEvent) => void;
   readonly #turnout: Turnout;
   readonly #renewal: Renewal;
   #live: Live | undefined;
@@ -98,6 +100,7 @@ export class Fallback {
 
   constructor(options: FallbackOptions) {
     this.#options = options;
+    this.#onLiveEvent = options.onEvent;
     this.#turnout = new Turnout(options.candidates, options.clock);
     this.#renewal = new Renewal({
       clock: options.clock,
@@ -223,10 +226,10 @@ export class Fallback {
   }
 
   #onEvent(live: Live, event: ProviderEvent): void {
-    const { onEvent, onUsage } = this.#options;
+    const onEvent = this.#onLiveEvent;
     if (live !== this.#live) {
       // It may still say what it is to be paid for.
-      if (event.type === 'usage') onUsage(event, live.candidate);
+      if (event.type === 'usage') this.#options.onUsage(event, live.candidate);
       return;
     }
     switch (event.type) {
