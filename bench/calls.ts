@@ -28,6 +28,8 @@ const { values } = parseArgs({
     capacity: { type: 'boolean' },
     /** Folder for profiles (`.cpuprofile`) of what is measured and of the generator. */
     profile: { type: 'string' },
+    /** For the engine of what is measured, such as `--trace-gc`. */
+    flags: { type: 'string' },
     /** Calls that the search never exceeds. */
     most: { type: 'string', default: '700' },
   },
@@ -58,6 +60,7 @@ await using bench = await Bench.start({
   calls: Math.max(calls, wantsCapacity ? most : 0),
   tls: values.tls,
   profile: values.profile,
+  flags: values.flags?.split(' '),
   onStep: say,
 });
 const rounds = await runRounds(bench, {

@@ -60,6 +60,14 @@ export interface SubjectCommand {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** How it is watched. */
+export interface SubjectOptions {
+  /** Folder for a profile of its processor time. */
+  readonly profile?: string | undefined;
+  /** For the engine, such as `--trace-gc`; what it prints then goes to standard error. */
+  readonly flags?: readonly string[] | undefined;
+}
+
 /** A process that is measured, on the first core. */
 export class SubjectProcess implements AsyncDisposable {
   readonly url: string;
@@ -70,16 +78,14 @@ export class SubjectProcess implements AsyncDisposable {
     this.url = url;
   }
 
-  /**
-   * Resolves when it listens. Rejects when it ends before that.
-   * @param profile folder for a profile of its processor time
-   */
+  /** Resolves when it listens. Rejects when it ends before that. */
   static async start(
     { args: [script = '', ...args], env }: SubjectCommand,
-    profile: string | undefined,
+    { profile, flags = [] }: SubjectOptions,
   ): Promise<SubjectProcess> {
     const node = [
       ...profiling(profile),
+      ...flags,
       '--expose-gc',
       '--enable-source-maps',
       '--import',
@@ -87,7 +93,10 @@ export class SubjectProcess implements AsyncDisposable {
       built(script),
     ];
     const child = start(0, [...node, ...args], { ...process.env, ...env });
-    return new SubjectProcess(child, await addressOf(child));
+    const url = await addressOf(child);
+    // What the engine was asked to tell of itself.
+    if (flags.length > 0) child.stdout?.on('data', (chunk: Buffer) => void process.stderr.write(chunk));
+    return new SubjectProcess(child, url);
   }
 
   /** What it has used so far; `collect` has it collect garbage before its memory is looked at. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ProbeFigures } from '../calls-probe.ts';
 import type { EndFigures, LoadFigures, LoadPlan, RampFigures } from './generator.ts';
 import { IDENTITY } from './identity.ts';
-import { GeneratorProcess, SubjectProcess } from './processes.ts';
+import { GeneratorProcess, type SubjectOptions, SubjectProcess } from './processes.ts';
 import { SECRET, type Subject, type SubjectName, type SubjectPlace, subjectOf } from './subjects.ts';
 
 /** What is measured, and for how long. */
@@ -41,9 +41,9 @@ export interface Round {
 }
 
 /** Calls that go before the first round, for the compiler of the engine. */
-const WARM_CALLS = 20;
-const WARM_SECONDS = 4;
-const SETTLE_MS = 1000;
+const WARM_CALLS = 40;
+const WARM_SECONDS = 3;
+const SETTLE_MS = 1500;
 
 interface Running {
   readonly subject: Subject;
@@ -51,13 +51,11 @@ interface Running {
 }
 
 /** How a bench is run. */
-export interface BenchOptions {
+export interface BenchOptions extends SubjectOptions {
   /** The most that there will be at once. */
   readonly calls: number;
   /** The provider speaks TLS. */
   readonly tls: boolean;
-  /** Folder for profiles of all processes. */
-  readonly profile?: string | undefined;
   /** Told of everything that is done, for whoever waits. */
   readonly onStep: (text: string) => void;
 }
@@ -91,12 +89,14 @@ export class Bench implements AsyncDisposable {
     if (this.#running.has(name)) return;
     this.#options.onStep(`${name} warms up`);
     const subject = subjectOf(name, this.#place);
-    const one = { subject, process: await SubjectProcess.start(subject.command, this.#options.profile) };
+    const one = { subject, process: await SubjectProcess.start(subject.command, this.#options) };
     this.#running.set(name, one);
-    const lap = { name, calls: Math.min(WARM_CALLS, this.#place.calls), perSecond: 100, talk: false };
-    await this.#generator.up(loadPlan(one, lap));
-    await this.#generator.measure(WARM_SECONDS);
-    await this.#generator.down();
+    const lap = { name, calls: Math.min(WARM_CALLS, this.#place.calls), perSecond: 100 };
+    for (const talk of [true, false]) {
+      await this.#generator.up(loadPlan(one, { ...lap, talk }));
+      await this.#generator.measure(WARM_SECONDS);
+      await this.#generator.down();
+    }
   }
 
   /** Measures once. `memory`: also what a call keeps in memory. */
