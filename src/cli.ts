@@ -3,26 +3,103 @@ import type { Command, Terminal } from './commands/command.ts';
 import { BridgeError } from './errors.ts';
 import { packageVersion } from './package-file.ts';
 
-/** In the order of the help. Only the one that is asked for is loaded: all of them would take longer than to start. */
-const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
-  ['serve', async () => (await import('./commands/serve.ts')).serve],
-  ['check', async () => (await import('./commands/check.ts')).check],
-  ['call', async () => (await import('./commands/call.ts')).call],
-  ['dial', async () => (await import('./commands/dial.ts')).dial],
-  ['simulate', async () => (await import('./commands/simulate.ts')).simulate],
-  ['demo', async () => (await import('./commands/demo.ts')).demo],
-  ['drill', async () => (await import('./commands/drill.ts')).drill],
-  ['replay', async () => (await import('./commands/replay.ts')).replay],
-  ['fixture', async () => (await import('./commands/fixture.ts')).fixture],
-  ['inspect', async () => (await import('./commands/inspect.ts')).inspect],
-  ['redact', async () => (await import('./commands/redact.ts')).redact],
-  ['providers', async () => (await import('./commands/providers.ts')).providers],
-  ['carriers', async () => (await import('./commands/carriers.ts')).carriers],
+interface Listed {
+  /** For the help. */
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+/** In the order of the help. Only the one that is asked for is loaded, and for the help none. */
+const COMMANDS: ReadonlyMap<string, Listed> = new Map<string, Listed>([
+  [
+    'serve',
+    { summary: 'answers phone calls', load: async () => (await import('./commands/serve.ts')).serve },
+  ],
+  [
+    'check',
+    {
+      summary: 'checks an agents file and says what each number will do',
+      load: async () => (await import('./commands/check.ts')).check,
+    },
+  ],
+  [
+    'call',
+    { summary: 'places a simulated phone call', load: async () => (await import('./commands/call.ts')).call },
+  ],
+  [
+    'dial',
+    {
+      summary: 'has a running service call somebody',
+      load: async () => (await import('./commands/dial.ts')).dial,
+    },
+  ],
+  [
+    'simulate',
+    {
+      summary: 'plays a provider, or a carrier and whoever it rings',
+      load: async () => (await import('./commands/simulate.ts')).simulate,
+    },
+  ],
+  [
+    'demo',
+    {
+      summary: 'a simulated call to the built-in line check, with something to hear at the end',
+      load: async () => (await import('./commands/demo.ts')).demo,
+    },
+  ],
+  [
+    'drill',
+    {
+      summary: 'kills the provider in the middle of a simulated call, and shows what the caller hears',
+      load: async () => (await import('./commands/drill.ts')).drill,
+    },
+  ],
+  [
+    'replay',
+    {
+      summary: 'lets recorded calls and fixtures happen once more, and says what is different',
+      load: async () => (await import('./commands/replay.ts')).replay,
+    },
+  ],
+  [
+    'fixture',
+    {
+      summary: 'makes calls that serve as tests, and looks whether they may be kept',
+      load: async () => (await import('./commands/fixture.ts')).fixture,
+    },
+  ],
+  [
+    'inspect',
+    {
+      summary: 'makes a web page of a recorded call or a fixture',
+      load: async () => (await import('./commands/inspect.ts')).inspect,
+    },
+  ],
+  [
+    'redact',
+    {
+      summary: 'takes numbers, names, speech and words out of a recording',
+      load: async () => (await import('./commands/redact.ts')).redact,
+    },
+  ],
+  [
+    'providers',
+    {
+      summary: 'says what each provider can do, and what it lacks here',
+      load: async () => (await import('./commands/providers.ts')).providers,
+    },
+  ],
+  [
+    'carriers',
+    {
+      summary: 'says what each carrier can do',
+      load: async () => (await import('./commands/carriers.ts')).carriers,
+    },
+  ],
 ]);
 
-async function usage(): Promise<string> {
-  const commands = await Promise.all([...COMMANDS.values()].map((load) => load()));
-  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);
+function usage(): string {
+  const lines = [...COMMANDS].map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`);
   return `patchcord: phone calls to realtime voice models\n\n${lines.join('\n')}\n\npatchcord COMMAND --help says more.\n`;
 }
 
@@ -30,16 +107,16 @@ async function usage(): Promise<string> {
 async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined || name === '--help' || name === 'help') {
-    terminal.out(await usage());
+    terminal.out(usage());
     return name === undefined ? 2 : 0;
   }
   if (name === '--version') {
     terminal.out(`${packageVersion()}\n`);
     return 0;
   }
-  const command = await COMMANDS.get(name)?.();
+  const command = await COMMANDS.get(name)?.load();
   if (command === undefined) {
-    terminal.err(`patchcord: ${JSON.stringify(name)} is not a command\n\n${await usage()}`);
+    terminal.err(`patchcord: ${JSON.stringify(name)} is not a command\n\n${usage()}`);
     return 2;
   }
   if (rest.includes('--help')) {
@@ -87,7 +164,7 @@ process.exitCode = await main(argv, {
   },
 });
 
-if ((await COMMANDS.get(argv[0] ?? '')?.())?.importsModules === true) {
+if ((await COMMANDS.get(argv[0] ?? '')?.load())?.importsModules === true) {
   // Not before the last word has been written: a pipe takes its time.
   process.stdout.write('', () => process.stderr.write('', () => process.exit()));
 }

@@ -1,8 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { PROVIDERS } from '../src/config/provider-settings.ts';
 import { type Env, loadConfig } from '../src/config.ts';
@@ -14,7 +9,7 @@ import { LOCAL } from '../src/providers/local/facts.ts';
 import { builtInProviders } from '../src/server/providers.ts';
 import { startExchange } from '../src/sim/phone.ts';
 import { makeFolder } from './support/agents-folder.ts';
-import { emitModules } from './support/emit-modules.ts';
+import { BuiltCommands, SERVE } from './support/loaded-modules.ts';
 import { ManualProvider } from './support/manual-provider.ts';
 import { requestOf } from './support/provider-line.ts';
 
@@ -291,52 +286,17 @@ describe('a bridge with providers of its own', () => {
 });
 
 describe('patchcord', () => {
-  const root = fileURLToPath(new URL('..', import.meta.url));
-  let folder: ReturnType<typeof makeFolder>;
+  let built: BuiltCommands;
 
   beforeAll(() => {
-    folder = makeFolder({ 'package.json': '{ "type": "module", "version": "0.0.0" }' });
-    emitModules(folder.at('built'), ['src/cli.ts']);
-    symlinkSync(join(root, 'node_modules'), folder.at('node_modules'));
-    symlinkSync(folder.at('package.json'), folder.at('built/package.json'));
-    // Every module that is loaded, one a line.
-    writeFileSync(
-      folder.at('hooks.mjs'),
-      `import { appendFileSync } from 'node:fs';
-export async function load(url, context, next) {
-  appendFileSync(process.env.LOADED, url + '\\n');
-  return next(url, context);
-}
-`,
-    );
-    writeFileSync(
-      folder.at('preload.mjs'),
-      `import { register } from 'node:module'; register(${JSON.stringify(`file://${folder.at('hooks.mjs')}`)});`,
-    );
+    built = new BuiltCommands();
   });
 
-  afterAll(() => folder[Symbol.dispose]());
+  afterAll(() => built[Symbol.dispose]());
 
-  /** What a command in this environment has loaded: when it is ready, if it listens, else when it is done. */
+  /** What a command in this environment has loaded: when it listens, if it does, else when it is done. */
   async function loadedBy(command: string, env: Record<string, string> = {}): Promise<readonly string[]> {
-    const list = folder.at(`loaded-${command}-${Object.keys(env).join('-')}`);
-    const argv = command === 'serve' ? ['serve', '--port', '0', '--host', '127.0.0.1'] : [command];
-    const flags = ['--import', folder.at('preload.mjs'), folder.at('built/src/cli.js')];
-    const child = spawn(process.execPath, [...flags, ...argv], {
-      env: { PATH: process.env['PATH'], LOADED: list, LOG_LEVEL: 'silent', ...env },
-    });
-    let out = '';
-    let err = '';
-    child.stdout.on('data', (data) => {
-      out += data;
-      if (/^listening on .*\n/.test(out)) child.kill('SIGTERM');
-    });
-    child.stderr.on('data', (data) => {
-      err += data;
-    });
-    const [status] = await once(child, 'exit');
-    if (status !== 0 || out === '') throw new Error(`${command} ended with ${status}: ${err}`);
-    return readFileSync(list, 'utf8').trim().split('\n');
+    return (await built.loadedBy(command === 'serve' ? SERVE : [command], env)).before;
   }
 
   /** The providers whose modules are among them. */

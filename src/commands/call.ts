@@ -17,7 +17,6 @@ const NUMBER = /^\+[1-9]\d{2,14}$/;
 
 export const call: Command = {
   name: 'call',
-  summary: 'places a simulated phone call',
   help: `patchcord call [--to URL] [--carrier NAME] [--wav FILE]… [--keys KEYS] [--out FOLDER]
 
 Plays the carrier and the caller: signs the webhook, opens the media stream, speaks, listens, and keeps the call.

@@ -4,7 +4,6 @@ import { type Command, readArguments } from './command.ts';
 
 export const carriers: Command = {
   name: 'carriers',
-  summary: 'says what each carrier can do',
   help: `patchcord carriers
 
 Prints what the bridge can have from each carrier, as a table in Markdown. docs/carriers.md holds the same table.

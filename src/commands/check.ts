@@ -17,7 +17,6 @@ import { type Command, readArguments, type Terminal } from './command.ts';
 export const check: Command = {
   name: 'check',
   importsModules: true,
-  summary: 'checks an agents file and says what each number will do',
   help: `patchcord check [FILE] [--json] [--connect] [--provider NAME]…
 patchcord check --schema
 

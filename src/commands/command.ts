@@ -16,7 +16,6 @@ export interface Terminal {
 
 export interface Command {
   readonly name: string;
-  readonly summary: string;
   readonly help: string;
   /** It imports modules of others, which may keep the process alive when it is done. */
   readonly importsModules?: boolean;

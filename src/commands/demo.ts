@@ -13,7 +13,6 @@ import { converse, keepCall, type Step, summary } from './phone-call.ts';
 
 export const demo: Command = {
   name: 'demo',
-  summary: 'a simulated call to the built-in line check, with something to hear at the end',
   help: `patchcord demo [--out FOLDER] [--check]
 
 Starts the service on this machine with signatures on, has a simulated carrier call it, and speaks a recorded sentence.

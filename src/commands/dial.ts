@@ -39,7 +39,6 @@ export const dial: Command = createDial(systemClock);
 export function createDial(clock: Clock): Command {
   return {
     name: 'dial',
-    summary: 'has a running service call somebody',
     help: HELP,
     async run(argv, terminal) {
       const { values, positionals } = readArguments(

@@ -10,7 +10,6 @@ import { keepCall } from './phone-call.ts';
 
 export const drill: Command = {
   name: 'drill',
-  summary: 'kills the provider in the middle of a simulated call, and shows what the caller hears',
   help: `patchcord drill [--kill WHEN] [--carrier NAME] [--providers NAMES] [--out FOLDER]
 
 Starts simulated providers and the real service with signatures on, has a simulated phone call it, kills the first

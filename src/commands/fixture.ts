@@ -9,7 +9,6 @@ import { plainTerminal } from './plain-terminal.ts';
 
 export const fixture: Command = {
   name: 'fixture',
-  summary: 'makes calls that serve as tests, and looks whether they may be kept',
   help: `patchcord fixture new NAME --proves TEXT [--carrier NAME] [--provider NAME]… [--say WAV]… [--keys KEYS] [--cut-in MS]
                         [--fault FAULT]… [--agent FILE] [--script FILE] [--in FOLDER]
 patchcord fixture new --scenario NAME|all [--in FOLDER]

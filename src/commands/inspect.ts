@@ -11,7 +11,6 @@ const SHOWN_FINDINGS = 8;
 
 export const inspect: Command = {
   name: 'inspect',
-  summary: 'makes a web page of a recorded call or a fixture',
   help: `patchcord inspect FOLDER [--out PAGE.html] [--no-audio] [--max-mb N]
 
 Writes one HTML page that shows the call in FOLDER: what the caller said and heard on one time line, turns, functions,

@@ -8,7 +8,6 @@ import { audioTable, type ListedProvider, plainTable, turnTable } from './provid
 
 export const providers: Command = {
   name: 'providers',
-  summary: 'says what each provider can do, and what it lacks here',
   help: `patchcord providers [--json]
 
 Prints every provider that can take calls, whether the environment has what it needs, and what it can do. The one with *

@@ -41,7 +41,6 @@ const OWN_FILES: ReadonlySet<string> = new Set(['call.json', 'events.jsonl', 'ca
 
 export const redact: Command = {
   name: 'redact',
-  summary: 'takes numbers, names, speech and words out of a recording',
   help: HELP,
   async run(argv: readonly string[], terminal: Terminal): Promise<number> {
     const { values, positionals } = readArguments(argv, OPTIONS, true);

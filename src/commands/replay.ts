@@ -8,7 +8,6 @@ import type { ReplayJob } from './replay/job.ts';
 
 export const replay: Command = {
   name: 'replay',
-  summary: 'lets recorded calls and fixtures happen once more, and says what is different',
   help: `patchcord replay FOLDER… [--speed 1|max] [--update] [--listen FILE] [--json FILE|-] [--quiet]
                  [--agents FILE [--agent NAME]] [--provider NAME] [--carrier NAME]
 

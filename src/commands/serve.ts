@@ -15,7 +15,6 @@ const MOST_NAMES = 8;
 
 export const serve: Command = {
   name: 'serve',
-  summary: 'answers phone calls',
   help: `patchcord serve [--agents FILE] [--port N] [--host ADDRESS] [--workers N] [--insecure]
 
 Answers calls until it is told to stop. Settings come from the environment; the README lists them.

@@ -33,7 +33,6 @@ const NAMES = [...Object.keys(PROVIDERS), ...CARRIERS];
 
 export const simulate: Command = {
   name: 'simulate',
-  summary: 'plays a provider, or a carrier and whoever it rings',
   help: `patchcord simulate ${NAMES.join('|')} …
 
 Plays the other side of the wire on this machine, until it is interrupted. The first line is "listening on URL".
