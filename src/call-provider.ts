@@ -45,6 +45,7 @@ export class CallProvider {
   constructor(options: CallProviderOptions) {
     this.#options = options;
     const { agent, clock, emit, conversation } = options;
+    let talk: Conversation | undefined;
     this.#fallback = new Fallback({
       ...options,
       candidates: options.providers,
@@ -53,11 +54,15 @@ export class CallProvider {
         const history = conversation().succession.history(candidate.provider.capabilities.catchUp);
         const request = connectRequest(agent, candidate, options.line, clock, { history, resume });
         const { tape, timing } = options;
-        const network = timing?.network(tape?.network) ?? tape?.network;
+        // What is recorded is timed behind its tape.
+        const network = tape?.network ?? timing?.network();
         return { ...request, network, random: tape?.random };
       },
       onReady: (ready) => this.#onReady(ready),
-      onEvent: (event) => conversation().onProviderEvent(event),
+      onEvent: (event) => {
+        talk ??= conversation();
+        talk.onProviderEvent(event);
+      },
       onUsage: (event, candidate) => this.#used(event, candidate),
       onFailed: (candidate, phase, { code }, ms) =>
         emit({ type: 'providerFailed', ...called(candidate), phase, code, ms }),

@@ -164,8 +164,7 @@ class SystemSocket implements WireSocket {
   /** From here on frequent messages go by a shorter way than through the library, both ways. */
   shorten(socket: Duplex, side: 'client' | 'server', most: number): void {
     const listener = this.#listener;
-    const onText = (text: string): void => listener.message(text, false);
-    FrameReader.install(this.#webSocket, socket, { masked: side === 'server', most, onText });
+    FrameReader.install(this.#webSocket, socket, { masked: side === 'server', most, listener });
     // With an extension the library may hold a message back for a moment, and another one must not overtake it.
     if (this.#webSocket.extensions !== '') return;
     this.#socket = socket;

@@ -97,11 +97,13 @@ function listen(
   webSocket.on('error', (error) => heard.push(`error ${error.message}`));
   webSocket.on('close', (code, reason) => heard.push(`close ${code} ${String(reason)}`));
   if (short === undefined) return;
-  const onText = (text: string): void => {
-    heard.push(`text ${text}`);
-    shortcuts += 1;
+  const listener = {
+    message(text: string): void {
+      heard.push(`text ${text}`);
+      shortcuts += 1;
+    },
   };
-  expect(FrameReader.install(webSocket, socket, { ...short, most: MOST, onText })).toBe(true);
+  expect(FrameReader.install(webSocket, socket, { ...short, most: MOST, listener })).toBe(true);
 }
 
 let shortcuts = 0;

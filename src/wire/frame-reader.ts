@@ -17,7 +17,12 @@ export interface FrameReaderOptions {
   readonly masked: boolean;
   /** Longest message that is taken here, in bytes; the library knows what to do with longer ones. */
   readonly most: number;
-  onText(text: string): void;
+  readonly listener: TextListener;
+}
+
+/** Whoever takes the messages; see `WireListener`. */
+export interface TextListener {
+  message(text: string, isBinary: boolean): void;
 }
 
 type DataListener = (chunk: Buffer) => void;
@@ -32,7 +37,7 @@ export class FrameReader {
   readonly #theirs: DataListener;
   readonly #masked: boolean;
   readonly #most: number;
-  readonly #onText: (text: string) => void;
+  readonly #listener: TextListener;
   /** Bytes of the frame that the library is being given which have not come. */
   #owed = 0;
   /** The library reads a message of several frames. */
@@ -49,7 +54,7 @@ export class FrameReader {
     this.#theirs = theirs;
     this.#masked = options.masked;
     this.#most = options.most;
-    this.#onText = options.onText;
+    this.#listener = options.listener;
     webSocket.on('error', () => {
       this.#over = true;
     });
@@ -96,7 +101,7 @@ export class FrameReader {
     if (this.#masked && !unmask(chunk, from, end)) return undefined;
     const text = chunk.toString('latin1', start, end);
     if (!this.#masked && Buffer.byteLength(text) !== length) return undefined;
-    this.#onText(text);
+    this.#listener.message(text, false);
     return end;
   }
 

@@ -1,6 +1,6 @@
 import { type AudioFormat, bytesPerMs, bytesPerSample } from '../../audio/format.ts';
 import type { Cancel, Clock } from '../../clock.ts';
-import { type Network, systemNetwork, type WireSocket } from '../../wire.ts';
+import { type Network, systemNetwork, type WireListener, type WireSocket } from '../../wire.ts';
 import { AudioBacklog } from './audio-backlog.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { SpeechDecoder } from './speech-decoder.ts';
@@ -63,11 +63,15 @@ function bufferOf(bytes: Uint8Array): Buffer {
  * The WebSocket to the provider: sends messages at once and audio as long as the socket drains, notices a peer that
  * is gone, and always comes to an end.
  */
-export class ProviderSocket {
+export class ProviderSocket implements WireListener {
   readonly #wire: WireSocket;
   readonly #clock: Clock;
   readonly #settings: SocketSettings;
   readonly #listener: SocketListener;
+  // What every frame needs is at hand.
+  readonly #text: (text: string) => void;
+  readonly #decoder: SpeechDecoder;
+  readonly #envelope: AudioEnvelope;
   /** Resolves when the socket is gone and no timer is left. */
   readonly finished: Promise<void>;
   #finish: () => void = () => undefined;
@@ -92,6 +96,9 @@ export class ProviderSocket {
     this.#settings = settings;
     this.#clock = settings.clock;
     this.#listener = listener;
+    this.#text = listener.text;
+    this.#decoder = settings.decoder;
+    this.#envelope = settings.envelope;
     this.finished = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -101,19 +108,8 @@ export class ProviderSocket {
       onSilent: (forMs) => this.#onSilent(forMs),
     });
     const { url, headers, network = systemNetwork } = settings;
-    this.#wire = network.dial(
-      url,
-      { headers, maxPayload: MOST_MESSAGE_BYTES },
-      {
-        opened: () => this.#onOpen(),
-        message: (text) => this.#onMessage(text),
-        pinged: () => this.#heartbeat.sign(),
-        pong: () => this.#heartbeat.sign(),
-        refused: (status, body) => this.#end({ type: 'refused', status, body }),
-        failed: (error) => this.#end({ type: 'failed', error }),
-        closed: (code, reason) => this.#onClose(code, reason),
-      },
-    );
+    // Itself, because every object in between is one more to be fetched for each message.
+    this.#wire = network.dial(url, { headers, maxPayload: MOST_MESSAGE_BYTES }, this);
   }
 
   /** `ended` was told, or is being told. */
@@ -125,7 +121,7 @@ export class ProviderSocket {
   useAudio(format: AudioFormat): void {
     this.#bytesPerMs = bytesPerMs(format);
     this.#chunk = this.#bytesPerMs * MOST_APPEND_MS;
-    const { head, tail } = this.#settings.envelope;
+    const { head, tail } = this.#envelope;
     const wireBytesPerMs = (this.#bytesPerMs * 4) / 3 + (head.length + tail.length + FRAMING_BYTES) / 20;
     this.#highWater = this.#settings.highWaterMs * wireBytesPerMs;
     this.#burstHighWater = this.#highWater + MOST_BURST_MS * wireBytesPerMs;
@@ -205,7 +201,7 @@ export class ProviderSocket {
       this.#lent = bytes;
       this.#view = bufferOf(bytes);
     }
-    const { head, tail } = this.#settings.envelope;
+    const { head, tail } = this.#envelope;
     return `${head}${this.#view.toString('base64')}${tail}`;
   }
 
@@ -234,21 +230,37 @@ export class ProviderSocket {
     this.#listener.audioDropped(ms);
   }
 
-  #onOpen(): void {
+  opened(): void {
     this.#heartbeat.start();
     this.#listener.opened();
   }
 
-  #onMessage(text: string): void {
+  message(text: string): void {
     this.#heartbeat.sign();
     if (this.#ended) return;
-    const { decoder } = this.#settings;
+    const decoder = this.#decoder;
     decoder.begin();
     try {
-      this.#listener.text(text);
+      this.#text(text);
     } finally {
       decoder.end();
     }
+  }
+
+  pinged(): void {
+    this.#heartbeat.sign();
+  }
+
+  pong(): void {
+    this.#heartbeat.sign();
+  }
+
+  refused(status: number, body: string): void {
+    this.#end({ type: 'refused', status, body });
+  }
+
+  failed(error: Error): void {
+    this.#end({ type: 'failed', error });
   }
 
   #ping(): void {
@@ -260,7 +272,7 @@ export class ProviderSocket {
     this.terminate();
   }
 
-  #onClose(code: number, reason: string): void {
+  closed(code: number, reason: string): void {
     this.#closed = true;
     try {
       this.#end({ type: 'closed', code, reason });
