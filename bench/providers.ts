@@ -302,9 +302,8 @@ function resultsOf(name: string, work: string, { ours, theirs, noise }: Pair): R
 
 async function caseResults(found: Case, rounds: number, count: number): Promise<Result[]> {
   const { session, wire, heard } = await rigOf(found);
-  const frames = Array.from({ length: VARIANTS }, (_, at) =>
-    Uint8Array.from(audio(FRAME_MS * bytesPerMs(session.input), at)),
-  );
+  // Whoever converts audio gives the same memory again and again.
+  const frame = Uint8Array.from(audio(FRAME_MS * bytesPerMs(session.input), 0));
   const { write = JSON.stringify } = found;
   const size = found.deltaMs * bytesPerMs(found.output);
   const texts = Array.from({ length: VARIANTS }, (_, at) =>
@@ -316,16 +315,15 @@ async function caseResults(found: Case, rounds: number, count: number): Promise<
   const append = await pair(
     rounds,
     count,
-    (i) => {
-      session.sendAudio(frames[i % VARIANTS] ?? frames[0] ?? new Uint8Array(0));
+    () => {
+      session.sendAudio(frame);
     },
-    (i) => {
-      const bytes = frames[i % VARIANTS] ?? new Uint8Array(0);
-      swallowed += JSON.stringify(found.append(Buffer.from(bytes).toString('base64'))).length;
+    () => {
+      const view = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+      swallowed += JSON.stringify(found.append(view.toString('base64'))).length;
     },
   );
   const before = heard();
-  const key = /"(delta|data|content)":\s*"/;
   const delta = await pair(
     rounds,
     count,
@@ -334,7 +332,7 @@ async function caseResults(found: Case, rounds: number, count: number): Promise<
       swallowed += Buffer.from(payloadOf(JSON.parse(at(texts, i))), 'base64').length;
     },
   );
-  if (heard() - before !== rounds * count * size || swallowed === 0 || !key.test(at(texts, 0))) {
+  if (heard() - before !== rounds * count * size || swallowed === 0) {
     throw new Error(`${found.name} handed on ${heard() - before} bytes, wanted ${rounds * count * size}`);
   }
   return [...resultsOf(found.name, 'append', append), ...resultsOf(found.name, 'delta', delta)];
