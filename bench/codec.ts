@@ -28,9 +28,9 @@ const LAWS: readonly AudioFormat[] = [
 const PCM: readonly AudioFormat[] = RATES.map((rate) => ({ encoding: 'pcm16', rate }));
 /** The two chains of a call between a telephone and a model that takes 24 kHz. */
 const HOT: readonly string[] = ['mulaw/8000 > pcm16/24000', 'pcm16/24000 > mulaw/8000'];
-/** For the hot chains; the packages take ten times as long. */
-const OF_PACKAGES = { limit: 0.2, aim: 0.1 };
-const OF_SPEEX = { limit: 1.5, aim: 1 };
+/** For the hot chains. */
+const OF_PACKAGES = { limit: 0.1, aim: 0.05 };
+const OF_SPEEX = { limit: 1, aim: 0.5 };
 const BYTES = { limit: 16, aim: 0 };
 
 interface Chain {

@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { Converter } from './methods.ts';
 
 /** What one frame cost with each method, in the same rounds. */
@@ -21,15 +19,9 @@ export const QUICK: Plan = { rounds: 7, roundMs: 3 };
 
 /** Frames between two looks at the clock. */
 const BATCH = 200;
-const MEMORY_BATCHES = 31;
-/** So few that the young generation takes what they leave behind, and is not collected in between. */
-const MEMORY_FRAMES = 4;
-
-/** Collects all garbage; Node hides it unless asked. */
-function collector(): () => void {
-  setFlagsFromString('--expose-gc');
-  return runInNewContext('gc') as () => void;
-}
+const MEMORY_BATCHES = 41;
+/** So few that garbage is not collected in every batch. */
+const MEMORY_FRAMES = 20;
 
 /** Microseconds of CPU time of this process: what other programs do makes little difference to it. */
 function cpuUs(): number {
@@ -84,9 +76,7 @@ function spend(way: readonly Converter[], input: readonly Uint8Array[], ms: numb
 }
 
 function bytesPerFrame(way: readonly Converter[], input: readonly Uint8Array[]): number {
-  const collect = collector();
   const batch = (count: number): number => {
-    collect();
     const before = process.memoryUsage();
     work(way, input, count);
     const after = process.memoryUsage();
@@ -97,7 +87,9 @@ function bytesPerFrame(way: readonly Converter[], input: readonly Uint8Array[]):
     // What looking costs is in both.
     () => (batch(MEMORY_FRAMES) - batch(0)) / MEMORY_FRAMES,
   );
-  return Math.max(0, Math.round(median(costs)));
+  // Less than nothing: garbage was collected in between.
+  const seen = costs.filter((bytes) => bytes >= 0);
+  return seen.length === 0 ? 0 : Math.round(median(seen));
 }
 
 export function median(values: readonly number[]): number {
