@@ -94,7 +94,11 @@ export function enterCall(
 ): CallEntry {
   const { log, leadMs, createTranscoder, observe, breakers, metrics } = deps;
   const { afterToken, urls, random, tape } = names;
-  const { agent, machine, providers } = tape === undefined ? terms : taped(terms, tape);
+  const timing = new CallTiming({
+    now: () => deps.clock.now(),
+    latencies: (provider) => metrics.latencies(carrier.name, provider),
+  });
+  const { agent, machine, providers } = tape === undefined ? terms : taped(terms, tape, timing);
   const clock = tape?.clock ?? deps.clock;
   // Named one by one: what is made of the rest of an object has a shape of its own in every call, and so has all that is made of it.
   const session = new Session({
@@ -111,10 +115,7 @@ export function enterCall(
     // What is recorded goes by its own time.
     pacer: tape === undefined ? deps.pacer : new Pacer(clock),
     tape,
-    timing: new CallTiming({
-      now: () => deps.clock.now(),
-      latencies: (provider) => metrics.latencies(carrier.name, provider),
-    }),
+    timing,
     log: log.child({ callId: call.callId, carrier: carrier.name, agent: agent.name }),
     leadMs,
     createTranscoder,
@@ -138,7 +139,7 @@ export function enterCall(
 }
 
 /** What the call has to do with comes by its tape. */
-function taped(terms: CallTerms, tape: Tape): CallTerms {
+function taped(terms: CallTerms, tape: Tape, timing: CallTiming): CallTerms {
   const { tools, digits } = terms.agent;
   const { handle } = digits;
   return {
@@ -148,7 +149,10 @@ function taped(terms: CallTerms, tape: Tape): CallTerms {
       tools: tape.tools(tools),
       digits: handle === undefined ? digits : { ...digits, handle: tape.digits(handle) },
     },
-    providers: terms.providers.map((one) => ({ ...one, dialled: tape.provider(one.provider) })),
+    providers: terms.providers.map((one) => ({
+      ...one,
+      dialled: tape.provider(timing.provider(one.provider)),
+    })),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { CallLatencies } from './metrics/latencies.ts';
+import type { RealtimeProvider } from './provider.ts';
 import { type Network, type StreamListener, systemNetwork, type WireListener } from './wire.ts';
 
 /** Of what a `CallTiming` is made. */
@@ -51,6 +52,20 @@ export class CallTiming {
     return {
       dial: (url, options, listener) => network.dial(url, options, new TimedListener(this, listener)),
       stream: (what, open, body, listener) => network.stream(what, open, body, this.#timed(listener)),
+    };
+  }
+
+  /** The same provider, whose sessions are reached by `network`, whoever else has a hand in that before. */
+  provider(provider: RealtimeProvider): RealtimeProvider {
+    if (provider.usesNetwork !== true) return provider;
+    return {
+      name: provider.name,
+      model: provider.model,
+      capabilities: provider.capabilities,
+      usesNetwork: true,
+      connect: (request, sink, signal) =>
+        provider.connect({ ...request, network: this.network(request.network) }, sink, signal),
+      ...(provider.close === undefined ? {} : { close: async () => provider.close?.() }),
     };
   }
 
