@@ -22,9 +22,9 @@ const { values, positionals } = parseArgs({
   },
 });
 
-const USUAL: readonly string[] = ['codec', 'start', 'webhooks', 'calls'];
+const USUAL: readonly string[] = ['codec', 'start', 'webhooks', 'workers', 'calls'];
 /** Of single parts, and one that takes an hour: only when they are named. */
-const NAMED: readonly string[] = ['media', 'providers', 'soak'];
+const NAMED: readonly string[] = ['media', 'observe', 'providers', 'soak'];
 
 /** The names of the benches to run. Throws a RangeError for one that there is not. */
 function chosen(): readonly string[] {
