@@ -16,6 +16,8 @@ const { values } = parseArgs({
     calls: { type: 'string', default: '40' },
     /** How many calls in memory are looked at. */
     'in-memory': { type: 'string' },
+    /** In the place of both. */
+    audio: { type: 'string' },
     /** Of `memory`, `live` and `in-memory`, with commas; default: all of them. */
     only: { type: 'string' },
     /** Beginning of the names of heap snapshots. */
@@ -26,16 +28,19 @@ const quick = values.quick;
 const parts = values.only?.split(',') ?? ['memory', 'in-memory', 'live'];
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const results: Result[] = [];
+const paths = (['passthrough', 'wideband'] as const).filter(
+  (audio) => values.audio === undefined || values.audio === audio,
+);
 
 if (parts.includes('memory')) {
-  for (const audio of ['passthrough', 'wideband'] as const) {
+  for (const audio of paths) {
     results.push(...(await memoryPerCall({ audio, calls: 200, upMs: quick ? 12_000 : 30_000, say })));
   }
 }
 if (parts.includes('in-memory')) {
   const calls = Number(values['in-memory'] ?? (quick ? 3_000 : 20_000));
   const batch = 260;
-  for (const audio of ['wideband', 'passthrough'] as const) {
+  for (const audio of paths) {
     const warmup = quick ? 1_000 : 6_000;
     results.push(...(await soakInMemory({ calls, batch, warmup, audio, snapshots: values.snapshots, say })));
   }

@@ -60,7 +60,10 @@ export class LiveWorld {
   /** Waits until all calls have ended on both sides, and lets the bridge forget them. */
   async forget(idle = false): Promise<void> {
     while (this.#around.phones.size > 0 || this.#around.modelLines > 0) await later(100);
+    // Of models that nobody has dialled, because they are not asked while they fail too often.
+    this.#around.tempers.length = 0;
     await later(500);
+    this.#around.clock.skip(FORGOTTEN_MS);
     await this.#ask({ skipMs: FORGOTTEN_MS });
     await later(idle ? IDLE_MS : 500);
   }

@@ -31,11 +31,12 @@ export async function memoryPerCall({ audio, calls, upMs, say }: MemoryOptions):
   await world.forget(true);
   const after = await world.figures();
   await world.close();
-  if (up.calls !== calls) throw new Error(`${up.calls} calls are up, wanted ${calls}`);
+  // On a machine that is held up by others a call may be lost; then there are less to share the memory.
+  if (up.calls < 0.9 * calls) throw new Error(`${up.calls} calls are up, wanted ${calls}`);
   const per = (now: SoakFigures, of: 'heap' | 'external' | 'arrayBuffers' | 'rss'): number =>
-    Math.round((now.memory[of] - before.memory[of]) / calls);
+    Math.round((now.memory[of] - before.memory[of]) / up.calls);
   const parts = { heap: per(up, 'heap'), external: per(up, 'external'), rss: per(up, 'rss') };
-  say(`${audio}: ${JSON.stringify(parts)} bytes per call, ${per(ended, 'heap')} when it has just ended`);
+  say(`${audio}, ${up.calls} calls: ${JSON.stringify(parts)} bytes per call, ${per(ended, 'heap')} when it has just ended`);
   return [
     memoryResult(`memory per call, ${audio}`, parts.heap + parts.external, true, parts),
     memoryResult(`resident memory per call, ${audio}`, parts.rss, false, {}),

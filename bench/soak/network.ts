@@ -2,17 +2,19 @@ import { createServer, request as httpRequest, type IncomingMessage, type Server
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
-import { systemClock } from '../../src/clock.ts';
 import { Signer } from '../../src/replay/signer.ts';
 import type { WireListener, WireSocket } from '../../src/wire.ts';
 import { ModelLine, type Temper } from './model.ts';
 import { KEY, PUBLIC_URL } from './parts.ts';
 import type { Entrance, Phone } from './phone.ts';
+import { SkippingClock } from './skipping-clock.ts';
 
 const PIECE_MS = 20;
 
 /** Everybody around a bridge that is at the other end of a network: models, carriers and what they ask of each other. */
 export class Surroundings {
+  /** Of carriers and models; skips what the bridge's does, or signatures were too old. */
+  readonly clock = new SkippingClock();
   /** Calls that are not over. */
   readonly phones = new Set<Phone>();
   /** What the next models that are dialled first are like; the others answer. */
@@ -63,7 +65,7 @@ export class Surroundings {
   /** How calls come to the bridge that listens at `url`. */
   entranceTo(url: string): Entrance {
     return {
-      clock: systemClock,
+      clock: this.clock,
       signer: new Signer(KEY, PUBLIC_URL),
       pieceMs: PIECE_MS,
       post(_route, { method, target, headers, body }, done) {
@@ -113,7 +115,7 @@ export class Surroundings {
     this.#models.handleUpgrade(request, socket, head, (webSocket) => {
       this.#dialled += 1;
       const gone = (): void => void this.#lines.delete(line);
-      const line = new ModelLine(systemClock, otherEndOf(webSocket), temper, this.#dialled, gone);
+      const line = new ModelLine(this.clock, otherEndOf(webSocket), temper, this.#dialled, gone);
       this.#lines.add(line);
       join(webSocket, line);
     });
