@@ -227,6 +227,7 @@ describe('every page', () => {
     'docs/webhooks.md',
     'docs/recordings.md',
     'docs/cost.md',
+    'docs/performance.md',
     'docs/workers.md',
     'examples/booking/README.md',
   ])('%s has no dead link', (path) => {
