@@ -3,7 +3,7 @@ import { type Capacity, findCapacity } from './load/capacity.ts';
 import { FLOORS, figuresOf } from './load/figures.ts';
 import { complaints, describe, summaries } from './load/report.ts';
 import { Bench, runRounds } from './load/rounds.ts';
-import { SUBJECTS, type SubjectName } from './load/subjects.ts';
+import { hasCompiler, SUBJECTS, type SubjectName } from './load/subjects.ts';
 import { BENCH_OPTIONS, finish } from './results.ts';
 
 /**
@@ -17,7 +17,7 @@ const { values } = parseArgs({
     /** Of each round. */
     seconds: { type: 'string' },
     rounds: { type: 'string' },
-    subject: { type: 'string', default: 'bridge,floor,bridge-24k,floor-fir,bridge-recorded' },
+    subject: { type: 'string', default: 'bridge,floor,bridge-24k,floor-fir,bridge-recorded,floor-c++' },
     /** Measured once more, with callers who cut in. */
     talk: { type: 'string', default: 'bridge' },
     /** Calls that begin within a second. */
@@ -44,6 +44,9 @@ function subjects(text: string): readonly SubjectName[] {
   });
 }
 
+/** Nobody asks how many calls they carry. */
+const NOT_COUNTED: readonly SubjectName[] = ['bridge-recorded', 'floor-c++'];
+
 function unknown(found: readonly Capacity[]): readonly string[] {
   const least = found.filter(({ subject, isLeast }) => isLeast && subject.startsWith('floor'));
   return least.map(
@@ -52,6 +55,13 @@ function unknown(found: readonly Capacity[]): readonly string[] {
 }
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
+/** Those that are asked for and that this machine can run. */
+function possible(names: readonly SubjectName[]): readonly SubjectName[] {
+  const can = names.filter((name) => name !== 'floor-c++' || (hasCompiler() && !values.tls));
+  if (can.length < names.length) say('floor-c++ is left out: it needs g++, and speaks no TLS');
+  return can;
+}
+
 const quick = values.quick ?? false;
 const calls = Number(values.calls);
 const most = Number(values.most);
@@ -64,10 +74,10 @@ await using bench = await Bench.start({
   onStep: say,
 });
 const rounds = await runRounds(bench, {
-  subjects: subjects(values.subject),
+  subjects: possible(subjects(values.subject)),
   talking: subjects(values.talk),
   calls,
-  seconds: Number(values.seconds ?? (quick ? 3 : 6)),
+  seconds: Number(values.seconds ?? (quick ? 3 : 4)),
   rounds: Number(values.rounds ?? (quick ? 1 : 3)),
   perSecond: Number(values['per-second']),
   onStep: say,
@@ -75,7 +85,7 @@ const rounds = await runRounds(bench, {
 const all = summaries(rounds);
 let capacity: readonly Capacity[] = [];
 if (wantsCapacity) {
-  const alone = all.filter(({ subject, talk }) => !talk && subject !== 'bridge-recorded');
+  const alone = all.filter(({ subject, talk }) => !talk && !NOT_COUNTED.includes(subject));
   capacity = await findCapacity(bench, new Map(alone.map((one) => [one.subject, one.cpuMs])), most, say);
 }
 say(describe(all, FLOORS));

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { GeneratorOrder } from '../calls-generator.ts';
@@ -25,9 +25,14 @@ function profiling(folder: string | undefined): readonly string[] {
   return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`];
 }
 
-function start(core: number, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  const command = canPin() ? ['taskset', '-c', String(core), process.execPath] : [process.execPath];
-  const [first = process.execPath, ...rest] = [...command, ...args];
+function start(
+  core: number,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  program = process.execPath,
+): ChildProcess {
+  const command = canPin() ? ['taskset', '-c', String(core), program] : [program];
+  const [first = program, ...rest] = [...command, ...args];
   const child = spawn(first, rest, { env, stdio: ['ignore', 'pipe', 'ignore', 'ipc'], detached: true });
   if (child.pid !== undefined) hurry(child.pid);
   return child;
@@ -55,8 +60,10 @@ async function stop(child: ChildProcess): Promise<void> {
 
 /** How to start what is measured. */
 export interface SubjectCommand {
-  /** After `node`, from the folder of the bench; the script first. */
+  /** After `node`, from the folder of the bench; the script first. Of a program of its own: what it is given. */
   readonly args: readonly string[];
+  /** Path of a program that is not run by Node. */
+  readonly program?: string | undefined;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -72,17 +79,24 @@ export interface SubjectOptions {
 export class SubjectProcess implements AsyncDisposable {
   readonly url: string;
   readonly #child: ChildProcess;
+  readonly #isNative: boolean;
 
-  private constructor(child: ChildProcess, url: string) {
+  private constructor(child: ChildProcess, url: string, isNative: boolean) {
     this.#child = child;
+    this.#isNative = isNative;
     this.url = url;
   }
 
   /** Resolves when it listens. Rejects when it ends before that. */
   static async start(
-    { args: [script = '', ...args], env }: SubjectCommand,
+    { args, env, program }: SubjectCommand,
     { profile, flags = [] }: SubjectOptions,
   ): Promise<SubjectProcess> {
+    if (program !== undefined) {
+      const native = start(0, args, process.env, program);
+      return new SubjectProcess(native, await addressOf(native), true);
+    }
+    const [script = '', ...rest] = args;
     const node = [
       ...profiling(profile),
       ...flags,
@@ -92,24 +106,49 @@ export class SubjectProcess implements AsyncDisposable {
       built('calls-probe.js'),
       built(script),
     ];
-    const child = start(0, [...node, ...args], { ...process.env, ...env });
+    const child = start(0, [...node, ...rest], { ...process.env, ...env });
     const url = await addressOf(child);
     // What the engine was asked to tell of itself.
     if (flags.length > 0) child.stdout?.on('data', (chunk: Buffer) => void process.stderr.write(chunk));
-    return new SubjectProcess(child, url);
+    return new SubjectProcess(child, url, false);
   }
 
   /** What it has used so far; `collect` has it collect garbage before its memory is looked at. */
   async figures(collect = false): Promise<ProbeFigures> {
+    if (this.#isNative) return nativeFigures(this.#child.pid ?? 0);
     const answer = once(this.#child, 'message');
     this.#child.send(collect ? 'collect' : 'figures');
     const [figures] = (await answer) as [ProbeFigures];
     return figures;
   }
 
+  /** How long it has been ready to run and was not, because another had its core; in ms. NaN where nobody counts. */
+  waitedMs(): number {
+    try {
+      const [, waited = ''] = readFileSync(`/proc/${this.#child.pid}/schedstat`, 'utf8').split(' ');
+      return Number(waited) / 1e6;
+    } catch {
+      return Number.NaN;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await stop(this.#child);
   }
+}
+
+/** What Linux knows of a process with one thread. */
+function nativeFigures(pid: number): ProbeFigures {
+  const [nanoseconds = '0'] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ');
+  const kilobytes = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return {
+    at: performance.now(),
+    cpuMs: Number(nanoseconds) / 1e6,
+    rss: Number(kilobytes ?? 0) * 1024,
+    heap: Number.NaN,
+    loopDelayP99Ms: Number.NaN,
+    loopDelayMaxMs: Number.NaN,
+  };
 }
 
 function addressOf(child: ChildProcess): Promise<string> {

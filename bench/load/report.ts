@@ -31,11 +31,15 @@ export function summaries(rounds: readonly Round[]): readonly Summary[] {
   });
 }
 
+/** More than the process's own threads take from each other. */
+const MOST_WAIT_SHARE = 0.1;
+
 /** What is wrong with a run, in words; nothing if its figures can be believed. */
 export function complaints(rounds: readonly Round[]): readonly string[] {
-  return rounds.flatMap(({ subject, calls, ramp, load, end }) => {
+  return rounds.flatMap(({ subject, calls, ramp, load, end, waitShare }) => {
     const found: string[] = [];
     if (load.saturated !== '') found.push(`generator SATURATED: ${load.saturated}`);
+    if (waitShare > MOST_WAIT_SHARE) found.push(`others had its core for ${percent(waitShare)} of the time`);
     if (ramp.up < calls) found.push(`only ${ramp.up} of ${calls} calls came up (${ramp.failures[0] ?? ''})`);
     if (load.nonsense > 0) found.push(`${load.nonsense} things that a carrier or a provider does not expect`);
     if (end.lostAtEnd > 0) found.push(`${end.lostAtEnd} frames lost at the end`);
@@ -43,7 +47,12 @@ export function complaints(rounds: readonly Round[]): readonly string[] {
   });
 }
 
+function percent(share: number): string {
+  return Number.isNaN(share) ? '' : `${(100 * share).toFixed(1)} %`;
+}
+
 function ms(value: number): string {
+  if (Number.isNaN(value)) return '';
   return value < 10 ? value.toFixed(2) : value.toFixed(1);
 }
 
@@ -69,7 +78,7 @@ export function describe(all: readonly Summary[], floors: ReadonlyMap<SubjectNam
     return floor === undefined ? '' : `${(summary.cpuMs / floor.cpuMs).toFixed(2)} x`;
   };
   const kib = (bytes: number | undefined): string =>
-    bytes === undefined ? '' : `${(bytes / 1000).toFixed(0)} kB`;
+    bytes === undefined || Number.isNaN(bytes) ? '' : `${(bytes / 1000).toFixed(0)} kB`;
   const row = (title: string, of: (summary: Summary) => string): readonly string[] => [
     title,
     ...all.map(of),
@@ -82,6 +91,7 @@ export function describe(all: readonly Summary[], floors: ReadonlyMap<SubjectNam
     row('  against its floor', (summary) => ratio(summary, floors.get(summary.subject))),
     row('  against floor', (summary) => ratio(summary, 'floor')),
     row('share of the core', (summary) => `${(100 * mid(summary, (round) => round.coreShare)).toFixed(0)} %`),
+    row('  others had it', (summary) => percent(mid(summary, (round) => round.waitShare))),
     row('carrier to provider, p50 / p99 / p99.9 / max ms', (summary) =>
       spreadOf(summary, ({ load }) => load.up),
     ),

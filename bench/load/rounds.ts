@@ -33,6 +33,8 @@ export interface Round {
   /** Of the process that was measured, in ms for each second of each call. */
   readonly cpuMs: number;
   readonly coreShare: number;
+  /** Share of the time in which others had its core although it was ready to run; NaN where nobody counts. */
+  readonly waitShare: number;
   readonly loopDelayP99Ms: number;
   readonly loopDelayMaxMs: number;
   /** Bytes for each call, garbage collected before. Only of the first round, where nothing is left of calls before. */
@@ -42,8 +44,8 @@ export interface Round {
 
 /** Calls that go before the first round, for the compiler of the engine. */
 const WARM_CALLS = 40;
-const WARM_SECONDS = 3;
-const SETTLE_MS = 1500;
+const WARM_SECONDS = 2;
+const SETTLE_MS = 1200;
 
 interface Running {
   readonly subject: Subject;
@@ -108,7 +110,9 @@ export class Bench implements AsyncDisposable {
     const ramp = await this.#generator.up(loadPlan(one, lap));
     await later(SETTLE_MS);
     const from = await one.process.figures();
+    const waitedBefore = one.process.waitedMs();
     const load = await this.#generator.measure(seconds);
+    const waited = one.process.waitedMs() - waitedBefore;
     const to = await one.process.figures();
     const all = memory ? await one.process.figures(true) : undefined;
     const end = await this.#generator.down();
@@ -123,6 +127,7 @@ export class Bench implements AsyncDisposable {
       end,
       cpuMs: (1000 * cpu) / ms / lap.calls,
       coreShare: cpu / ms,
+      waitShare: waited / ms,
       loopDelayP99Ms: to.loopDelayP99Ms,
       loopDelayMaxMs: to.loopDelayMaxMs,
       heapPerCall: perCall(none, all, 'heap', lap.calls),

@@ -1,9 +1,19 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { FLOOR_DELAY } from '../floor/fir.ts';
 import { RESAMPLER_DELAY_MS } from './codec-delay.ts';
 import type { SubjectCommand } from './processes.ts';
 
 /** Everything that can be measured. */
-export const SUBJECTS = ['bridge', 'bridge-24k', 'bridge-recorded', 'floor', 'floor-fir'] as const;
+export const SUBJECTS = [
+  'bridge',
+  'bridge-24k',
+  'bridge-recorded',
+  'floor',
+  'floor-fir',
+  'floor-c++',
+] as const;
 export type SubjectName = (typeof SUBJECTS)[number];
 
 /** One of them, ready to be started. */
@@ -32,6 +42,22 @@ export interface SubjectPlace {
   readonly calls: number;
 }
 
+/** Whether the relay in C++ can be built. */
+export function hasCompiler(): boolean {
+  return process.platform === 'linux' && spawnSync('g++', ['--version']).status === 0;
+}
+
+/** Path of the relay in C++. Throws when it cannot be built. */
+function compiled(folder: string): string {
+  const program = join(folder, 'relay');
+  const source = fileURLToPath(new URL('../../../bench/floor/relay.cc', import.meta.url));
+  const { status, stderr } = spawnSync('g++', ['-O2', '-std=c++17', '-o', program, source], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`the relay in C++ cannot be built: ${stderr}`);
+  return program;
+}
+
 /** How to start a subject. */
 export function subjectOf(
   name: SubjectName,
@@ -41,6 +67,10 @@ export function subjectOf(
     OPENAI_BASE_URL: providerUrl,
     ...(certificate === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificate }),
   };
+  if (name === 'floor-c++') {
+    const args = [new URL(providerUrl).port];
+    return { name, command: { args, env, program: compiled(folder) }, path: PATH, codecDelay: 0 };
+  }
   if (name === 'floor' || name === 'floor-fir') {
     const args = name === 'floor' ? ['calls-floor.js'] : ['calls-floor.js', 'fir'];
     return { name, command: { args, env }, path: PATH, codecDelay: name === 'floor' ? 0 : FLOOR_DELAY };
