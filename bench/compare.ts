@@ -19,6 +19,9 @@ const { values, positionals } = parseArgs({
   },
 });
 
+/** Fewer letters could mean many commits. */
+const SHORTEST_COMMIT = 4;
+
 /** The files that an argument means: the newest of each bench. Throws a RangeError when there is none. */
 function filesOf(argument: string): ReadonlyMap<string, ResultFile> {
   const found = new Map<string, ResultFile>();
@@ -33,10 +36,11 @@ function filesOf(argument: string): ReadonlyMap<string, ResultFile> {
 
 function candidates(argument: string): readonly string[] {
   if (existsSync(argument) && statSync(argument).isFile()) return [argument];
+  if (argument.length < SHORTEST_COMMIT || !existsSync(RESULTS_FOLDER)) return [];
   const paths = readdirSync(RESULTS_FOLDER)
     .filter((name) => name.endsWith('.json'))
     .map((name) => join(RESULTS_FOLDER, name));
-  return argument.length < 4 ? [] : paths.filter((path) => readResults(path).commit.startsWith(argument));
+  return paths.filter((path) => readResults(path).commit.startsWith(argument));
 }
 
 function origin({ commit, dirty, takenAt, quick, runs, machine }: ResultFile): string {
@@ -89,4 +93,10 @@ function main(): boolean {
   return both.map(([older, file]) => compareFiles(older, file)).includes(true);
 }
 
-if (main()) process.exitCode = 1;
+try {
+  if (main()) process.exitCode = 1;
+} catch (error) {
+  // What was asked for was wrong, and no regression.
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 2;
+}

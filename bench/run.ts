@@ -11,7 +11,8 @@ import { type BenchRun, missing, worstTable } from './run/figures.ts';
 /**
  * All benches, one after the other, each in a process of its own, and one table of what is to be reached:
  * `npm run bench [-- NAME…] [--runs N] [--quick] [--json]`. Ends with 1 when a limit is missed in any run, when a bench
- * does not believe its own figures, or when one of the figures that are wanted was not measured.
+ * does not believe its own figures, or when one of the figures that are wanted was not measured; with 2 when it was asked
+ * for something that there is not.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -92,4 +93,10 @@ async function main(): Promise<boolean> {
   return troubles.length === 0 && figures.flat().every((result) => met(result) !== false);
 }
 
-if (!(await main())) process.exitCode = 1;
+try {
+  if (!(await main())) process.exitCode = 1;
+} catch (error) {
+  // What was asked for was wrong, and no limit was missed.
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 2;
+}
