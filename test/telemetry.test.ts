@@ -12,6 +12,7 @@ import { createLog } from '../src/log.ts';
 import type { TraceApi } from '../src/telemetry/call-trace.ts';
 import { loadTraces, Traces } from '../src/telemetry/traces.ts';
 import { createKit } from './support/call-kit.ts';
+import { Service, STYLES } from './support/carrier-styles.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
 /** The real SDK, without taking the place of the process's own tracer: tests share a process. */
@@ -261,6 +262,28 @@ describe('whether calls are traced', () => {
     const { loaded, lines } = await load('if-there', missing);
     expect([loaded, lines]).toEqual([undefined, expect.stringContaining('is not installed')]);
     expect((await load('no', missing)).loaded).toBeUndefined();
+  });
+
+  it('is done by a service, for the SDK that was started in its process before it', async () => {
+    const [twilio] = STYLES;
+    if (twilio === undefined) throw new Error('there is nobody to call');
+    const exporter = new InMemorySpanExporter();
+    const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+    api.trace.setGlobalTracerProvider(provider);
+    try {
+      await using on = await Service.start(twilio, { env: { OTEL_TRACES_EXPORTER: 'otlp' } });
+      const call = await on.connected();
+      await call.hangUp();
+      await on.event('ended');
+      const spans = exporter.getFinishedSpans();
+      expect(spans.map(({ name }) => name)).toEqual(['provider connect', 'call']);
+      expect(spans[1]?.attributes).toMatchObject({ 'patchcord.carrier': 'twilio' });
+      const lengthMs = (spans[1]?.duration[0] ?? 0) * 1e3 + (spans[1]?.duration[1] ?? 0) / 1e6;
+      expect(lengthMs).toBeLessThan(60_000);
+      expect(lengthMs).toBeGreaterThan(0);
+    } finally {
+      api.trace.disable();
+    }
   });
 
   it('is warned of when nobody takes the spans', async () => {
