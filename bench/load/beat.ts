@@ -5,9 +5,6 @@ export interface Sender {
   beat(now: number): void;
 }
 
-/** A wake-up that sends what was due so long ago is late, in ms. */
-export const LATE_BEAT_MS = 5;
-
 /**
  * Lets every sender send at its own moment within the 20 ms, so that they are spread evenly. What was slept through is
  * made up for, as a carrier does.
