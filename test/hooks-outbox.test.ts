@@ -44,6 +44,7 @@ interface Settings {
   readonly secret?: () => string | undefined;
   readonly random?: () => number;
   readonly maxBytes?: number;
+  readonly adopts?: boolean;
 }
 
 /** An outbox with what it has said; must be called within a test, which closes it. */
@@ -59,6 +60,7 @@ async function outbox(settings: Settings = {}) {
     secretFor: settings.secret ?? (() => SECRET),
     random: settings.random ?? (() => 0.5),
     maxBytes: settings.maxBytes,
+    adopts: settings.adopts,
     log: createLog('trace', { write: (line: string) => void lines.push(line) }),
     count(outcome) {
       outcomes.push(outcome);
@@ -442,6 +444,28 @@ describe('what an earlier process left', () => {
     await second.attempts(1);
     expect(second.outcomes).toEqual(['delivered']);
     expect(second.log()).toContain('"attempts":3');
+  });
+
+  it('is left to others by one that delivers only its own', async () => {
+    const receiver = await hookReceiver(answering(500));
+    const first = await outbox();
+    await first.box.add({ id: 'call_1', url: receiver.url, body: BODY });
+    await first.attempts(1);
+    await first.box.close(0);
+    receiver.answer(answering(204));
+    const worker = await outbox({ folder: first.folder, clock: first.clock, adopts: false });
+    await worker.box.start();
+    await worker.box.add({ id: 'call_2', url: receiver.url, body: BODY, holdMs: 70_000 });
+    first.clock.advance(60_000);
+    expect(worker.box.pending).toBe(1);
+    const keeper = await outbox({ folder: first.folder, clock: first.clock });
+    await keeper.box.start();
+    // What is another's, and waits, is known to both, and delivered once.
+    expect(keeper.box.pending).toBe(2);
+    first.clock.advance(10_000);
+    await keeper.attempts(1);
+    await receiver.nth(3);
+    expect(receiver.received).toHaveLength(3);
   });
 
   it('follows at once when it only waited for a host that is there again', async () => {

@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { WebhookRequest } from '../src/carrier.ts';
+import { Ledger } from '../src/cost/ledger.ts';
+import { moneyOf } from '../src/cost/money.ts';
 import { createLog } from '../src/log.ts';
 import { callName, readName, recordName, subjectOf } from '../src/workers/call-names.ts';
 import { Figures } from '../src/workers/figures.ts';
 import { Owners } from '../src/workers/owners.ts';
+import { RemoteDays } from '../src/workers/remote-days.ts';
 import { SpendingDesk } from '../src/workers/spending-desk.ts';
 import { callList, readiness } from '../src/workers/summaries.ts';
 import type { WorkerProcess } from '../src/workers/worker-process.ts';
@@ -255,6 +258,43 @@ describe('one answer of many', () => {
     const call = (createdAt: string) => ({ createdAt });
     const list = callList([{ calls: [call('3'), call('1')] }, { calls: [call('4'), call('2')] }, null], 3);
     expect(list.calls.map(({ createdAt }) => createdAt)).toEqual(['4', '3', '2']);
+  });
+});
+
+describe('two ledgers of one service', () => {
+  it('tell calls of both that a budget is spent, though neither has spent it alone', async () => {
+    const clock = new VirtualClock();
+    const log = createLog('silent');
+    const desk = new SpendingDesk({ clock, log, files: new MemoryDays() });
+    const stores: RemoteDays[] = [];
+    const make = async (): Promise<Ledger> => {
+      const days: RemoteDays = new RemoteDays(async (name, currency, own) => {
+        if (own === undefined) return await desk.read(name);
+        const day = await desk.add(name, currency, own);
+        for (const other of stores) if (other !== days) other.told();
+        return day;
+      });
+      stores.push(days);
+      const rules = { currency: 'EUR', timeZone: 'UTC', perDay: 3, perNumber: () => undefined };
+      return await Ledger.open({ clock, log, folder: undefined, days, rules });
+    };
+    const [one, other] = [await make(), await make()];
+    one.add('+1', moneyOf(2));
+    expect([one.mayBegin('+1'), other.mayBegin('+1')]).toEqual(['yes', 'yes']);
+    clock.advance(250);
+    await one.flush();
+    await other.flush();
+    expect(other.spentToday().total).toBe(2);
+    other.add('+2', moneyOf(1));
+    await other.flush();
+    await one.flush();
+    expect([one.mayBegin('+3'), other.mayBegin('+3')]).toEqual(['day-spent', 'day-spent']);
+    expect([...one.spentToday().numbers]).toEqual([
+      ['+1', 2],
+      ['+2', 1],
+    ]);
+    await Promise.all([one.close(), other.close(), desk.close()]);
+    expect(clock.pending).toBe(0);
   });
 });
 

@@ -166,6 +166,15 @@ describe('a service with two workers', () => {
     expect((await on.api('GET', '/calls/call_000000000000000000000000')).status).toBe(404);
     const list = await fetch(`${on.url}/calls`);
     expect([list.status, (await fetch(`${on.url}/metrics`)).status]).toEqual([401, 401]);
+
+    // The second signal ends what is up.
+    const call = await on.heard(PLIVO);
+    on.child.kill('SIGTERM');
+    await on.logged('draining');
+    on.child.kill('SIGTERM');
+    expect((await call.ended).endedBy).toBe('rest');
+    expect(await on.exit()).toEqual([0, null]);
+    expect([1, 2].filter((worker) => isThere(on.pidOf(worker)))).toEqual([]);
   });
 
   it('loses no byte of streams whose first messages come with the requests for them', SLOW, async () => {
@@ -192,8 +201,21 @@ describe('a service with two workers', () => {
     for (const socket of sockets) socket.write(framed({ event: 'stop', streamSid: 'MZ1', stop: {} }));
     for (const callSid of begun) await on.logged('call ended', ({ callId }) => callId === callSid);
     expect(await on.figure('patchcord_media_frames_in_total')).toBe(CALLS_AT_ONCE * media.length);
+
+    // Nobody could reach the workers of a process that is gone.
+    on.child.kill('SIGKILL');
+    await expect.poll(() => [1, 2].filter((worker) => isThere(on.pidOf(worker))), PATIENT).toEqual([]);
   });
 });
+
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const CALLS_AT_ONCE = 12;
 

@@ -227,8 +227,11 @@ export class Pool {
     const { pid } = worker;
     worker.ready.then(
       () => log.info({ worker: slot.number, pid }, 'a worker process takes calls'),
-      (error: unknown) =>
-        log.error({ worker: slot.number, pid, err: error }, 'a worker process cannot begin'),
+      (error: unknown) => {
+        // Of the first ones whoever starts the service is told.
+        if (this.#restarts > 0)
+          log.error({ worker: slot.number, pid, err: error }, 'a worker process cannot begin');
+      },
     );
     return worker;
   }

@@ -20,6 +20,8 @@ export type Relayed =
 /** Of one connection only; what comes after them is said anew. */
 const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
   'connection',
+  // Answered by this side.
+  'expect',
   'keep-alive',
   'proxy-connection',
   'te',
