@@ -109,12 +109,21 @@ export function table(results: readonly Result[]): string {
   return columns([
     ['', 'value', 'limit', 'aim', ''],
     ...results.map((result) => {
-      const { bench, name, value, unit, limit, aim, better } = result;
-      const mark = (at: number | undefined): string =>
-        at === undefined ? '' : `${better === 'lower' ? '≤' : '≥'} ${figure(at, unit)}`;
-      return [`${bench}: ${name}`, figure(value, unit), mark(limit), mark(aim), verdict(result)];
+      const { bench, name, value, unit, limit, aim } = result;
+      return [
+        `${bench}: ${name}`,
+        figure(value, unit),
+        mark(limit, result),
+        mark(aim, result),
+        verdict(result),
+      ];
     }),
   ]);
+}
+
+/** A limit or an aim of a figure, as a table shows it: `≤ 1.15 x`; nothing where there is none. */
+export function mark(at: number | undefined, { unit, better }: Result): string {
+  return at === undefined ? '' : `${better === 'lower' ? '≤' : '≥'} ${figure(at, unit)}`;
 }
 
 /** Rows as text: the first column to the left, the others to the right, the last one to the left again. */

@@ -1,4 +1,4 @@
-import { columns, figure, type Result, verdict } from '../results.ts';
+import { columns, figure, mark, type Result, verdict } from '../results.ts';
 
 /** What one process of a bench gave. */
 export interface BenchRun {
@@ -77,8 +77,8 @@ function worstRow(result: Result, runs: readonly (readonly Result[])[]): readonl
     `${bench}: ${name}`,
     ...found.map((one) => show(one?.value)),
     show(worst.value),
-    show(limit),
-    show(aim),
+    mark(limit, result),
+    mark(aim, result),
     there.length < runs.length ? 'not in every run' : verdict(worst),
   ];
 }
