@@ -36,7 +36,9 @@ export async function memoryPerCall({ audio, calls, upMs, say }: MemoryOptions):
   const per = (now: SoakFigures, of: 'heap' | 'external' | 'arrayBuffers' | 'rss'): number =>
     Math.round((now.memory[of] - before.memory[of]) / up.calls);
   const parts = { heap: per(up, 'heap'), external: per(up, 'external'), rss: per(up, 'rss') };
-  say(`${audio}, ${up.calls} calls: ${JSON.stringify(parts)} bytes per call, ${per(ended, 'heap')} when it has just ended`);
+  say(
+    `${audio}, ${up.calls} calls: ${JSON.stringify(parts)} bytes per call, ${per(ended, 'heap')} when it has just ended`,
+  );
   return [
     memoryResult(`memory per call, ${audio}`, parts.heap + parts.external, true, parts),
     memoryResult(`resident memory per call, ${audio}`, parts.rss, false, {}),
