@@ -32,7 +32,7 @@ export function summaries(rounds: readonly Round[]): readonly Summary[] {
 }
 
 /** More than the process's own threads take from each other. */
-const MOST_WAIT_SHARE = 0.1;
+const MOST_WAIT_SHARE = 0.2;
 
 /** What is wrong with a run, in words; nothing if its figures can be believed. */
 export function complaints(rounds: readonly Round[]): readonly string[] {
