@@ -2,12 +2,12 @@ import { AgentVoice } from './agent-voice.ts';
 import { Briefing } from './briefing.ts';
 import type { EndReason } from './call-events.ts';
 import type { MachineResult } from './carrier.ts';
-import type { Clock } from './clock.ts';
 import type { ConversationOptions } from './conversation-options.ts';
 import { CutIn } from './cut-in.ts';
 import type { DigitSource } from './digits.ts';
 import { Downlink } from './downlink.ts';
 import { Floor, type HoldReason } from './floor.ts';
+import { Flow } from './flow.ts';
 import { Hearing } from './hearing.ts';
 import { Interruptions } from './interruptions.ts';
 import { Keypad } from './keypad.ts';
@@ -23,9 +23,6 @@ import type { CollectedDigits, DigitWish } from './tools.ts';
 import { Transcript } from './transcript.ts';
 import { TurnClock } from './turn-clock.ts';
 
-/** How long more of the agent's speech is taken for nothing but that; whoever counts on its signs looks less often. */
-const FLOW_MS = 200;
-
 /**
  * What is said in a call: the caller's speech on its way to the provider, the agent's on its way to the caller's ear,
  * interruptions, keys and function calls. It does not know how calls begin and end; that is the session's.
@@ -34,9 +31,7 @@ export class Conversation {
   readonly transcript = new Transcript();
   readonly #counts = { providerErrors: 0, providerWarnings: 0 };
   readonly #options: ConversationOptions;
-  readonly #clock: Clock;
-  /** Until then, more of the agent's speech is only that; see `#isMore`. */
-  #flowsUntil = 0;
+  readonly #flow: Flow;
   readonly #downlink: Downlink;
   readonly #floor: Floor;
   readonly #voice: AgentVoice;
@@ -56,7 +51,6 @@ export class Conversation {
 
   constructor(options: ConversationOptions) {
     this.#options = options;
-    this.#clock = options.clock;
     this.#downlink = new Downlink({
       ...options,
       onSpeech: (responseId) => this.#turns.spoken(responseId),
@@ -177,22 +171,14 @@ export class Conversation {
       deaf: () => this.#hearing.deaf,
       onOver: (reason) => options.onOver(reason),
     });
+    this.#flow = new Flow(options.clock, this.#downlink, this.succession);
     this.#floor.hold('no-stream', true);
   }
 
   get counts(): Omit<CallCounts, 'seconds'> {
     const { refused: refusedFrames, ...uplink } = this.#hearing.counts;
-    const { refusedMs: refusedDownlinkMs, droppedMs: droppedDownlinkMs, ...line } = this.#downlink.counts;
     const bargeIns = this.#interruptions.count;
-    return {
-      ...this.#counts,
-      bargeIns,
-      ...uplink,
-      refusedFrames,
-      refusedDownlinkMs,
-      droppedDownlinkMs,
-      ...line,
-    };
+    return { ...this.#counts, bargeIns, ...uplink, refusedFrames, ...this.#downlink.counts };
   }
 
   /** When the last media message came; undefined while there is no stream, or nobody to hear it. */
@@ -257,7 +243,7 @@ export class Conversation {
   /** Silence is not asked about as long as there is a reason for it. */
   hold(reason: HoldReason, on: boolean): void {
     if (this.#closed) return;
-    this.#flowsUntil = 0;
+    this.#flow.end();
     this.succession.hold(reason, on);
     if (reason === 'transfer' && on) this.#keypad.giveUp();
   }
@@ -311,24 +297,24 @@ export class Conversation {
 
   /** See `Partings`. */
   leaveAfterGoodbye(reason: EndReason): void {
-    this.#flowsUntil = 0;
+    this.#flow.end();
     if (!this.#closed) this.#partings.leaveAfterGoodbye(reason);
   }
 
   /** See `Partings`. */
   takeLeave(reason: EndReason, goodbye: string, final: boolean): void {
-    this.#flowsUntil = 0;
+    this.#flow.end();
     if (!this.#closed) this.#partings.takeLeave(reason, goodbye, final);
   }
 
   onProviderEvent(event: ProviderEvent): void {
-    if (this.#closed || (event.type === 'audio' && this.#isMore(event))) return;
-    this.#flowsUntil = 0;
+    if (this.#closed || (event.type === 'audio' && this.#flow.takes(event))) return;
+    this.#flow.end();
     this.succession.on(event);
     switch (event.type) {
       case 'audio':
         this.#voice.speech(event);
-        if (!this.#floor.goodbye.leaving) this.#flowsUntil = this.#clock.now() + FLOW_MS;
+        if (!this.#floor.goodbye.leaving) this.#flow.begin();
         break;
       case 'audioDone':
         break;
@@ -366,17 +352,6 @@ export class Conversation {
     }
   }
 
-  /**
-   * Speech of the agent that comes fifty times a second, with nothing else in between, changes nothing that the last of it
-   * has not changed already; to look everywhere whether it does costs more than to play it.
-   */
-  #isMore({ responseId, itemId, bytes }: Extract<ProviderEvent, { type: 'audio' }>): boolean {
-    const now = this.#clock.now();
-    if (now >= this.#flowsUntil || !this.#downlink.more(responseId, itemId, bytes)) return false;
-    this.succession.more(bytes.length, now);
-    return true;
-  }
-
   close(): void {
     // Whoever hangs up in the middle of a sentence has not heard its end.
     if (!this.#closed) for (const item of this.#downlink.unfinished()) this.transcript.interrupted(item);
@@ -403,7 +378,7 @@ export class Conversation {
   }
 
   #callerSpeaks(): void {
-    this.#flowsUntil = 0;
+    this.#flow.end();
     this.#hearing.speechStarted();
     // What is left of a machine's speech is about to end.
     if (this.#hearing.deaf) return;
@@ -412,7 +387,7 @@ export class Conversation {
   }
 
   #callerStopped(): void {
-    this.#flowsUntil = 0;
+    this.#flow.end();
     this.#hearing.speechStopped();
     this.succession.callerStopped();
     this.#floor.callerStopped();

@@ -5,7 +5,7 @@ import type { Transcoder } from './audio/transcode.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { PlayedLevel } from './cut-in-echo.ts';
 import type { CallLeg } from './leg.ts';
-import type { PlayoutLeg } from './playout.ts';
+import type { PlayoutLeg } from './playout-options.ts';
 import type { ProviderCapabilities } from './provider.ts';
 
 export interface CutInOptions {

@@ -2,7 +2,8 @@ import { type AudioFormat, bytesPerMs, sameFormat } from './audio/format.ts';
 import type { Transcoder } from './audio/transcode.ts';
 import type { Clock } from './clock.ts';
 import type { Pacer } from './pacer.ts';
-import { Playout, type PlayoutCounts, type PlayoutLeg, START_MS } from './playout.ts';
+import { Playout, START_MS } from './playout.ts';
+import type { PlayoutCounts, PlayoutLeg } from './playout-options.ts';
 import type { HeardItem } from './provider.ts';
 import type { EarTape } from './tape.ts';
 
@@ -23,9 +24,9 @@ export interface DownlinkOptions {
 /** What of the agent's speech did not reach the caller as it should have. */
 export interface DownlinkCounts extends Readonly<PlayoutCounts> {
   /** Late speech of interrupted responses that was kept from the caller. */
-  readonly refusedMs: number;
+  readonly refusedDownlinkMs: number;
   /** Speech that no queue could hold. */
-  readonly droppedMs: number;
+  readonly droppedDownlinkMs: number;
 }
 
 type Early =
@@ -89,8 +90,8 @@ export class Downlink {
   get counts(): DownlinkCounts {
     const { underruns = 0, marksLost = 0 } = this.#playout?.counts ?? {};
     return {
-      refusedMs: this.#refusedMs,
-      droppedMs: this.#lostMs + (this.#playout?.droppedMs ?? 0),
+      refusedDownlinkMs: this.#refusedMs,
+      droppedDownlinkMs: this.#lostMs + (this.#playout?.droppedMs ?? 0),
       underruns: this.#past.underruns + underruns,
       marksLost: this.#past.marksLost + marksLost,
     };
@@ -133,8 +134,8 @@ export class Downlink {
   detach(open: Iterable<string>): HeardItem[] {
     const heard = this.interrupt(open);
     this.#playout?.close();
-    const { droppedMs, underruns, marksLost } = this.counts;
-    this.#lostMs = droppedMs;
+    const { droppedDownlinkMs, underruns, marksLost } = this.counts;
+    this.#lostMs = droppedDownlinkMs;
     this.#past = { underruns, marksLost };
     this.#playout = undefined;
     this.#transcoder = undefined;

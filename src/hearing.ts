@@ -6,7 +6,7 @@ import type { CutIn } from './cut-in.ts';
 import type { Unanswered } from './fallback/speech-ring.ts';
 import type { CallLeg } from './leg.ts';
 import type { Pacer } from './pacer.ts';
-import type { PlayoutLeg } from './playout.ts';
+import type { PlayoutLeg } from './playout-options.ts';
 import type { ProviderCapabilities, ProviderSession } from './provider.ts';
 import type { EarTape } from './tape.ts';
 import { type HandedOver, Uplink, type UplinkCounts } from './uplink.ts';

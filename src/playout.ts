@@ -1,33 +1,11 @@
 import { ByteQueue } from './audio/byte-queue.ts';
-import { type AudioFormat, bytesPerMs, silenceByte } from './audio/format.ts';
+import { bytesPerMs, silenceByte } from './audio/format.ts';
 import type { Clock } from './clock.ts';
-import { FRAME_MS, type Paced, type Pacer } from './pacer.ts';
+import { FRAME_MS, type Paced } from './pacer.ts';
+import { type PlayedItem, type SoFar, soFar } from './played-item.ts';
+import type { PlayoutCounts, PlayoutLeg, PlayoutOptions } from './playout-options.ts';
 import type { HeardItem } from './provider.ts';
 import type { EarTape } from './tape.ts';
-
-/** The least of a call leg that playout needs. */
-export interface PlayoutLeg {
-  readonly output: AudioFormat;
-  readonly roundTripMs: number;
-  play(bytes: Uint8Array): void;
-  mark(name: string): void;
-  clear(): void;
-}
-
-export interface PlayoutOptions {
-  readonly leg: PlayoutLeg;
-  readonly clock: Clock;
-  readonly pacer: Pacer;
-  /** How far ahead of the caller's ear the carrier is given audio. */
-  readonly leadMs: number;
-  /** Is told what the caller hears, for a recording. */
-  readonly ear?: EarTape | undefined;
-  /** Everything that was given to the carrier has been heard and nothing is waiting. */
-  onDrained(): void;
-  /** This item has been heard to its end. */
-  onHeard(itemId: string): void;
-  onFailed(error: unknown): void;
-}
 
 /** Longest message to the carrier: fewer messages cost less, longer ones delay the first sound after a pause. */
 const MESSAGE_MS = 100;
@@ -40,25 +18,6 @@ const MARK_EVERY_MS = 200;
 const MARK_GRACE_MS = 1000;
 /** Longest speech that is kept waiting; a provider that goes on beyond it is at fault. */
 const MAX_QUEUED_MS = 600_000;
-
-/** What went wrong on the way to the caller's ear. */
-export interface PlayoutCounts {
-  /** Times that the line ran dry in the middle of an item: the caller heard a gap. */
-  underruns: number;
-  /** Times that marks stayed away, and the clock was believed instead. */
-  marksLost: number;
-}
-
-interface Item {
-  readonly responseId: string;
-  readonly itemId: string;
-  /** Byte positions on the line, counted from the first byte ever played to this leg. */
-  readonly start: number;
-  end: number;
-  receivedMs: number;
-  /** No more audio of this item will come. */
-  closed: boolean;
-}
 
 interface PendingMark {
   readonly name: string;
@@ -91,7 +50,7 @@ export class Playout implements Paced {
   readonly #frameBytes: number;
   readonly #message: Uint8Array;
   readonly #silence: number;
-  #items: Item[] = [];
+  #items: PlayedItem[] = [];
   #marks: PendingMark[] = [];
   #generation = 0;
   #markNumber = 0;
@@ -168,7 +127,7 @@ export class Playout implements Paced {
     this.#append(item, bytes, receivedMs);
   }
 
-  #append(item: Item, bytes: Uint8Array, receivedMs: number): void {
+  #append(item: PlayedItem, bytes: Uint8Array, receivedMs: number): void {
     const now = this.#clock.now();
     item.end += bytes.length;
     item.receivedMs += receivedMs;
@@ -292,30 +251,19 @@ export class Playout implements Paced {
     this.#rest();
   }
 
-  #soFar(now: number): { readonly heard: string[]; readonly cut: HeardItem[]; readonly position: number } {
+  #soFar(now: number): SoFar & { readonly position: number } {
     // The carrier plays whole frames, so the one it has begun is heard to its end; on average that is half a frame.
     const position = Math.min(this.#sent, this.#reportedBytes(now) + (this.#busy ? this.#frameBytes / 2 : 0));
-    const heard: string[] = [];
-    const cut: HeardItem[] = [];
-    for (const { itemId, start, end, closed, receivedMs: exactMs } of this.#items) {
-      if (closed && position >= end) {
-        heard.push(itemId);
-        continue;
-      }
-      const playedMs = Math.floor(Math.max(0, position - start) / this.#perMs);
-      const receivedMs = Math.floor(exactMs);
-      cut.push({ itemId, playedMs: Math.min(playedMs, receivedMs), receivedMs });
-    }
-    return { heard, cut, position };
+    return { ...soFar(this.#items, position, this.#perMs), position };
   }
 
-  #itemFor(responseId: string, itemId: string): Item {
+  #itemFor(responseId: string, itemId: string): PlayedItem {
     const last = this.#items.at(-1);
     if (last !== undefined && last.itemId === itemId && last.responseId === responseId) return last;
     // Items of one response follow each other; the one before is complete.
     if (last !== undefined && last.responseId === responseId) last.closed = true;
     const start = this.#sent + this.#queue.length;
-    const item: Item = { responseId, itemId, start, end: start, receivedMs: 0, closed: false };
+    const item: PlayedItem = { responseId, itemId, start, end: start, receivedMs: 0, closed: false };
     this.#items.push(item);
     return item;
   }

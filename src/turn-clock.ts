@@ -1,6 +1,6 @@
 import type { CallEventBody } from './call-events.ts';
 import type { Clock } from './clock.ts';
-import type { PlayoutLeg } from './playout.ts';
+import type { PlayoutLeg } from './playout-options.ts';
 import type { ProviderEvent } from './provider.ts';
 
 export interface TurnClockOptions {

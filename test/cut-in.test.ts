@@ -4,7 +4,7 @@ import { type AudioFormat, bytesPerMs, formatName, MULAW_8K } from '../src/audio
 import { createTranscoder } from '../src/audio/transcode.ts';
 import { CutIn, listensLocally } from '../src/cut-in.ts';
 import type { CallLeg } from '../src/leg.ts';
-import type { PlayoutLeg } from '../src/playout.ts';
+import type { PlayoutLeg } from '../src/playout-options.ts';
 import type { ProviderCapabilities } from '../src/provider.ts';
 import { ManualProvider } from './support/manual-provider.ts';
 import { noiseSamples } from './support/noise.ts';

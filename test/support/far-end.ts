@@ -1,6 +1,6 @@
 import type { AudioFormat } from '../../src/audio/format.ts';
 import type { Clock } from '../../src/clock.ts';
-import type { PlayoutLeg } from '../../src/playout.ts';
+import type { PlayoutLeg } from '../../src/playout-options.ts';
 
 /** PCM16 at 8 kHz: a sample can say which frame it belongs to. */
 export const NUMBERED: AudioFormat = { encoding: 'pcm16', rate: 8000 };

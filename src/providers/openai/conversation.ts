@@ -1,42 +1,17 @@
 import { bytesPerMs } from '../../audio/format.ts';
-import type { Clock } from '../../clock.ts';
 import { assertNever, BridgeError } from '../../errors.ts';
-import type { HeardItem, ProviderEvent, ResponseStatus, TextOptions, ToolResult } from '../../provider.ts';
+import type { HeardItem, ResponseStatus, TextOptions, ToolResult } from '../../provider.ts';
 import type { Fields } from '../common/fields.ts';
 import { codeWord, ModelNames } from '../common/limits.ts';
-import type { Scrub } from '../common/network.ts';
-import type { SessionShape } from './config.ts';
-import type { Dialect } from './dialect.ts';
 import { type Failure, Failures } from './failures.ts';
 import { Functions } from './functions.ts';
 import { HeardWords } from './heard.ts';
-import {
-  correctionMessage,
-  messageItem,
-  requestMessage,
-  sayFields,
-  type Topic,
-  textFor,
-} from './messages.ts';
-import { type Correction, type Response, Responses, type Spoken } from './responses.ts';
+import { correctionMessage, messageItem, requestMessage, sayFields, textFor } from './messages.ts';
+import type { ConversationPorts } from './ports.ts';
+import { type Correction, type Response, Responses } from './responses.ts';
 import { ResponseSequencer } from './sequencer.ts';
 import { Troubles } from './troubles.ts';
 import type { Done, ServerEvent } from './wire.ts';
-
-export interface ConversationPorts {
-  readonly clock: Clock;
-  readonly dialect: Dialect;
-  readonly language: string | undefined;
-  readonly scrub: Scrub;
-  /** The session as the server last confirmed it. */
-  shape(): SessionShape;
-  /** Sends one message under a new event id, which is returned. */
-  send(topic: Topic, message: Fields): string;
-  /** From now on requests go without metadata; false when they did already. */
-  untag(): boolean;
-  emit(event: ProviderEvent): void;
-  fail(error: BridgeError): void;
-}
 
 type Conversational = Exclude<ServerEvent, { readonly type: 'session' | 'conversation' }>;
 
@@ -64,8 +39,6 @@ export class Conversation {
   readonly #models = new ModelNames();
   /** What more has come of than is kept. */
   readonly #excesses = new Set<string>();
-  /** Of what audio came last, and nothing else since. */
-  #speaks: { readonly response: Response; readonly item: Spoken } | undefined;
 
   constructor(ports: ConversationPorts) {
     this.#ports = ports;
@@ -111,8 +84,12 @@ export class Conversation {
   }
 
   handle(event: Conversational): void {
-    if (event.type === 'audio' && this.#isMore(event)) return;
-    this.#speaks = undefined;
+    const item = event.type === 'audio' ? this.#responses.goesOn(event) : undefined;
+    if (event.type === 'audio' && item !== undefined) {
+      this.#sequencer.alive(event.responseId);
+      this.#responses.more(item, event.bytes);
+      return;
+    }
     switch (event.type) {
       case 'error':
         this.#failures.report(event.error);
@@ -295,16 +272,6 @@ export class Conversation {
     this.#ports.emit({ type: 'speechStopped', itemId });
   }
 
-  /** Fifty times a second it is more of the item of which some came last, and changes nothing but that there is more. */
-  #isMore({ responseId, itemId, bytes }: Extract<ServerEvent, { readonly type: 'audio' }>): boolean {
-    const speaks = this.#speaks;
-    if (speaks === undefined || speaks.item.id !== itemId || speaks.response.id !== responseId) return false;
-    if (speaks.response.done || speaks.item.received === 0 || bytes.length === 0) return false;
-    this.#sequencer.alive(responseId);
-    this.#responses.audio(speaks.response, speaks.item, bytes);
-    return true;
-  }
-
   #onOutput(event: Extract<Conversational, { readonly responseId: string }>, response: Response): void {
     if (event.type === 'callWritten') this.#responses.write(response, event.call, event.draft);
     if (!('itemId' in event)) return;
@@ -315,7 +282,6 @@ export class Conversation {
       if (item.received === 0) item.contentIndex = event.contentIndex;
       if (item.received === 0 && response.bornAt > this.#speechAt) this.#heard.answered();
       if (bytes.length > 0) this.#responses.audio(response, item, bytes);
-      this.#speaks = { response, item };
     } else if (event.type === 'audioDone' || event.type === 'itemClosed') {
       this.#responses.complete(response, item);
     } else if (event.type === 'spoken') {

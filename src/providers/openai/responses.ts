@@ -61,6 +61,13 @@ export type Correction =
     }
   | { readonly type: 'delete'; readonly itemId: string };
 
+/** Some audio of one message. */
+interface Piece {
+  readonly responseId: string;
+  readonly itemId: string;
+  readonly bytes: Uint8Array;
+}
+
 export interface ResponsesSink {
   /** `bytes` is only valid during the call. */
   audio(item: Spoken, bytes: Uint8Array): void;
@@ -96,6 +103,8 @@ export class Responses {
   readonly #sink: ResponsesSink;
   readonly #responses = new Map<string, Response>();
   readonly #items = new Map<string, Spoken>();
+  /** Of what audio was handed on last. */
+  #speaks: { readonly response: Response; readonly item: Spoken } | undefined;
 
   constructor(sink: ResponsesSink) {
     this.#sink = sink;
@@ -184,6 +193,24 @@ export class Responses {
     response.callLength = 0;
   }
 
+  /**
+   * The message of which audio was handed on last, if this is more of it, as it comes fifty times a second: it is for `more`.
+   * Undefined: it has to be looked at, and is for `audio`.
+   */
+  goesOn({ responseId, itemId, bytes }: Piece): Spoken | undefined {
+    const speaks = this.#speaks;
+    if (speaks === undefined || speaks.item.id !== itemId || speaks.response.id !== responseId)
+      return undefined;
+    const { response, item } = speaks;
+    if (response.discarded || response.done || item.received === 0 || bytes.length === 0) return undefined;
+    return this.#blocked(response, item) ? undefined : item;
+  }
+
+  /** More audio of a message that `goesOn`. */
+  more(item: Spoken, bytes: Uint8Array): void {
+    this.#hand(item, bytes);
+  }
+
   /** Audio of one message; it is handed on at once unless an earlier message of the response is still open. */
   audio(response: Response, item: Spoken, bytes: Uint8Array): void {
     if (response.discarded) {
@@ -195,6 +222,7 @@ export class Responses {
       if (response.heldBytes > MOST_HELD_BYTES) this.#letPass(response);
     } else {
       this.#hand(item, bytes);
+      this.#speaks = { response, item };
     }
   }
 
@@ -321,6 +349,7 @@ export class Responses {
   }
 
   #forget(response: Response): void {
+    if (this.#speaks?.response === response) this.#speaks = undefined;
     this.#responses.delete(response.id);
     if (!response.done) this.#sink.forgotten(response);
     for (const item of response.items) {
