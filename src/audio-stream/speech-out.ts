@@ -121,7 +121,12 @@ export class SpeechOut {
     item.received += bytes.length;
     this.#waitingBytes += bytes.length;
     // The bytes are only lent.
-    this.queue.push({ audio: new Uint8Array(bytes), itemId: item.itemId, isFinal: false, interrupted: false });
+    this.queue.push({
+      audio: new Uint8Array(bytes),
+      itemId: item.itemId,
+      isFinal: false,
+      interrupted: false,
+    });
     if (this.#waitingBytes > MOST_MS * this.#perMs) this.#options.onTooMuch();
   }
 
