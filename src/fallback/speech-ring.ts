@@ -127,7 +127,9 @@ export class SpeechRing {
   accountFor(position: number): void {
     if (!(position > this.#accounted)) return;
     this.#accounted = Math.min(position, this.#end);
-    if (this.#size.length > COMFORTABLE && this.trims) this.#shrink();
+    if (!this.trims || this.#size.length <= COMFORTABLE) return;
+    this.#dropUseless();
+    this.#giveBack();
   }
 
   /** Gives what comes next in the stream, holes as silence; returns how much there was, at most `into.length`. */
@@ -306,7 +308,7 @@ export class SpeechRing {
     const useless = (this.#at[this.#head] ?? 0) < Math.min(this.#accounted, this.#cursor);
     if (this.trims && !useless) this.#dropSilence();
     if (this.#count === this.#most) this.#dropOldest();
-    else if (this.#count <= COMFORTABLE - WORTHWHILE) this.#resize(COMFORTABLE);
+    else this.#giveBack();
   }
 
   /** Whoever is delivered everything at once, and answers, leaves little that somebody else may have to be told. */
@@ -317,7 +319,8 @@ export class SpeechRing {
     if (this.trims && !waits && size >= COMFORTABLE) {
       this.#dropUseless();
       if (this.#count === size) this.#dropSilence();
-      if (this.#count < size) return;
+      this.#giveBack();
+      if (this.#count < this.#size.length) return;
     }
     this.#resize(Math.min(size < COMFORTABLE ? COMFORTABLE : 2 * size, this.#most));
   }
@@ -332,10 +335,10 @@ export class SpeechRing {
     this.#count -= i - USELESS_KEPT;
   }
 
-  /** Gives the memory back that a long wait or a long speech has taken. */
-  #shrink(): void {
-    this.#dropUseless();
-    if (this.#count <= COMFORTABLE - WORTHWHILE) this.#resize(COMFORTABLE);
+  /** The memory that a long wait or a long speech has taken. */
+  #giveBack(): void {
+    if (this.#size.length <= COMFORTABLE || this.#count > COMFORTABLE - WORTHWHILE) return;
+    this.#resize(COMFORTABLE);
   }
 
   #dropOldest(): void {
