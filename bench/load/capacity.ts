@@ -25,7 +25,7 @@ interface Search {
 
 const STEP = 1.07;
 /** The search begins with so much of what the cost of a call allows. */
-const FIRST_SHARE = 0.75;
+const FIRST_SHARE = 0.9;
 const SECONDS = 4;
 const TRIES = 2;
 const PER_SECOND = 100;

@@ -46,6 +46,8 @@ export interface Round {
 const WARM_CALLS = 40;
 const WARM_SECONDS = 2;
 const SETTLE_MS = 1200;
+/** Something else on the machine may disturb the generator for once. */
+const TRIES = 3;
 
 interface Running {
   readonly subject: Subject;
@@ -161,16 +163,23 @@ function loadPlan({ subject, process: { url } }: Running, { calls, perSecond, ta
 export async function runRounds(bench: Bench, plan: RoundsPlan): Promise<readonly Round[]> {
   const { calls, perSecond, seconds, subjects, talking } = plan;
   for (const name of [...subjects, ...talking]) await bench.ready(name);
+  const believable = async (lap: Lap, memory: boolean): Promise<Round> => {
+    for (let left = TRIES - 1; ; left--) {
+      const round = await bench.measure(lap, seconds, memory);
+      if (round.load.saturated === '' || left === 0) return round;
+      plan.onStep(`${lap.name} once more: of the generator, ${round.load.saturated}`);
+    }
+  };
   const rounds: Round[] = [];
   for (let round = 1; round <= plan.rounds; round++) {
     for (const name of subjects) {
       plan.onStep(`${name}, round ${round} of ${plan.rounds}`);
-      rounds.push(await bench.measure({ name, calls, perSecond, talk: false }, seconds, round === 1));
+      rounds.push(await believable({ name, calls, perSecond, talk: false }, round === 1));
     }
   }
   for (const name of talking) {
     plan.onStep(`${name}, callers cut in`);
-    rounds.push(await bench.measure({ name, calls, perSecond, talk: true }, seconds));
+    rounds.push(await believable({ name, calls, perSecond, talk: true }, false));
   }
   return rounds;
 }
