@@ -199,7 +199,8 @@ describe('a service with two workers', () => {
     await open;
     // In order behind everything else: a mark of the caller's side, so to speak.
     for (const socket of sockets) socket.write(framed({ event: 'stop', streamSid: 'MZ1', stop: {} }));
-    for (const callSid of begun) await on.logged('call ended', ({ callId }) => callId === callSid);
+    const ended = (): Promise<number> => on.figure('patchcord_calls_ended_total');
+    await expect.poll(ended, PATIENT).toBe(CALLS_AT_ONCE);
     expect(await on.figure('patchcord_media_frames_in_total')).toBe(CALLS_AT_ONCE * media.length);
 
     // Nobody could reach the workers of a process that is gone.
