@@ -47,7 +47,8 @@ function standardError(): DestinationStream & { flushSync(): void } {
   let isDue = false;
   const flush = (): void => {
     isDue = false;
-    file.flush();
+    // Somebody who waits: without, it does nothing while something is being written, and the rest would lie there.
+    file.flush(() => undefined);
   };
   return {
     write(line) {
