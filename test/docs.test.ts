@@ -7,6 +7,7 @@ import { END_REASONS } from '../src/call-events.ts';
 import type { Carrier } from '../src/carrier.ts';
 import { carrierTable } from '../src/commands/carriers.ts';
 import { SETTINGS } from '../src/config/settings.ts';
+import { ENGINE_FLAGS } from '../src/engine-flags.ts';
 import { ERRORS } from '../src/errors.ts';
 import { createMetrics } from '../src/metrics.ts';
 
@@ -210,6 +211,15 @@ describe('docs/decisions.md', () => {
       (name) => !named.includes(name) && !name.startsWith('@types/') && name !== '@vitest/coverage-v8',
     );
     expect(missing).toEqual([]);
+  });
+});
+
+describe('the engine of the service', () => {
+  it('is started with the same flags by npm and in the image', () => {
+    const { start } = (JSON.parse(read('package.json')) as { scripts: { start: string } }).scripts;
+    expect(start).toContain(` ${ENGINE_FLAGS.join(' ')} `);
+    const entry = /^ENTRYPOINT (\[.*\])$/m.exec(read('Dockerfile'))?.[1] ?? '[]';
+    expect(JSON.parse(entry)).toEqual(start.split(' ').slice(0, -1));
   });
 });
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { ENGINE_FLAGS } from '../../src/engine-flags.ts';
 import type { GeneratorOrder } from '../calls-generator.ts';
 import type { ProbeFigures } from '../calls-probe.ts';
 import type { EndFigures, LoadFigures, LoadPlan, RampFigures } from './generator.ts';
@@ -102,6 +103,7 @@ export class SubjectProcess implements AsyncDisposable {
       ...flags,
       '--expose-gc',
       '--enable-source-maps',
+      ...ENGINE_FLAGS,
       '--import',
       built('calls-probe.js'),
       built(script),

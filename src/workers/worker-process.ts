@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { Agent } from 'node:http';
 import type { Socket } from 'node:net';
+import { ENGINE_FLAGS } from '../engine-flags.ts';
 import { BridgeError } from '../errors.ts';
 import type { CallName } from './call-names.ts';
 import type { Facts, Order, StartOrder, Word } from './messages.ts';
@@ -70,7 +71,8 @@ export class WorkerProcess {
     });
     // Settings travel by the channel: what the process itself was given may be something else.
     const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as const;
-    this.#child = fork(entry, [], { serialization: 'advanced', stdio: [...stdio] });
+    const execArgv = [...process.execArgv, ...ENGINE_FLAGS];
+    this.#child = fork(entry, [], { serialization: 'advanced', stdio: [...stdio], execArgv });
     this.#child.on('message', (word: Word) => this.#on(word));
     this.#child.on('exit', () => {
       this.#isUp = false;
