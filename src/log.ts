@@ -45,17 +45,26 @@ function standardError(): DestinationStream & { flushSync(): void } {
   // Not synchronous: a slow reader of standard error must not hold up anybody's audio.
   const file = pino.destination({ dest: 2, sync: false, minLength: ENOUGH });
   let isDue = false;
+  let isNew = false;
   const flush = (): void => {
     isDue = false;
-    // Somebody who waits: without, it does nothing while something is being written, and the rest would lie there.
-    file.flush(() => undefined);
+    file.flush();
   };
+  const soon = (): void => {
+    if (isDue) return;
+    isDue = true;
+    setTimeout(flush, TOGETHER_MS).unref();
+  };
+  // A flush does nothing while something is being written: what came meanwhile gets one of its own.
+  file.on('drain', () => {
+    if (isNew) soon();
+    isNew = false;
+  });
   return {
     write(line) {
+      isNew = true;
       file.write(line);
-      if (isDue) return;
-      isDue = true;
-      setTimeout(flush, TOGETHER_MS).unref();
+      soon();
     },
     flushSync: () => file.flushSync(),
   };
