@@ -25,8 +25,8 @@ const MUTANTS: readonly Mutant[] = [
     part: 'playout',
     what: 'the carrier is given more ahead than it should have',
     file: 'src/playout.js',
-    from: '(this.#options.leadMs - lead)',
-    to: '(3 * this.#options.leadMs - lead)',
+    from: '(this.#leadMs - lead)',
+    to: '(3 * this.#leadMs - lead)',
     fixture: 'twilio-barge-in',
     first: {
       edge: 'carrier',
@@ -51,7 +51,7 @@ const MUTANTS: readonly Mutant[] = [
     part: 'barge-in',
     what: 'the clear is left out',
     file: 'src/playout.js',
-    from: 'this.#options.leg.clear();',
+    from: 'this.#leg.clear();',
     to: '',
     fixture: 'plivo-barge-in-after-generation',
     first: {
@@ -64,8 +64,8 @@ const MUTANTS: readonly Mutant[] = [
     part: 'barge-in',
     what: 'the carrier is cleared after the model was told',
     file: 'src/playout.js',
-    from: 'this.#options.leg.clear();',
-    to: 'queueMicrotask(() => this.#options.leg.clear());',
+    from: 'this.#leg.clear();',
+    to: 'queueMicrotask(() => this.#leg.clear());',
     fixture: 'twilio-barge-in',
     first: {
       edge: 'provider',
@@ -76,7 +76,7 @@ const MUTANTS: readonly Mutant[] = [
   {
     part: 'barge-in',
     what: 'all that came counts as heard',
-    file: 'src/playout.js',
+    file: 'src/played-item.js',
     from: 'playedMs: Math.min(playedMs, receivedMs)',
     to: 'playedMs: receivedMs',
     fixture: 'telnyx-barge-in',
@@ -103,8 +103,8 @@ const MUTANTS: readonly Mutant[] = [
     part: 'codec',
     what: 'the resampler forgets what came before each frame',
     file: 'src/audio/resample.js',
-    from: 'this.#history.copyWithin(start, start + periods, start + periods + span);',
-    to: 'this.#history.fill(0, start, start + span);',
+    from: 'this.#input.set(this.#tail);',
+    to: 'this.#input.fill(0, 0, this.#tail.length);',
     fixture: 'twilio-wideband-24k',
     first: {
       edge: 'provider',
@@ -115,9 +115,9 @@ const MUTANTS: readonly Mutant[] = [
   {
     part: 'codec',
     what: 'everything is 1 dB quieter',
-    file: 'src/audio/resample.js',
-    from: 'output[at] = roundToInt16(sums[p]);',
-    to: 'output[at] = roundToInt16(0.89 * sums[p]);',
+    file: 'src/audio/sample-io.js',
+    from: 'samples[index + i] = decode[bytes[from + i]];',
+    to: 'samples[index + i] = 0.89 * decode[bytes[from + i]];',
     fixture: 'twilio-wideband-24k',
     first: {
       edge: 'provider',
