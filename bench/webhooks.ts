@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { ENGINE_FLAGS } from '../src/engine-flags.ts';
 import { Counts } from './load/ledger.ts';
 import { hurry } from './load/processes.ts';
 import { ProviderServer } from './load/provider-server.ts';
@@ -156,7 +157,7 @@ function start(
   const [command = process.execPath, ...before] = canPin
     ? ['taskset', '-c', String(core), process.execPath]
     : [process.execPath];
-  const child = spawn(command, [...before, path, ...args], {
+  const child = spawn(command, [...before, ...ENGINE_FLAGS, path, ...args], {
     env: { PATH: process.env['PATH'], ...env },
     // Its log goes the usual way and is written, but nobody reads it.
     stdio: ['ignore', 'pipe', 'ignore', 'ipc'],

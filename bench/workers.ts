@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { ENGINE_FLAGS } from '../src/engine-flags.ts';
 import type { LoadFigures, RampFigures } from './load/generator.ts';
 import { GeneratorProcess, hurry } from './load/processes.ts';
 import { SECRET, subjectOf } from './load/subjects.ts';
@@ -53,7 +54,7 @@ async function start(workers: number, providerUrl: string, folder: string, calls
   const { command, path } = subjectOf('bridge', place);
   const [script = '', ...args] = command.args;
   const file = fileURLToPath(new URL(script, import.meta.url));
-  const full = ['--enable-source-maps', file, ...args, '--workers', String(workers)];
+  const full = ['--enable-source-maps', ...ENGINE_FLAGS, file, ...args, '--workers', String(workers)];
   const pinned = spawnSync('taskset', ['--version']).status === 0;
   const [first, ...rest] = pinned
     ? ['taskset', '-c', '0', process.execPath, ...full]

@@ -148,8 +148,14 @@ export class Comparison {
     return compareValues(bodyOf(line), bodyOf(found), under, this.#terms(line, at, foundAt));
   }
 
+  /** It tells when the bridge heard the end of speech: in noise, which took the place of speech, that is another moment. */
+  #heardEndOf(line: Line): boolean {
+    const { speech = 'none' } = this.#expected.call.redacted ?? {};
+    return speech !== 'none' && line.on === 'call' && line.msg.type === 'turn';
+  }
+
   #terms(line: Line, at: number, foundAt: number): Parameters<typeof compareValues>[3] {
-    const { timeMs } = this.#tolerance;
+    const timeMs = this.#heardEndOf(line) ? Number.POSITIVE_INFINITY : this.#tolerance.timeMs;
     const isTimeOf = (path: readonly (string | number)[]): boolean => isTime(line, path);
     return { ids: this.#ids, expectedAt: at, foundAt, timeMs, isTime: isTimeOf };
   }
