@@ -1,20 +1,16 @@
-import { WebSocket } from 'ws';
+import { systemNetwork, type WireSocket } from '../../src/wire.ts';
 import { Kinds } from './published-types.ts';
 
-/** What WebSocket clients of this process send, by whose server it is that they talk to. */
+/** What those who dial by the network of this machine send, by whose server it is that they talk to. */
 export class SentMessages {
   /** Who has which host: the system gives ports again. */
   readonly #owners = new Map<string, string>();
   readonly #byOwner = new Map<string, Kinds>();
-  readonly #send = WebSocket.prototype.send;
+  readonly #dial = systemNetwork.dial;
 
   constructor() {
-    WebSocket.prototype.send = new Proxy(this.#send, {
-      apply: (send, socket: WebSocket, args: unknown[]) => {
-        this.#keep(socket, args[0]);
-        return Reflect.apply(send, socket, args);
-      },
-    });
+    systemNetwork.dial = (url, options, listener) =>
+      this.#watched(url.host, this.#dial.call(systemNetwork, url, options, listener));
   }
 
   /** From now on this host is that of `owner`. */
@@ -35,14 +31,16 @@ export class SentMessages {
   }
 
   stop(): void {
-    WebSocket.prototype.send = this.#send;
+    systemNetwork.dial = this.#dial;
   }
 
-  #keep(socket: WebSocket, data: unknown): void {
-    // Sockets of servers have no address.
-    if (typeof data !== 'string' || !URL.canParse(socket.url)) return;
-    const owner = this.#owners.get(new URL(socket.url).host);
-    if (owner === undefined) return;
-    this.add(owner, [JSON.parse(data)]);
+  #watched(host: string, wire: WireSocket): WireSocket {
+    const send = wire.send.bind(wire);
+    wire.send = (text, flushed) => {
+      const owner = wire.isOpen ? this.#owners.get(host) : undefined;
+      if (owner !== undefined) this.add(owner, [JSON.parse(text)]);
+      send(text, flushed);
+    };
+    return wire;
   }
 }
